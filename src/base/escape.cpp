@@ -41,8 +41,8 @@ constexpr std::array kHidden{
 };
 
 bool is_hidden(std::uint32_t code_point) noexcept {
-  const auto* const range = std::partition_point(
-      kHidden.begin(), kHidden.end(), [&](Range r) { return r.last < code_point; });
+  const auto* const range = std::partition_point(kHidden.begin(), kHidden.end(),
+                                                 [&](Range r) { return r.last < code_point; });
   return range != kHidden.end() && range->first <= code_point;
 }
 

@@ -1,0 +1,59 @@
+# One GoogleTest program a layer; each of its tests is a ctest entry, so that a run uses all cores
+# and a crash or a hang names the test. All programs share one precompiled header.
+
+include_guard(GLOBAL)
+
+include(GoogleTest)
+find_package(GTest 1.12 REQUIRED)
+
+add_library(busway_test_pch OBJECT "${PROJECT_SOURCE_DIR}/cmake/test_pch.cpp")
+busway_compile(busway_test_pch)
+# Compiled as the programs that reuse it are: position independent as an executable, not as a library.
+set_target_properties(busway_test_pch PROPERTIES POSITION_INDEPENDENT_CODE OFF)
+target_compile_options(busway_test_pch PRIVATE ${CMAKE_CXX_COMPILE_OPTIONS_PIE})
+target_link_libraries(busway_test_pch PRIVATE GTest::gtest Threads::Threads)
+target_precompile_headers(busway_test_pch PRIVATE
+  <gtest/gtest.h> <atomic> <chrono> <filesystem> <fstream> <functional> <map> <memory> <random>
+  <sstream> <string> <string_view> <thread> <vector>)
+
+# busway_add_tests(<layer> SOURCES <file>... [DEPS <layer or target>...] [LABELS <label>...])
+# Makes busway_<layer>_tests. Tests may include private headers; BUSWAY_SOURCE_DIR and
+# BUSWAY_BINARY_DIR are the project's folders. A test may take TIMEOUT seconds (default 120).
+function(busway_add_tests layer)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "TIMEOUT" "SOURCES;DEPS;LABELS")
+  if(arg_UNPARSED_ARGUMENTS OR NOT arg_SOURCES)
+    message(FATAL_ERROR "busway_add_tests(${layer}): needs SOURCES and knows DEPS, LABELS and "
+      "TIMEOUT; got ${ARGN}")
+  endif()
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 120)
+  endif()
+  if(BUSWAY_SANITIZE)
+    math(EXPR arg_TIMEOUT "5 * ${arg_TIMEOUT}")
+  endif()
+
+  set(target busway_${layer}_tests)
+  add_executable(${target} ${arg_SOURCES})
+  busway_compile(${target})
+  busway_use_private_headers(${target})
+  set_target_properties(${target} PROPERTIES
+    RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/tests/bin")
+  target_compile_definitions(${target} PRIVATE
+    "BUSWAY_SOURCE_DIR=\"${PROJECT_SOURCE_DIR}\"" "BUSWAY_BINARY_DIR=\"${PROJECT_BINARY_DIR}\"")
+  target_precompile_headers(${target} REUSE_FROM busway_test_pch)
+  target_link_libraries(${target} PRIVATE GTest::gtest_main Threads::Threads)
+  foreach(dep IN LISTS arg_DEPS)
+    if(dep IN_LIST BUSWAY_LAYERS OR dep STREQUAL "core")
+      set(dep busway::${dep})
+    else()
+      busway_find(${dep})
+    endif()
+    target_link_libraries(${target} PRIVATE ${dep})
+  endforeach()
+
+  gtest_discover_tests(${target}
+    TEST_PREFIX "${layer}."
+    DISCOVERY_MODE PRE_TEST
+    DISCOVERY_TIMEOUT 60
+    PROPERTIES TIMEOUT ${arg_TIMEOUT} LABELS "${layer};${arg_LABELS}")
+endfunction()
