@@ -1,0 +1,45 @@
+// busway/bus_options.hpp -- everything a Bus can be told when it is made.
+// Layer: bus
+//
+// Model      Bus bus({.instance_id = "node-1", .history = 1000}).
+// Threads    A plain struct.
+// Ownership  Owns its strings and functions; shares clock and executor.
+// Errors     Checked by the constructor of Bus: Error(invalid_option) names the field, the value and the range.
+// Cost       None.
+// Example    docs/configuration.md
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "busway/clock.hpp"
+#include "busway/executor.hpp"
+#include "busway/limits.hpp"
+#include "busway/log.hpp"
+#include "busway/pattern.hpp"
+#include "busway/subscription_options.hpp"
+
+namespace busway {
+
+struct BusOptions {
+  bool enabled = true;          ///< false: each publish is refused with code disabled
+  std::string instance_id{};    ///< default: the host's name
+  std::string store = "memory"; ///< this version keeps events in memory only
+  Mode mode = Mode::sync;       ///< of subscriptions that do not say
+  std::size_t worker_count = 0; ///< 0: the cores, at least 2
+  std::size_t queue_capacity = limits::kQueueDefault;
+  Overflow overflow = Overflow::reject;
+  std::size_t history = limits::kHistoryDefault;  ///< events; 0 keeps none
+  std::uint16_t max_hops = limits::kHopsDefault;
+  std::size_t max_payload = limits::kPayloadBytesDefault;  ///< bytes
+  Wildcards wildcards = Wildcards::glob;
+  std::chrono::nanoseconds stuck_after = std::chrono::seconds(30);
+  LogSink log{};                         ///< default: log_to_stderr
+  std::shared_ptr<Clock> clock{};        ///< default: the system's
+  std::shared_ptr<Executor> executor{};  ///< default: a pool of the bus's own
+};
+
+}  // namespace busway

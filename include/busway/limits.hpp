@@ -1,0 +1,44 @@
+// busway/limits.hpp -- every bound of busway that is not an option, and the range of those that are.
+// Layer: base
+//
+// Model      Constants. Each queue, cache, retry and payload has its bound here.
+// Threads    None.
+// Ownership  None.
+// Errors     None.
+// Cost       None.
+// Example    docs/guarantees.md
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace busway::limits {
+
+inline constexpr std::size_t kTopicBytesMax = 255;
+inline constexpr std::size_t kPatternBytesMax = 1024;
+inline constexpr std::size_t kPatternsPerSubscriptionMax = 1024;
+inline constexpr std::size_t kTextBytesMax = 4096;  // source, key, user_id and the like
+inline constexpr std::size_t kMetadataEntriesMax = 128;
+inline constexpr std::size_t kPayloadBytesDefault = std::size_t{1} << 20U;
+inline constexpr std::size_t kPayloadBytesMax = std::size_t{1} << 30U;
+inline constexpr std::size_t kJsonDepthMax = 64;
+inline constexpr std::size_t kInternedTexts = 65'536;
+
+inline constexpr std::uint16_t kHopsDefault = 32;
+inline constexpr std::uint16_t kHopsMax = 255;
+inline constexpr std::size_t kQueueDefault = 1024;
+inline constexpr std::size_t kQueueMax = 16'777'216;
+inline constexpr std::size_t kConcurrencyMax = 1024;
+inline constexpr std::size_t kWorkersMax = 1024;
+inline constexpr std::size_t kHistoryDefault = 100;
+inline constexpr std::size_t kHistoryMax = 1'048'576;
+inline constexpr std::size_t kFiltersMax = 64;
+
+/// Topics without a subscription of their own or a handle whose route is remembered.
+inline constexpr std::size_t kCachedRoutesMax = 65'536;
+/// Topics counted one by one in stats(); the rest goes to "other".
+inline constexpr std::size_t kCountedTopicsMax = 1'024;
+/// Ids remembered for `dedupe`, a subscription.
+inline constexpr std::size_t kDedupeIdsMax = 65'536;
+
+}  // namespace busway::limits

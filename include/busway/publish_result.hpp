@@ -1,0 +1,49 @@
+// busway/publish_result.hpp -- what became of one publish, as far as it is known when publish returns.
+// Layer: delivery
+//
+// Model      Counters of this event's deliveries and a list of what went wrong. Synchronous deliveries have ended,
+//            asynchronous ones are queued.
+// Threads    A value.
+// Ownership  Owns its texts.
+// Errors     This is where they are: code says whether the event was accepted, failures what happened to single
+//            deliveries.
+// Cost       72 bytes; allocates only when something went wrong.
+// Example    tests/bus/publish_test.cpp
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "busway/error.hpp"
+#include "busway/event_id.hpp"
+
+namespace busway {
+
+/// Names one subscription of a bus; never used again after it ended.
+using SubscriptionId = std::uint64_t;
+
+/// One thing that went wrong. subscription is 0 when the whole event was refused.
+struct DeliveryFailure {
+  SubscriptionId subscription = 0;
+  std::string name;  ///< the subscription's name or pattern, or the filter's name
+  ErrorCode code = ErrorCode::ok;
+  std::string reason;
+};
+
+struct PublishResult {
+  EventId id{};
+  std::uint32_t matched = 0;    ///< subscriptions the event goes to
+  std::uint32_t delivered = 0;  ///< synchronous handlers that were done
+  std::uint32_t queued = 0;     ///< put into mailboxes
+  std::uint32_t dropped = 0;    ///< given up by overflow: of this event, or of one it displaced
+  ErrorCode code = ErrorCode::ok;  ///< other than ok: refused as a whole, and no handler ran
+  std::vector<DeliveryFailure> failures;
+
+  /// Accepted, and nothing is known to have gone wrong.
+  [[nodiscard]] bool ok() const noexcept { return code == ErrorCode::ok && failures.empty(); }
+  /// One sentence for people: "ok", or the first failure and how many more.
+  [[nodiscard]] std::string message() const;
+};
+
+}  // namespace busway

@@ -1,0 +1,61 @@
+// busway/receipt.hpp -- follows an event published with publish_async until all its deliveries have ended.
+// Layer: bus
+//
+// Model      status() at any time; wait_for(duration) until settled. Outcomes by subscription.
+// Threads    [any-thread]
+// Ownership  Shares its state with the bus; may outlive it.
+// Errors     result().code when the event was refused; wait_for() answers false at its deadline or where the wait could
+//            never end (would_block on the thread that pumps the executor with nothing to run).
+// Cost       One allocation a receipt.
+// Example    tests/bus/receipt_test.cpp
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "busway/publish_result.hpp"
+
+namespace busway {
+
+namespace detail {
+struct ReceiptState;
+struct Dispatch;
+}  // namespace detail
+
+enum class EventStatus : unsigned char { pending, processing, completed, failed };
+[[nodiscard]] std::string_view to_string(EventStatus status) noexcept;
+
+/// How one delivery ended.
+struct DeliveryOutcome {
+  SubscriptionId subscription = 0;
+  std::string name;
+  enum class Kind : unsigned char { delivered, failed, timed_out, dropped, dead_lettered } kind =
+      Kind::delivered;
+  std::string reason;
+};
+[[nodiscard]] std::string_view to_string(DeliveryOutcome::Kind kind) noexcept;
+
+class Receipt {
+ public:
+  /// What the receipt can wait for: the event is durable, or all its deliveries have ended.
+  enum class Stage : unsigned char { stored, settled };
+
+  [[nodiscard]] EventId id() const noexcept;
+  [[nodiscard]] EventStatus status() const;
+  /// Waits until the stage is reached; false at the deadline.
+  bool wait_for(std::chrono::nanoseconds duration, Stage stage = Stage::settled) const;
+  bool wait_for(Stage stage, std::chrono::steady_clock::time_point deadline) const;
+  /// The publish's result as known now; complete once settled.
+  [[nodiscard]] PublishResult result() const;
+  /// Of the deliveries that have ended.
+  [[nodiscard]] std::vector<DeliveryOutcome> outcomes() const;
+
+ private:
+  friend struct detail::Dispatch;
+  explicit Receipt(std::shared_ptr<detail::ReceiptState> state) noexcept : state_(std::move(state)) {}
+  std::shared_ptr<detail::ReceiptState> state_;
+};
+
+}  // namespace busway

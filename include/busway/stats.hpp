@@ -1,0 +1,36 @@
+// busway/stats.hpp -- what a bus has done so far.
+// Layer: bus
+//
+// Model      Totals since the bus was made; by topic for the topics counted one by one, the rest under "other".
+// Threads    A value.
+// Ownership  Owns its texts.
+// Errors     None.
+// Cost       bus.stats() merges the counters of all threads under the bus's lock.
+// Example    tests/bus/stats_test.cpp
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "busway/subscription_info.hpp"
+
+namespace busway {
+
+struct TopicStats {
+  std::string topic;
+  std::uint64_t published = 0;
+  std::uint64_t matched = 0;
+};
+
+struct Stats : DeliveryCounters {
+  std::uint64_t published = 0;  ///< accepted events
+  std::uint64_t filtered = 0;   ///< rejected by a filter of the bus
+  std::uint64_t refused = 0;    ///< refused: disabled, stopped, hop limit, too large, invalid
+  std::uint64_t unmatched = 0;  ///< accepted events that no subscription matched
+  std::uint64_t subscriptions = 0;
+  std::uint64_t threads = 0;  ///< threads that published and still live
+  std::vector<TopicStats> topics;  ///< most published first
+};
+
+}  // namespace busway

@@ -1,0 +1,73 @@
+// busway/subscription_options.hpp -- everything a subscription can be told.
+// Layer: delivery
+//
+// Model      Designated initialisers: bus.subscribe("order.*", on_order, {.mode = Mode::async, .priority = 10}).
+//            Unset options take the bus's defaults.
+// Threads    A plain struct.
+// Ownership  Owns its strings and functions; shares its executor.
+// Errors     Checked by subscribe(): Error(invalid_option) names the field, the value and the range;
+//            Error(not_yet) names what this version refuses: timeout, retry, breaker, durable.
+// Cost       Options beyond priority and mode make the delivery take a longer path; unset ones cost nothing.
+// Example    tests/bus/subscription_options_test.cpp
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "busway/event.hpp"
+#include "busway/executor.hpp"
+#include "busway/retry_policy.hpp"
+
+namespace busway {
+
+/// sync: on the publisher's thread, before publish returns. async: through a mailbox, on an executor.
+enum class Mode : unsigned char { sync, async };
+
+/// What happens to an event whose mailbox is full.
+enum class Overflow : unsigned char { reject, block, drop_oldest, drop_newest };
+
+/// none: publisher order at concurrency 1. key: per event key at any concurrency.
+enum class OrderBy : unsigned char { none, key };
+
+/// Which past events an asynchronous subscription starts with.
+struct Replay {
+  enum class From : unsigned char { none, last, since, sequence, beginning };
+  From from = From::none;
+  std::size_t count = 0;
+  WallTime time{};
+  std::uint64_t position = 0;
+
+  [[nodiscard]] static Replay last(std::size_t n) { return {.from = From::last, .count = n}; }
+  [[nodiscard]] static Replay since(WallTime t) { return {.from = From::since, .time = t}; }
+  [[nodiscard]] static Replay sequence(std::uint64_t n) {
+    return {.from = From::sequence, .position = n};
+  }
+  [[nodiscard]] static Replay beginning() { return {.from = From::beginning}; }
+};
+
+struct SubscriptionOptions {
+  std::string name{};                      ///< for people: logs, stats, results
+  std::string owner{};                     ///< component or plugin; unsubscribe_all(owner)
+  std::optional<Mode> mode{};              ///< default BusOptions::mode
+  int priority = 0;                        ///< higher first; ties in subscription order
+  std::shared_ptr<Executor> executor{};    ///< async only; default the bus's
+  std::function<bool(const Event&)> filter{};
+  std::size_t queue_capacity = 0;          ///< events; 0: BusOptions::queue_capacity
+  std::optional<Overflow> overflow{};      ///< default BusOptions::overflow
+  std::chrono::nanoseconds block_timeout = std::chrono::seconds(1);
+  std::size_t concurrency = 1;             ///< calls at the same time; async only
+  OrderBy order_by = OrderBy::none;
+  std::optional<std::chrono::nanoseconds> timeout{};
+  std::optional<RetryPolicy> retry{};
+  std::optional<BreakerPolicy> breaker{};
+  std::optional<std::chrono::nanoseconds> dedupe{};  ///< an id seen within this window is not delivered again
+  std::string durable{};
+  Replay replay{};
+  bool once = false;                       ///< exactly one event, then unsubscribed
+};
+
+}  // namespace busway
