@@ -3,23 +3,25 @@
 //
 // Model      An immutable value: a kind and a text. Four kinds:
 //              exact     byte-equal, every character is literal
-//              glob      as Python's fnmatchcase: * and ? also match dots; [abc], [a-z], [!abc]; a backslash
-//                        is literal; a [ without ] is literal
+//              glob      as Python's fnmatchcase: * and ? also match dots; [abc], [a-z], [!abc]; a
+//                        backslash is literal; a [ without ] is literal
 //              segments  between dots: * is one whole segment, ** at the end is one or more;
 //                        * alone is everything; an empty segment never matches
 //              regex     RE2 syntax, unanchored search, linear time; . is one character
-//            parse() reads a plain string as people write it: "exact:", "glob:", "seg:", "re:" say the kind
-//            outright; else it is exact without * ? [, regex with one of ^ $ \ ( ) | + { } or when it is or
-//            begins with .*, and else what `Wildcards` says. explain() tells how a string was read.
-//            The four makers take any characters, so that they can match text that is no topic; a plain
-//            string that can match no legal topic is refused.
-// Threads    All functions are [any-thread]; a Pattern is a value that may be copied between threads.
-// Ownership  Copies share one immutable text. Compiled expressions live in a bounded cache of the process.
-// Errors     The makers and parse() throw Error invalid_pattern, which names the pattern, what is wrong with
-//            it and what was probably meant. Nothing else fails.
-// Cost       A maker allocates once; regex also compiles (about 10 us) unless the same text was compiled
-//            lately. matches(): no allocation for exact, glob and segments; a glob takes at most
-//            bytes(pattern) * bytes(topic) steps.
+//            parse() reads a plain string as people write it: "exact:", "glob:", "seg:", "re:" say
+//            the kind outright; else it is exact without * ? [, regex with one of ^ $ \ ( ) | + { }
+//            or when it is or begins with .*, and else what `Wildcards` says. explain() tells how a
+//            string was read. Said outright, exact, glob and regex take any character, so that they can
+//            match text that is no topic; a plain string that can match no topic is refused.
+// Threads    All functions are [any-thread]; a Pattern is a value that may be copied between
+//            threads.
+// Ownership  Copies share one immutable text. Compiled expressions live in a bounded cache of the
+//            process.
+// Errors     The makers and parse() throw Error invalid_pattern, which names the pattern, what is
+//            wrong with it and what was probably meant. Nothing else fails.
+// Cost       A maker allocates once; regex also compiles (about 10 us) unless the same text was
+//            compiled lately. matches(): no allocation for exact, glob and segments; a glob takes
+//            at most bytes(pattern) * bytes(topic) steps.
 // Example    tests/match/pattern_test.cpp
 #pragma once
 

@@ -1,13 +1,14 @@
 // busway/topic_name.hpp -- which texts are legal topics.
 // Layer: base
 //
-// Model      A topic is 1 to kTopicBytesMax bytes of valid UTF-8 without control, invisible or directional
-//            characters, blanks, pattern characters (* > ? [ ] ( ) { } | ^ $ \ +), a leading, trailing or doubled
-//            dot, and without the beginnings that mark a pattern (exact: glob: seg: re:). So a text with one of
-//            these can only be a pattern.
+// Model      A topic is 1 to kTopicBytesMax bytes of valid UTF-8 without control, invisible or
+//            directional characters, blanks, pattern characters (* > ? [ ] ( ) { } | ^ $ \ +), a
+//            leading, trailing or doubled dot, and without the beginnings that mark a pattern
+//            (exact: glob: seg: re:). So a text with one of these can only be a pattern.
 // Threads    All functions are [any-thread].
 // Ownership  None.
-// Errors     require_topic throws Error invalid_topic; check_topic returns the same sentence as a value.
+// Errors     require_topic throws Error invalid_topic; check_topic returns the same sentence as a
+//            value.
 // Cost       A legal topic costs one pass over its bytes and allocates nothing.
 // Example    tests/base/topic_name_test.cpp
 #pragma once
@@ -23,7 +24,8 @@ namespace busway {
 /// The longest topic, in bytes of UTF-8.
 inline constexpr std::size_t kTopicBytesMax = 255;
 
-/// Nothing when the topic is legal; else a sentence that shows the topic, the first bad byte and its offset.
+/// Nothing when the topic is legal; else a sentence that shows the topic, the first bad byte and
+/// its offset.
 [[nodiscard]] std::optional<std::string> check_topic(std::string_view topic);
 
 /// Whether the topic is legal. Never allocates.

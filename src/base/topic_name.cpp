@@ -88,8 +88,7 @@ std::string byte_in_words(unsigned char byte) {
 std::string describe(std::string_view topic, Finding finding) {
   const std::string at = " at offset " + std::to_string(finding.offset);
   switch (finding.flaw) {
-    case Flaw::none:
-      break;
+    case Flaw::none: break;
     case Flaw::empty:
       return "it is empty; a topic has 1 to " + std::to_string(kTopicBytesMax) + " bytes";
     case Flaw::too_long:
@@ -100,12 +99,9 @@ std::string describe(std::string_view topic, Finding finding) {
     case Flaw::not_utf8:
       return "byte " + byte_in_words(static_cast<unsigned char>(topic[finding.offset])) + at +
              " is not valid UTF-8";
-    case Flaw::leading_dot:
-      return "byte 0x2E" + at + " is a leading dot; begin with a word";
-    case Flaw::trailing_dot:
-      return "byte 0x2E" + at + " is a trailing dot; end with a word";
-    case Flaw::double_dot:
-      return "byte 0x2E" + at + " doubles a dot; put a word between two dots";
+    case Flaw::leading_dot: return "byte 0x2E" + at + " is a leading dot; begin with a word";
+    case Flaw::trailing_dot: return "byte 0x2E" + at + " is a trailing dot; end with a word";
+    case Flaw::double_dot: return "byte 0x2E" + at + " doubles a dot; put a word between two dots";
     case Flaw::pattern_prefix:
       return "byte " + byte_in_words(static_cast<unsigned char>(topic.front())) + at +
              " begins with \"" + std::string(pattern_prefix_of(topic)) +
@@ -113,7 +109,8 @@ std::string describe(std::string_view topic, Finding finding) {
     case Flaw::bad_character: {
       const Utf8Char character = decode_utf8(topic.substr(finding.offset));
       const bool for_patterns =
-          character.size == 1 && kPatternCharacters.find(topic[finding.offset]) != std::string_view::npos;
+          character.size == 1 &&
+          kPatternCharacters.find(topic[finding.offset]) != std::string_view::npos;
       return "byte " + byte_in_words(static_cast<unsigned char>(topic[finding.offset])) + " (" +
              quote(topic.substr(finding.offset, character.size)) + ")" + at +
              (for_patterns ? " is reserved for patterns"
@@ -127,10 +124,10 @@ std::string describe(std::string_view topic, Finding finding) {
 
 bool is_topic_character(std::uint32_t c) noexcept {
   if (c < 0x80) return !is_bad_ascii(c);
-  if (c <= 0xA0) return false;                     // C1 controls, no-break space
-  if (c >= 0x2028 && c <= 0x202E) return false;    // line separators, directional embedding
-  if (c >= 0x2066 && c <= 0x2069) return false;    // directional isolates
-  if (c == 0xFEFF) return false;                   // byte order mark
+  if (c <= 0xA0) return false;                   // C1 controls, no-break space
+  if (c >= 0x2028 && c <= 0x202E) return false;  // line separators, directional embedding
+  if (c >= 0x2066 && c <= 0x2069) return false;  // directional isolates
+  if (c == 0xFEFF) return false;                 // byte order mark
   return c <= 0x10FFFF && (c < 0xD800 || c > 0xDFFF);
 }
 

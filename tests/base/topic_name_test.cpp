@@ -17,9 +17,9 @@ bool mentions(const std::string& text, std::string_view part) {
 
 TEST(TopicName, WordsDotsColonsAndLettersOfAnyScriptAreLegal) {
   for (const std::string_view topic :
-       {"a", "phase.started", "task_manager:task_created", "public.users.create", "user:login", "a-b/c@d#e=f~g",
-        "na\xC3\xAFve", "\xE6\x97\xA5\xE6\x9C\xAC.\xF0\x9F\x98\x80", "reply.x", "exact", "re.x", "globs:x",
-        "x.re:y", "\xE2\x80\xA7", "\xC2\xA1"}) {
+       {"a", "phase.started", "task_manager:task_created", "public.users.create", "user:login",
+        "a-b/c@d#e=f~g", "na\xC3\xAFve", "\xE6\x97\xA5\xE6\x9C\xAC.\xF0\x9F\x98\x80", "reply.x",
+        "exact", "re.x", "globs:x", "x.re:y", "\xE2\x80\xA7", "\xC2\xA1"}) {
     EXPECT_EQ(complaint(topic), "") << topic;
     EXPECT_TRUE(is_topic(topic)) << topic;
     EXPECT_NO_THROW(require_topic(topic));
@@ -45,19 +45,20 @@ TEST(TopicName, ControlAndBlankBytesAreRefused) {
 }
 
 TEST(TopicName, InvisibleAndDirectionalCharactersAreRefusedAndTheirNeighboursAreNot) {
-  for (const std::string_view bad :
-       {"\xC2\x80", "\xC2\xA0", "\xE2\x80\xA8", "\xE2\x80\xAE", "\xE2\x81\xA6", "\xE2\x81\xA9", "\xEF\xBB\xBF"}) {
+  for (const std::string_view bad : {"\xC2\x80", "\xC2\xA0", "\xE2\x80\xA8", "\xE2\x80\xAE",
+                                     "\xE2\x81\xA6", "\xE2\x81\xA9", "\xEF\xBB\xBF"}) {
     const std::string topic = "ab" + std::string(bad);
     EXPECT_TRUE(mentions(complaint(topic), "at offset 2")) << complaint(topic);
   }
-  for (const std::string_view good :
-       {"\xC2\xA1", "\xE2\x80\xA7", "\xE2\x80\xAF", "\xE2\x81\xA5", "\xE2\x81\xAA", "\xEF\xBC\x80"}) {
+  for (const std::string_view good : {"\xC2\xA1", "\xE2\x80\xA7", "\xE2\x80\xAF", "\xE2\x81\xA5",
+                                      "\xE2\x81\xAA", "\xEF\xBC\x80"}) {
     EXPECT_EQ(complaint("ab" + std::string(good)), "");
   }
 }
 
 TEST(TopicName, BytesThatAreNotUtf8AreRefusedAtTheirOffset) {
-  for (const std::string_view bad : {"\xFF", "\xC3", "\xC0\xAF", "\xED\xA0\x80", "\xF4\x90\x80\x80", "\x80"}) {
+  for (const std::string_view bad :
+       {"\xFF", "\xC3", "\xC0\xAF", "\xED\xA0\x80", "\xF4\x90\x80\x80", "\x80"}) {
     const std::string text = complaint("abc." + std::string(bad));
     EXPECT_TRUE(mentions(text, "at offset 4")) << text;
     EXPECT_TRUE(mentions(text, "not valid UTF-8")) << text;
