@@ -1,18 +1,24 @@
 // busway/event.hpp -- an immutable record: something happened.
 // Layer: event
 //
-// Model      id, topic, source, time, payload and rarer fields that cost nothing when unset. Handlers get a
-//            const Event&; a copy keeps everything it needs alive, also after the bus is gone.
-// Threads    [any-thread]: immutable; JSON is made once, when someone first asks, whichever thread that is.
-// Ownership  An Event owns or shares all it holds. Inside a handler the Event may still refer to the publisher's
-//            payload: references from it end with the handler, a copy of the Event does not.
-// Errors     The constructor throws Error(invalid_topic, invalid_option); json(), bytes() and as<T>() throw
-//            Error(payload_type) with both names.
+// Model      id, topic, source, time, payload and rarer fields that cost nothing when unset.
+//            Handlers get a const Event&; a copy keeps everything it needs alive, also after the
+//            bus is gone.
+// Threads    [any-thread]: immutable; JSON is made once, when someone first asks, whichever thread
+//            that is.
+// Ownership  An Event owns or shares all it holds. Inside a handler the Event may still refer to
+//            the publisher's payload: references from it end with the handler, a copy of the Event
+//            does not. Copying then copies the payload, and throws Error(payload_type) when its
+//            type cannot be copied.
+// Errors     The constructor throws Error(invalid_topic, invalid_option); json() and bytes() throw
+//            Error(payload_type, invalid_json, too_deep), as<T>() Error(payload_type) with both
+//            names.
 // Cost       120 bytes; copying one with a small trivially copyable payload allocates nothing.
 // Example    tests/event/event_test.cpp
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -39,15 +45,16 @@ struct EventAccess;
 class Event {
  public:
   /// No event: nil id, empty topic.
-  Event() noexcept;
-  /// A new event. Its id and time are set now when the options carry them, else when it is published.
+  Event() noexcept {}  // NOLINT(modernize-use-equals-default): the union has no default
+  /// A new event. Its id and time are set now when the options carry them, else when it is
+  /// published.
   explicit Event(std::string_view topic, Payload payload = {}, const EventOptions& options = {});
   Event(const Event& other);
   Event(Event&& other) noexcept;
   Event& operator=(const Event& other);
   Event& operator=(Event&& other) noexcept;
   ~Event() {
-    if (!borrowed_) release_all();
+    if (!borrowed_ || cache_.load(std::memory_order_relaxed) != nullptr) release_all();
   }
 
   [[nodiscard]] const EventId& id() const noexcept { return id_; }
@@ -60,7 +67,10 @@ class Event {
   }
   [[nodiscard]] Origin origin() const noexcept { return origin_; }
   [[nodiscard]] Priority priority() const noexcept { return priority_; }
-  [[nodiscard]] WallTime time() const noexcept { return WallTime(std::chrono::nanoseconds(time_ns_)); }
+  /// When it was published; the epoch when that is still to come.
+  [[nodiscard]] WallTime time() const noexcept {
+    return WallTime(std::chrono::nanoseconds(time_ns_));
+  }
   /// The version of the payload's schema, 1 unless said otherwise.
   [[nodiscard]] std::uint16_t schema_version() const noexcept { return schema_version_; }
   /// How many events, each published while handling the one before, led to this one.
@@ -78,46 +88,48 @@ class Event {
   [[nodiscard]] std::string_view operation() const noexcept;
   [[nodiscard]] std::string_view correlation_id() const noexcept;
   [[nodiscard]] std::string_view traceparent() const noexcept;
-  /// CloudEvents extensions that busway has no field for, kept as they came: an object.
+  /// CloudEvents attributes that busway has no field for, kept as they came: an object.
   [[nodiscard]] const Json& extensions() const noexcept;
 
   [[nodiscard]] bool has_payload() const noexcept { return type_ != nullptr; }
   [[nodiscard]] bool is_json() const noexcept { return type_ == &detail::kJsonType; }
   [[nodiscard]] bool is_bytes() const noexcept { return type_ == &detail::kBytesType; }
-  [[nodiscard]] bool is_typed() const noexcept { return has_payload() && !is_json() && !is_bytes(); }
+  [[nodiscard]] bool is_typed() const noexcept {
+    return has_payload() && !is_json() && !is_bytes();
+  }
   /// The typed payload's name, "json", "bytes", or "" without a payload.
   [[nodiscard]] std::string_view payload_name() const noexcept;
   /// Of a bytes payload; "application/json" for JSON and typed ones; "" without a payload.
   [[nodiscard]] std::string_view content_type() const noexcept;
 
-  /// The payload as JSON: itself, or made once from the typed value or from bytes whose content type is JSON.
-  /// No payload gives null. Throws Error(payload_type) when it cannot be JSON.
+  /// The payload as JSON: itself, or made once from the typed value or from bytes whose content
+  /// type is JSON. No payload gives null. Throws Error(payload_type) when it cannot be JSON.
   [[nodiscard]] const Json& json() const;
-  /// The payload as bytes: itself, or the text of json().
+  /// The payload as bytes: itself, or the text of json(); nothing without a payload.
   [[nodiscard]] std::span<const std::byte> bytes() const;
 
-  /// The payload as T: itself, or decoded once from JSON (older schema versions through the registered upcasters).
-  /// Defined in busway/typed.hpp. Throws Error(payload_type).
+  /// The payload as T: itself, or decoded once from JSON (older schema versions through the
+  /// registered upcasters). Throws Error(payload_type). Defined in busway/typed_event.hpp.
   template <class T>
   [[nodiscard]] const T& as() const;
   /// As as(), but null when the payload is not a T.
   template <class T>
   [[nodiscard]] const T* try_as() const;
 
-  /// A copy of this event with a part replaced; used by replay, gateways and stores.
+  /// A copy of this event with a part replaced; used by replay, gateways and stores. A typed
+  /// payload brings its schema version along.
   [[nodiscard]] Event with_topic(std::string_view topic) const;
   [[nodiscard]] Event with_payload(Payload payload) const;
 
-  /// The payload read as a type described as data; null when it is not that type and cannot be decoded (then why
-  /// says so, when given). What as<T>() does once T is named.
+  /// The payload read as a type described as data; null when it is not that type and cannot be
+  /// decoded (then why says so, when given). What as<T>() does once T is named.
   [[nodiscard]] const void* decode(const detail::PayloadType& type, std::string* why = nullptr) const;
 
  private:
   friend struct detail::EventAccess;
   enum class Storage : unsigned char { none, borrowed, inlined, block };
-  static constexpr std::size_t kInlineBytes = 24;
 
-  void copy_from(const Event& other);
+  void share_from(const Event& other);
   void steal_from(Event& other) noexcept;
   void release_all() noexcept;
   [[nodiscard]] detail::PayloadCache& cache() const;
@@ -131,7 +143,7 @@ class Event {
   const detail::PayloadType* type_ = nullptr;
   const void* object_ = nullptr;  // the value: the publisher's, ours or the block's
   union {
-    alignas(8) std::byte inline_[kInlineBytes];
+    alignas(detail::kInlinePayloadAlignment) std::byte inline_[detail::kInlinePayloadBytes];
     detail::PayloadBlock* block_;
   };
   mutable std::atomic<detail::PayloadCache*> cache_{nullptr};  // unless the block has it
@@ -140,7 +152,7 @@ class Event {
   Priority priority_ = Priority::normal;
   Origin origin_ = Origin::internal;
   Storage storage_ = Storage::none;
-  bool borrowed_ = false;  // nothing here is owned: only on the publisher's stack
+  bool borrowed_ = false;  // nothing but cache_ is owned: only on the publisher's stack
 };
 
 /// For people: "Event(trivia.started from trivia)"; text from outside is escaped.

@@ -5,27 +5,24 @@
 // Threads    A plain struct. [not-concurrent]
 // Ownership  The views are read during the call that takes the options, not later.
 // Errors     Checked by that call: Error(invalid_option) names the field.
-// Cost       Fields beyond source, priority, origin and schema_version make the event allocate once.
+// Cost       The text fields beyond source, and metadata, make the event allocate once.
 // Example    examples/01_hello
 #pragma once
 
-#include <chrono>
 #include <concepts>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <type_traits>
+#include <utility>
 
 #include "busway/event_id.hpp"
 #include "busway/metadata.hpp"
 #include "busway/origin.hpp"
 #include "busway/priority.hpp"
+#include "busway/wall_time.hpp"
 
 namespace busway {
-
-/// Nanoseconds of the wall clock.
-using WallTime = std::chrono::sys_time<std::chrono::nanoseconds>;
 
 /// A user's id: text, or an integer that becomes its digits.
 class UserId {

@@ -1,11 +1,12 @@
 // busway/metadata.hpp -- what an event says about itself beside its payload: names with JSON values.
 // Layer: event
 //
-// Model      An immutable-when-shared map from string to JSON. Copies share; set() on a shared one copies first.
+// Model      A map from string to JSON. Copies share one immutable map; set() makes a new one.
 // Threads    A value: [not-concurrent] unless const.
 // Ownership  Owns its names and values.
-// Errors     None here; sizes are checked when the event is published.
-// Cost       One pointer; empty costs nothing.
+// Errors     Error(invalid_argument) names an empty name, one that is not UTF-8 or given twice, or
+//            an entry too many; Error(invalid_json, too_deep) a value that cannot be written.
+// Cost       Two pointers; empty costs nothing. set() copies the map: give all entries at once.
 // Example    tests/event/metadata_test.cpp
 #pragma once
 
@@ -26,11 +27,13 @@ namespace busway {
 class MetadataValue {
  public:
   MetadataValue(const char* text) : MetadataValue(std::string_view(text)) {}  // NOLINT(*-explicit-*)
-  MetadataValue(const std::string& text) : MetadataValue(std::string_view(text)) {}  // NOLINT(*-explicit-*)
+  MetadataValue(const std::string& text)  // NOLINT(*-explicit-*)
+      : MetadataValue(std::string_view(text)) {}
   MetadataValue(std::string_view text);  // NOLINT(*-explicit-*)
   MetadataValue(const Json& value);      // NOLINT(*-explicit-*)
   template <std::same_as<bool> B>
-  MetadataValue(B value) : MetadataValue(Tag::boolean, value ? 1 : 0, 0.0) {}  // NOLINT(*-explicit-*)
+  MetadataValue(B value)  // NOLINT(*-explicit-*)
+      : MetadataValue(Tag::boolean, value ? 1 : 0, 0.0) {}
   template <std::signed_integral I>
   MetadataValue(I value)  // NOLINT(*-explicit-*)
       : MetadataValue(Tag::integer, static_cast<std::int64_t>(value), 0.0) {}
@@ -59,19 +62,21 @@ class Metadata {
   [[nodiscard]] bool empty() const noexcept { return size() == 0; }
   [[nodiscard]] std::size_t size() const noexcept;
 
-  /// The value of a name, or null. The pointer lives as long as this object is neither changed nor destroyed.
+  /// The value of a name, or null. The pointer lives as long as this object is neither changed nor
+  /// destroyed.
   [[nodiscard]] const Json* find(std::string_view name) const noexcept;
 
+  /// Adds the name or replaces its value.
   void set(std::string_view name, const MetadataValue& value);
 
   /// All of it as one JSON object; an empty Metadata gives {}.
   [[nodiscard]] const Json& json() const noexcept;
 
-  /// The reverse of json(). Throws Error(invalid_event) when the value is not an object.
+  /// The reverse of json(). Throws Error(invalid_argument) when the value is not an object.
   [[nodiscard]] static Metadata from_json(const Json& object);
 
  private:
-  std::shared_ptr<Json> object_;
+  std::shared_ptr<const Json> object_;  // null: empty
 };
 
 }  // namespace busway

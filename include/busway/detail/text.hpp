@@ -1,8 +1,8 @@
 // busway/detail/text.hpp -- an immutable string that is cheap to hand from event to event.
 // Layer: event
 //
-// Model      The first kInternedTexts distinct texts of a process (topics, sources) are interned
-//            for ever, so copying one touches no counter; later and longer ones are counted
+// Model      The first limits::kInternedTexts distinct texts of a process (topics, sources) are
+//            interned for ever, so copying one touches no counter; later and longer ones are counted
 //            references. Two representations of one text may exist, so compare views, not pointers.
 // Threads    [any-thread]: immutable; the counter is atomic.
 // Ownership  Shares the characters.
@@ -21,8 +21,7 @@
 
 namespace busway::detail {
 
-/// How many texts are interned in a process, and how long each may be; the rest is counted.
-inline constexpr std::size_t kInternedTexts = 65'536;
+/// The longest text that is interned; limits::kInternedTexts says how many are.
 inline constexpr std::size_t kInternedTextBytesMax = 255;
 
 struct TextRep {
