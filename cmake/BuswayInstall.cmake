@@ -7,7 +7,9 @@ include(CMakePackageConfigHelpers)
 
 set(package_dir "${CMAKE_INSTALL_LIBDIR}/cmake/busway")
 
-install(DIRECTORY include/busway "${PROJECT_BINARY_DIR}/include/busway"
+get_property(include_folders GLOBAL PROPERTY busway_include_folders)
+list(TRANSFORM include_folders APPEND /busway)
+install(DIRECTORY include/busway "${PROJECT_BINARY_DIR}/include/busway" ${include_folders}
   DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}"
   FILES_MATCHING PATTERN "*.hpp" PATTERN "*.h" PATTERN "*.def")
 
@@ -17,6 +19,18 @@ function(busway_component_list component property out)
   list(REMOVE_DUPLICATES values)
   set(${out} "${values}" PARENT_SCOPE)
 endfunction()
+
+# Paths in .pc files are relative to the file, so that an installation can be moved or staged.
+set(PC_PREFIX "${CMAKE_INSTALL_PREFIX}")
+set(PC_LIBDIR "${CMAKE_INSTALL_FULL_LIBDIR}")
+set(PC_INCLUDEDIR "${CMAKE_INSTALL_FULL_INCLUDEDIR}")
+if(NOT IS_ABSOLUTE "${CMAKE_INSTALL_LIBDIR}" AND NOT IS_ABSOLUTE "${CMAKE_INSTALL_INCLUDEDIR}")
+  cmake_path(RELATIVE_PATH CMAKE_INSTALL_PREFIX
+    BASE_DIRECTORY "${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig" OUTPUT_VARIABLE up)
+  set(PC_PREFIX "\${pcfiledir}/${up}")
+  set(PC_LIBDIR "\${prefix}/${CMAKE_INSTALL_LIBDIR}")
+  set(PC_INCLUDEDIR "\${prefix}/${CMAKE_INSTALL_INCLUDEDIR}")
+endif()
 
 function(busway_write_pkg_config component)
   busway_component_list(${component} layers layers)

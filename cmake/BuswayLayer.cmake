@@ -2,9 +2,10 @@
 
 include_guard(GLOBAL)
 
-# In the order in which they may use each other. Component core is the first of them up to bus.
+# In the order in which they may use each other. Component core is the first of them up to bus;
+# testing, which lives in its own folder, uses these alone.
 set(BUSWAY_CORE_LAYERS platform base event match delivery store bus)
-set(BUSWAY_LAYERS ${BUSWAY_CORE_LAYERS} config phase plugin capture gateway host)
+set(BUSWAY_LAYERS ${BUSWAY_CORE_LAYERS} testing config phase plugin capture gateway host)
 
 # The component a layer belongs to.
 function(busway_component_of layer out)
@@ -20,7 +21,8 @@ endfunction()
 #   DEPS          what the layer's headers use: earlier layers by name, packages by target
 #   PRIVATE_DEPS  what only its sources use
 #   PCH           headers to precompile, where many sources include a heavy one
-# Makes busway_<layer> with alias busway::<layer>; without SOURCES an interface library.
+# Makes busway_<layer> with alias busway::<layer>; without SOURCES an interface library. A folder
+# include/ beside the caller's CMakeLists.txt holds further public headers.
 function(busway_add_layer layer)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;DEPS;PRIVATE_DEPS;PCH")
   if(arg_UNPARSED_ARGUMENTS)
@@ -53,6 +55,11 @@ function(busway_add_layer layer)
     "$<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>"
     "$<BUILD_INTERFACE:${PROJECT_BINARY_DIR}/include>"
     "$<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>")
+  if(IS_DIRECTORY "${CMAKE_CURRENT_SOURCE_DIR}/include")
+    target_include_directories(${target} ${public}
+      "$<BUILD_INTERFACE:${CMAKE_CURRENT_SOURCE_DIR}/include>")
+    set_property(GLOBAL APPEND PROPERTY busway_include_folders "${CMAKE_CURRENT_SOURCE_DIR}/include")
+  endif()
 
   busway_link_layer(${layer} ${public} ${arg_DEPS})
   busway_link_layer(${layer} ${private} ${arg_PRIVATE_DEPS})
