@@ -5,7 +5,7 @@
 #   VERSION   for people; default 0.0.0
 #   REQUIRES  ids of plugins that must have started before it
 #   DEPS      what it links beside nlohmann_json
-#   STATIC    a static library to link into the host, which names it with BUSWAY_IMPORT_PLUGIN(<name>)
+#   STATIC    a static library, to link into a host that says BUSWAY_IMPORT_PLUGIN(<name>)
 # Else a shared library ${CMAKE_BINARY_DIR}/plugins/<name>.so that exports nothing but its entry, so
 # that it can be unloaded: one symbol shared with another library would keep it mapped for ever.
 
@@ -70,8 +70,8 @@ function(busway_export_entry_only name)
   target_link_options(${name} PRIVATE "LINKER:--version-script=${script}")
   set_property(TARGET ${name} APPEND PROPERTY LINK_DEPENDS "${script}")
 
-  # A symbol that nothing defines is an error now, not when the host opens the library. A sanitizer of
-  # clang lives in the host's program, so its symbols stay open.
+  # A symbol that nothing defines is an error now, not when the host opens the library. A sanitizer
+  # of clang lives in the host's program, so its symbols stay open.
   if(CMAKE_CXX_COMPILER_ID MATCHES "Clang"
       AND "${BUSWAY_SANITIZE}${CMAKE_CXX_FLAGS}" MATCHES "sanitize|address|thread|undefined")
     return()

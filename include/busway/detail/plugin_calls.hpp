@@ -1,0 +1,258 @@
+// busway/detail/plugin_calls.hpp -- Plugin's members: from the class to the host's table.
+// Layer: plugin
+//
+// Included by busway/plugin.hpp only.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <nlohmann/json.hpp>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "busway/plugin.h"
+#include "busway/plugin.hpp"
+
+namespace busway {
+
+namespace plugin_detail {
+
+[[nodiscard]] inline std::int64_t to_ns(std::chrono::nanoseconds d) noexcept { return d.count(); }
+
+/// The message of the options; metadata holds the text that it points to.
+[[nodiscard]] inline busway_message make_message(std::string_view topic, std::uint32_t kind,
+                                                 std::string_view payload,
+                                                 std::string_view content_type,
+                                                 const PluginPublishOptions& options,
+                                                 std::string& metadata) {
+  if (!options.metadata.is_null()) metadata = options.metadata.dump();
+  busway_message message{};
+  message.size = sizeof message;
+  message.payload_kind = kind;
+  message.priority = static_cast<std::uint32_t>(options.priority);
+  message.schema_version = options.schema_version;
+  message.topic = view(topic);
+  message.payload = view(payload);
+  message.content_type = view(content_type);
+  message.metadata = view(metadata);
+  message.key = view(options.key);
+  message.user_id = view(options.user_id);
+  message.session_id = view(options.session_id);
+  message.schema = view(options.schema);
+  message.entity = view(options.entity);
+  message.operation = view(options.operation);
+  message.correlation_id = view(options.correlation_id);
+  message.traceparent = view(options.traceparent);
+  return message;
+}
+
+[[nodiscard]] inline busway_subscribe_options make_options(const PluginSubscribeOptions& options) {
+  busway_subscribe_options out{};
+  out.size = sizeof out;
+  out.mode = static_cast<std::uint32_t>(options.mode);
+  out.priority = options.priority;
+  out.overflow = static_cast<std::uint32_t>(options.overflow);
+  out.queue_capacity = options.queue_capacity;
+  out.block_timeout_ns = to_ns(options.block_timeout);
+  out.timeout_ns = to_ns(options.timeout);
+  out.dedupe_ns = to_ns(options.dedupe);
+  out.once = options.once ? 1 : 0;
+  out.replay = options.replay.from;
+  out.replay_count = options.replay.count;
+  out.replay_position = options.replay.position;
+  out.replay_time_ns = to_ns(options.replay.time.time_since_epoch());
+  out.name = view(options.name);
+  out.durable = view(options.durable);
+  if (options.retry) {
+    out.retry_set = 1;
+    out.retry_max = options.retry->max_retries;
+    out.retry_initial_delay_ns = to_ns(options.retry->initial_delay);
+    out.retry_max_delay_ns = to_ns(options.retry->max_delay);
+    out.retry_backoff_factor = options.retry->backoff_factor;
+    out.retry_total_ns = to_ns(options.retry->total);
+  }
+  return out;
+}
+
+/// The words of the exception being handled.
+[[nodiscard]] inline std::string current_exception_text() noexcept {
+  try {
+    throw;
+  } catch (const std::exception& error) {
+    try {
+      return error.what();
+    } catch (...) {
+      return {};
+    }
+  } catch (...) {
+    return "threw something that is no std::exception";
+  }
+}
+
+inline void take_reply(void* user, const busway_event* event) noexcept {
+  auto& reply = *static_cast<PluginReply*>(user);
+  try {
+    if (event->payload_kind == BUSWAY_PAYLOAD_JSON) reply.json = Json::parse(text(event->payload));
+    if (event->payload_kind == BUSWAY_PAYLOAD_BYTES) reply.bytes = text(event->payload);
+  } catch (...) {
+    reply.status = BUSWAY_INVALID_JSON;
+    reply.message = current_exception_text();
+  }
+}
+
+}  // namespace plugin_detail
+
+inline Plugin::SubscriptionId Plugin::subscribe_handler(const plugin_detail::Patterns& patterns,
+                                                        plugin_detail::Handler handler,
+                                                        const PluginSubscribeOptions& options) {
+  const plugin_detail::HostLink& host = link();
+  std::vector<busway_view> views;
+  views.reserve(patterns.all.size());
+  for (const std::string_view pattern : patterns.all) views.push_back(plugin_detail::view(pattern));
+  const busway_subscribe_options raw = plugin_detail::make_options(options);
+
+  std::uint64_t tag = 0;
+  {
+    // Known before the host is asked: an event may come before subscribe() has returned.
+    const std::lock_guard lock(mutex_);
+    tag = next_tag_++;
+    handlers_.emplace(tag, std::make_shared<plugin_detail::Handler>(std::move(handler)));
+  }
+  SubscriptionId id = 0;
+  const busway_status status =
+      host.api->subscribe(host.host, views.data(), views.size(), &raw, tag, &id);
+  const std::lock_guard lock(mutex_);
+  if (status != BUSWAY_OK) {
+    handlers_.erase(tag);
+    host.require(status);
+  }
+  tags_.emplace(id, tag);
+  return id;
+}
+
+inline void Plugin::unsubscribe(SubscriptionId id) {
+  link().require(link().api->unsubscribe(link().host, id));
+  std::shared_ptr<plugin_detail::Handler> last;  // destroyed without the lock
+  const std::lock_guard lock(mutex_);
+  const auto tag = tags_.find(id);
+  if (tag == tags_.end()) return;
+  if (const auto handler = handlers_.find(tag->second); handler != handlers_.end()) {
+    last = std::move(handler->second);
+    handlers_.erase(handler);
+  }
+  tags_.erase(tag);
+}
+
+inline PluginPublishResult Plugin::send(std::string_view topic, std::uint32_t kind,
+                                        std::string_view payload, std::string_view content_type,
+                                        const PluginPublishOptions& options) {
+  std::string metadata;
+  const busway_message message =
+      plugin_detail::make_message(topic, kind, payload, content_type, options, metadata);
+  busway_publish_result result{};
+  result.size = sizeof result;
+  link().require(link().api->publish(link().host, &message, &result));
+  return {.worst = result.worst,
+          .matched = result.matched,
+          .delivered = result.delivered,
+          .queued = result.queued,
+          .failed = result.failed};
+}
+
+inline PluginReply Plugin::request(std::string_view topic, const Json& payload,
+                                   std::chrono::nanoseconds timeout,
+                                   const PluginPublishOptions& options) {
+  std::string metadata;
+  const std::string body = payload.dump();
+  const busway_message message =
+      plugin_detail::make_message(topic, BUSWAY_PAYLOAD_JSON, body, {}, options, metadata);
+  PluginReply reply;
+  const busway_status status = link().api->request(
+      link().host, &message, plugin_detail::to_ns(timeout), &plugin_detail::take_reply, &reply);
+  switch (status) {
+    case BUSWAY_OK: break;
+    case BUSWAY_NO_RESPONDER:
+    case BUSWAY_TIMED_OUT:
+    case BUSWAY_WOULD_BLOCK:
+    case BUSWAY_QUEUE_FULL:
+    case BUSWAY_FILTERED:
+    case BUSWAY_FAILED:
+      reply.status = status;
+      reply.message = plugin_detail::text(link().api->last_message(link().host));
+      break;
+    default: link().require(status);
+  }
+  return reply;
+}
+
+inline Plugin::TimerId Plugin::after(std::chrono::nanoseconds delay, std::function<void()> f) {
+  std::uint64_t tag = 0;
+  const plugin_detail::HostLink& host = link();
+  {
+    const std::lock_guard lock(mutex_);
+    tag = next_tag_++;
+    timers_.emplace(tag, std::move(f));
+  }
+  TimerId id = 0;
+  const busway_status status = host.api->schedule(host.host, plugin_detail::to_ns(delay), tag, &id);
+  const std::lock_guard lock(mutex_);
+  if (status != BUSWAY_OK) {
+    timers_.erase(tag);
+    host.require(status);
+  }
+  if (timers_.contains(tag)) timer_tags_.emplace(id, tag);  // else it has run
+  return id;
+}
+
+inline bool Plugin::cancel(TimerId timer) {
+  const busway_status status = link().api->cancel_timer(link().host, timer);
+  if (status == BUSWAY_NOT_FOUND) return false;
+  link().require(status);
+  std::function<void()> last;
+  const std::lock_guard lock(mutex_);
+  if (const auto tag = timer_tags_.find(timer); tag != timer_tags_.end()) {
+    if (const auto f = timers_.find(tag->second); f != timers_.end()) {
+      last = std::move(f->second);
+      timers_.erase(f);
+    }
+    timer_tags_.erase(tag);
+  }
+  return true;
+}
+
+inline void Plugin::run_source(std::function<void(std::stop_token)> f) {
+  set_source_state(BUSWAY_SOURCE_ACTIVE);
+  const std::lock_guard lock(mutex_);
+  ++open_sources_;
+  sources_.emplace_back([this, f = std::move(f)](std::stop_token stop) {
+    try {
+      f(stop);
+    } catch (...) {
+      report_error("the source ended: " + plugin_detail::current_exception_text());
+    }
+    std::unique_lock inner(mutex_);
+    const bool last = --open_sources_ == 0;
+    inner.unlock();
+    if (last) link_.api->set_source_state(link_.host, BUSWAY_SOURCE_ENDED);
+  });
+}
+
+inline void Plugin::end_sources() noexcept {
+  std::vector<std::jthread> sources;
+  {
+    const std::lock_guard lock(mutex_);
+    sources.swap(sources_);
+  }
+  for (std::jthread& source : sources) source.request_stop();
+  for (std::jthread& source : sources) source.join();
+}
+
+}  // namespace busway
