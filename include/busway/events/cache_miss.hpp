@@ -1,0 +1,35 @@
+// busway/events/cache_miss.hpp -- a phase's output was in no cache.
+// Layer: event
+//
+// Model      Payload of cache.miss.
+// Threads    A plain struct; the builders are [any-thread].
+// Ownership  Owns its fields.
+// Errors     Reading JSON: fields that are missing keep their default, others must have the right
+//            type. Builders throw what the constructor of Event throws.
+// Cost       A builder allocates the payload and what its texts need.
+// Example    tests/event/events_test.cpp
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+
+#include "busway/event.hpp"
+#include "busway/json.hpp"
+#include "busway/topics.hpp"
+
+namespace busway {
+
+struct CacheMiss {
+  static constexpr std::string_view topic = topics::kCacheMiss;
+  static constexpr std::string_view type_name = "CacheMiss";
+
+  std::string phase_name{};
+  std::string cache_key{};
+};
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(CacheMiss, phase_name, cache_key)
+
+[[nodiscard]] Event cache_miss(std::string_view phase_name, std::string_view cache_key,
+                               const EventOptions& options = {});
+
+}  // namespace busway
