@@ -26,7 +26,7 @@ quietly() {
   shift
   mkdir -p "$(dirname "$log")"
   if ! "$@" >"$log" 2>&1 </dev/null; then
-    tail -n 100 "$log" >&2
+    grep -vE '^\[[0-9]+/[0-9]+\]' "$log" | tail -n 100 >&2 || true
     die "failed: $* (all of its output: $log)"
   fi
 }
