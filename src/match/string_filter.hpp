@@ -1,0 +1,79 @@
+// match/string_filter.hpp -- files patterns under strings that their matches must hold.
+// Layer: match
+//
+// Model      A pattern with clauses (condition.hpp) is filed under one clause: under one key for
+//            each string of it. Keys are a whole word (topic), a beginning or end of one of a few
+//            lengths, or five or three bytes anywhere. Of all clauses and keys that one is taken
+//            which the fewest patterns are filed under and which is longest, so that no list grows
+//            while another is short. A look-up probes each key that the marked topic holds.
+// Threads    [not-concurrent]; const functions may run side by side.
+// Ownership  Values only.
+// Errors     std::bad_alloc from add() leaves the filter as it was.
+// Cost       A look-up takes about two probes for each byte of the topic, and the candidates found.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "busway/topic_name.hpp"
+#include "match/chunked_array.hpp"
+#include "match/condition.hpp"
+#include "match/tag_table.hpp"
+
+namespace busway::match_detail {
+
+class StringFilter {
+ public:
+  using Id = std::uint32_t;  // below 2^31
+  using Tag = TagTable::Tag;
+
+  /// The keys that a pattern is filed under.
+  struct Filing {
+    std::uint32_t count = 0;  // 0: no clause could be used
+    Tag one = 0;
+    std::unique_ptr<Tag[]> many;  // if there is more than one
+
+    [[nodiscard]] const Tag* begin() const noexcept { return many ? many.get() : &one; }
+    [[nodiscard]] const Tag* end() const noexcept { return begin() + count; }
+  };
+
+  [[nodiscard]] Filing add(const Clauses& clauses, Id id);
+  void remove(const Filing& filing, Id id) noexcept;
+
+  [[nodiscard]] bool empty() const noexcept { return table_.size() == 0; }
+
+  /// The keys of a marked topic of at most kTopicBytesMax bytes.
+  struct Probes {
+    static constexpr std::size_t kProbesMax = 2 * kTopicBytesMax + 64;
+    std::array<Tag, kProbesMax> tags;
+    std::size_t count = 0;
+  };
+  void collect(std::string_view marked_topic, Probes& probes) const noexcept;
+
+  /// Appends all ids filed under the keys. An id may come more than once.
+  void find(const Probes& probes, std::vector<Id>& out) const;
+
+ private:
+  struct Choice {
+    Tag tag = 0;
+    std::uint32_t use = 0;  // the bit of uses_ that makes look-ups probe this key
+    std::uint64_t cost = UINT64_MAX;
+  };
+
+  void consider(Choice& best, Tag tag, std::uint32_t use, std::uint32_t common) const noexcept;
+  [[nodiscard]] Choice choose(std::string_view string) const noexcept;
+  [[nodiscard]] std::size_t load(Tag tag) const noexcept;
+  void insert(Tag tag, Id id);
+  void erase(Tag tag, Id id) noexcept;
+
+  TagTable table_;  // an id, or the place of a list with kIsList set
+  ChunkedArray<std::vector<Id>, 256> lists_;
+  std::vector<std::uint32_t> free_lists_;  // never grows beyond lists_.size(), reserved with it
+  std::uint32_t uses_ = 0;                 // which keys were used since the filter was empty
+};
+
+}  // namespace busway::match_detail
