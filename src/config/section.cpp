@@ -54,7 +54,9 @@ SectionBase::Key& SectionBase::last() {
 void SectionBase::read_map(const Node& node, void* target, const Place& place) const {
   if (node.kind != Node::Kind::map && node.kind != Node::Kind::null) {
     std::vector<std::string> names;
-    for (const Key& key : keys_) names.push_back(key.info.path);
+    for (const Key& key : keys_) {
+      if (key.state != Key::State::not_yet) names.push_back(key.info.path);
+    }
     place.error("expected a map with the keys " + show(names) + ", found " +
                 std::string(describe(node.kind)));
     return;

@@ -1,0 +1,70 @@
+#include "config/plugin_section.hpp"
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "problems.hpp"
+
+namespace busway::config {
+namespace {
+
+TEST(PluginSection, IsAListOfPluginsInTheOrderOfTheFile) {
+  const std::vector<PluginSection> plugins =
+      config_of(
+          "plugins:\n"
+          "  - path: plugins/trivia.so\n    id: quiz\n    config: {rounds: 3, greeting: '5'}\n"
+          "  - {static: stats, enabled: false}\n")
+          .plugins;
+  ASSERT_EQ(plugins.size(), 2U);
+  EXPECT_EQ(plugins[0].path, "plugins/trivia.so");
+  EXPECT_EQ(plugins[0].id, "quiz");
+  EXPECT_TRUE(plugins[0].enabled);
+  EXPECT_EQ(plugins[0].config, nlohmann::json::parse(R"({"rounds":3,"greeting":"5"})"));
+  EXPECT_EQ(plugins[1].static_name, "stats");
+  EXPECT_EQ(plugins[1].id, std::nullopt);
+  EXPECT_FALSE(plugins[1].enabled);
+  EXPECT_EQ(plugins[1].config, nlohmann::json::object());
+}
+
+TEST(PluginSection, MayBeEmpty) {
+  EXPECT_TRUE(config_of("plugins:\n").plugins.empty());
+  EXPECT_TRUE(config_of("plugins: []\n").plugins.empty());
+}
+
+TEST(PluginSection, NeedsExactlyOneOfPathAndStatic) {
+  EXPECT_EQ(errors_in("plugins:\n  - id: a\n  - {path: a.so, static: b}\n"),
+            (Lines{"f.yaml:2: plugins[0]: needs path (a shared library) or static (the name of a "
+                   "plugin linked in)",
+                   "f.yaml:3: plugins[1].static: path and static exclude each other; remove one"}));
+}
+
+TEST(PluginSection, RefusesTwoOfOneId) {
+  EXPECT_EQ(errors_in("plugins:\n  - {path: a.so, id: x}\n  - {path: b.so}\n"
+                      "  - {path: c.so, id: x}\n"),
+            Lines{"f.yaml:4: plugins[2].id: \"x\" is the id of plugins[0] already; give each its "
+                  "own"});
+}
+
+TEST(PluginSection, NamesWhatIsWrongAndWhatIsNotOfferedYet) {
+  EXPECT_EQ(errors_in("plugins:\n  - trivia.so\n  - {path: a.so, conifg: {}}\n"
+                      "  - {path: b.so, isolation: process, sync: true, config: [1]}\n"
+                      "  - {path: c.so, id: 'a b'}\n"),
+            (Lines{"f.yaml:2: plugins[0]: expected a map with the keys path, static, id, enabled, "
+                   "config, found a single value",
+                   "f.yaml:3: plugins[1].conifg: unknown key; did you mean config?",
+                   "f.yaml:4: plugins[2].isolation: this version does not offer it yet; remove it",
+                   "f.yaml:4: plugins[2].sync: this version does not offer it yet; remove it",
+                   "f.yaml:4: plugins[2].config: expected a map, found a list",
+                   "f.yaml:5: plugins[3].id: \"a b\" is not a name of letters, digits and _ - ."}));
+}
+
+TEST(PluginSection, WarnsOfOldBooleansInAPluginsConfig) {
+  EXPECT_EQ(warnings_in("plugins:\n  - path: a.so\n    config:\n      loud: no\n"),
+            Lines{"f.yaml:4: plugins[0].config.loud: no is read as text; write false for the "
+                  "boolean, or put it in quotes"});
+}
+
+}  // namespace
+}  // namespace busway::config
