@@ -12,7 +12,7 @@
 //            Error(invalid_event) for an event without an id (it gets one when it is published),
 //            and what event.json() throws.
 // Cost       O(size).
-// Example    tests/event/cloud_events_test.cpp
+// Example    tests/event/cloud_events/round_trip_test.cpp
 #pragma once
 
 #include <concepts>

@@ -5,7 +5,7 @@
 // Ownership  None.
 // Errors     parse_origin() gives no value for an unknown word.
 // Cost       One byte.
-// Example    tests/event/event_test.cpp
+// Example    tests/event/words_test.cpp
 #pragma once
 
 #include <optional>

@@ -6,7 +6,7 @@
 // Ownership  None.
 // Errors     None.
 // Cost       None.
-// Example    tests/event/topics_test.cpp
+// Example    tests/event/events/topics_test.cpp
 #pragma once
 
 #include <string_view>

@@ -20,6 +20,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "busway/detail/plugin_values.hpp"
 #include "busway/plugin.h"
 #include "busway/plugin.hpp"
 

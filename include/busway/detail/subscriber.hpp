@@ -30,6 +30,7 @@ namespace busway::detail {
 struct Subscriber;
 struct SubscriberExtra;
 struct TopicEntry;
+class LatencyHistogram;
 
 using Invoke = void (*)(Subscriber*, const Event&, Context&);
 
@@ -50,8 +51,9 @@ struct Subscriber {
   std::atomic<std::uint32_t> references{1};
   std::int32_t priority = 0;
 
-  // Where an exact subscription stands: its topic, its neighbours there, its place in the current route.
-  TopicEntry* entry = nullptr;
+  // Where an exact subscription stands: its topic, its neighbours there, its place in a route.
+  const TextRep* topic = nullptr;  // owned; null: the patterns are in extra
+  TopicEntry* entry = nullptr;     // null once it has ended
   Subscriber* previous = nullptr;
   Subscriber* next = nullptr;
   std::uint32_t route_index = 0;
@@ -64,8 +66,11 @@ struct Subscriber {
   std::atomic<std::uint64_t> base_matched{0};
   std::atomic<std::uint32_t> not_matched{0};
   std::atomic<std::uint32_t> not_delivered{0};
-  std::uint32_t table_index = 0;
+  // Deliveries through publish_async, which no route counts.
+  std::atomic<std::uint64_t> async_matched{0};
+  std::atomic<LatencyHistogram*> plain_latency{nullptr};  // when there is no extra
   std::atomic<std::uint8_t> state{0};
+  bool callable_gone = false;
 };
 
 /// Reports an Outcome other than done to the dispatch that made the call.

@@ -7,7 +7,7 @@
 // Errors     Reading JSON: fields that are missing keep their default, others must have the right
 //            type. Builders throw what the constructor of Event throws.
 // Cost       A builder allocates the payload and what its texts need.
-// Example    tests/event/events_test.cpp
+// Example    tests/event/events/builders_test.cpp
 #pragma once
 
 #include <nlohmann/json.hpp>

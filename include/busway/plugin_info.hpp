@@ -1,0 +1,59 @@
+// busway/plugin_info.hpp -- a plugin as an operator sees it.
+// Layer: plugin
+//
+// Model      A snapshot: who it is, where in its life, what went wrong last.
+// Threads    Values.
+// Ownership  Owns its texts.
+// Errors     None.
+// Cost       None.
+// Example    tests/plugin/plugin_manager_test.cpp
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace busway {
+
+/// The life of a plugin, one word each; every change is published as plugin.<word>.
+enum class PluginState : unsigned char {
+  discovered,
+  validated,
+  loaded,
+  created,
+  starting,
+  running,
+  reloading,
+  stopping,
+  stopped,
+  unloaded,
+  failed,
+  quarantined
+};
+[[nodiscard]] std::string_view to_string(PluginState state) noexcept;
+
+/// Whether a plugin brings in events from outside, and whether more will come.
+enum class PluginSource : unsigned char { none, active, ended };
+[[nodiscard]] std::string_view to_string(PluginSource source) noexcept;
+
+struct PluginHealthInfo {
+  enum class Level : unsigned char { ok, degraded, failing } level = Level::ok;
+  std::string message{};
+};
+[[nodiscard]] std::string_view to_string(PluginHealthInfo::Level level) noexcept;
+
+struct PluginInfo {
+  std::string id{};
+  std::string version{};
+  std::string description{};
+  std::string path{};
+  PluginState state = PluginState::discovered;
+  std::uint64_t generation = 0;  ///< how many times it has been loaded
+  std::vector<std::string> required{};
+  PluginSource source = PluginSource::none;
+  std::string last_error{};
+  bool still_mapped = false;  ///< unloaded, yet its code could not be taken out of memory
+};
+
+}  // namespace busway

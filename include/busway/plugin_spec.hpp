@@ -1,0 +1,36 @@
+// busway/plugin_spec.hpp -- which plugin to load, and with what configuration.
+// Layer: plugin
+//
+// Model      PluginSpec{.path = "plugins/trivia.so", .config = {{"rounds", 3}}}.
+// Threads    Plain structs.
+// Ownership  Own their texts.
+// Errors     Checked by PluginManager::load().
+// Cost       None.
+// Example    tests/plugin/plugin_manager_test.cpp
+#pragma once
+
+#include <chrono>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "busway/json.hpp"
+
+namespace busway {
+
+struct PluginSpec {
+  std::string path{};            ///< a shared library, or "static:NAME" of one linked in
+  std::string id{};              ///< empty: what the plugin calls itself
+  Json config = Json::object();  ///< given to its setup(); an object
+};
+
+struct PluginManagerOptions {
+  /// Libraries must lie in this folder, symbolic links resolved; empty: anywhere.
+  std::string folder{};
+  /// How long one call into a plugin (setup, start, stop ...) may take before its thread is left
+  /// behind.
+  std::chrono::nanoseconds call_timeout = std::chrono::seconds(30);
+  /// How long stop() lets a plugin handle what is queued for it.
+  std::chrono::nanoseconds drain_timeout = std::chrono::seconds(5);
+};
+
+}  // namespace busway

@@ -1,0 +1,329 @@
+// bus/bus_core.hpp -- the bus behind Bus: its tables, its threads, its locks.
+// Layer: bus
+//
+// Model      Publishing reads immutable things reached through atomic pointers and writes only to its own ThreadState.
+//            Everything else happens under one mutex. What publishing may still see when it is replaced goes to the retired
+//            list and is freed once no frame can see it. docs/design/0001-routes.md tells why.
+//            Parts: publish.cpp runs events along routes; routes.cpp builds and retires them; subscribe.cpp adds and ends
+//            subscriptions; invoke.cpp holds what a route may call; history.cpp, stats.cpp, request.cpp, receipt.cpp and
+//            stop.cpp what their names say; bus.cpp is the public face.
+// Threads    publish* take no lock unless a route is missing. mutex_ is never held while foreign code runs.
+// Ownership  Counted: by the Bus, and by each handle and Subscriber.
+// Errors     As Bus.
+// Cost       As Bus.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "bus/dispatch.hpp"
+#include "bus/route.hpp"
+#include "bus/subscriber_extra.hpp"
+#include "bus/thread_state.hpp"
+#include "bus/topic_table.hpp"
+#include "busway/bus.hpp"
+#include "delivery/mailbox.hpp"
+#include "delivery/worker_pool.hpp"
+#include "event/event_access.hpp"
+#include "match/match_stamps.hpp"
+#include "match/pattern_index.hpp"
+
+namespace busway::detail {
+
+/// What a publish is made of before it is an event.
+struct Draft {
+  const PayloadType* type = nullptr;      // null: no payload
+  const void* object = nullptr;           // the publisher's value
+  PayloadBlock* block = nullptr;          // or a block, whose reference the caller keeps
+  const EventOptions* options = nullptr;  // null: none set
+};
+
+struct ReceiptState {
+  ReceiptState() = default;
+  std::atomic<std::uint32_t> references{1};
+  mutable std::mutex mutex;
+  std::condition_variable changed;
+  BusCore* core = nullptr;  // for pumping; valid while not settled
+  // Guarded by mutex.
+  PublishResult result;
+  std::vector<DeliveryOutcome> outcomes;
+  std::size_t open = 1;  // deliveries not ended, and one for the synchronous part
+  bool begun = false;
+  // Written before the event goes to the worker.
+  std::uint64_t before_id = 0;  // subscriptions from this id on do not get the event
+};
+void ended(ReceiptState& receipt, const Subscriber& subscriber, DeliveryOutcome::Kind kind,
+           std::string reason);
+/// One of the open parts has ended; drops the reference it held.
+void close_part(ReceiptState* receipt);
+void release(ReceiptState& receipt) noexcept;
+
+/// A SubscriptionId is a sequence number and, in the low bits, the slot it stands in.
+inline constexpr unsigned kSlotBits = 24;
+
+/// Notes how long a handler took.
+void sample_latency(Subscriber& subscriber, std::uint64_t ns);
+
+/// A serial no other bus of the process has or had.
+[[nodiscard]] std::uint64_t enter_live_buses(BusCore* core);
+void leave_live_buses(std::uint64_t serial) noexcept;
+
+struct BusFilter {
+  std::string name;
+  std::function<bool(const Event&)> predicate;
+};
+
+/// What nobody can see any more, freed when the list goes out of scope: declare it before the lock, so that no
+/// callable of a user is destroyed under it.
+class Garbage {
+ public:
+  explicit Garbage(BusCore& core) noexcept : core_(core) {}
+  Garbage(const Garbage&) = delete;
+  Garbage& operator=(const Garbage&) = delete;
+  ~Garbage();
+
+  void add(Subscriber* reference) { subscribers_.push_back(reference); }
+  void add(Route* route) { routes_.push_back(route); }
+  void add(TopicTable::Table* table) { tables_.push_back(table); }
+
+ private:
+  BusCore& core_;
+  std::vector<Subscriber*> subscribers_;
+  std::vector<Route*> routes_;
+  std::vector<TopicTable::Table*> tables_;
+};
+
+class BusCore {
+ public:
+  explicit BusCore(BusOptions options);
+  BusCore(const BusCore&) = delete;
+  BusCore& operator=(const BusCore&) = delete;
+
+  void retain() noexcept { references_.fetch_add(1, std::memory_order_relaxed); }
+  void release() noexcept {
+    if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+  }
+
+  // -- publish.cpp ------------------------------------------------------------------------------------------------
+  PublishResult publish(std::string_view topic, const Draft& draft);
+  PublishResult publish(TopicEntry* entry, const Draft& draft);
+  PublishResult publish(const Event& event);
+  Receipt publish_async(Event event);
+  Event make_event(std::string_view topic, const Draft& draft);
+
+  // -- subscribe.cpp ----------------------------------------------------------------------------------------------
+  /// Takes over the subscriber, also when it throws.
+  Subscriber* subscribe(Subscriber* subscriber, const Patterns& patterns, const SubscriptionOptions& options);
+  std::size_t unsubscribe(const SubscriptionQuery& query);
+  bool unsubscribe(SubscriptionId id);
+  /// Ends these, waits for their running calls unless inside a handler, and drops one reference of each.
+  enum class Waiting : unsigned char { allowed, never };
+  void end(std::span<Subscriber* const> subscribers, Waiting waiting = Waiting::allowed);
+  void pause(Subscriber& subscriber);
+  void resume(Subscriber& subscriber);
+  bool wait_idle(Subscriber& subscriber, std::chrono::steady_clock::time_point deadline);
+  std::vector<SubscriptionInfo> subscriptions(std::string_view owner);
+
+  // -- routes.cpp -------------------------------------------------------------------------------------------------
+  TopicEntry* pin_topic(std::string_view name);
+  void repin_topic(TopicEntry* entry) noexcept;
+  void unpin_topic(TopicEntry* entry) noexcept;
+  delivery_detail::WorkerPool& pool();
+
+  // -- history.cpp, stats.cpp, request.cpp, stop.cpp --------------------------------------------------------------
+  std::vector<Event> history(const Patterns& patterns, std::size_t limit, WallTime since);
+  Stats stats();
+  RequestResult request(std::string_view topic, const Draft& draft, std::chrono::nanoseconds timeout);
+  bool reply(const EventId& request, Payload payload);
+  void add_filter(std::string name, std::function<bool(const Event&)> predicate);
+  bool remove_filter(std::string_view name);
+  bool idle();
+  bool wait_drained(std::chrono::steady_clock::time_point deadline);
+  StopResult stop(std::chrono::nanoseconds deadline);
+  void close();
+
+  void log(LogLevel level, std::string_view message, std::span<const LogField> fields) const noexcept;
+  [[nodiscard]] const BusOptions& options() const noexcept { return options_; }
+  [[nodiscard]] Executor& executor();
+  [[nodiscard]] std::int64_t wall_ns() const noexcept;
+  [[nodiscard]] std::chrono::steady_clock::time_point steady_now() const noexcept;
+  /// Whether this thread is inside a handler, of whichever bus.
+  [[nodiscard]] static bool inside_handler() noexcept { return thread_locals.current != nullptr; }
+  void thread_ended(ThreadState* state);
+  void sample(Subscriber& subscriber, std::uint64_t ns);
+  void join_async(Subscriber* subscriber);
+  void leave_async(Subscriber* subscriber) noexcept;
+  /// Runs the handler of a queued delivery.
+  void run_queued(Subscriber& subscriber, delivery_detail::Delivery& delivery, DeliveryFailure& failure);
+
+ private:
+  friend struct FrameGuard;
+  friend class Garbage;
+  friend class Strand;
+  enum Gate : std::uint32_t { kDisabled = 1, kStopping = 2, kStopped = 4, kClosed = 8, kFilters = 16 };
+  enum class Part : unsigned char { all, queued_only, sync_only };
+
+  ~BusCore();
+
+  // publish.cpp
+  [[nodiscard]] ThreadState& thread_state();
+  [[gnu::noinline]] ThreadState& register_thread();
+  template <class Locate>
+  PublishResult publish_with(Locate&& locate, const Draft& draft);
+  bool admit(const Event& event, ThreadState& state, PublishResult& result);
+  bool refuse(std::uint32_t gate, ThreadState& state, PublishResult& result) const;
+  void refuse_hops(const Event& event, ThreadState& state, PublishResult& result);
+  void refuse_size(const Event& event, std::size_t size, ThreadState& state, PublishResult& result);
+  void count(ThreadState& state, Route& route, std::uint32_t size) {
+    const std::uint64_t key = std::uint64_t{route.serial} << 32U | size;
+    if (route.index >= state.counts_size || state.counts[route.index].key.load(std::memory_order_relaxed) != key) [[unlikely]] {
+      recount(state, route, key);
+    }
+    bump(state.counts[route.index].count);
+  }
+  [[gnu::noinline]] void recount(ThreadState& state, Route& route, std::uint64_t key);
+  void record(ThreadState& state, const Event& event);
+  [[gnu::noinline]] void record_slow(ThreadState& state, const Event& event);
+  template <bool kLight>
+  void run(Route& route, std::uint32_t size, Dispatch& dispatch);
+  void run_sampled(Route& route, std::uint32_t size, Dispatch& dispatch);
+  void run_part(Route& route, std::uint32_t size, Dispatch& dispatch, Part part, std::uint64_t before_id);
+  void finish(ThreadState& state, const Dispatch& dispatch, std::uint32_t size, PublishResult& result);
+  void deliver(Route& route, const Event& event, ThreadState& state, Frame& frame, PublishResult& result);
+  /// Makes the payload of a borrowed event shared or inline when someone may keep the event.
+  void run_strand(delivery_detail::Delivery& delivery);
+
+  // routes.cpp: with mutex_ held, except what is named _now.
+  [[nodiscard]] TopicEntry* entry_of(std::string_view name, Garbage& garbage);
+  [[nodiscard]] [[gnu::noinline]] TopicEntry* find_or_add_now(std::string_view name);
+  [[nodiscard]] Route* route_of(TopicEntry* entry) {
+    Route* route = entry->route.load(std::memory_order_acquire);
+    if (route != nullptr && route->checked.load(std::memory_order_relaxed) ==
+                                wild_epoch_.load(std::memory_order_acquire)) [[likely]] {
+      return route;
+    }
+    return renew_route_now(entry);
+  }
+  [[nodiscard]] [[gnu::noinline]] Route* renew_route_now(TopicEntry* entry);
+  void build_route(TopicEntry& entry);
+  void replace_route(TopicEntry& entry, std::span<Subscriber* const> list, std::uint32_t capacity);
+  void list_into_route(TopicEntry& entry, Subscriber& subscriber);
+  void unlist_from_route(Subscriber& subscriber);
+  void wildcard_changed(const Pattern& pattern);
+  void topic_changed(std::string_view name);
+  void retire(Subscriber* reference, const Route* route);
+  void retire(Route* route);
+  void retire(TopicTable::Table* table);
+  void collect(Garbage& garbage);
+  void collect_if_due(Garbage& garbage) {
+    if (retired_.size() >= collect_at_) collect(garbage);
+  }
+  void fold(Route& route);
+  void credit(Route& route, std::uint32_t size, std::uint64_t count);
+  void gain_use(TopicEntry& entry) noexcept;
+  void lose_use(TopicEntry& entry) noexcept;
+  void evict_if_due(Garbage& garbage);
+  void free_entry(TopicEntry* entry) noexcept;
+  void free_route(Route* route) noexcept;
+  [[nodiscard]] bool only_this_thread() const noexcept;
+
+  // subscribe.cpp
+  void check_options(const SubscriptionOptions& options, const Subscriber& subscriber) const;
+  void equip(Subscriber& subscriber, const SubscriptionOptions& options, std::vector<Pattern> patterns);
+  void begin_replay(Subscriber& subscriber, const Replay& replay);
+  void wait_for_calls(std::span<Subscriber* const> all, std::span<Subscriber* const> ending, bool inside);
+  [[nodiscard]] Pattern read(const PatternArg& argument) const;
+  [[nodiscard]] std::vector<Pattern> read(const Patterns& patterns) const;
+  delivery_detail::Mailbox& strand();
+  std::vector<Subscriber*> with_mailbox();
+
+  const BusOptions options_;
+  std::uint64_t serial_ = 0;
+  const std::uint32_t frames_max_;
+  std::atomic<std::uint32_t> references_{1};
+
+  // Read by every publish.
+  alignas(64) std::atomic<std::uint32_t> gate_{0};
+  std::atomic<bool> history_reading_{false};
+  bool manual_clock_ = false;
+  std::atomic<std::uint64_t> epoch_{1};
+  std::atomic<std::uint64_t> wild_epoch_{1};
+  TopicTable topics_;
+
+  // Guarded by mutex_.
+  alignas(64) mutable std::mutex mutex_;
+  std::vector<std::unique_ptr<ThreadState>> threads_;
+  std::vector<Subscriber*> slots_;
+  std::vector<std::uint32_t> free_slots_;
+  std::size_t subscription_count_ = 0;
+  std::uint64_t next_sequence_ = 1;
+  PatternIndex index_;
+  MatchStamps stamps_;
+  std::size_t wildcard_count_ = 0;
+  std::uint32_t next_serial_ = 1;
+  std::uint32_t next_index_ = 0;
+  std::vector<std::uint32_t> free_indexes_;
+  std::size_t cached_topics_ = 0;  // entries without subscriptions of their own
+  std::size_t evict_next_ = 0;     // the shard to evict from
+  struct Retired {
+    enum class Kind : unsigned char { subscriber, route, table } kind;
+    void* what;
+    const Route* route;   // where a frame may stand that sees it; null: only while searching
+    std::uint64_t epoch;  // frames of an older one may see it
+  };
+  std::vector<Retired> retired_;
+  std::size_t collect_at_ = 64;
+  Stats folded_;  // of threads and topics that are gone
+  std::uint64_t folded_passed_over_ = 0;
+  std::uint64_t folded_queued_ = 0;
+  std::uint64_t folded_published_async_ = 0;
+  std::uint64_t folded_matched_async_ = 0;
+  std::uint64_t threads_made_ = 0;
+  std::uint64_t other_published_ = 0;
+  std::uint64_t other_matched_ = 0;
+
+  std::shared_ptr<const std::vector<BusFilter>> filters_;
+
+  mutable std::mutex history_mutex_;
+  std::vector<Event> old_history_;  // of threads that ended
+
+  std::mutex request_mutex_;
+  struct PendingRequest;
+  std::unordered_map<EventId, std::shared_ptr<PendingRequest>> requests_;
+  std::uint64_t late_replies_ = 0;
+
+  std::mutex pool_mutex_;
+  std::unique_ptr<delivery_detail::WorkerPool> pool_;
+  std::unique_ptr<delivery_detail::WorkerPool> pool_closed_;  // mailboxes refer to it until they go
+  std::unique_ptr<class Strand> strand_;
+
+  std::mutex stop_mutex_;
+
+  /// All subscriptions with a mailbox, until they are freed: their counters live in them.
+  std::mutex async_mutex_;
+  std::vector<Subscriber*> async_;
+  DeliveryCounters async_folded_;
+};
+
+/// The subscriber that stands where an ended one was; its handler does nothing.
+[[nodiscard]] Subscriber* ended_subscriber() noexcept;
+
+// invoke.cpp: what Subscriber::invoke may be beside the handler itself.
+void invoke_ended(Subscriber* subscriber, const Event& event, Context& context);
+void invoke_paused(Subscriber* subscriber, const Event& event, Context& context);
+void invoke_checked(Subscriber* subscriber, const Event& event, Context& context);
+void invoke_queue(Subscriber* subscriber, const Event& event, Context& context);
+/// Which of them a subscription that is active wants.
+[[nodiscard]] Invoke invoke_of(const Subscriber& subscriber) noexcept;
+
+}  // namespace busway::detail

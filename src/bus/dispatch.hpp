@@ -1,0 +1,75 @@
+// bus/dispatch.hpp -- one event on its way through handlers on this thread: what a Context is underneath.
+// Layer: bus
+//
+// Model      Made on the stack for each publish and each asynchronous delivery, and linked into the chain of those that run
+//            on this thread, so that an event published inside a handler knows its cause.
+// Threads    Belongs to its thread, except what Context says.
+// Ownership  Refers to its event, result and bus.
+// Errors     record_failure() keeps them.
+// Cost       A dozen stores.
+#pragma once
+
+#include <cstdint>
+#include <exception>
+#include <stop_token>
+#include <string>
+
+#include "bus/thread_state.hpp"
+#include "busway/context.hpp"
+#include "busway/error.hpp"
+#include "busway/publish_result.hpp"
+#include "busway/receipt.hpp"
+#include "busway/subscription.hpp"
+#include "busway/topic.hpp"
+
+namespace busway {
+class Bus;
+}
+
+namespace busway::detail {
+
+struct ReceiptState;
+
+struct Dispatch final : Context {
+  Dispatch(BusCore& core, const Event& event) noexcept : Context(core, event) {}
+
+  [[nodiscard]] BusCore& core() const noexcept { return *core_; }
+  void set_history_was_cut(bool cut) noexcept { history_was_cut_ = cut; }
+
+  /// The running delivery failed.
+  void record_failure(ErrorCode code, std::string reason);
+  /// From inside a catch clause.
+  void record_exception();
+
+  // For the friends of Subscription, Topic, Receipt and Bus.
+  [[nodiscard]] static Subscription make_subscription(Subscriber* subscriber) noexcept {
+    return Subscription(subscriber);
+  }
+  [[nodiscard]] static Topic make_topic(BusCore* core, TopicEntry* entry) noexcept {
+    return Topic(core, entry);
+  }
+  [[nodiscard]] static Receipt make_receipt(std::shared_ptr<ReceiptState> state) noexcept {
+    return Receipt(std::move(state));
+  }
+  [[nodiscard]] static BusCore& core_of(const Bus& bus) noexcept;
+
+  Dispatch* outer = nullptr;
+  Subscriber* subscriber = nullptr;  // whose handler runs, in slow paths and mailboxes
+  Frame* frame = nullptr;            // of a publish: frame->current is the subscriber
+  PublishResult* result = nullptr;   // of a publish; null in a mailbox
+  ReceiptState* receipt = nullptr;   // asynchronous outcomes go there
+  std::stop_source* stop = nullptr;  // made when a handler asks
+  DeliveryFailure* failure = nullptr;  // of a mailbox's delivery
+  bool adjusted = false;               // any of the following is not 0
+  std::uint32_t passed_over = 0;
+  std::uint32_t queued = 0;
+  std::uint32_t failed = 0;
+  std::uint32_t refused = 0;  // by a full mailbox: this event was dropped
+  std::uint32_t dropped = 0;  // refused ones, and older events that gave way
+
+  [[nodiscard]] Subscriber* running() const noexcept {
+    return frame != nullptr ? frame->current.load(std::memory_order_relaxed) : subscriber;
+  }
+};
+
+}  // namespace busway::detail

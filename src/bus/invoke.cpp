@@ -1,0 +1,320 @@
+// What a route may call in place of a handler, and what happens when a handler fails.
+#include <cxxabi.h>
+
+#include <algorithm>
+#include <array>
+#include <exception>
+#include <string>
+
+#include "base/escape.hpp"
+#include "bus/bus_core.hpp"
+#include "platform/fast_clock.hpp"
+
+namespace busway::detail {
+namespace {
+
+Dispatch& dispatch_of(Context& context) noexcept { return static_cast<Dispatch&>(context); }
+
+void pass_over(Subscriber& subscriber, Dispatch& dispatch) noexcept {
+  subscriber.not_matched.fetch_add(1, std::memory_order_relaxed);
+  dispatch.adjusted = true;
+  ++dispatch.passed_over;
+}
+
+std::string_view words(ErrorCode code) noexcept { return explain(code); }
+
+}  // namespace
+
+void invoke_ended(Subscriber*, const Event&, Context& context) {
+  Dispatch& dispatch = dispatch_of(context);
+  dispatch.adjusted = true;
+  ++dispatch.passed_over;
+}
+
+void invoke_paused(Subscriber* subscriber, const Event&, Context& context) {
+  pass_over(*subscriber, dispatch_of(context));
+}
+
+void invoke_checked(Subscriber* subscriber, const Event& event, Context& context) {
+  Dispatch& dispatch = dispatch_of(context);
+  SubscriberExtra& extra = *subscriber->extra;
+  if (extra.filter && !extra.filter(event)) return pass_over(*subscriber, dispatch);
+  if (extra.dedupe != nullptr &&
+      extra.dedupe->seen(event.id(), dispatch.core().steady_now().time_since_epoch().count())) {
+    return pass_over(*subscriber, dispatch);
+  }
+  if (extra.once) {
+    if (extra.taken.exchange(true, std::memory_order_acq_rel)) return pass_over(*subscriber, dispatch);
+    if (extra.mailbox == nullptr) {
+      // Ends after the call, whichever way it goes; the registration keeps it alive until then.
+      struct EndOnce {
+        Subscriber& mine;
+        BusCore& core;
+        ~EndOnce() { core.unsubscribe(mine.id); }
+      } const end{*subscriber, dispatch.core()};
+      subscriber->call(subscriber, event, context);
+      return;
+    }
+  }
+  if (extra.mailbox != nullptr) return invoke_queue(subscriber, event, context);
+  subscriber->call(subscriber, event, context);
+}
+
+/// Whether waiting for room in the mailbox could wait for this very thread.
+static bool may_wait_for(const Subscriber& subscriber) noexcept {
+  for (const Dispatch* one = thread_locals.current; one != nullptr; one = one->outer) {
+    if (one->frame == nullptr && one->subscriber == &subscriber) return false;
+  }
+  return true;
+}
+
+void invoke_queue(Subscriber* subscriber, const Event& event, Context& context) {
+  using delivery_detail::MayWait;
+  using delivery_detail::Pushed;
+  Dispatch& dispatch = dispatch_of(context);
+  SubscriberExtra& extra = *subscriber->extra;
+  dispatch.adjusted = true;
+  ++dispatch.queued;
+  if (dispatch.receipt != nullptr) {
+    const std::lock_guard lock(dispatch.receipt->mutex);
+    ++dispatch.receipt->open;
+    dispatch.receipt->references.fetch_add(1, std::memory_order_relaxed);
+  }
+  MayWait may_wait = MayWait::no;
+  if (extra.mailbox->options().overflow == Overflow::block && may_wait_for(*subscriber)) {
+    may_wait = MayWait::yes;
+  }
+  Pushed pushed = Pushed::closed;
+  try {
+    pushed = extra.mailbox->push(event, dispatch.receipt, may_wait);
+  } catch (...) {
+    --dispatch.queued;
+    if (dispatch.receipt != nullptr) close_part(dispatch.receipt);
+    throw;
+  }
+  if (pushed == Pushed::accepted) [[likely]] return;
+  if (pushed == Pushed::displaced) {
+    ++dispatch.dropped;
+    return;
+  }
+  --dispatch.queued;
+  if (pushed == Pushed::closed) {
+    ++dispatch.passed_over;
+    if (dispatch.receipt != nullptr) close_part(dispatch.receipt);
+    return;
+  }
+  ++dispatch.refused;
+  ++dispatch.dropped;
+  extra.sink->refused.fetch_add(1, std::memory_order_relaxed);
+  std::string reason = "the mailbox of " + quote(subscriber_name(*subscriber)) + " is full (" +
+                       std::to_string(extra.mailbox->options().capacity) + " events)";
+  if (dispatch.receipt != nullptr) {
+    ended(*dispatch.receipt, *subscriber, DeliveryOutcome::Kind::dropped, reason);
+    close_part(dispatch.receipt);
+  }
+  if (pushed == Pushed::full) {
+    dispatch.result->failures.push_back(
+        {subscriber->id, subscriber_name(*subscriber), ErrorCode::queue_full, std::move(reason)});
+  }
+}
+
+Invoke invoke_of(const Subscriber& subscriber) noexcept {
+  switch (state_of(subscriber)) {
+    case SubscriberState::ended: return &invoke_ended;
+    case SubscriberState::paused:
+      if (subscriber.extra == nullptr || subscriber.extra->mailbox == nullptr) return &invoke_paused;
+      break;  // events queue while it is paused
+    case SubscriberState::replaying:
+    case SubscriberState::active: break;
+  }
+  const SubscriberExtra* extra = subscriber.extra;
+  if (extra == nullptr) return subscriber.call;
+  if (extra->filter || extra->dedupe != nullptr || extra->once) return &invoke_checked;
+  return extra->mailbox != nullptr ? &invoke_queue : subscriber.call;
+}
+
+void Dispatch::record_failure(ErrorCode code, std::string reason) {
+  Subscriber* const whose = running();
+  if (reason.empty()) reason = std::string(words(code));
+  if (failure != nullptr) {
+    if (failure->code == ErrorCode::ok) {
+      *failure = {whose->id, subscriber_name(*whose), code, std::move(reason)};
+    }
+    return;
+  }
+  // A handler may report a failure and then throw as well: one delivery fails once.
+  if (!result->failures.empty() && result->failures.back().subscription == whose->id) return;
+  adjusted = true;
+  ++failed;
+  whose->not_delivered.fetch_add(1, std::memory_order_relaxed);
+  result->failures.push_back({whose->id, subscriber_name(*whose), code, std::move(reason)});
+}
+
+void Dispatch::record_exception() {
+  try {
+    throw;
+  } catch (const Error& error) {
+    record_failure(error.code() == ErrorCode::payload_type ? ErrorCode::payload_type
+                                                           : ErrorCode::handler_failed,
+                   escape(error.what(), 1000));
+  } catch (const std::exception& error) {
+    record_failure(ErrorCode::handler_failed, escape(error.what(), 1000));
+  } catch (const abi::__forced_unwind&) {
+    throw;
+  } catch (...) {
+    const std::type_info* type = abi::__cxa_current_exception_type();
+    std::string name = "an unknown type";
+    if (type != nullptr) {
+      int status = 0;
+      char* readable = abi::__cxa_demangle(type->name(), nullptr, nullptr, &status);
+      name = status == 0 && readable != nullptr ? readable : type->name();
+      std::free(readable);
+    }
+    record_failure(ErrorCode::handler_failed, "the handler threw a value of type " + name);
+  }
+}
+
+void settle(Context& context, Outcome outcome) {
+  Dispatch& dispatch = dispatch_of(context);
+  switch (outcome.kind()) {
+    case Outcome::Kind::done: return;
+    case Outcome::Kind::fail: return dispatch.record_failure(ErrorCode::handler_failed, outcome.reason());
+    case Outcome::Kind::retry:
+      return dispatch.record_failure(ErrorCode::handler_failed,
+                                     "the handler asked for a retry, which this version does not make");
+    case Outcome::Kind::dead_letter:
+      return dispatch.record_failure(ErrorCode::handler_failed, outcome.reason());
+  }
+}
+
+bool Dedupe::seen(const EventId& id, std::int64_t now_ns) {
+  const std::lock_guard lock(mutex_);
+  while (!order_.empty() && (now_ns - order_.front().first >= window_ns_ ||
+                             order_.size() >= limits::kDedupeIdsMax)) {
+    ids_.erase(order_.front().second);
+    order_.pop_front();
+  }
+  if (!ids_.insert(id).second) return true;
+  order_.emplace_back(now_ns, id);
+  return false;
+}
+
+void sample_latency(Subscriber& subscriber, std::uint64_t ns) {
+  subscriber.core->sample(subscriber, ns);
+}
+
+namespace {
+void count_one(std::atomic<std::uint64_t>& counter) noexcept {
+  counter.fetch_add(1, std::memory_order_relaxed);
+}
+}  // namespace
+
+void SubscriberSink::deliver(delivery_detail::Delivery& delivery) noexcept {
+  DeliveryFailure failure;
+  const bool timed = until_sample_.fetch_sub(1, std::memory_order_relaxed) <= 1;
+  std::int64_t begin = 0;
+  if (timed) {
+    until_sample_.store(64, std::memory_order_relaxed);
+    begin = platform_detail::thread_clock().steady_ns();
+  }
+  subscriber_.core->run_queued(subscriber_, delivery, failure);
+  if (timed) {
+    const std::int64_t took = platform_detail::thread_clock().steady_ns() - begin;
+    sample_latency(subscriber_, static_cast<std::uint64_t>(std::max<std::int64_t>(took, 0)));
+  }
+  const bool well = failure.code == ErrorCode::ok;
+  count_one(well ? delivered : failed);
+  if (!well) {
+    const std::array fields{LogField{"subscription", failure.name},
+                            LogField{"topic", delivery.event.topic()},
+                            LogField{"reason", failure.reason}};
+    subscriber_.core->log(LogLevel::warning, "an asynchronous delivery failed", fields);
+  }
+  if (delivery.token != nullptr) {
+    auto* receipt = static_cast<ReceiptState*>(delivery.token);
+    ended(*receipt, subscriber_,
+          well ? DeliveryOutcome::Kind::delivered : DeliveryOutcome::Kind::failed,
+          std::move(failure.reason));
+    close_part(receipt);
+  }
+  if (subscriber_.extra->once) {
+    // The pump that called is still at work: nothing here may wait for it.
+    detail::retain(&subscriber_);
+    const std::array one{&subscriber_};
+    subscriber_.core->end(one, BusCore::Waiting::never);
+  }
+}
+
+void SubscriberSink::dropped(delivery_detail::Delivery& delivery,
+                             delivery_detail::DropReason reason) noexcept {
+  count_one(dropped_count);
+  if (delivery.token == nullptr) return;
+  auto* receipt = static_cast<ReceiptState*>(delivery.token);
+  const char* why = reason == delivery_detail::DropReason::displaced
+                        ? "a newer event took its place in a full mailbox"
+                    : reason == delivery_detail::DropReason::unsubscribed
+                        ? "the subscription ended before the event was handled"
+                        : "the executor of the subscription takes no more tasks";
+  ended(*receipt, subscriber_, DeliveryOutcome::Kind::dropped, why);
+  close_part(receipt);
+}
+
+void SubscriberSink::retain() noexcept { detail::retain(&subscriber_); }
+void SubscriberSink::release() noexcept { detail::release(&subscriber_); }
+
+/// In flight is what was pushed and has no outcome yet.
+DeliveryCounters SubscriberSink::counters(const delivery_detail::Mailbox& mailbox) const {
+  DeliveryCounters out;
+  // Outcomes first: a delivery that ends meanwhile then counts as in flight, not twice.
+  out.delivered = delivered.load(std::memory_order_acquire);
+  out.failed = failed.load(std::memory_order_acquire);
+  const std::uint64_t not_queued = refused.load(std::memory_order_acquire);
+  out.dropped = dropped_count.load(std::memory_order_acquire) + not_queued;
+  out.matched = mailbox.pushes() + not_queued;
+  out.in_flight = out.matched - out.delivered - out.failed - out.dropped;
+  return out;
+}
+
+void destroy_subscriber(Subscriber* subscriber) noexcept {
+  BusCore* core = subscriber->core;
+  if (subscriber->extra != nullptr && subscriber->extra->mailbox != nullptr && core != nullptr) {
+    core->leave_async(subscriber);
+  }
+  if (!subscriber->callable_gone) subscriber->destroy_callable(subscriber);
+  delete subscriber->extra;
+  delete subscriber->plain_latency.load(std::memory_order_relaxed);
+  release(subscriber->topic);
+  subscriber->free_memory(subscriber);
+  if (core != nullptr) core->release();
+}
+
+std::string subscriber_name(const Subscriber& subscriber) {
+  if (subscriber.extra != nullptr && !subscriber.extra->name.empty()) return subscriber.extra->name;
+  const std::vector<std::string> texts = pattern_texts(subscriber);
+  return texts.empty() ? std::string() : texts.front();
+}
+
+std::string_view owner_of(const Subscriber& subscriber) noexcept {
+  return subscriber.extra != nullptr ? std::string_view(subscriber.extra->owner) : std::string_view();
+}
+
+std::vector<std::string> pattern_texts(const Subscriber& subscriber) {
+  std::vector<std::string> texts;
+  if (subscriber.topic != nullptr) texts.emplace_back(subscriber.topic->view());
+  if (subscriber.extra != nullptr) {
+    for (const Pattern& pattern : subscriber.extra->patterns) texts.emplace_back(pattern.text());
+  }
+  return texts;
+}
+
+Subscriber* ended_subscriber() noexcept {
+  static Subscriber* const one = [] {
+    auto* made = new Subscriber(&invoke_ended, [](Subscriber*) noexcept {}, [](Subscriber*) noexcept {});
+    made->state.store(static_cast<std::uint8_t>(SubscriberState::ended), std::memory_order_relaxed);
+    made->references.store(1U << 30U, std::memory_order_relaxed);
+    return made;
+  }();
+  return one;
+}
+
+}  // namespace busway::detail

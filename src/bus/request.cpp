@@ -1,0 +1,101 @@
+// Request and reply: an event whose first answer is waited for.
+#include <array>
+#include <condition_variable>
+#include <utility>
+
+#include "base/escape.hpp"
+#include "bus/bus_core.hpp"
+
+namespace busway::detail {
+
+struct BusCore::PendingRequest {
+  std::mutex mutex;
+  std::condition_variable answered;
+  bool done = false;
+  Payload payload;
+};
+
+bool BusCore::reply(const EventId& request, Payload payload) {
+  std::shared_ptr<PendingRequest> pending;
+  {
+    const std::lock_guard lock(request_mutex_);
+    const auto place = requests_.find(request);
+    if (place == requests_.end()) {
+      ++late_replies_;
+      return false;
+    }
+    pending = place->second;
+  }
+  {
+    const std::lock_guard lock(pending->mutex);
+    if (pending->done) {
+      const std::lock_guard count_lock(request_mutex_);
+      ++late_replies_;
+      return false;
+    }
+    pending->done = true;
+    pending->payload = std::move(payload);
+  }
+  pending->answered.notify_all();
+  return true;
+}
+
+RequestResult BusCore::request(std::string_view topic, const Draft& draft, std::chrono::nanoseconds timeout) {
+  if (timeout <= std::chrono::nanoseconds::zero()) {
+    throw Error(ErrorCode::invalid_argument, "request: the timeout is " + std::to_string(timeout.count()) +
+                                                 "ns; it is longer than 0");
+  }
+  const auto deadline = std::chrono::steady_clock::now() + timeout;
+  Event event = make_event(topic, draft);
+  EventAccess::set_id(event, draft.options != nullptr && draft.options->id
+                                 ? *draft.options->id
+                                 : thread_state().ids->next(wall_ns()));
+  const auto pending = std::make_shared<PendingRequest>();
+  {
+    const std::lock_guard lock(request_mutex_);
+    requests_.emplace(event.id(), pending);
+  }
+  struct Forget {
+    BusCore& core;
+    const EventId id;
+    ~Forget() {
+      const std::lock_guard lock(core.request_mutex_);
+      core.requests_.erase(id);
+    }
+  } const forget{*this, event.id()};
+
+  const PublishResult published = publish(event);
+  if (published.code != ErrorCode::ok) return {published.code, published.message()};
+  const auto answered = [&] {
+    const std::lock_guard lock(pending->mutex);
+    return pending->done;
+  };
+  const auto take = [&]() -> RequestResult {
+    const std::lock_guard lock(pending->mutex);
+    return {ErrorCode::ok, {}, event.with_payload(std::move(pending->payload))};
+  };
+  if (answered()) return take();
+  if (published.matched == 0) {
+    return {ErrorCode::no_responder, "no subscription matches the request " + quote(topic)};
+  }
+  Executor& where = executor();
+  if (where.pumped_by_this_thread()) {
+    while (!answered()) {
+      if (std::chrono::steady_clock::now() >= deadline) break;
+      if (!where.run_one_here()) {
+        if (answered()) break;
+        return {ErrorCode::would_block, "the request " + quote(topic) +
+                                            " waits on the thread that pumps the executor, and nothing is "
+                                            "left to run"};
+      }
+    }
+  } else {
+    std::unique_lock lock(pending->mutex);
+    pending->answered.wait_until(lock, deadline, [&] { return pending->done; });
+  }
+  if (answered()) return take();
+  return {ErrorCode::timed_out, "no reply to the request " + quote(topic) + " within " +
+                                    std::to_string(timeout.count() / 1'000'000) + "ms"};
+}
+
+}  // namespace busway::detail

@@ -1,0 +1,165 @@
+// Draining, stopping and ending a bus.
+#include <algorithm>
+#include <array>
+#include <thread>
+#include <utility>
+
+#include "base/escape.hpp"
+#include "bus/bus_core.hpp"
+#include "bus/strand.hpp"
+#include "busway/manual_executor.hpp"
+
+namespace busway::detail {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+struct References {
+  std::vector<Subscriber*> list;
+  ~References() {
+    for (Subscriber* one : list) release(one);
+  }
+};
+
+}  // namespace
+
+bool BusCore::idle() {
+  const References all{with_mailbox()};
+  {
+    const std::lock_guard lock(pool_mutex_);
+    if (strand_ != nullptr && !strand_->mailbox().idle()) return false;
+  }
+  return std::all_of(all.list.begin(), all.list.end(), [](const Subscriber* one) {
+    return state_of(*one) == SubscriberState::ended || one->extra->mailbox->idle();
+  });
+}
+
+/// Until no mailbox holds an event and no asynchronous handler runs; false at the deadline.
+bool BusCore::wait_drained(Clock::time_point deadline) {
+  for (;;) {
+    if (idle()) return true;
+    if (inside_handler() || Clock::now() >= deadline) return false;
+    Executor& where = executor();
+    if (where.pumped_by_this_thread()) {
+      if (!where.run_one_here()) return idle();
+      continue;
+    }
+    // A handler may publish into another mailbox: each is waited for in turn until one look finds all idle.
+    const References all{with_mailbox()};
+    using delivery_detail::Mailbox;
+    for (Subscriber* one : all.list) {
+      if (state_of(*one) == SubscriberState::ended) continue;
+      Mailbox& mailbox = *one->extra->mailbox;
+      if (mailbox.executor().pumped_by_this_thread()) {
+        while (!mailbox.idle() && mailbox.executor().run_one_here()) {
+        }
+        if (!mailbox.idle()) return false;
+      } else if (!mailbox.wait_idle(Mailbox::Idle::empty, deadline)) {
+        return false;
+      }
+    }
+    Strand* strand = nullptr;
+    {
+      const std::lock_guard lock(pool_mutex_);
+      strand = strand_.get();
+    }
+    if (strand != nullptr && !strand->mailbox().wait_idle(Mailbox::Idle::empty, deadline)) return false;
+  }
+}
+
+StopResult BusCore::stop(std::chrono::nanoseconds timeout) {
+  const auto deadline = timeout >= std::chrono::hours(24 * 365) ? Clock::time_point::max()
+                                                                 : Clock::now() + timeout;
+  gate_.fetch_or(kStopping, std::memory_order_seq_cst);
+  StopResult result;
+  if (inside_handler()) {
+    result.kind = StopResult::Kind::begun;
+    return result;
+  }
+  const std::lock_guard one_at_a_time(stop_mutex_);
+  if ((gate_.load(std::memory_order_relaxed) & kStopped) != 0 && idle()) return result;
+  const bool drained = wait_drained(deadline);
+  gate_.fetch_or(kStopped, std::memory_order_seq_cst);
+  if (drained && idle()) return result;
+  const References all{with_mailbox()};
+  for (Subscriber* one : all.list) {
+    delivery_detail::Mailbox& mailbox = *one->extra->mailbox;
+    const std::size_t queued = mailbox.waiting();
+    const std::size_t running = mailbox.running();
+    if (queued + running == 0) continue;
+    result.left.push_back({one->id, subscriber_name(*one), queued, running});
+  }
+  if (!result.left.empty()) {
+    result.kind = StopResult::Kind::deadline;
+    for (const StopResult::Left& left : result.left) {
+      const std::string name = escape(left.name);
+      const std::string queued = std::to_string(left.queued);
+      const std::array fields{LogField{"subscription", name}, LogField{"queued", queued}};
+      log(LogLevel::warning, "the bus stopped with events left in a mailbox", fields);
+    }
+  }
+  return result;
+}
+
+/// The Bus is being destroyed.
+void BusCore::close() {
+  gate_.fetch_or(kClosed, std::memory_order_seq_cst);
+  platform_detail::heavy_barrier();
+  // Publishes that were inside when the gate closed.
+  for (int round = 0;; ++round) {
+    bool inside = false;
+    {
+      const std::lock_guard lock(mutex_);
+      const ThreadLocals::Known& known = thread_locals.known[serial_ % ThreadLocals::kKnown];
+      for (const auto& thread : threads_) {
+        if (known.bus == serial_ && known.state == thread.get()) continue;
+        thread->for_each_frame(frames_max_, [&](const Frame& frame) {
+          inside = inside || frame.route.load(std::memory_order_seq_cst) != nullptr;
+        });
+      }
+    }
+    if (!inside) break;
+    std::this_thread::sleep_for(std::chrono::microseconds(std::min(round + 1, 1000)));
+  }
+  std::vector<Subscriber*> all;
+  {
+    const std::lock_guard lock(mutex_);
+    for (Subscriber* one : slots_) {
+      if (one == nullptr) continue;
+      detail::retain(one);
+      all.push_back(one);
+    }
+  }
+  end(all);
+  std::unique_ptr<delivery_detail::WorkerPool> pool;
+  {
+    const std::lock_guard lock(pool_mutex_);
+    if (strand_ != nullptr) strand_->mailbox().close();
+    pool = std::move(pool_);
+  }
+  if (pool != nullptr) pool->shut_down();
+  // All routes and topics without a handle go; nobody can be on them any more.
+  Garbage garbage(*this);
+  const std::lock_guard lock(mutex_);
+  topics_.for_each([&](TopicEntry& entry) {
+    if (Route* route = entry.route.exchange(nullptr, std::memory_order_acq_rel)) retire(route);
+  });
+  collect(garbage);
+  pool_closed_ = std::move(pool);
+}
+
+void Strand::dropped(delivery_detail::Delivery& delivery, delivery_detail::DropReason) noexcept {
+  close_part(static_cast<ReceiptState*>(delivery.token));
+}
+
+Strand::Strand(BusCore& core)
+    : core_(core),
+      mailbox_(*this,
+               {.capacity = core.options().queue_capacity,
+                .overflow = Overflow::reject,
+                .block_timeout = {},
+                .concurrency = 1,
+                .order_by = OrderBy::none},
+               core.options().executor == nullptr ? &core.pool() : nullptr, core.options().executor) {}
+
+}  // namespace busway::detail

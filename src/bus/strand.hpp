@@ -1,0 +1,34 @@
+// bus/strand.hpp -- runs the synchronous part of publish_async, one event after the other.
+// Layer: bus
+//
+// Model      A mailbox whose sink runs routes instead of one handler.
+// Threads    As Mailbox.
+// Ownership  Belongs to the BusCore, on which each pump holds a reference.
+// Errors     As Mailbox.
+// Cost       As Mailbox.
+#pragma once
+
+#include <memory>
+
+#include "bus/bus_core.hpp"
+#include "delivery/mailbox.hpp"
+
+namespace busway::detail {
+
+class Strand final : public delivery_detail::MailboxSink {
+ public:
+  explicit Strand(BusCore& core);
+
+  [[nodiscard]] delivery_detail::Mailbox& mailbox() noexcept { return mailbox_; }
+
+  void deliver(delivery_detail::Delivery& delivery) noexcept override { core_.run_strand(delivery); }
+  void dropped(delivery_detail::Delivery& delivery, delivery_detail::DropReason reason) noexcept override;
+  void retain() noexcept override { core_.retain(); }
+  void release() noexcept override { core_.release(); }
+
+ private:
+  BusCore& core_;
+  delivery_detail::Mailbox mailbox_;
+};
+
+}  // namespace busway::detail

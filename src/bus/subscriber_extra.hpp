@@ -1,0 +1,107 @@
+// bus/subscriber_extra.hpp -- what a subscription has beyond a plain handler on one exact topic.
+// Layer: bus
+//
+// Model      Patterns and their places in the index, names, policies, and for asynchronous ones the mailbox with its sink.
+// Threads    Constant once subscribed, except what says otherwise.
+// Ownership  Belongs to its Subscriber.
+// Errors     None.
+// Cost       One allocation for subscriptions that need it.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_set>
+#include <utility>
+#include <vector>
+
+#include "bus/latency_histogram.hpp"
+#include "busway/detail/subscriber.hpp"
+#include "busway/pattern.hpp"
+#include "busway/subscription_options.hpp"
+#include "delivery/mailbox.hpp"
+#include "match/pattern_index.hpp"
+
+namespace busway::detail {
+
+/// The life of a subscription. ended: no handler starts any more.
+enum class SubscriberState : std::uint8_t { active, paused, replaying, ended };
+
+/// Ids seen within a window, oldest first.
+class Dedupe {
+ public:
+  explicit Dedupe(std::chrono::nanoseconds window) : window_ns_(window.count()) {}
+  /// Whether the id was seen within the window before now; remembers it.
+  bool seen(const EventId& id, std::int64_t now_ns);
+
+ private:
+  const std::int64_t window_ns_;
+  std::mutex mutex_;
+  std::deque<std::pair<std::int64_t, EventId>> order_;
+  std::unordered_set<EventId> ids_;
+};
+
+/// Turns a mailbox's deliveries into handler calls of a subscription.
+class SubscriberSink final : public delivery_detail::MailboxSink {
+ public:
+  explicit SubscriberSink(Subscriber& subscriber) noexcept : subscriber_(subscriber) {}
+  void deliver(delivery_detail::Delivery& delivery) noexcept override;
+  void dropped(delivery_detail::Delivery& delivery, delivery_detail::DropReason reason) noexcept override;
+  void retain() noexcept override;
+  void release() noexcept override;
+
+  [[nodiscard]] DeliveryCounters counters(const delivery_detail::Mailbox& mailbox) const;
+
+  std::atomic<std::uint64_t> refused{0};  // did not get into the full mailbox
+  std::atomic<std::uint64_t> replayed{0};  // put into the mailbox by a replay
+  std::atomic<std::uint64_t> delivered{0};
+  std::atomic<std::uint64_t> failed{0};
+  std::atomic<std::uint64_t> dropped_count{0};
+
+ private:
+  Subscriber& subscriber_;
+  std::atomic<std::int32_t> until_sample_{1};
+};
+
+struct SubscriberExtra {
+  std::vector<Pattern> patterns;  // empty: the entry's topic
+  std::vector<PatternIndex::Handle> handles;
+  std::string name;
+  std::string owner;
+  std::function<bool(const Event&)> filter;
+  std::unique_ptr<Dedupe> dedupe;
+  bool once = false;
+  std::atomic<bool> taken{false};  // once: an event has claimed it
+  std::atomic<LatencyHistogram*> latency{nullptr};
+  std::unique_ptr<SubscriberSink> sink;
+  std::unique_ptr<delivery_detail::Mailbox> mailbox;  // asynchronous only
+  std::size_t async_place = 0;                         // guarded by the bus's async lock
+
+  ~SubscriberExtra() { delete latency.load(std::memory_order_relaxed); }
+};
+
+inline SubscriberState state_of(const Subscriber& subscriber) noexcept {
+  return static_cast<SubscriberState>(subscriber.state.load(std::memory_order_acquire));
+}
+
+inline void retain(Subscriber* subscriber) noexcept {
+  subscriber->references.fetch_add(1, std::memory_order_relaxed);
+}
+void destroy_subscriber(Subscriber* subscriber) noexcept;
+inline void release(Subscriber* subscriber) noexcept {
+  if (subscriber->references.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+    destroy_subscriber(subscriber);
+  }
+}
+
+/// The name, or the first pattern: for people.
+[[nodiscard]] std::string subscriber_name(const Subscriber& subscriber);
+[[nodiscard]] std::string_view owner_of(const Subscriber& subscriber) noexcept;
+[[nodiscard]] std::vector<std::string> pattern_texts(const Subscriber& subscriber);
+
+}  // namespace busway::detail

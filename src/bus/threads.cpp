@@ -1,0 +1,165 @@
+// Threads come to a bus with their first publish and leave when they end.
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <utility>
+
+#include "bus/bus_core.hpp"
+
+namespace busway::detail {
+namespace {
+
+/// The buses that live, by serial, so that a thread that ends tells only those.
+struct LiveBuses {
+  std::mutex mutex;
+  std::map<std::uint64_t, BusCore*> by_serial;
+  std::uint64_t next_serial = 1;
+};
+
+LiveBuses& live_buses() {
+  static auto* const buses = new LiveBuses;  // never destroyed: threads may end after static destruction
+  return *buses;
+}
+
+constinit thread_local event_detail::IdGenerator thread_ids;
+
+/// What this thread has at buses; its end gives it back.
+struct ThreadVisits {
+  struct Visit {
+    std::uint64_t bus;
+    ThreadState* state;
+  };
+  std::vector<Visit> visits;
+
+  ThreadVisits() = default;
+  ThreadVisits(const ThreadVisits&) = delete;
+  ThreadVisits& operator=(const ThreadVisits&) = delete;
+  ~ThreadVisits();
+
+  [[nodiscard]] ThreadState* find(std::uint64_t bus) const noexcept {
+    for (const Visit& visit : visits) {
+      if (visit.bus == bus) return visit.state;
+    }
+    return nullptr;
+  }
+};
+
+constinit thread_local bool visits_over = false;
+thread_local ThreadVisits thread_visits;
+
+ThreadVisits::~ThreadVisits() {
+  visits_over = true;
+  LiveBuses& buses = live_buses();
+  const std::lock_guard lock(buses.mutex);
+  for (const Visit& visit : visits) {
+    const auto bus = buses.by_serial.find(visit.bus);
+    if (bus != buses.by_serial.end()) bus->second->thread_ended(visit.state);
+  }
+  thread_locals.known = {};
+}
+
+}  // namespace
+
+std::uint64_t enter_live_buses(BusCore* core) {
+  LiveBuses& buses = live_buses();
+  const std::lock_guard lock(buses.mutex);
+  const std::uint64_t serial = buses.next_serial++;
+  buses.by_serial.emplace(serial, core);
+  return serial;
+}
+
+void leave_live_buses(std::uint64_t serial) noexcept {
+  LiveBuses& buses = live_buses();
+  const std::lock_guard lock(buses.mutex);
+  buses.by_serial.erase(serial);
+}
+
+ThreadState& BusCore::register_thread() {
+  ThreadLocals::Known& known = thread_locals.known[serial_ % ThreadLocals::kKnown];
+  if (!visits_over) {
+    if (ThreadState* state = thread_visits.find(serial_)) {
+      known = {serial_, state};
+      return *state;
+    }
+  }
+  auto made = std::make_unique<ThreadState>();
+  ThreadState* state = made.get();
+  if (options_.history != 0) {
+    made->ring_memory = std::make_unique<Event[]>(options_.history);
+    made->ring = made->ring_memory.get();
+    made->ring_size = static_cast<std::uint32_t>(options_.history);
+  }
+  made->ids = &thread_ids;
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto seed = options_.clock->id_seed()) {
+      made->own_ids = std::make_unique<event_detail::IdGenerator>(*seed, threads_made_);
+      made->ids = made->own_ids.get();
+    }
+    ++threads_made_;
+    threads_.push_back(std::move(made));
+  }
+  if (!visits_over) {
+    // Forget buses that are gone, lest a thread that sees many of them keeps a list of all.
+    if (thread_visits.visits.size() >= 64) {
+      LiveBuses& buses = live_buses();
+      const std::lock_guard lock(buses.mutex);
+      std::erase_if(thread_visits.visits, [&](const ThreadVisits::Visit& visit) {
+        return !buses.by_serial.contains(visit.bus);
+      });
+    }
+    thread_visits.visits.push_back({serial_, state});
+  }
+  known = {serial_, state};
+  return *state;
+}
+
+void BusCore::thread_ended(ThreadState* state) {
+  Garbage garbage(*this);
+  std::unique_ptr<ThreadState> gone;
+  const std::lock_guard lock(mutex_);
+  const auto place = std::find_if(threads_.begin(), threads_.end(),
+                                  [&](const auto& one) { return one.get() == state; });
+  if (place == threads_.end()) return;
+  // Its counts go to the routes they were counted along.
+  const auto fold_into = [&](Route& route) {
+    if (route.index >= state->counts_size) return;
+    RouteCount& record = state->counts[route.index];
+    const std::uint64_t key = record.key.load(std::memory_order_relaxed);
+    if (key >> 32U != route.serial) return;
+    credit(route, static_cast<std::uint32_t>(key), record.count.load(std::memory_order_relaxed));
+  };
+  topics_.for_each([&](TopicEntry& entry) {
+    if (Route* route = entry.route.load(std::memory_order_relaxed)) fold_into(*route);
+  });
+  for (const Retired& one : retired_) {
+    if (one.kind == Retired::Kind::route) fold_into(*static_cast<Route*>(one.what));
+  }
+  folded_.filtered += state->filtered.load(std::memory_order_relaxed);
+  folded_.refused += state->refused.load(std::memory_order_relaxed);
+  folded_passed_over_ += state->passed_over.load(std::memory_order_relaxed);
+  folded_queued_ += state->queued.load(std::memory_order_relaxed);
+  folded_.failed += state->failed.load(std::memory_order_relaxed);
+  folded_published_async_ += state->published_async.load(std::memory_order_relaxed);
+  folded_matched_async_ += state->matched_async.load(std::memory_order_relaxed);
+  {
+    const std::lock_guard history_lock(history_mutex_);
+    const auto kept =
+        static_cast<std::uint32_t>(std::min<std::uint64_t>(state->ring_written, state->ring_size));
+    for (std::uint32_t i = 0; i < kept; ++i) {
+      const std::uint32_t at = (state->ring_next + state->ring_size - kept + i) % state->ring_size;
+      old_history_.push_back(std::move(state->ring[at]));
+    }
+    std::stable_sort(old_history_.begin(), old_history_.end(),
+                     [](const Event& a, const Event& b) { return a.time() < b.time(); });
+    if (old_history_.size() > options_.history) {
+      old_history_.erase(old_history_.begin(),
+                         old_history_.end() - static_cast<std::ptrdiff_t>(options_.history));
+    }
+  }
+  gone = std::move(*place);
+  threads_.erase(place);
+}
+
+}  // namespace busway::detail

@@ -1,0 +1,531 @@
+#include "delivery/mailbox.hpp"
+
+#include <algorithm>
+#include <functional>
+#include <new>
+#include <string_view>
+#include <unordered_set>
+#include <utility>
+
+namespace busway::delivery_detail {
+namespace {
+
+/// Deliveries a pump makes before it lets other mailboxes of the executor go on.
+constexpr std::uint32_t kPumpBudget = 512;
+/// A lower lane is served once after so many deliveries of higher ones.
+constexpr std::array<std::uint32_t, 3> kShare{32, 8, 0};
+
+}  // namespace
+
+Mailbox::Mailbox(MailboxSink& sink, const MailboxOptions& options, WorkerPool* pool,
+                 std::shared_ptr<Executor> executor)
+    : sink_(sink),
+      options_(options),
+      run_max_(options.overflow == Overflow::drop_oldest ||
+                       (options.concurrency > 1 && options.order_by == OrderBy::none)
+                   ? 1
+                   : kChunkSize),
+      pool_(pool),
+      executor_(std::move(executor)),
+      stripes_(options.order_by == OrderBy::key ? options.concurrency : 1) {
+  const std::size_t pumps = options.order_by == OrderBy::key ? 1 : options.concurrency;
+  for (Stripe& stripe : stripes_) {
+    stripe.mailbox = this;
+    for (std::size_t i = 0; i < pumps; ++i) {
+      stripe.pumps.push_back(std::make_unique<Pump>());
+      stripe.pumps.back()->stripe = &stripe;
+    }
+  }
+}
+
+Mailbox::~Mailbox() {
+  drop_all(DropReason::unsubscribed);
+  for (Stripe& stripe : stripes_) {
+    for (Lane& lane : stripe.lanes) delete lane.last;
+  }
+  while (spare_ != nullptr) delete std::exchange(spare_, spare_->next);
+}
+
+Executor& Mailbox::executor() const noexcept {
+  return pool_ != nullptr ? static_cast<Executor&>(*pool_) : *executor_;
+}
+
+Mailbox::Stripe& Mailbox::stripe_of(const Event& event) noexcept {
+  if (stripes_.size() == 1) return stripes_.front();
+  return stripes_[std::hash<std::string_view>{}(event.key()) % stripes_.size()];
+}
+
+void Mailbox::append(Lane& lane, const Event& event, void* token, bool cut) {
+  if (lane.last == nullptr || lane.end == kChunkSize) {
+    Chunk* chunk = spare_;
+    if (chunk != nullptr) {
+      spare_ = chunk->next;
+      chunk->next = nullptr;
+      chunk->finished = 0;
+    } else {
+      chunk = new Chunk;
+    }
+    if (lane.last != nullptr) lane.last->next = chunk;
+    lane.last = chunk;
+    lane.end = 0;
+    if (lane.take_chunk == nullptr) {
+      lane.take_chunk = chunk;
+      lane.take = 0;
+    }
+  }
+  ::new (static_cast<void*>(lane.last->at(lane.end))) Delivery{event, token, cut};
+  ++lane.end;
+  ++lane.size;
+}
+
+std::size_t Mailbox::waiting_locked() const noexcept {
+  return size_ + claimed_waiting_.load(std::memory_order_relaxed);
+}
+
+Mailbox::Pump* Mailbox::next_pump(Stripe& stripe) {
+  if (held_ || paused_ || stripe.size == 0 || stripe.active >= stripe.pumps.size()) return nullptr;
+  for (const auto& pump : stripe.pumps) {
+    if (!pump->scheduled) {
+      pump->scheduled = true;
+      ++stripe.active;
+      return pump.get();
+    }
+  }
+  return nullptr;
+}
+
+Pushed Mailbox::push(const Event& event, void* token, MayWait may_wait) {
+  bool full = false;
+  Pump* pump = nullptr;
+  {
+    const std::lock_guard guard(lock_);
+    if (closed_) return Pushed::closed;
+    full = waiting_locked() >= options_.capacity;
+    if (!full) [[likely]] {
+      Stripe& stripe = stripe_of(event);
+      const auto lane = static_cast<std::uint32_t>(event.priority());
+      append(stripe.lanes[lane], event, token, false);
+      ++stripe.size;
+      ++size_;
+      ++pushes_;
+      if (lane > stripe.serving && stripe.active != 0) {
+        interrupt_.store(true, std::memory_order_relaxed);
+      }
+      if (stripe.active < stripe.pumps.size()) pump = next_pump(stripe);
+    }
+  }
+  if (full) return push_slow(event, token, may_wait);
+  if (pump != nullptr) schedule(pump);
+  return Pushed::accepted;
+}
+
+Pushed Mailbox::push_slow(const Event& event, void* token, MayWait may_wait) {
+  switch (options_.overflow) {
+    case Overflow::reject: return Pushed::full;
+    case Overflow::drop_newest: return Pushed::dropped_newest;
+    case Overflow::block:
+      if (may_wait == MayWait::no || !wait_for_room()) return Pushed::full;
+      return push(event, token, MayWait::no);
+    case Overflow::drop_oldest: break;
+  }
+  Pump* pump = nullptr;
+  Delivery displaced;
+  bool dropped = false;
+  {
+    const std::lock_guard guard(lock_);
+    if (closed_) return Pushed::closed;
+    if (waiting_locked() >= options_.capacity) {
+      Stripe* from = &stripe_of(event);
+      if (from->size == 0) {
+        const auto fullest = std::max_element(
+            stripes_.begin(), stripes_.end(),
+            [](const Stripe& a, const Stripe& b) { return a.size < b.size; });
+        from = &*fullest;
+      }
+      if (!displace(*from, event.priority(), displaced)) return Pushed::dropped_newest;
+      dropped = true;
+    }
+    Stripe& stripe = stripe_of(event);
+    append(stripe.lanes[static_cast<std::size_t>(event.priority())], event, token, false);
+    ++stripe.size;
+    ++size_;
+    ++pushes_;
+    pump = next_pump(stripe);
+  }
+  if (dropped) sink_.dropped(displaced, DropReason::displaced);
+  if (pump != nullptr) schedule(pump);
+  return dropped ? Pushed::displaced : Pushed::accepted;
+}
+
+bool Mailbox::displace(Stripe& stripe, Priority newest, Delivery& out) {
+  for (std::size_t i = 0; i <= static_cast<std::size_t>(newest); ++i) {
+    Lane& lane = stripe.lanes[i];
+    if (lane.size == 0) continue;
+    Chunk* chunk = lane.take_chunk;
+    Delivery* oldest = chunk->at(lane.take);
+    out = std::move(*oldest);
+    oldest->~Delivery();
+    --lane.size;
+    --stripe.size;
+    --size_;
+    if (++lane.take == kChunkSize) {
+      lane.take_chunk = chunk->next;
+      lane.take = 0;
+      if (lane.last == chunk) lane.last = nullptr;
+    }
+    recycle(chunk, 1);
+    return true;
+  }
+  return false;
+}
+
+bool Mailbox::wait_for_room() {
+  Executor& where = executor();
+  if (where.pumped_by_this_thread()) {
+    while (waiting() >= options_.capacity) {
+      if (!where.run_one_here()) return false;
+    }
+    return true;
+  }
+  const auto deadline = std::chrono::steady_clock::now() + options_.block_timeout;
+  {
+    const std::lock_guard guard(lock_);
+    ++room_waiters_;
+  }
+  bool room = false;
+  {
+    std::unique_lock waiting_lock(wait_mutex_);
+    room = wait_.wait_until(waiting_lock, deadline, [this] {
+      const std::lock_guard guard(lock_);
+      return closed_ || waiting_locked() < options_.capacity;
+    });
+  }
+  const std::lock_guard guard(lock_);
+  --room_waiters_;
+  return room;
+}
+
+void Mailbox::notify_waiters() {
+  { const std::lock_guard guard(wait_mutex_); }
+  wait_.notify_all();
+}
+
+void Mailbox::schedule(Pump* pump) {
+  sink_.retain();
+  Executor::Posted posted = Executor::Posted::refused;
+  if (pool_ != nullptr) {
+    posted = pool_->post(*pump);
+  } else {
+    // An executor that is destroyed with the task in it gives the reference back.
+    const std::shared_ptr<MailboxSink> keep(&sink_, [](MailboxSink* sink) { sink->release(); });
+    sink_.retain();
+    posted = executor_->post([pump, keep] { pump->run(); });
+    if (posted != Executor::Posted::accepted) sink_.release();
+  }
+  if (posted == Executor::Posted::accepted) return;
+  {
+    const std::lock_guard guard(lock_);
+    pump->scheduled = false;
+    --pump->stripe->active;
+  }
+  drop_all(DropReason::no_executor);
+  if (pool_ != nullptr) sink_.release();
+}
+
+void Mailbox::Pump::run() noexcept { stripe->mailbox->run(*stripe, *this); }
+
+std::uint32_t Mailbox::choose_lane(Stripe& stripe) const {
+  for (std::uint32_t i = 0; i < 2; ++i) {
+    if (stripe.lanes[i].size != 0 && stripe.lanes[i].passed_over >= kShare[i]) return i;
+  }
+  for (std::uint32_t i = kLanes; i-- > 0;) {
+    if (stripe.lanes[i].size != 0) return i;
+  }
+  return kLanes;
+}
+
+Mailbox::Claim Mailbox::claim(Stripe& stripe) {
+  interrupt_.store(closed_ || paused_, std::memory_order_relaxed);
+  if (closed_ || held_ || paused_) return {};
+  const std::uint32_t chosen = choose_lane(stripe);
+  if (chosen == kLanes) return {};
+  Lane& lane = stripe.lanes[chosen];
+  bool lower_waits = false;
+  for (std::uint32_t i = 0; i < chosen; ++i) lower_waits = lower_waits || stripe.lanes[i].size != 0;
+  bool higher_waits = false;
+  for (std::uint32_t i = chosen + 1; i < kLanes; ++i) {
+    higher_waits = higher_waits || stripe.lanes[i].size != 0;
+  }
+  Claim claim;
+  claim.chunk = lane.take_chunk;
+  claim.begin = lane.take;
+  claim.lane = chosen;
+  const std::uint32_t available = (claim.chunk == lane.last ? lane.end : kChunkSize) - lane.take;
+  claim.count = std::min(available, run_max_);
+  if (higher_waits) {
+    claim.count = 1;
+  } else if (lower_waits) {
+    claim.count = std::min(claim.count, kShare[1]);
+  }
+  lane.take += claim.count;
+  if (lane.take == kChunkSize) {
+    lane.take_chunk = claim.chunk->next;
+    lane.take = 0;
+    if (lane.last == claim.chunk) lane.last = nullptr;
+  }
+  lane.size -= claim.count;
+  stripe.size -= claim.count;
+  (chosen == kReplayLane ? replay_size_ : size_) -= claim.count;
+  if (claim.count > 1 && chosen != kReplayLane) {
+    claimed_waiting_.fetch_add(claim.count - 1, std::memory_order_relaxed);
+  }
+  lane.passed_over = 0;
+  for (std::uint32_t i = 0; i < chosen && i < 2; ++i) {
+    if (stripe.lanes[i].size != 0) stripe.lanes[i].passed_over += claim.count;
+  }
+  stripe.serving = chosen;
+  running_ += 1;
+  return claim;
+}
+
+void Mailbox::recycle(Chunk* chunk, std::uint32_t finished) {
+  chunk->finished += finished;
+  if (chunk->finished == kChunkSize) {
+    chunk->next = spare_;
+    spare_ = chunk;
+  }
+}
+
+/// Ends a claim of which `done` deliveries were made; the rest goes back to where it was taken.
+void Mailbox::finish(Stripe& stripe, const Claim& claim, std::uint32_t done) {
+  running_ -= 1;
+  const std::uint32_t rest = claim.count - done;
+  if (rest != 0) {
+    Lane& lane = stripe.lanes[claim.lane];
+    if (lane.take_chunk != claim.chunk) {
+      // The claim had reached the end of its chunk.
+      claim.chunk->next = lane.take_chunk;
+      lane.take_chunk = claim.chunk;
+      if (lane.last == nullptr) {
+        lane.last = claim.chunk;
+        lane.end = kChunkSize;
+      }
+    }
+    lane.take = claim.begin + done;
+    lane.size += rest;
+    stripe.size += rest;
+    (claim.lane == kReplayLane ? replay_size_ : size_) += rest;
+    if (claim.lane != kReplayLane) claimed_waiting_.fetch_sub(rest, std::memory_order_relaxed);
+  }
+  recycle(claim.chunk, done);
+}
+
+/// Makes the deliveries of a claim until told to stop; returns how many are done with.
+std::uint32_t Mailbox::deliver(const Claim& claim) {
+  Delivery* delivery = claim.chunk->at(claim.begin);
+  for (std::uint32_t done = 0; done < claim.count; ++done, ++delivery) {
+    const bool first = done == 0;
+    if (interrupt_.load(std::memory_order_relaxed)) [[unlikely]] {
+      bool closed = false;
+      {
+        const std::lock_guard guard(lock_);
+        closed = closed_;
+      }
+      // The first of a claim counts as started, so a pause comes too late for it.
+      if (!closed && !first) return done;
+      if (closed) {
+        for (; done < claim.count; ++done, ++delivery) {
+          if (done != 0 && claim.lane != kReplayLane) {
+            claimed_waiting_.fetch_sub(1, std::memory_order_relaxed);
+          }
+          sink_.dropped(*delivery, DropReason::unsubscribed);
+          delivery->~Delivery();
+        }
+        return claim.count;
+      }
+    }
+    if (!first && claim.lane != kReplayLane) {
+      claimed_waiting_.fetch_sub(1, std::memory_order_relaxed);
+    }
+    sink_.deliver(*delivery);
+    delivery->~Delivery();
+  }
+  return claim.count;
+}
+
+void Mailbox::run(Stripe& stripe, Pump& pump) {
+  std::uint32_t budget = kPumpBudget;
+  bool again = false;
+  for (;;) {
+    Claim taken;
+    {
+      const std::lock_guard guard(lock_);
+      if (budget > 0) taken = claim(stripe);
+      if (taken.count == 0) {
+        again = !closed_ && !held_ && !paused_ && stripe.size != 0;
+        if (!again) {
+          --stripe.active;
+          pump.scheduled = false;
+          stripe.serving = 0;
+        }
+        break;
+      }
+    }
+    const std::uint32_t done = deliver(taken);
+    bool notify = false;
+    {
+      const std::lock_guard guard(lock_);
+      finish(stripe, taken, done);
+      notify = room_waiters_ + idle_waiters_ != 0;
+    }
+    budget -= std::min(budget, done);
+    if (notify) notify_waiters();
+  }
+  if (again) schedule(&pump);
+  sink_.release();
+}
+
+void Mailbox::take_all(std::vector<Delivery>& out) {
+  for (Stripe& stripe : stripes_) {
+    for (std::size_t i = kLanes; i-- > 0;) {
+      Lane& lane = stripe.lanes[i];
+      while (lane.size != 0) {
+        Chunk* chunk = lane.take_chunk;
+        Delivery* delivery = chunk->at(lane.take);
+        out.push_back(std::move(*delivery));
+        delivery->~Delivery();
+        --lane.size;
+        --stripe.size;
+        --(i == kReplayLane ? replay_size_ : size_);
+        if (++lane.take == kChunkSize) {
+          lane.take_chunk = chunk->next;
+          lane.take = 0;
+          if (lane.last == chunk) lane.last = nullptr;
+        }
+        recycle(chunk, 1);
+      }
+    }
+  }
+}
+
+void Mailbox::drop_all(DropReason reason) {
+  std::vector<Delivery> dropped;
+  {
+    const std::lock_guard guard(lock_);
+    take_all(dropped);
+  }
+  for (Delivery& delivery : dropped) sink_.dropped(delivery, reason);
+}
+
+void Mailbox::close() {
+  {
+    const std::lock_guard guard(lock_);
+    closed_ = true;
+    interrupt_.store(true, std::memory_order_relaxed);
+  }
+  drop_all(DropReason::unsubscribed);
+  notify_waiters();
+}
+
+void Mailbox::hold() {
+  const std::lock_guard guard(lock_);
+  held_ = true;
+}
+
+std::size_t Mailbox::begin_with(const std::vector<Event>& past, bool cut) {
+  std::vector<Pump*> pumps;
+  std::size_t put = 0;
+  {
+    const std::lock_guard guard(lock_);
+    std::unordered_set<EventId> queued;
+    for (Stripe& stripe : stripes_) {
+      for (Lane& lane : stripe.lanes) {
+        Chunk* chunk = lane.take_chunk;
+        std::uint32_t at = lane.take;
+        for (std::size_t i = 0; i < lane.size; ++i) {
+          queued.insert(chunk->at(at)->event.id());
+          if (++at == kChunkSize) {
+            chunk = chunk->next;
+            at = 0;
+          }
+        }
+      }
+    }
+    for (const Event& event : past) {
+      if (queued.contains(event.id())) continue;
+      Stripe& stripe = stripe_of(event);
+      append(stripe.lanes[kReplayLane], event, nullptr, cut && put == 0);
+      ++stripe.size;
+      ++replay_size_;
+      ++pushes_;
+      ++put;
+    }
+    held_ = false;
+    for (Stripe& stripe : stripes_) {
+      while (Pump* pump = next_pump(stripe)) pumps.push_back(pump);
+    }
+  }
+  for (Pump* pump : pumps) schedule(pump);
+  return put;
+}
+
+void Mailbox::pause() {
+  const std::lock_guard guard(lock_);
+  paused_ = true;
+  interrupt_.store(true, std::memory_order_relaxed);
+}
+
+void Mailbox::resume() {
+  std::vector<Pump*> pumps;
+  {
+    const std::lock_guard guard(lock_);
+    paused_ = false;
+    for (Stripe& stripe : stripes_) {
+      while (Pump* pump = next_pump(stripe)) pumps.push_back(pump);
+    }
+  }
+  for (Pump* pump : pumps) schedule(pump);
+}
+
+bool Mailbox::wait_idle(Idle what, std::chrono::steady_clock::time_point deadline) const {
+  {
+    const std::lock_guard guard(lock_);
+    ++idle_waiters_;
+  }
+  bool idle_now = false;
+  {
+    std::unique_lock waiting_lock(wait_mutex_);
+    const auto done = [this, what] {
+      const std::lock_guard guard(lock_);
+      return running_ == 0 && (what == Idle::no_call || size_ + replay_size_ == 0);
+    };
+    idle_now = deadline == std::chrono::steady_clock::time_point::max()
+                   ? (wait_.wait(waiting_lock, done), true)
+                   : wait_.wait_until(waiting_lock, deadline, done);
+  }
+  const std::lock_guard guard(lock_);
+  --idle_waiters_;
+  return idle_now;
+}
+
+bool Mailbox::idle() const {
+  const std::lock_guard guard(lock_);
+  return running_ == 0 && size_ + replay_size_ == 0;
+}
+
+std::size_t Mailbox::waiting() const {
+  const std::lock_guard guard(lock_);
+  return waiting_locked() + replay_size_;
+}
+
+std::size_t Mailbox::running() const {
+  const std::lock_guard guard(lock_);
+  return running_;
+}
+
+std::uint64_t Mailbox::pushes() const {
+  const std::lock_guard guard(lock_);
+  return pushes_;
+}
+
+}  // namespace busway::delivery_detail
