@@ -1,0 +1,263 @@
+#include "plugin/host_api.hpp"
+
+#include <array>
+#include <new>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/escape.hpp"
+#include "bus/bus_core.hpp"
+#include "bus/dispatch.hpp"
+#include "busway/limits.hpp"
+#include "plugin/abi_values.hpp"
+#include "plugin/event_view.hpp"
+#include "plugin/plugin_instance.hpp"
+#include "plugin/status.hpp"
+
+namespace busway::plugin_host_detail {
+namespace {
+
+/// Why the last call of this thread failed.
+std::string& words() noexcept {
+  thread_local std::string text;
+  return text;
+}
+
+busway_status refuse(busway_status status, std::string_view why) noexcept {
+  try {
+    words() = why;
+  } catch (...) {
+    words().clear();
+  }
+  return status;
+}
+
+/// Runs f; an exception becomes a status.
+template <class F>
+busway_status guard(F&& f) noexcept {
+  try {
+    return f();
+  } catch (const Error& error) {
+    return refuse(to_status(error.code()), error.what());
+  } catch (const std::bad_alloc&) {
+    return refuse(BUSWAY_OUT_OF_MEMORY, "out of memory");
+  } catch (const std::exception& error) {
+    return refuse(BUSWAY_INTERNAL, error.what());
+  } catch (...) {
+    return refuse(BUSWAY_INTERNAL, "unknown exception in the host");
+  }
+}
+
+busway_view plugin_id(busway_host* host) { return to_view(PluginInstance::of(host).id()); }
+
+busway_view last_message(busway_host* /*host*/) { return to_view(words()); }
+
+void set_message(busway_host* host, busway_view message) {
+  (void)guard([&] {
+    PluginInstance::of(host).set_message(read_text(message, "message"));
+    return BUSWAY_OK;
+  });
+}
+
+busway_status subscribe(busway_host* host, const busway_view* patterns, std::size_t pattern_count,
+                        const busway_subscribe_options* options, std::uint64_t tag,
+                        std::uint64_t* out_id) {
+  return guard([&] {
+    if (pattern_count > limits::kPatternsPerSubscriptionMax ||
+        (patterns == nullptr && pattern_count != 0)) {
+      throw Error(ErrorCode::invalid_argument,
+                  "a subscription takes 1 to " +
+                      std::to_string(limits::kPatternsPerSubscriptionMax) + " patterns, not " +
+                      std::to_string(pattern_count));
+    }
+    std::vector<std::string_view> texts;
+    for (std::size_t i = 0; i < pattern_count; ++i) {
+      texts.push_back(read_text(patterns[i], "pattern"));
+    }
+    const busway_subscribe_options read =
+        options == nullptr ? busway_subscribe_options{} : read_struct(options, "options");
+    const std::uint64_t id =
+        PluginInstance::of(host).subscribe(texts, read_subscription_options(read), tag);
+    if (out_id != nullptr) *out_id = id;
+    return BUSWAY_OK;
+  });
+}
+
+busway_status unsubscribe(busway_host* host, std::uint64_t id) {
+  return guard([&] {
+    PluginInstance::of(host).unsubscribe(id);
+    return BUSWAY_OK;
+  });
+}
+
+/// The options of a message with what only the host may say.
+EventOptions stamp(PluginInstance& plugin, const busway_message& message) {
+  EventOptions options = read_event_options(message);
+  options.source = plugin.id();
+  options.origin = Origin::plugin;
+  return options;
+}
+
+busway_status publish(busway_host* host, const busway_message* given, busway_publish_result* out) {
+  return guard([&] {
+    PluginInstance& plugin = PluginInstance::of(host);
+    const busway_message message = read_struct(given, "message");
+    const PublishResult result = plugin.bus().publish(
+        read_text(message.topic, "topic"),
+        read_payload(message.payload_kind, message.payload, message.content_type),
+        stamp(plugin, message));
+    if (out != nullptr) {
+      busway_publish_result answer{};
+      answer.worst = result.failures.empty() ? BUSWAY_OK : to_status(result.failures.front().code);
+      write_id(result.id, answer.id);
+      answer.matched = result.matched;
+      answer.delivered = result.delivered;
+      answer.queued = result.queued;
+      answer.failed = result.failures.size();
+      write_struct(out, answer);
+    }
+    if (result.code == ErrorCode::ok) return busway_status{BUSWAY_OK};
+    return refuse(to_status(result.code), result.message());
+  });
+}
+
+busway_status request(busway_host* host, const busway_message* given, std::int64_t timeout_ns,
+                      busway_on_reply on_reply, void* user) {
+  return guard([&]() -> busway_status {
+    constexpr std::chrono::seconds kDefault(30);
+    if (on_reply == nullptr || timeout_ns < 0) {
+      throw Error(ErrorCode::invalid_argument,
+                  "a request needs a function for the reply and a time-out of 0 or more");
+    }
+    PluginInstance& plugin = PluginInstance::of(host);
+    const busway_message message = read_struct(given, "message");
+    const std::chrono::nanoseconds timeout =
+        timeout_ns == 0 ? std::chrono::nanoseconds(kDefault) : std::chrono::nanoseconds(timeout_ns);
+    const RequestResult result = [&] {
+      const PluginInstance::RequestScope waits(plugin);
+      return plugin.bus().request(
+          read_text(message.topic, "topic"),
+          read_payload(message.payload_kind, message.payload, message.content_type), timeout,
+          stamp(plugin, message));
+    }();
+    if (!result.ok()) return refuse(to_status(result.code()), result.message());
+    const EventView view(result.reply());
+    on_reply(user, &view.raw());
+    return BUSWAY_OK;
+  });
+}
+
+busway_status reply(busway_host* host, std::uint64_t delivery_id, std::uint32_t payload_kind,
+                    busway_view payload, busway_view content_type) {
+  return guard([&] {
+    const bool taken = PluginInstance::of(host).reply(
+        delivery_id, read_payload(payload_kind, payload, content_type));
+    return taken ? busway_status{BUSWAY_OK}
+                 : refuse(BUSWAY_NOT_FOUND, "nobody waits for this reply");
+  });
+}
+
+busway_status set_retry_delay(busway_host* host, std::uint64_t delivery_id, std::int64_t delay_ns) {
+  return guard([&] {
+    if (delay_ns < 0) throw Error(ErrorCode::invalid_argument, "a delay is 0 or more nanoseconds");
+    PluginInstance::of(host).set_retry_delay(delivery_id, std::chrono::nanoseconds(delay_ns));
+    return BUSWAY_OK;
+  });
+}
+
+std::uint32_t stop_requested(busway_host* host, std::uint64_t delivery_id) {
+  std::uint32_t answer = 0;
+  (void)guard([&] {
+    answer = PluginInstance::of(host).stop_requested(delivery_id) ? 1 : 0;
+    return BUSWAY_OK;
+  });
+  return answer;
+}
+
+busway_status schedule(busway_host* host, std::int64_t delay_ns, std::uint64_t tag,
+                       std::uint64_t* out_id) {
+  return guard([&] {
+    if (delay_ns < 0) throw Error(ErrorCode::invalid_argument, "a delay is 0 or more nanoseconds");
+    const std::uint64_t id =
+        PluginInstance::of(host).schedule(std::chrono::nanoseconds(delay_ns), tag);
+    if (out_id != nullptr) *out_id = id;
+    return BUSWAY_OK;
+  });
+}
+
+busway_status cancel_timer(busway_host* host, std::uint64_t id) {
+  return guard([&] {
+    if (PluginInstance::of(host).worker().cancel(id)) return busway_status{BUSWAY_OK};
+    return refuse(BUSWAY_NOT_FOUND, "the timer has run, or there was none of this number");
+  });
+}
+
+void log(busway_host* host, std::uint32_t level, busway_view message) {
+  (void)guard([&] {
+    constexpr std::size_t kMessageBytesMax = 4096;
+    const PluginInstance& plugin = PluginInstance::of(host);
+    const std::string text = escape(read_text(message, "message"), kMessageBytesMax);
+    const std::array fields{LogField{"plugin", plugin.id()}};
+    const auto known = level > BUSWAY_LOG_ERROR ? LogLevel::error : static_cast<LogLevel>(level);
+    detail::Dispatch::core_of(plugin.bus()).log(known, text, fields);
+    return BUSWAY_OK;
+  });
+}
+
+void report_error(busway_host* host, busway_view message) {
+  (void)guard([&] {
+    constexpr std::size_t kMessageBytesMax = 1000;
+    PluginInstance::of(host).report_error(escape(read_text(message, "message"), kMessageBytesMax));
+    return BUSWAY_OK;
+  });
+}
+
+busway_status set_source_state(busway_host* host, std::uint32_t state) {
+  return guard([&] {
+    if (state > BUSWAY_SOURCE_ENDED) {
+      throw Error(ErrorCode::invalid_argument,
+                  "a source state is 0 to 2, not " + std::to_string(state));
+    }
+    PluginInstance::of(host).set_source(static_cast<PluginSource>(state));
+    return BUSWAY_OK;
+  });
+}
+
+busway_status write_state(busway_host* host, busway_view bytes) {
+  return guard([&] {
+    PluginInstance::of(host).write_state(read_text(bytes, "bytes"));
+    return BUSWAY_OK;
+  });
+}
+
+constexpr busway_host_api make_table() noexcept {
+  busway_host_api table{};
+  table.size = sizeof table;
+  table.abi = BUSWAY_ABI;
+  table.plugin_id = &plugin_id;
+  table.last_message = &last_message;
+  table.set_message = &set_message;
+  table.subscribe = &subscribe;
+  table.unsubscribe = &unsubscribe;
+  table.publish = &publish;
+  table.request = &request;
+  table.reply = &reply;
+  table.set_retry_delay = &set_retry_delay;
+  table.stop_requested = &stop_requested;
+  table.schedule = &schedule;
+  table.cancel_timer = &cancel_timer;
+  table.log = &log;
+  table.report_error = &report_error;
+  table.set_source_state = &set_source_state;
+  table.write_state = &write_state;
+  return table;
+}
+
+constexpr busway_host_api kHostApi = make_table();
+
+}  // namespace
+
+const busway_host_api& host_api() noexcept { return kHostApi; }
+
+}  // namespace busway::plugin_host_detail

@@ -1,0 +1,144 @@
+#include "plugin/plugin_image.hpp"
+
+#include <algorithm>
+#include <cctype>
+#include <cstddef>
+
+#include "base/escape.hpp"
+#include "busway/error.hpp"
+#include "platform/elf_check.hpp"
+#include "plugin/static_plugins.hpp"
+
+namespace busway::plugin_host_detail {
+namespace {
+
+constexpr std::size_t kTableBytesMin =
+    offsetof(busway_plugin_api, on_event) + sizeof(busway_plugin_api::on_event);
+constexpr std::size_t kRequiresMax = 256;
+constexpr std::size_t kMessageBytesMax = 600;
+
+[[nodiscard]] std::string stem_of(const std::string& path) {
+  std::string stem = path.substr(path.rfind('/') + 1);
+  stem = stem.substr(0, stem.find('.'));
+  std::erase_if(stem, [](char c) { return !is_plugin_id({&c, 1}); });
+  return stem.empty() ? "plugin" : stem;
+}
+
+[[nodiscard]] std::string join(const std::vector<std::string>& names, std::size_t max) {
+  std::string out;
+  for (std::size_t i = 0; i < std::min(names.size(), max); ++i) {
+    out += (i == 0 ? "" : ", ") + escape(names[i], 100);
+  }
+  if (names.size() > max) out += " and " + std::to_string(names.size() - max) + " more";
+  return out;
+}
+
+}  // namespace
+
+bool is_plugin_id(std::string_view text) noexcept {
+  constexpr std::size_t kIdBytesMax = 64;
+  return !text.empty() && text.size() <= kIdBytesMax &&
+         std::all_of(text.begin(), text.end(), [](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                  c == '_' || c == '-' || c == '.';
+         });
+}
+
+PluginImage::PluginImage(const std::string& path, const platform_detail::PathRules& rules)
+    : path_(path) {
+  if (path.empty()) {
+    throw Error(ErrorCode::bad_plugin_file,
+                "the plugin's path is empty; it names a shared library");
+  }
+  if (path.find('\0') != std::string::npos) fail("has a zero byte in its name");
+  if (path.starts_with(kStaticPrefix)) {
+    static_entry_ = find_static_plugin(path.substr(kStaticPrefix.size()));
+    return;
+  }
+  if (std::string problem = library_.read(path, stem_of(path), rules); !problem.empty()) {
+    fail(problem);
+  }
+  platform_detail::ElfReport report =
+      platform_detail::check_library(library_.bytes(), BUSWAY_ENTRY_SYMBOL);
+  if (report.lacks_symbol) {
+    fail(report.problem +
+         "; end it with BUSWAY_PLUGIN(YourClass), or define the function in C, and "
+         "build it with busway_add_plugin()");
+  }
+  if (!report.problem.empty()) fail(report.problem);
+  library_path_ = std::move(report.library_path);
+  if (!report.unique_symbols.empty()) {
+    warnings_.push_back("the library has unique symbols (" + join(report.unique_symbols, 3) +
+                        "), which keep it mapped for ever once opened; build it with "
+                        "busway_add_plugin(), or with -fno-gnu-unique");
+  }
+  std::erase(report.exported, BUSWAY_ENTRY_SYMBOL);
+  if (!report.exported.empty()) {
+    warnings_.push_back("the library exports more than its entry (" + join(report.exported, 3) +
+                        "); what other libraries of the same names then use is chance: build it "
+                        "with busway_add_plugin()");
+  }
+}
+
+void PluginImage::open() {
+  const busway_plugin_entry_fn entry = find_entry();
+  const busway_plugin_api* api = entry(BUSWAY_ABI, BUSWAY_ABI);
+  if (api == nullptr) {
+    fail_abi("speaks none of the ABI versions of this host (" + std::to_string(BUSWAY_ABI) +
+             "): its entry function returned no table");
+  }
+  check_table(api);
+  api_ = api;
+}
+
+busway_plugin_entry_fn PluginImage::find_entry() {
+  if (static_entry_ != nullptr) return static_entry_;
+  if (const std::string problem = library_.open(library_path_); !problem.empty()) fail(problem);
+  void* address = library_.symbol(BUSWAY_ENTRY_SYMBOL);
+  if (address == nullptr) {
+    fail(std::string("is a shared library but no plugin: it does not define ") +
+         BUSWAY_ENTRY_SYMBOL);
+  }
+  return reinterpret_cast<busway_plugin_entry_fn>(address);
+}
+
+void PluginImage::check_table(const busway_plugin_api* api) const {
+  if (api->abi != BUSWAY_ABI) {
+    fail_abi("speaks ABI version " + std::to_string(api->abi) + ", this host speaks " +
+             std::to_string(BUSWAY_ABI) + "; build the plugin with this host's busway/plugin.h");
+  }
+  if (api->size < kTableBytesMin) {
+    fail_abi("gives a table of " + std::to_string(api->size) + " bytes; ABI version " +
+             std::to_string(BUSWAY_ABI) + " has at least " + std::to_string(kTableBytesMin));
+  }
+  if (api->create == nullptr || api->destroy == nullptr || api->on_event == nullptr) {
+    fail_abi("gives a table without create, destroy or on_event; all three must be there");
+  }
+  const std::string_view id =
+      api->id.data == nullptr ? std::string_view{} : std::string_view(api->id.data, api->id.size);
+  if (!is_plugin_id(id)) {
+    fail_abi("calls itself " + quote(id) + "; an id is 1 to 64 letters, digits, '_', '-' and '.'");
+  }
+  if (api->requires_count > kRequiresMax ||
+      (api->requires_count != 0 && api->requires_ids == nullptr)) {
+    fail_abi("requires " + std::to_string(api->requires_count) + " plugins; at most " +
+             std::to_string(kRequiresMax) + " can be named");
+  }
+}
+
+bool PluginImage::close() {
+  api_ = nullptr;
+  return static_entry_ != nullptr || library_.close();
+}
+
+void PluginImage::fail(const std::string& problem) const {
+  throw Error(ErrorCode::bad_plugin_file,
+              "the plugin file " + quote(path_) + " " + escape(problem, kMessageBytesMax));
+}
+
+void PluginImage::fail_abi(const std::string& problem) const {
+  throw Error(ErrorCode::plugin_abi,
+              "the plugin file " + quote(path_) + " " + escape(problem, kMessageBytesMax));
+}
+
+}  // namespace busway::plugin_host_detail

@@ -1,0 +1,57 @@
+// plugin/plugin_image.hpp -- a plugin's code: a library opened from a checked copy, or linked in.
+// Layer: plugin
+//
+// Model      Two steps: the constructor reads and checks the file and runs none of it; open() runs
+//            its initialisers and its entry function and checks the table that comes back.
+// Threads    The constructor anywhere; open() on the plugin's worker; close() on a thread that ends
+//            soon.
+// Ownership  Keeps the library; holds the address of its table until close().
+// Errors     Throws Error(bad_plugin_file, plugin_abi, not_found); each names the file, what is
+//            wrong and what would be right.
+// Cost       A copy of the file in memory.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "busway/plugin.h"
+#include "platform/dynamic_library.hpp"
+
+namespace busway::plugin_host_detail {
+
+/// What a path begins with that names a plugin linked into the program.
+inline constexpr std::string_view kStaticPrefix = "static:";
+
+class PluginImage {
+ public:
+  PluginImage(const std::string& path, const platform_detail::PathRules& rules);
+
+  void open();
+
+  /// Null until open() and after close().
+  [[nodiscard]] const busway_plugin_api* api() const noexcept { return api_; }
+
+  /// False: the library stays mapped, for a reason that warnings() may tell.
+  [[nodiscard]] bool close();
+
+  /// What does not prevent loading but will bite, for example unique symbols.
+  [[nodiscard]] const std::vector<std::string>& warnings() const noexcept { return warnings_; }
+
+ private:
+  [[nodiscard]] busway_plugin_entry_fn find_entry();
+  void check_table(const busway_plugin_api* api) const;
+  [[noreturn]] void fail(const std::string& problem) const;
+  [[noreturn]] void fail_abi(const std::string& problem) const;
+
+  std::string path_;
+  std::string library_path_;  // DT_RUNPATH
+  std::vector<std::string> warnings_;
+  busway_plugin_entry_fn static_entry_ = nullptr;
+  platform_detail::DynamicLibrary library_;
+  const busway_plugin_api* api_ = nullptr;
+};
+
+/// Whether a text may be a plugin's id: 1 to 64 letters, digits, '_', '-' and '.'.
+[[nodiscard]] bool is_plugin_id(std::string_view text) noexcept;
+
+}  // namespace busway::plugin_host_detail

@@ -1,0 +1,196 @@
+// plugin/plugin_instance.hpp -- one generation of a plugin: its image, its worker, its instance,
+// and what it holds of the bus.
+// Layer: plugin
+//
+// Model      What plugins know as busway_host. Everything of the plugin that the host keeps is
+//            here: the table's address, the instance's, and subscriptions as data (patterns,
+//            options, tag).
+// Threads    Functions say which thread; the rest is [any-thread].
+// Ownership  Shared by the manager and by what was posted to the worker. Subscriptions end before
+//            the instance does.
+// Errors     Calls into the plugin return what it said as an Error value, never throw.
+// Cost       One worker thread.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "busway/bus.hpp"
+#include "busway/error.hpp"
+#include "busway/plugin.h"
+#include "busway/plugin_info.hpp"
+#include "plugin/plugin_image.hpp"
+#include "plugin/worker.hpp"
+
+/// The C name of what plugins get; PluginInstance is the one class behind it.
+struct busway_host {
+ protected:
+  busway_host() = default;
+  ~busway_host() = default;
+};
+
+namespace busway::plugin_host_detail {
+
+/// A sync delivery that its publisher waits for; see sync_delivery.hpp.
+struct SyncDelivery;
+
+/// Whether subscriptions of the plugin take new events.
+enum class Gate : unsigned char { open, closed };
+
+class PluginInstance final : public busway_host {
+ public:
+  struct Facts {
+    std::string id;
+    std::string version;
+    std::string description;
+    std::vector<std::string> required;
+  };
+  using Report = std::function<void(PluginInstance&, std::string_view message)>;
+
+  /// on_error gets what the plugin reports outside calls; on_source is told of each change.
+  PluginInstance(Bus& bus, std::unique_ptr<PluginImage> image, std::string thread_name,
+                 Report on_error, std::function<void()> on_source);
+  PluginInstance(const PluginInstance&) = delete;
+  PluginInstance& operator=(const PluginInstance&) = delete;
+  ~PluginInstance();
+
+  [[nodiscard]] static PluginInstance& of(busway_host* host) noexcept {
+    return *static_cast<PluginInstance*>(host);
+  }
+
+  [[nodiscard]] Bus& bus() const noexcept { return bus_; }
+  [[nodiscard]] PluginWorker& worker() const noexcept { return *worker_; }
+  [[nodiscard]] PluginImage& image() const noexcept { return *image_; }
+  [[nodiscard]] const std::string& id() const noexcept { return facts_.id; }
+  [[nodiscard]] const Facts& facts() const noexcept { return facts_; }
+
+  // -- Lifecycle, by the manager on its own thread; each runs on the worker. No value: it went
+  // well.
+
+  /// Opens the image and reads its facts; the given id takes the place of the plugin's own.
+  [[nodiscard]] std::optional<Error> open(std::string id, std::chrono::nanoseconds timeout);
+  [[nodiscard]] std::optional<Error> create(std::chrono::nanoseconds timeout);
+  [[nodiscard]] std::optional<Error> setup(const std::string& config,
+                                           std::chrono::nanoseconds timeout);
+  [[nodiscard]] std::optional<Error> start(std::chrono::nanoseconds timeout);
+  [[nodiscard]] std::optional<Error> stop(std::chrono::nanoseconds timeout);
+  [[nodiscard]] std::optional<Error> teardown(std::chrono::nanoseconds timeout);
+  [[nodiscard]] std::optional<Error> health(PluginHealthInfo& out,
+                                            std::chrono::nanoseconds timeout);
+
+  /// Closes the gate and waits until what was queued has been handled. Returns how many events were
+  /// left at the deadline.
+  std::size_t drain(std::chrono::nanoseconds timeout);
+  void open_gate() noexcept { gate_->store(Gate::open, std::memory_order_relaxed); }
+  /// Ends all subscriptions and timers.
+  void release_all();
+  /// Destroys the plugin's instance, joins the worker, closes the image. False: it stays mapped.
+  [[nodiscard]] bool dismantle(std::chrono::nanoseconds timeout);
+
+  /// True once a call did not come back in time: its thread and image cannot be taken away.
+  [[nodiscard]] bool hung() const noexcept { return hung_.load(std::memory_order_relaxed); }
+  [[nodiscard]] PluginSource source() const noexcept {
+    return source_.load(std::memory_order_relaxed);
+  }
+
+  // -- For the host's table.
+
+  [[nodiscard]] std::uint64_t subscribe(const std::vector<std::string_view>& patterns,
+                                        SubscriptionOptions options, std::uint64_t tag);
+  void unsubscribe(std::uint64_t id);
+  void set_message(std::string_view message);
+  [[nodiscard]] std::uint64_t schedule(std::chrono::nanoseconds delay, std::uint64_t tag);
+  void set_source(PluginSource source);
+  void report_error(std::string_view message) { on_error_(*this, message); }
+  /// Within a delivery on the worker; throws Error(plugin_state) for a delivery that is over.
+  [[nodiscard]] bool reply(std::uint64_t delivery_id, Payload payload);
+  void set_retry_delay(std::uint64_t delivery_id, std::chrono::nanoseconds delay);
+  [[nodiscard]] bool stop_requested(std::uint64_t delivery_id);
+  void write_state(std::string_view bytes);
+
+  // -- Waits that could close a circle.
+
+  /// While a publisher waits for a delivery.
+  class WaitingScope {
+   public:
+    WaitingScope(PluginInstance& plugin, SyncDelivery& delivery);
+    WaitingScope(const WaitingScope&) = delete;
+    WaitingScope& operator=(const WaitingScope&) = delete;
+    ~WaitingScope();
+
+   private:
+    PluginInstance& plugin_;
+    SyncDelivery& delivery_;
+  };
+  /// While the worker waits for the reply to a request; elsewhere it does nothing.
+  class RequestScope {
+   public:
+    explicit RequestScope(PluginInstance& plugin);
+    RequestScope(const RequestScope&) = delete;
+    RequestScope& operator=(const RequestScope&) = delete;
+    ~RequestScope();
+
+   private:
+    PluginInstance* plugin_;
+  };
+
+  // -- Deliveries.
+
+  /// [plugin-worker] The call into the plugin. `sync` is set for one that was posted; its context
+  /// may go away at any time, else `context` lasts for the call.
+  [[nodiscard]] Outcome call(std::uint64_t tag, const Event& event, Context* context,
+                             SyncDelivery* sync);
+
+ private:
+  struct Active;
+  struct Listening {
+    Subscription subscription;
+    std::shared_ptr<std::atomic<bool>> ended;  // read by deliveries that were posted
+  };
+  enum class MayWait : unsigned char { yes, no };
+
+  [[nodiscard]] std::optional<Error> on_worker(std::string_view what,
+                                               std::function<busway_status()> f,
+                                               std::chrono::nanoseconds timeout);
+  [[nodiscard]] Error describe(std::string_view what, busway_status status);
+  [[nodiscard]] Active& active(std::uint64_t delivery_id);
+  [[nodiscard]] std::string take_message();
+  void end(Listening listening, MayWait may_wait);
+  void run_timer(std::uint64_t tag);
+  void read_facts(std::string id);
+
+  Bus& bus_;
+  std::unique_ptr<PluginImage> image_;
+  const Report on_error_;
+  const std::function<void()> on_source_;
+  const std::shared_ptr<PluginWorker> worker_;
+  const std::shared_ptr<std::atomic<Gate>> gate_;
+  Facts facts_;
+  std::atomic<PluginSource> source_{PluginSource::none};
+  std::atomic<bool> hung_{false};
+
+  // [plugin-worker]
+  busway_plugin* plugin_ = nullptr;
+  std::string message_;
+  std::vector<Active*> active_;  // innermost last
+  std::uint64_t next_delivery_ = 1;
+  std::string* state_ = nullptr;  // where write_state() appends
+
+  std::mutex mutex_;
+  // Guarded by mutex_, never held while the bus or the plugin is called.
+  std::map<std::uint64_t, Listening> subscriptions_;
+  std::uint64_t next_subscription_ = 1;
+  std::vector<SyncDelivery*> waiting_;
+  std::size_t requests_ = 0;  // the worker waits for replies
+};
+
+}  // namespace busway::plugin_host_detail
