@@ -18,6 +18,9 @@ namespace {
 
 constexpr std::uint32_t kNone = 0xFFFFFFFF;
 
+// Exact names show what topics look like; a few of them are enough to learn which strings are common.
+constexpr std::uint32_t kObservedEvery = 8;
+
 std::uint32_t text_tag(PatternKind kind, std::string_view text) noexcept {
   const std::uint64_t seed = match_detail::process_seed() + static_cast<std::uint64_t>(kind);
   return static_cast<std::uint32_t>(match_detail::hash_text(text, seed) >> 32U);
@@ -30,6 +33,36 @@ std::uint32_t identity_tag(const Pattern& pattern) noexcept {
   }
   return text_tag(pattern.kind(), pattern.text());
 }
+
+// A list of ids that seldom needs the heap.
+class NodeIds {
+ public:
+  void push_back(std::uint32_t id) {
+    if (count_ < few_.size()) {
+      few_[count_++] = id;
+    } else {
+      if (many_.empty()) many_.assign(few_.begin(), few_.end());
+      many_.push_back(id);
+    }
+  }
+  void make_unique() noexcept {
+    std::uint32_t* const first = many_.empty() ? few_.data() : many_.data();
+    std::uint32_t* const last = first + (many_.empty() ? count_ : many_.size());
+    std::sort(first, last);
+    begin_ = first;
+    end_ = std::unique(first, last);
+  }
+  // After make_unique().
+  [[nodiscard]] const std::uint32_t* begin() const noexcept { return begin_; }
+  [[nodiscard]] const std::uint32_t* end() const noexcept { return end_; }
+
+ private:
+  std::array<std::uint32_t, 64> few_;
+  std::size_t count_ = 0;
+  std::vector<std::uint32_t> many_;
+  const std::uint32_t* begin_ = nullptr;
+  const std::uint32_t* end_ = nullptr;
+};
 
 }  // namespace
 
@@ -112,6 +145,7 @@ void PatternIndex::file(Node& node, NodeId id) {
   const Pattern& pattern = *node.pattern;
   if (pattern.kind() == PatternKind::exact) {
     node.place = Place::exact;
+    if (id % kObservedEvery == 0) observe(pattern.text());
     return;
   }
   if (pattern.kind() == PatternKind::segments && pattern.text() != "*") {
@@ -128,6 +162,12 @@ void PatternIndex::file(Node& node, NodeId id) {
   unfiled_.push_back(id);
   node.place = Place::nowhere;
   node.at = static_cast<std::uint32_t>(unfiled_.size() - 1);
+}
+
+void PatternIndex::observe(std::string_view name) noexcept {
+  if (name.size() > kTopicBytesMax) return;
+  std::array<char, kTopicBytesMax + 2> buffer;
+  filter_.observe(match_detail::mark_topic(name, buffer.data()));
 }
 
 bool PatternIndex::file_under_strings(Node& node, NodeId id, const Clauses& clauses) {
@@ -235,17 +275,12 @@ void PatternIndex::match_filtered(std::string_view topic, std::vector<Value>& ou
   const std::string_view marked = match_detail::mark_topic(topic, marked_bytes.data());
   match_detail::StringFilter::Probes probes;
   filter_.collect(marked, probes);
-  std::vector<NodeId> candidates;
-  filter_.find(probes, candidates);
-
-  std::size_t likely = 0;
-  for (const NodeId id : candidates) {
+  NodeIds candidates;
+  filter_.find(probes, [&](NodeId id) {
     const char* const necessary = filed_[nodes_[id].at].necessary.get();
-    if (match_detail::holds_necessary(necessary, marked)) candidates[likely++] = id;
-  }
-  candidates.resize(likely);
-  std::sort(candidates.begin(), candidates.end());
-  candidates.erase(std::unique(candidates.begin(), candidates.end()), candidates.end());
+    if (match_detail::holds_necessary(necessary, marked)) candidates.push_back(id);
+  });
+  candidates.make_unique();
   for (const NodeId id : candidates) {
     if (nodes_[id].pattern->matches(topic)) nodes_[id].values.append_to(out);
   }

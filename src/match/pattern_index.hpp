@@ -107,6 +107,7 @@ class PatternIndex {
   void file(Node& node, NodeId id);
   [[nodiscard]] bool file_under_strings(Node& node, NodeId id,
                                         const match_detail::Clauses& clauses);
+  void observe(std::string_view name) noexcept;
   void unfile(Node& node, NodeId id) noexcept;
   void drop_if_empty(NodeId id) noexcept;
   void match_filtered(std::string_view topic, std::vector<Value>& out) const;

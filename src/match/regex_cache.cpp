@@ -2,19 +2,39 @@
 
 #include <re2/re2.h>
 
+#include <array>
 #include <utility>
 
 namespace busway::match_detail {
 namespace {
 
-constexpr std::size_t kWeightSmall = 1;
-constexpr std::size_t kWeightLarge = kRegexBytesLarge / kRegexBytesSmall;
+// Small programs stay below this size; larger ones run faster with more memory.
+constexpr int kSmallProgram = 50;
+constexpr std::size_t kSmallText = 48;
+constexpr std::array kBudgets = {kRegexBytesSmall, kRegexBytesMedium, kRegexBytesLarge};
 
 RegexCache::Regex compile_within(std::string_view text, std::size_t bytes_max) {
   re2::RE2::Options options(re2::RE2::Quiet);  // valid: UTF-8, Perl classes, no log
   options.set_never_capture(true);             // nobody asks where groups matched
   options.set_max_mem(static_cast<std::int64_t>(bytes_max));
   return std::make_shared<const re2::RE2>(re2::StringPiece(text.data(), text.size()), options);
+}
+
+struct Compiled {
+  RegexCache::Regex regex;
+  std::size_t weight;
+};
+
+// Within the smallest budget that will do; the length of the text tells mostly which.
+Compiled compile(std::string_view text) {
+  for (std::size_t i = text.size() <= kSmallText ? 0 : 1;; ++i) {
+    RegexCache::Regex regex = compile_within(text, kBudgets[i]);
+    const bool too_large = regex->error_code() == re2::RE2::ErrorPatternTooLarge;
+    const bool too_slow = i == 0 && regex->ok() && regex->ProgramSize() > kSmallProgram;
+    if ((!too_large && !too_slow) || i + 1 == kBudgets.size()) {
+      return {std::move(regex), kBudgets[i] / kRegexBytesSmall};
+    }
+  }
 }
 
 }  // namespace
@@ -26,14 +46,9 @@ RegexCache& RegexCache::process() {
 
 RegexCache::Regex RegexCache::get(std::string_view text, std::atomic<std::uint32_t>& hint) {
   if (Regex regex = find(text, hint)) return regex;
-  Regex regex = compile_within(text, kRegexBytesSmall);
-  std::size_t weight = kWeightSmall;
-  if (regex->error_code() == re2::RE2::ErrorPatternTooLarge) {
-    regex = compile_within(text, kRegexBytesLarge);
-    weight = kWeightLarge;
-  }
-  if (regex->ok()) insert(text, regex, weight, hint);
-  return regex;
+  const Compiled compiled = compile(text);
+  if (compiled.regex->ok()) insert(text, compiled.regex, compiled.weight, hint);
+  return compiled.regex;
 }
 
 std::size_t RegexCache::size() const {

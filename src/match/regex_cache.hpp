@@ -27,13 +27,14 @@ class RE2;
 
 namespace busway::match_detail {
 
-/// The memory one expression may take, program and automata: most take the small budget, some need
-/// the large.
-inline constexpr std::size_t kRegexBytesSmall = std::size_t{128} << 10;
+/// The memory one expression may take, program and automata. Most are small and use a tenth of it.
+inline constexpr std::size_t kRegexBytesSmall = std::size_t{32} << 10;
+inline constexpr std::size_t kRegexBytesMedium = std::size_t{128} << 10;
 inline constexpr std::size_t kRegexBytesLarge = std::size_t{1} << 20;
 
-/// How many small expressions the process keeps compiled; a large one counts as eight.
-inline constexpr std::size_t kCompiledRegexMax = 4096;
+/// How many small expressions the process keeps compiled; a larger one counts as its share of memory,
+/// so that all of them together never take more than 512 MiB, and commonly 64.
+inline constexpr std::size_t kCompiledRegexMax = 16384;
 
 class RegexCache {
  public:

@@ -8,8 +8,7 @@
 namespace busway::match_detail {
 namespace {
 
-constexpr TagTable::Value kIsList = 0x80000000;
-constexpr std::array<std::uint8_t, 12> kLengths = {1, 2, 3, 4, 5, 6, 8, 12, 16, 24, 32, 48};
+constexpr std::array<std::uint8_t, 10> kLengths = {1, 2, 3, 4, 6, 8, 12, 16, 24, 40};
 constexpr std::size_t kPrefetchFrom = 16384;  // smaller tables are in the cache anyway
 
 using Tag = StringFilter::Tag;
@@ -47,58 +46,55 @@ Tag gram_tag(std::uint64_t bytes, std::uint64_t salt) noexcept {
 constexpr std::uint64_t kThreeBytes = 0xFFFFFF;
 constexpr std::uint64_t kFiveBytes = 0xFFFFFFFFFF;
 
-// How much a key lets through, in powers of two: a guess, long strings are rarer than short ones.
+// Short keys are commoner than they were seen to be so far; in powers of two.
 std::uint32_t commonness(std::size_t length) noexcept {
-  return length >= 5 ? 1 : length >= 3 ? 3 : length == 2 ? 5 : 7;
+  return length >= 5 ? 0 : length >= 3 ? 2 : length == 2 ? 4 : 6;
 }
 
 }  // namespace
 
-std::size_t StringFilter::load(Tag tag) const noexcept {
-  const TagTable::Value value = table_.find(tag);
-  if (value == TagTable::kNoValue) return 0;
-  return (value & kIsList) != 0 ? lists_[value & ~kIsList].size() : 1;
-}
-
-void StringFilter::consider(Choice& best, Tag tag, std::uint32_t use,
-                            std::uint32_t common) const noexcept {
-  const std::uint64_t cost = (load(tag) + 1) << common;
-  if (cost < best.cost) best = {tag, use, cost};
-}
-
-// The best key for a string that may begin and end with a mark.
-StringFilter::Choice StringFilter::choose(std::string_view string) const noexcept {
-  Choice best;
+// Calls visit(tag, use, length) for each key of a string that may begin and end with a mark. Of the
+// lengths of a beginning or end, all that fit.
+template <typename Visit>
+void StringFilter::for_each_key(std::string_view string, Visit visit) {
+  const Salts& salt = salts();
   const bool at_begin = string.front() == kTextBegin;
   const bool at_end = string.back() == kTextEnd;
-  if (at_begin && at_end) {
-    consider(best, text_tag(string, salts().word), kWord, 0);
-    return best;
-  }
-  for (std::size_t i = kLengths.size(); i > 0; --i) {
-    const std::size_t length = kLengths[i - 1];
-    if (length + 1 > string.size()) continue;
-    if (at_begin) {
-      const std::string_view bytes = string.substr(1, length);
-      consider(best, text_tag(bytes, salts().begin), kBegin << (i - 1), commonness(length));
-      break;
-    }
+  if (at_begin && at_end) visit(text_tag(string, salt.word), kWord, string.size());
+  for (std::size_t i = 0; i < kLengths.size() && kLengths[i] < string.size(); ++i) {
+    const std::size_t length = kLengths[i];
+    if (at_begin) visit(text_tag(string.substr(1, length), salt.begin), kBegin << i, length);
     if (at_end) {
       const std::string_view bytes = string.substr(string.size() - 1 - length, length);
-      consider(best, text_tag(bytes, salts().end), kEnd << (i - 1), commonness(length));
-      break;
+      visit(text_tag(bytes, salt.end), kEnd << i, length);
     }
   }
-  for (std::size_t i = 0; i + 5 <= string.size(); ++i) {
-    const std::uint64_t bytes = load_bytes(string.data() + i, 5);
-    consider(best, gram_tag(bytes, salts().five), kFive, commonness(5));
-  }
-  if (string.size() >= 5) return best;
   for (std::size_t i = 0; i + 3 <= string.size(); ++i) {
-    const std::uint64_t bytes = load_bytes(string.data() + i, 3);
-    consider(best, gram_tag(bytes, salts().three), kThree, commonness(3));
+    const std::uint64_t three = load_bytes(string.data() + i, 3);
+    visit(gram_tag(three, salt.three), kThree, std::size_t{3});
+    if (i + 5 > string.size()) continue;
+    const std::uint64_t five = load_bytes(string.data() + i, 5);
+    visit(gram_tag(five, salt.five), kFive, std::size_t{5});
   }
+}
+
+// The rarest key of a string; of equally rare ones the longest. A whole word is always best.
+StringFilter::Choice StringFilter::choose(std::string_view string) const noexcept {
+  Choice best;
+  std::size_t best_length = 0;
+  for_each_key(string, [&](Tag tag, std::uint32_t use, std::size_t length) {
+    const std::uint64_t seen = use == kWord ? 0 : frequencies_.seen(tag);
+    const std::uint64_t cost = (seen + 1) << commonness(length);
+    if (cost > best.cost || (cost == best.cost && length <= best_length)) return;
+    best = {tag, use, cost};
+    best_length = length;
+  });
   return best;
+}
+
+void StringFilter::observe(std::string_view marked_topic) noexcept {
+  for_each_key(marked_topic,
+               [this](Tag tag, std::uint32_t, std::size_t) { frequencies_.count(tag); });
 }
 
 StringFilter::Filing StringFilter::add(const Clauses& clauses, Id id) {
@@ -150,6 +146,9 @@ StringFilter::Filing StringFilter::add(const Clauses& clauses, Id id) {
     }
   }
   uses_ |= uses;
+  for (const Strings& clause : clauses) {
+    for (const std::string& string : clause) observe(string);
+  }
   return filing;
 }
 
@@ -220,19 +219,6 @@ void StringFilter::collect(std::string_view marked, Probes& probes) const noexce
   }
   if (table_.size() < kPrefetchFrom) return;
   for (std::size_t i = 0; i < probes.count; ++i) table_.prefetch(probes.tags[i]);
-}
-
-void StringFilter::find(const Probes& probes, std::vector<Id>& out) const {
-  for (std::size_t i = 0; i < probes.count; ++i) {
-    const TagTable::Value value = table_.find(probes.tags[i]);
-    if (value == TagTable::kNoValue) continue;
-    if ((value & kIsList) == 0) {
-      out.push_back(value);
-    } else {
-      const std::vector<Id>& list = lists_[value & ~kIsList];
-      out.insert(out.end(), list.begin(), list.end());
-    }
-  }
 }
 
 }  // namespace busway::match_detail

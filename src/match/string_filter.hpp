@@ -4,8 +4,8 @@
 // Model      A pattern with clauses (condition.hpp) is filed under one clause: under one key for
 //            each string of it. Keys are a whole word (topic), a beginning or end of one of a few
 //            lengths, or five or three bytes anywhere. Of all clauses and keys that one is taken
-//            which the fewest patterns are filed under and which is longest, so that no list grows
-//            while another is short. A look-up probes each key that the marked topic holds.
+//            which is rarest in what was added and observed so far: few topics have it, and few
+//            patterns stand there. A look-up probes each key that the marked topic holds.
 // Threads    [not-concurrent]; const functions may run side by side.
 // Ownership  Values only.
 // Errors     std::bad_alloc from add() leaves the filter as it was.
@@ -22,6 +22,7 @@
 #include "busway/topic_name.hpp"
 #include "match/chunked_array.hpp"
 #include "match/condition.hpp"
+#include "match/frequency_sketch.hpp"
 #include "match/tag_table.hpp"
 
 namespace busway::match_detail {
@@ -44,6 +45,9 @@ class StringFilter {
   [[nodiscard]] Filing add(const Clauses& clauses, Id id);
   void remove(const Filing& filing, Id id) noexcept;
 
+  /// Counts the keys of a marked topic, to learn which are common.
+  void observe(std::string_view marked_topic) noexcept;
+
   [[nodiscard]] bool empty() const noexcept { return table_.size() == 0; }
 
   /// The keys of a marked topic of at most kTopicBytesMax bytes.
@@ -54,23 +58,38 @@ class StringFilter {
   };
   void collect(std::string_view marked_topic, Probes& probes) const noexcept;
 
-  /// Appends all ids filed under the keys. An id may come more than once.
-  void find(const Probes& probes, std::vector<Id>& out) const;
+  /// Calls visit(id) for all ids filed under the keys, for some more than once.
+  template <typename Visit>
+  void find(const Probes& probes, Visit visit) const {
+    for (std::size_t i = 0; i < probes.count; ++i) {
+      const TagTable::Value value = table_.find(probes.tags[i]);
+      if (value == TagTable::kNoValue) continue;
+      if ((value & kIsList) == 0) {
+        visit(value);
+      } else {
+        for (const Id id : lists_[value & ~kIsList]) visit(id);
+      }
+    }
+  }
 
  private:
+  static constexpr TagTable::Value kIsList = 0x80000000;
+  static constexpr std::size_t kLoadPercentMax = 50;  // most probes miss
+
   struct Choice {
     Tag tag = 0;
     std::uint32_t use = 0;  // the bit of uses_ that makes look-ups probe this key
     std::uint64_t cost = UINT64_MAX;
   };
 
-  void consider(Choice& best, Tag tag, std::uint32_t use, std::uint32_t common) const noexcept;
   [[nodiscard]] Choice choose(std::string_view string) const noexcept;
-  [[nodiscard]] std::size_t load(Tag tag) const noexcept;
+  template <typename Visit>
+  static void for_each_key(std::string_view string, Visit visit);
   void insert(Tag tag, Id id);
   void erase(Tag tag, Id id) noexcept;
 
-  TagTable table_;  // an id, or the place of a list with kIsList set
+  FrequencySketch frequencies_;
+  TagTable table_{kLoadPercentMax};  // an id, or the place of a list with kIsList set
   ChunkedArray<std::vector<Id>, 256> lists_;
   std::vector<std::uint32_t> free_lists_;  // never grows beyond lists_.size(), reserved with it
   std::uint32_t uses_ = 0;                 // which keys were used since the filter was empty

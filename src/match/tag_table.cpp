@@ -28,7 +28,9 @@ std::size_t& TagTable::count_of(Slot* slots) noexcept {
   return *std::launder(reinterpret_cast<std::size_t*>(slots - 1));
 }
 
-TagTable::TagTable() { directory_.push_back({allocate(kFirstSlots), kFirstSlots - 1, 0}); }
+TagTable::TagTable(std::size_t load_percent_max) : load_percent_max_(load_percent_max) {
+  directory_.push_back({allocate(kFirstSlots), kFirstSlots - 1, 0});
+}
 
 TagTable::~TagTable() {
   Slot* previous = nullptr;
@@ -85,7 +87,7 @@ void TagTable::make_room(Tag tag) {
   for (;;) {
     const Segment segment = segment_of(tag);
     const std::size_t capacity = std::size_t{segment.mask} + 1;
-    if (count_of(segment.slots) + 1 <= capacity - capacity / 5) return;
+    if ((count_of(segment.slots) + 1) * 100 <= capacity * load_percent_max_) return;
     // Tags that do not part by splitting must not blow up the directory.
     const bool at_limit = segment.depth == depth_ && directory_.size() * kSegmentSlots >=
                                                          kDirectorySlack * (size_ + kSegmentSlots);

@@ -7,7 +7,7 @@
 // Threads    [not-concurrent]; const functions may run side by side.
 // Ownership  Owns its slots.
 // Errors     std::bad_alloc leaves the table as it was.
-// Cost       Eight bytes a slot, 40 to 80 % full. insert moves at most one segment, or, when tags
+// Cost       Eight bytes a slot, of which half to all of load_percent_max are used. insert moves at most one segment, or, when tags
 //            collide by design of an attacker, grows that segment.
 // Invariants 1. A segment of depth d is shared by all directory entries with its d top bits.
 //            2. A value is never kNoValue, which marks an empty slot.
@@ -27,7 +27,8 @@ class TagTable {
   using Value = std::uint32_t;
   static constexpr Value kNoValue = 0xFFFFFFFF;
 
-  TagTable();
+  /// Slots are used up to this part of a segment: misses get slow above a half, hits only near one.
+  explicit TagTable(std::size_t load_percent_max = 65);
   ~TagTable();
   TagTable(const TagTable&) = delete;
   TagTable& operator=(const TagTable&) = delete;
@@ -106,6 +107,7 @@ class TagTable {
   void set_all(Tag tag, std::uint32_t depth, Segment segment) noexcept;
 
   std::vector<Segment> directory_;
+  std::size_t load_percent_max_;
   std::uint32_t depth_ = 0;
   std::size_t size_ = 0;
 };
