@@ -1,0 +1,1 @@
+#include "busway/busway.hpp"
