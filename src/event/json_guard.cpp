@@ -150,6 +150,11 @@ void check_value(const Json& value, std::size_t depth, std::size_t depth_max) {
 }  // namespace
 
 Json parse_json(std::string_view text, std::size_t depth_max) {
+  // The parser would take it for the end and drop what follows; no JSON text may hold one.
+  if (const std::size_t nul = text.find('\0'); nul != std::string_view::npos) {
+    throw Error(ErrorCode::invalid_json,
+                "not JSON: a zero byte at byte " + std::to_string(nul));
+  }
   Builder builder(depth_max);
   Json::sax_parse(text.begin(), text.end(), &builder);
   return builder.take();
