@@ -108,7 +108,7 @@ const Node* Node::find(std::string_view path) const noexcept {
 ConfigIssue Document::issue_at(std::string path, std::string message,
                                ConfigIssue::Severity severity) const {
   Location at;
-  for (std::string_view shorter = path; !shorter.empty();) {
+  for (std::string_view shorter = path; root != nullptr && !shorter.empty();) {
     if (const Node* node = root->find(shorter); node != nullptr) {
       at = node->at;
       break;

@@ -14,6 +14,8 @@ inline constexpr std::size_t kFileBytesMax = std::size_t{1} << 20U;
 inline constexpr std::size_t kNodesMax = 100'000;
 /// Text of all values and keys after ${VAR} and aliases, each counted as often as it is repeated.
 inline constexpr std::size_t kTextBytesMax = std::size_t{4} << 20U;
+/// One key.
+inline constexpr std::size_t kKeyBytesMax = 256;
 /// Maps and lists within each other.
 inline constexpr std::size_t kDepthMax = 64;
 /// ${A:-${B:-...}} within each other.

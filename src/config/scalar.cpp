@@ -102,7 +102,7 @@ Reading<std::int64_t> read_quantity(std::string_view text, const Quantity& kind,
   const std::string_view name = text.substr(length);
   const std::string not_it = quote(text, 60) + " is not " + std::string(kind.what) +
                              ", a whole number and a unit such as " + std::string(kind.example);
-  if (digits.empty()) return wrong<std::int64_t>(not_it);
+  if (digits.empty() || text.size() > 60) return wrong<std::int64_t>(not_it);
   if (digits.size() > 1 && digits.front() == '0') {
     const std::size_t first = std::min(digits.find_first_not_of('0'), digits.size() - 1);
     const std::string_view trimmed = digits.substr(first);

@@ -48,9 +48,11 @@ Words split(std::string_view name) {
   return words;
 }
 
-constexpr std::string_view kAuthorityEnd = "/?# \t\r\n\"'<>";
+// A slash does not end it: a password that holds one unescaped must not come out.
+constexpr std::string_view kAddressEnd = " \t\r\n\"'<>";
 
-// scheme://user:password@ -- masks what stands between ':' and the last '@' of the authority.
+// scheme://user:password@ -- masks what stands between ':' and the last '@' of the word. What NATS
+// takes before '@' without a ':' is a token.
 std::string mask_addresses(std::string_view text) {
   std::string shown;
   std::size_t from = 0;
@@ -58,13 +60,18 @@ std::string mask_addresses(std::string_view text) {
     const std::size_t scheme = text.find("://", from);
     if (scheme == std::string_view::npos) break;
     const std::size_t authority = scheme + 3;
-    const std::size_t end = std::min(text.find_first_of(kAuthorityEnd, authority), text.size());
+    const std::size_t end = std::min(text.find_first_of(kAddressEnd, authority), text.size());
     const std::string_view part = text.substr(authority, end - authority);
     const std::size_t at = part.rfind('@');
     const std::size_t colon = part.find(':');
     shown += text.substr(from, authority - from);
+    const std::string_view before = text.substr(0, scheme);
+    const bool token_alone = before.ends_with("nats") || before.ends_with("tls");
     if (at != std::string_view::npos && colon != std::string_view::npos && colon < at) {
       shown += part.substr(0, colon + 1);
+      shown += kMask;
+      shown += part.substr(at);
+    } else if (at != std::string_view::npos && token_alone) {
       shown += kMask;
       shown += part.substr(at);
     } else {

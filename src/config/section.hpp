@@ -108,9 +108,10 @@ class Section : public SectionBase {
                        [](bool shown) { return std::string(shown ? "true" : "false"); });
   }
 
-  /// Field: an integer or std::optional of one; the range must fit it.
+  /// Field: an integer or std::optional of one; the range ends where the field does.
   template <class Field>
   Section& integer(std::string name, Field T::*field, IntegerRange range, std::string doc) {
+    range = within<typename Bare<Field>::type>(range);
     return value<std::int64_t>(
         std::move(name), field, "integer", show(range), std::move(doc),
         [range](const Node& node, const Place& place) { return get_integer(node, place, range); },
@@ -298,6 +299,16 @@ class Section : public SectionBase {
   struct Bare<std::optional<U>> {
     using type = U;
   };
+
+  template <class Integer>
+  static IntegerRange within(IntegerRange range) {
+    using Limits = std::numeric_limits<Integer>;
+    if (std::cmp_less(range.min, Limits::min()))
+      range.min = static_cast<std::int64_t>(Limits::min());
+    if (std::cmp_greater(range.max, Limits::max()))
+      range.max = static_cast<std::int64_t>(Limits::max());
+    return range;
+  }
 
   template <class Field, class Show>
   static std::string shown_default(Field T::*field, const Show& show_value) {

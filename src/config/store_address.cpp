@@ -88,15 +88,18 @@ std::string apply_redis(std::string_view rest, RedisSection& redis) {
   if (rest.find_first_of("?#") != std::string_view::npos) {
     return "a redis address takes no ? or # part; in a password write %3F or %23";
   }
-  const std::size_t slash = rest.find('/');
-  const std::string_view authority = rest.substr(0, slash);
-  const std::size_t at = authority.rfind('@');
+  // The last @ of all: what stands before it is never taken for a host and shown.
+  const std::size_t at = rest.rfind('@');
   if (at != std::string_view::npos) {
-    if (std::string problem = apply_user(authority.substr(0, at), redis); !problem.empty()) {
-      return problem;
+    const std::string_view user = rest.substr(0, at);
+    if (user.find('/') != std::string_view::npos) {
+      return "the user or the password holds a /; write %2F";
     }
+    if (std::string problem = apply_user(user, redis); !problem.empty()) return problem;
+    rest.remove_prefix(at + 1);
   }
-  const std::string_view host = at == std::string_view::npos ? authority : authority.substr(at + 1);
+  const std::size_t slash = rest.find('/');
+  const std::string_view host = rest.substr(0, slash);
   if (std::string problem = apply_host(host, redis); !problem.empty()) return problem;
   if (slash == std::string_view::npos || slash + 1 == rest.size()) return {};
   Reading<std::int64_t> number = read_integer(rest.substr(slash + 1), 0, kRedisDbMax);

@@ -221,6 +221,10 @@ class TreeBuilder final : public YAML::EventHandler {
   }
 
   void begin_entry(const std::string& key, Location at) {
+    if (key.size() > kKeyBytesMax) {
+      abort(at, "the key " + quote(key, 40) + " has more than " + std::to_string(kKeyBytesMax) +
+                    " bytes");
+    }
     Frame& frame = frames_.back();
     frame.key = key;
     frame.key_at = at;

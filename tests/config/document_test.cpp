@@ -112,6 +112,12 @@ TEST(Document, TakesQuotesThatAreClosed) {
   EXPECT_EQ(text_at(document, "d"), "one two");
 }
 
+TEST(Document, RefusesBracketsThatAreNeverClosed) {
+  for (const char* text : {"a: [1", "a: [1,", "a: [", "a: {b: 1", "a: {b: 1,", "a: {", "[", "{"}) {
+    EXPECT_EQ(refused(text).size(), 1U) << text;
+  }
+}
+
 TEST(Document, HoldsOneDocument) {
   EXPECT_EQ(refused("a: 1\n---\nb: 1\n"),
             Lines{"f.yaml:2: a second document begins here; a configuration file holds one"});
@@ -206,6 +212,13 @@ TEST(Document, BoundsTheTextThatVariablesMake) {
   const Lines found = errors_of([&] { (void)parse_document(text, "f.yaml", options); });
   ASSERT_EQ(found.size(), 1U);
   EXPECT_NE(found[0].find("more than 4194304 bytes"), std::string::npos) << found[0];
+}
+
+TEST(Document, BoundsAKey) {
+  EXPECT_EQ(refused(std::string(kKeyBytesMax, 'k') + ": 1\n"), Lines{});
+  const Lines found = refused(std::string(kKeyBytesMax + 1, 'k') + ": 1\n");
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_NE(found[0].find("has more than 256 bytes"), std::string::npos) << found[0];
 }
 
 TEST(Document, BoundsNesting) {

@@ -50,6 +50,8 @@ TEST(MaskText, HidesThePasswordInsideAnAddress) {
             "a nats://u:***@h and postgres://v:***@i/d");
   EXPECT_EQ(mask_text("redis://host:6379/0"), "redis://host:6379/0");
   EXPECT_EQ(mask_text("redis://user@host"), "redis://user@host");
+  EXPECT_EQ(mask_text("redis://u:p/q?r#s@host/0"), "redis://u:***@host/0");
+  EXPECT_EQ(mask_text("nats://s3cret@host"), "nats://***@host");
 }
 
 TEST(MaskText, HidesThePasswordInsideAConnectionString) {

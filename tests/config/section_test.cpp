@@ -219,6 +219,15 @@ TEST(Section, ChecksRunOnlyOnceEachKeyIsGood) {
             Lines{"f.yaml:2: wait: 5 has no unit; write 5ms or 5s"});
 }
 
+TEST(Section, EndsARangeWhereTheFieldEnds) {
+  struct Small {
+    std::uint8_t value = 0;
+  };
+  Section<Small> section("Small.");
+  section.integer("value", &Small::value, {}, "Value.");
+  EXPECT_EQ(section.keys().at(0).values, "0 to 255");
+}
+
 TEST(Section, ShowsUnknownKeysEscaped) {
   const Lines found = refused("\"a\\n[error] \\e[31m\": 1\n");
   ASSERT_EQ(found.size(), 1U);

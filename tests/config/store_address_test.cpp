@@ -73,6 +73,7 @@ TEST(StoreAddress, RefusesWhatItCannotReadWithoutShowingAPassword) {
             "the user or the password holds a % that is not followed by "
             "two hexadecimal digits; write %25");
   EXPECT_NE(refused("redis://u:%00@h"), "");
+  EXPECT_EQ(refused("redis://u:hun/ter2@h"), "the user or the password holds a /; write %2F");
   EXPECT_EQ(refused("redis://h?x=1"),
             "a redis address takes no ? or # part; in a password write %3F or %23");
   EXPECT_EQ(refused("nats:h"), "the host is missing after ://");
