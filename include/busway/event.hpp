@@ -123,7 +123,8 @@ class Event {
 
   /// The payload read as a type described as data; null when it is not that type and cannot be
   /// decoded (then why says so, when given). What as<T>() does once T is named.
-  [[nodiscard]] const void* decode(const detail::PayloadType& type, std::string* why = nullptr) const;
+  [[nodiscard]] const void* decode(const detail::PayloadType& type,
+                                   std::string* why = nullptr) const;
 
  private:
   friend struct detail::EventAccess;

@@ -1,8 +1,9 @@
 // busway/event_id.hpp -- the identity of an event: a UUID of version 7.
 // Layer: event
 //
-// Model      48 bits of milliseconds since 1970, a 12-bit counter, 62 random bits. Ids made by one thread are
-//            strictly increasing, also when the clock steps back; nothing is promised between threads.
+// Model      48 bits of milliseconds since 1970, a 12-bit counter, 62 random bits. Ids made by one
+//            thread are strictly increasing, also when the clock steps back; nothing is promised
+//            between threads. Events from elsewhere may have a UUID of any version.
 // Threads    A value. [any-thread]
 // Ownership  None.
 // Errors     parse() gives no value for text that is not a UUID.

@@ -1,4 +1,4 @@
-// busway/event_options.hpp -- the optional fields of an event, as named when it is made or published.
+// busway/event_options.hpp -- the optional fields of an event, named when it is made.
 // Layer: event
 //
 // Model      bus.publish("order.created", payload, {.source = "shop", .priority = Priority::high}).
@@ -32,8 +32,8 @@ class UserId {
   UserId(std::string_view text) : text_(text) {}        // NOLINT(*-explicit-*)
   UserId(std::string text) : text_(std::move(text)) {}  // NOLINT(*-explicit-*)
   template <std::integral I>
-    requires(!std::same_as<I, bool>)
-  UserId(I number) : text_(std::to_string(number)) {}  // NOLINT(*-explicit-*)
+  requires(!std::same_as<I, bool>) UserId(I number)
+      : text_(std::to_string(number)) {}  // NOLINT(*-explicit-*)
 
   [[nodiscard]] std::string_view text() const noexcept { return text_; }
 

@@ -1,8 +1,8 @@
 // busway/json.hpp -- the JSON type of busway, declared but not defined.
 // Layer: event
 //
-// Model      Json is nlohmann::json. This header only names it, so that a file that does not touch JSON does not
-//            pay for it; include <nlohmann/json.hpp> where you read or build a value.
+// Model      Json is nlohmann::json. This header only names it, so that a file that does not touch
+//            JSON does not pay for it; include <nlohmann/json.hpp> where you read or build a value.
 // Threads    A Json is a plain value: [not-concurrent] unless const.
 // Ownership  None.
 // Errors     None.

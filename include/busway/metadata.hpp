@@ -1,4 +1,4 @@
-// busway/metadata.hpp -- what an event says about itself beside its payload: names with JSON values.
+// busway/metadata.hpp -- what an event says beside its payload: names with JSON values.
 // Layer: event
 //
 // Model      A map from string to JSON. Copies share one immutable map; set() makes a new one.
@@ -26,8 +26,9 @@ namespace busway {
 /// One value of Metadata as written in a program: text, a number, a boolean, or any Json.
 class MetadataValue {
  public:
-  MetadataValue(const char* text) : MetadataValue(std::string_view(text)) {}  // NOLINT(*-explicit-*)
-  MetadataValue(const std::string& text)  // NOLINT(*-explicit-*)
+  MetadataValue(const char* text)
+      : MetadataValue(std::string_view(text)) {}  // NOLINT(*-explicit-*)
+  MetadataValue(const std::string& text)          // NOLINT(*-explicit-*)
       : MetadataValue(std::string_view(text)) {}
   MetadataValue(std::string_view text);  // NOLINT(*-explicit-*)
   MetadataValue(const Json& value);      // NOLINT(*-explicit-*)
@@ -38,8 +39,7 @@ class MetadataValue {
   MetadataValue(I value)  // NOLINT(*-explicit-*)
       : MetadataValue(Tag::integer, static_cast<std::int64_t>(value), 0.0) {}
   template <std::unsigned_integral I>
-    requires(!std::same_as<I, bool>)
-  MetadataValue(I value)  // NOLINT(*-explicit-*)
+  requires(!std::same_as<I, bool>) MetadataValue(I value)  // NOLINT(*-explicit-*)
       : MetadataValue(Tag::natural, static_cast<std::int64_t>(value), 0.0) {}
   template <std::floating_point F>
   MetadataValue(F value)  // NOLINT(*-explicit-*)

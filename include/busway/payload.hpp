@@ -1,10 +1,13 @@
 // busway/payload.hpp -- what an event carries: nothing, JSON, bytes, or a typed C++ value.
 // Layer: event
 //
-// Model      An immutable, shared value. JSON and bytes are made here; typed values by busway/typed.hpp.
+// Model      An immutable, shared value. JSON and bytes are made here; typed values by
+//            busway/typed_event.hpp.
 // Threads    [any-thread]: immutable.
 // Ownership  Shares its value; copies are one atomic addition.
-// Errors     json_text() throws Error(invalid_json / too_deep); the size is checked when the event is published.
+// Errors     json() and json_text() throw Error(invalid_json, too_deep), bytes() throws
+//            Error(invalid_argument) for a content type that is none; the size is checked when the
+//            event is published.
 // Cost       One allocation a payload that is not empty.
 // Example    tests/event/payload_test.cpp
 #pragma once
@@ -35,10 +38,11 @@ class Payload {
     if (block_ != nullptr) detail::release(block_);
   }
 
+  /// The value is checked: at most 64 levels deep, valid UTF-8. A NaN is written as null.
   [[nodiscard]] static Payload json(Json value);
 
-  /// JSON from text, guarded: at most 64 levels deep, no duplicate keys, no number that would be rounded silently,
-  /// valid UTF-8.
+  /// JSON from text, guarded: at most 64 levels deep, no duplicate keys, no number that would be
+  /// rounded silently, valid UTF-8.
   [[nodiscard]] static Payload json_text(std::string_view text);
 
   [[nodiscard]] static Payload bytes(std::span<const std::byte> data,

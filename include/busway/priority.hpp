@@ -1,8 +1,8 @@
 // busway/priority.hpp -- the lane an event takes through a mailbox.
 // Layer: event
 //
-// Model      high before normal before low, with a share kept for the lower lanes. Not to be confused with the
-//            priority of a subscription, an int that orders handlers.
+// Model      high before normal before low, with a share kept for the lower lanes. Not to be
+//            confused with the priority of a subscription, an int that orders handlers.
 // Threads    Values. [any-thread]
 // Ownership  None.
 // Errors     parse_priority() gives no value for an unknown word.

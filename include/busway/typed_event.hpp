@@ -33,25 +33,34 @@ namespace busway {
 
 /// A class that says which topic it is published under.
 template <class T>
-concept EventType = std::is_class_v<T> && std::same_as<T, std::remove_cv_t<T>> &&
-                    requires { std::string_view{T::topic}; };
+concept EventType = std::is_class_v<T> && std::same_as<T, std::remove_cv_t<T>> && requires {
+  std::string_view{T::topic};
+};
 
 /// A class that can be a typed payload: it has a type_name or a topic.
 template <class T>
-concept PayloadClass = EventType<T> || (std::is_class_v<T> && std::same_as<T, std::remove_cv_t<T>> &&
-                                        requires { std::string_view{T::type_name}; });
+concept PayloadClass = EventType<T> ||
+    (std::is_class_v<T>&& std::same_as<T, std::remove_cv_t<T>>&& requires {
+      std::string_view{T::type_name};
+    });
 
 namespace detail {
 
 template <class T>
-concept InProcess = requires { typename T::in_process; } || requires { requires T::in_process; };
+concept InProcess = requires {
+  typename T::in_process;
+}
+|| requires { requires T::in_process; };
 
 template <class T>
-concept WritesJson =
-    requires(Json& json, const T& value) { nlohmann::adl_serializer<T>::to_json(json, value); };
+concept WritesJson = requires(Json& json, const T& value) {
+  nlohmann::adl_serializer<T>::to_json(json, value);
+};
 
 template <class T>
-concept ReadsJson = requires(const Json& json) { json.template get<T>(); };
+concept ReadsJson = requires(const Json& json) {
+  json.template get<T>();
+};
 
 template <class T>
 struct TypedBlock : PayloadBlock {
@@ -134,14 +143,16 @@ consteval PayloadType describe_payload_type() {
 template <class T>
 const T& Event::as() const {
   const detail::PayloadType& wanted = detail::payload_type_of<T>();
-  if (type_ == &wanted) [[likely]] return *static_cast<const T*>(object_);
+  if (type_ == &wanted) [[likely]]
+    return *static_cast<const T*>(object_);
   return *static_cast<const T*>(detail::decode_or_throw(*this, wanted));
 }
 
 template <class T>
 const T* Event::try_as() const {
   const detail::PayloadType& wanted = detail::payload_type_of<T>();
-  if (type_ == &wanted) [[likely]] return static_cast<const T*>(object_);
+  if (type_ == &wanted) [[likely]]
+    return static_cast<const T*>(object_);
   return static_cast<const T*>(decode(wanted));
 }
 

@@ -31,8 +31,7 @@ std::string refuse(const Event& event, const detail::PayloadType* from,
     if (from->version == wanted.version) {
       return "name and version " + std::to_string(wanted.version) +
              " agree, but it was built with another layout (" + std::to_string(from->size) +
-             " bytes, here " + std::to_string(wanted.size) +
-             "); rebuild, or raise schema_version";
+             " bytes, here " + std::to_string(wanted.size) + "); rebuild, or raise schema_version";
     }
   }
   if (event.is_bytes() && !detail::is_json_content_type(event.content_type())) {

@@ -47,10 +47,10 @@ std::uint16_t version_of(const PayloadType* type, std::uint16_t wanted) {
   const bool is_typed = type != nullptr && type != &kJsonType && type != &kBytesType;
   if (!is_typed) return wanted == 0 ? std::uint16_t{1} : wanted;
   if (wanted != 0 && wanted != type->version) {
-    throw Error(ErrorCode::invalid_option,
-                "schema_version " + std::to_string(wanted) + " contradicts the payload: type " +
-                    quote(type->name) + " has version " + std::to_string(type->version) +
-                    "; leave it 0");
+    throw Error(ErrorCode::invalid_option, "schema_version " + std::to_string(wanted) +
+                                               " contradicts the payload: type " +
+                                               quote(type->name) + " has version " +
+                                               std::to_string(type->version) + "; leave it 0");
   }
   return static_cast<std::uint16_t>(type->version);
 }

@@ -118,9 +118,8 @@ class Builder {
 void check_text(std::string_view text) {
   const std::size_t bad = find_invalid_utf8(text);
   if (bad == std::string_view::npos) return;
-  throw Error(ErrorCode::invalid_json, "JSON text " + quote(text) +
-                                           " is not valid UTF-8 at byte " + std::to_string(bad) +
-                                           "; send it as bytes");
+  throw Error(ErrorCode::invalid_json, "JSON text " + quote(text) + " is not valid UTF-8 at byte " +
+                                           std::to_string(bad) + "; send it as bytes");
 }
 
 // Recursive, at most depth_max calls deep.
@@ -152,8 +151,7 @@ void check_value(const Json& value, std::size_t depth, std::size_t depth_max) {
 Json parse_json(std::string_view text, std::size_t depth_max) {
   // The parser would take it for the end and drop what follows; no JSON text may hold one.
   if (const std::size_t nul = text.find('\0'); nul != std::string_view::npos) {
-    throw Error(ErrorCode::invalid_json,
-                "not JSON: a zero byte at byte " + std::to_string(nul));
+    throw Error(ErrorCode::invalid_json, "not JSON: a zero byte at byte " + std::to_string(nul));
   }
   Builder builder(depth_max);
   Json::sax_parse(text.begin(), text.end(), &builder);

@@ -47,8 +47,15 @@ bool equals_ignoring_case(std::string_view text, std::string_view lower_case) no
 
 }  // namespace
 
-constinit const PayloadType kJsonType{.name = "json"};
-constinit const PayloadType kBytesType{.name = "bytes"};
+constinit const PayloadType kJsonType{
+    .name = "json", .share = [](const void* value) -> PayloadBlock* {
+      return new JsonBlock(Json(*static_cast<const Json*>(value)));
+    }};
+constinit const PayloadType kBytesType{.name = "bytes",
+                                       .share = [](const void* value) -> PayloadBlock* {
+                                         const auto& from = *static_cast<const BytesValue*>(value);
+                                         return Payload::bytes(from.data, from.content_type).take();
+                                       }};
 
 bool is_json_content_type(std::string_view content_type) noexcept {
   std::string_view media_type = content_type.substr(0, content_type.find(';'));

@@ -33,9 +33,8 @@ Json json_of_bytes(const BytesValue& bytes) {
 
 Json json_of_typed(const PayloadType& type, const void* object) {
   if (type.to_json == nullptr) {
-    throw Error(ErrorCode::payload_type,
-                "a payload of type " + quote(type.name) +
-                    " stays in this process (in_process) and has no JSON");
+    throw Error(ErrorCode::payload_type, "a payload of type " + quote(type.name) +
+                                             " stays in this process (in_process) and has no JSON");
   }
   Json json;
   type.to_json(object, json);

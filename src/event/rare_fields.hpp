@@ -84,8 +84,8 @@ inline void release(RareFields* rare) noexcept {
 [[nodiscard]] inline bool has_rare(const EventOptions& options) noexcept {
   return !(options.key.empty() && options.metadata.empty() && options.user_id.text().empty() &&
            options.session_id.empty() && options.instance_id.empty() && options.schema.empty() &&
-           options.entity.empty() && options.operation.empty() &&
-           options.correlation_id.empty() && options.traceparent.empty());
+           options.entity.empty() && options.operation.empty() && options.correlation_id.empty() &&
+           options.traceparent.empty());
 }
 
 }  // namespace busway::detail

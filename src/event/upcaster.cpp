@@ -59,9 +59,8 @@ void register_upcaster(std::string_view type_name, std::uint32_t from_version, U
                     ": needs a type name, a version of at least 1 and a function");
   }
   if (!table().add(type_name, from_version, std::move(step))) {
-    throw Error(ErrorCode::already_exists,
-                name_step(type_name, from_version) +
-                    ": registered already; remove_upcaster() it first");
+    throw Error(ErrorCode::already_exists, name_step(type_name, from_version) +
+                                               ": registered already; remove_upcaster() it first");
   }
 }
 
@@ -72,9 +71,9 @@ bool remove_upcaster(std::string_view type_name, std::uint32_t from_version) {
 Json upcast(std::string_view type_name, Json value, std::uint32_t from_version,
             std::uint32_t to_version) {
   const auto fail = [&](const std::string& why) {
-    throw Error(ErrorCode::payload_type,
-                quote(type_name) + " has version " + std::to_string(from_version) + ", version " +
-                    std::to_string(to_version) + " is wanted, " + why);
+    throw Error(ErrorCode::payload_type, quote(type_name) + " has version " +
+                                             std::to_string(from_version) + ", version " +
+                                             std::to_string(to_version) + " is wanted, " + why);
   };
   if (from_version > to_version) fail("and busway never converts to an older one");
   for (std::uint32_t version = from_version; version < to_version; ++version) {

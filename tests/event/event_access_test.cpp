@@ -114,9 +114,8 @@ void expect_copied_whole(const detail::Text& topic) {
 }
 
 TEST_F(EventAccessTest, PayloadsOfEverySizeAreCopiedWhole) {
-  [this]<std::size_t... I>(std::index_sequence<I...>) {
-    (expect_copied_whole<I + 1>(topic_), ...);
-  }(std::make_index_sequence<30>());
+  [this]<std::size_t... I>(std::index_sequence<I...>) { (expect_copied_whole<I + 1>(topic_), ...); }
+  (std::make_index_sequence<30>());
 }
 
 TEST_F(EventAccessTest, ACopyOfALargePayloadIsMadeOnceAndShared) {
@@ -147,8 +146,8 @@ TEST_F(EventAccessTest, APayloadThatCannotBeCopiedStaysWithItsPublisher) {
   Event event;
   borrow(event, unique);
   EXPECT_EQ(*event.as<Unique>().value, 3);
-  EXPECT_TRUE(mentions(error_of(ErrorCode::payload_type, [&] { const Event copy = event; }),
-                       "\"unique\""));
+  EXPECT_TRUE(
+      mentions(error_of(ErrorCode::payload_type, [&] { const Event copy = event; }), "\"unique\""));
   (void)error_of(ErrorCode::payload_type, [&] { EventAccess::own(event); });
   EXPECT_TRUE(EventAccess::is_borrowed(event));
   EXPECT_EQ(&event.as<Unique>(), &unique);
@@ -255,6 +254,26 @@ TEST_F(EventAccessTest, GivesThePayloadAsAHandle) {
   const Event shared("shared", EventAccess::payload(other));
   EXPECT_EQ(&shared.as<Named>(), &other.as<Named>());
   EXPECT_TRUE(EventAccess::payload(Event("none")).empty());
+}
+
+TEST_F(EventAccessTest, BorrowedJsonAndBytesAreCopiedToo) {
+  const Event source("a", bytes("raw", "text/plain"));
+  const Json json{{"n", 1}};
+  Event json_copy;
+  Event bytes_copy;
+  {
+    Event event;
+    EventAccess::begin(event, kId, 1, topic_.rep(), nullptr);
+    EventAccess::borrow(event, &detail::kJsonType, &json);
+    EXPECT_EQ(&event.json(), &json);
+    json_copy = event;
+    EventAccess::borrow(event, &detail::kBytesType, EventAccess::object(source));
+    bytes_copy = event;
+  }
+  EXPECT_NE(&json_copy.json(), &json);
+  EXPECT_EQ(json_copy.json(), json);
+  EXPECT_EQ(bytes_copy.content_type(), "text/plain");
+  EXPECT_EQ(bytes_copy.bytes().size(), 3U);
 }
 
 TEST_F(EventAccessTest, AnEventIs120Bytes) { EXPECT_LE(sizeof(Event), 120U); }

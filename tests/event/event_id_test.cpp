@@ -22,9 +22,10 @@ TEST(EventId, IsReadInEitherCase) {
 
 TEST(EventId, IsNotReadFromAnythingElse) {
   for (const std::string text :
-       {"", "01932c07", "01932c07-209b-7e5a-8e2f-5b8f6d2f3a1", "01932c07-209b-7e5a-8e2f-5b8f6d2f3a111",
-        "01932c07209b-7e5a-8e2f-5b8f6d2f3a11-", "01932c07-209b-7e5a-8e2f-5b8f6d2f3a1g",
-        "{1932c07-209b-7e5a-8e2f-5b8f6d2f3a1}", "01932c07_209b_7e5a_8e2f_5b8f6d2f3a11"}) {
+       {"", "01932c07", "01932c07-209b-7e5a-8e2f-5b8f6d2f3a1",
+        "01932c07-209b-7e5a-8e2f-5b8f6d2f3a111", "01932c07209b-7e5a-8e2f-5b8f6d2f3a11-",
+        "01932c07-209b-7e5a-8e2f-5b8f6d2f3a1g", "{1932c07-209b-7e5a-8e2f-5b8f6d2f3a1}",
+        "01932c07_209b_7e5a_8e2f_5b8f6d2f3a11"}) {
     EXPECT_EQ(EventId::parse(text), std::nullopt) << text;
   }
 }

@@ -132,22 +132,21 @@ TEST(Event, RefusesAnIllegalTopic) {
 }
 
 TEST(Event, NamesTheOptionThatIsRefused) {
-  EXPECT_TRUE(mentions(error_of(ErrorCode::invalid_option,
-                                [] { (void)Event("a", {}, {.source = "a\nb"}); }),
-                       "source"));
-  EXPECT_TRUE(mentions(error_of(ErrorCode::invalid_option,
-                                [] { (void)Event("a", {}, {.correlation_id = "\xff"}); }),
-                       "correlation_id"));
+  EXPECT_TRUE(mentions(
+      error_of(ErrorCode::invalid_option, [] { (void)Event("a", {}, {.source = "a\nb"}); }),
+      "source"));
+  EXPECT_TRUE(mentions(
+      error_of(ErrorCode::invalid_option, [] { (void)Event("a", {}, {.correlation_id = "\xff"}); }),
+      "correlation_id"));
 }
 
 TEST(Event, TakesTheSchemaVersionOfItsType) {
   EXPECT_EQ(Event("a", typed_payload(Third{})).schema_version(), 3);
   EXPECT_EQ(Event("a", typed_payload(Third{}), {.schema_version = 3}).schema_version(), 3);
-  EXPECT_TRUE(mentions(error_of(ErrorCode::invalid_option,
-                                [] {
-                                  (void)Event("a", typed_payload(Third{}), {.schema_version = 2});
-                                }),
-                       "schema_version 2"));
+  EXPECT_TRUE(
+      mentions(error_of(ErrorCode::invalid_option,
+                        [] { (void)Event("a", typed_payload(Third{}), {.schema_version = 2}); }),
+               "schema_version 2"));
 }
 
 TEST(Event, IsShownWithTopicAndSource) {

@@ -56,8 +56,8 @@ TEST(JsonGuard, RefusesTextThatIsNotUnicode) {
 }
 
 TEST(JsonGuard, RefusesWhatIsNotJsonWithItsPlace) {
-  for (const std::string text : {"", " ", "nul", "[1,]", "{\"a\":}", "[1] 2", "{'a':1}", "NaN",
-                                 "01", "[1", "// x\n1"}) {
+  for (const std::string text :
+       {"", " ", "nul", "[1,]", "{\"a\":}", "[1] 2", "{'a':1}", "NaN", "01", "[1", "// x\n1"}) {
     EXPECT_TRUE(mentions(refusal(text), "line 1")) << text;
   }
   EXPECT_EQ(refusal("[\"a\x1b[31m\"]").find('\x1b'), std::string::npos);
@@ -103,7 +103,7 @@ TEST(JsonGuard, WritesNotANumberAsNull) {
 TEST(JsonGuard, SurvivesRandomDamage) {
   const std::string good = R"({"a":[1,-2.5e3,"\u00e9\ud83d\ude00",{"b":null,"c":[true,false]}]})";
   std::mt19937_64 random(7);
-  for (int round = 0; round < 20'000; ++round) {
+  for (int round = 0; round < 5'000; ++round) {
     std::string text = good;
     for (std::size_t hits = 1 + random() % 3; hits > 0; --hits) {
       text[random() % text.size()] = static_cast<char>(random());

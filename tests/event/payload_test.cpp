@@ -72,21 +72,20 @@ TEST(Payload, OfJsonBytesIsReadAsJsonOnce) {
 TEST(Payload, OfJsonBytesIsGuarded) {
   (void)error_of(ErrorCode::invalid_json,
                  [] { (void)Event("a", bytes(R"({"a":1,"a":2})", "application/json")).json(); });
-  (void)error_of(ErrorCode::too_deep, [] {
-    (void)Event("a", bytes(std::string(100'000, '['), "text/json")).json();
-  });
+  (void)error_of(ErrorCode::too_deep,
+                 [] { (void)Event("a", bytes(std::string(100'000, '['), "text/json")).json(); });
 }
 
 TEST(Payload, OfOtherBytesHasNoJson) {
-  EXPECT_TRUE(mentions(error_of(ErrorCode::payload_type,
-                                [] { (void)Event("a", bytes("{}", "text/plain")).json(); }),
-                       "\"text/plain\""));
+  EXPECT_TRUE(mentions(
+      error_of(ErrorCode::payload_type, [] { (void)Event("a", bytes("{}", "text/plain")).json(); }),
+      "\"text/plain\""));
 }
 
 TEST(Payload, RefusesAContentTypeThatIsNone) {
   for (const std::string wrong : {"", "text", "/plain", "text/", "text/plain\n", "t\xc3\xa9/x"}) {
-    EXPECT_TRUE(mentions(
-        error_of(ErrorCode::invalid_argument, [&] { (void)bytes("x", wrong); }), "content type"))
+    EXPECT_TRUE(mentions(error_of(ErrorCode::invalid_argument, [&] { (void)bytes("x", wrong); }),
+                         "content type"))
         << wrong;
   }
 }

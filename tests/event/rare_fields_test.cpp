@@ -19,10 +19,8 @@ TEST(RareFields, ThatAreUnsetAreNothing) {
 TEST(RareFields, TakeOneAllocationForAllTexts) {
   const std::string long_text(100, 's');
   const std::size_t before = allocation_count();
-  RareFields* const rare = RareFields::make(EventOptions{.key = "k",
-                                                         .session_id = long_text,
-                                                         .schema = "schema",
-                                                         .traceparent = "trace"});
+  RareFields* const rare = RareFields::make(EventOptions{
+      .key = "k", .session_id = long_text, .schema = "schema", .traceparent = "trace"});
   EXPECT_EQ(allocation_count() - before, 1U);
   EXPECT_EQ(rare->text(RareText::key), "k");
   EXPECT_EQ(rare->text(RareText::user_id), "");

@@ -40,9 +40,9 @@ TEST(TextField, HasABound) {
 }
 
 TEST(TextField, IsNamedInTheError) {
-  EXPECT_TRUE(mentions(
-      error_of(ErrorCode::invalid_option, [] { require_text_field("session_id", "\t"); }),
-      "session_id \"\\t\""));
+  EXPECT_TRUE(
+      mentions(error_of(ErrorCode::invalid_option, [] { require_text_field("session_id", "\t"); }),
+               "session_id \"\\t\""));
 }
 
 }  // namespace

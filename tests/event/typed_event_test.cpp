@@ -140,18 +140,17 @@ TEST(TypedEvent, OfOneNameAndVersionButAnotherLayoutIsRefused) {
 
 TEST(TypedEvent, OfAnOlderVersionIsConvertedThroughItsUpcaster) {
   const Event event = typed_event(Order{500, "eve"});
-  EXPECT_TRUE(mentions(
-      error_of(ErrorCode::payload_type, [&] { (void)event.as<library::OrderOf2027>(); }),
-      "no upcaster from version 1 to 2"));
+  EXPECT_TRUE(
+      mentions(error_of(ErrorCode::payload_type, [&] { (void)event.as<library::OrderOf2027>(); }),
+               "no upcaster from version 1 to 2"));
   register_upcaster<library::OrderOf2027>(1, [](Json json) {
     return Json{{"total_eur", json.at("total").get<double>() / 100}};
   });
   EXPECT_EQ(event.as<library::OrderOf2027>().total_eur, 5.0);
-  EXPECT_TRUE(mentions(error_of(ErrorCode::payload_type,
-                                [&] {
-                                  (void)Event("x", typed_payload(library::OrderOf2027{})).as<Order>();
-                                }),
-                       "never converts to an older one"));
+  EXPECT_TRUE(mentions(
+      error_of(ErrorCode::payload_type,
+               [&] { (void)Event("x", typed_payload(library::OrderOf2027{})).as<Order>(); }),
+      "never converts to an older one"));
   EXPECT_TRUE(remove_upcaster("order", 1));
 }
 
@@ -196,9 +195,9 @@ void to_json(Json&, const Thrower&) { throw 42; }
 void from_json(const Json&, Thrower&) { throw 42; }
 
 TEST(TypedEvent, WhoseConversionThrowsAnythingIsRefused) {
-  EXPECT_TRUE(mentions(error_of(ErrorCode::payload_type,
-                                [] { (void)Event("a", Payload::json(1)).as<Thrower>(); }),
-                       "not a std::exception"));
+  EXPECT_TRUE(mentions(
+      error_of(ErrorCode::payload_type, [] { (void)Event("a", Payload::json(1)).as<Thrower>(); }),
+      "not a std::exception"));
 }
 
 struct BadText {
@@ -208,9 +207,8 @@ struct BadText {
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(BadText, text)
 
 TEST(TypedEvent, WhoseTextIsNotUtf8HasNoJson) {
-  (void)error_of(ErrorCode::invalid_json, [] {
-    (void)Event("a", typed_payload(BadText{"\xff"})).bytes();
-  });
+  (void)error_of(ErrorCode::invalid_json,
+                 [] { (void)Event("a", typed_payload(BadText{"\xff"})).bytes(); });
 }
 
 // No default constructor: nlohmann's other form of from_json.

@@ -63,13 +63,13 @@ TEST_F(UpcasterTest, AMissingStepIsNamed) {
 }
 
 TEST_F(UpcasterTest, APayloadOfANewerVersionIsRefused) {
-  EXPECT_TRUE(mentions(error_of(ErrorCode::payload_type,
-                                [] {
-                                  (void)Event("a", Payload::json(Json::object()),
-                                              {.schema_version = 4})
-                                      .as<Account>();
-                                }),
-                       "version 4"));
+  EXPECT_TRUE(mentions(
+      error_of(
+          ErrorCode::payload_type,
+          [] {
+            (void)Event("a", Payload::json(Json::object()), {.schema_version = 4}).as<Account>();
+          }),
+      "version 4"));
 }
 
 TEST_F(UpcasterTest, AStepThatThrowsRefusesThePayload) {
@@ -87,9 +87,9 @@ TEST_F(UpcasterTest, AMissingStepMayComeLater) {
 
 TEST_F(UpcasterTest, OneStepIsRegisteredOnce) {
   register_upcaster<Account>(1, split_name);
-  EXPECT_TRUE(mentions(error_of(ErrorCode::already_exists,
-                                [] { register_upcaster<Account>(1, split_name); }),
-                       "\"account\" from version 1"));
+  EXPECT_TRUE(mentions(
+      error_of(ErrorCode::already_exists, [] { register_upcaster<Account>(1, split_name); }),
+      "\"account\" from version 1"));
   EXPECT_TRUE(remove_upcaster("account", 1));
   EXPECT_FALSE(remove_upcaster("account", 1));
   EXPECT_NO_THROW(register_upcaster<Account>(1, split_name));

@@ -23,8 +23,8 @@ TEST(Priority, IsReadFromItsWordOnly) {
 }
 
 TEST(Origin, IsReadFromTheWordItIsWrittenAs) {
-  for (const Origin origin : {Origin::internal, Origin::system, Origin::database,
-                              Origin::websocket, Origin::frontend, Origin::plugin}) {
+  for (const Origin origin : {Origin::internal, Origin::system, Origin::database, Origin::websocket,
+                              Origin::frontend, Origin::plugin}) {
     EXPECT_EQ(parse_origin(to_string(origin)), origin);
   }
   EXPECT_EQ(to_string(Origin::websocket), "websocket");

@@ -49,6 +49,11 @@ struct PayloadType {
   }
 };
 
+/// A value that fits inline on its way into an event, padded.
+struct SmallPayload {
+  alignas(kInlinePayloadAlignment) std::byte bytes[kInlinePayloadBytes];
+};
+
 [[nodiscard]] inline bool same_type(const PayloadType& a, const PayloadType& b) noexcept {
   return &a == &b || (a.version == b.version && a.size == b.size && a.alignment == b.alignment &&
                       a.name == b.name);

@@ -2,8 +2,9 @@
 // Layer: event
 //
 // Model      The first limits::kInternedTexts distinct texts of a process (topics, sources) are
-//            interned for ever, so copying one touches no counter; later and longer ones are counted
-//            references. Two representations of one text may exist, so compare views, not pointers.
+//            interned for ever, so copying one touches no counter; later and longer ones are
+//            counted references. Two representations of one text may exist, so compare views,
+//            not pointers.
 // Threads    [any-thread]: immutable; the counter is atomic.
 // Ownership  Shares the characters.
 // Errors     None but std::bad_alloc.
@@ -81,8 +82,9 @@ struct TextRep {
     first = load_half(at);
     last = load_half(at + size - 4);
   } else if (size > 0) {
-    const auto byte = [at](std::size_t i) { return static_cast<std::uint64_t>(
-                                                static_cast<unsigned char>(at[i])); };
+    const auto byte = [at](std::size_t i) {
+      return static_cast<std::uint64_t>(static_cast<unsigned char>(at[i]));
+    };
     first = byte(0) | (byte(size / 2) << 8U) | (byte(size - 1) << 16U);
   }
   return fold(fold(first ^ kWord, last ^ state) ^ first, kState);

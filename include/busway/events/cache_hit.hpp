@@ -30,7 +30,7 @@ struct CacheHit {
 };
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(CacheHit, phase_name, cache_key, output)
 
-[[nodiscard]] Event cache_hit(std::string_view phase_name, std::string_view cache_key,
-                              Json output, const EventOptions& options = {});
+[[nodiscard]] Event cache_hit(std::string_view phase_name, std::string_view cache_key, Json output,
+                              const EventOptions& options = {});
 
 }  // namespace busway

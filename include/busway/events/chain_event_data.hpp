@@ -39,9 +39,8 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ChainEventData, session_id, phas
 /// A session that is given becomes event.session_id() too, unless the options name one.
 [[nodiscard]] Event chain_started(std::string_view session, std::vector<std::string> phase_names,
                                   const EventOptions& options = {});
-[[nodiscard]] Event chain_completed(std::string_view session,
-                                    std::vector<std::string> phase_names, double elapsed_ms,
-                                    const EventOptions& options = {});
+[[nodiscard]] Event chain_completed(std::string_view session, std::vector<std::string> phase_names,
+                                    double elapsed_ms, const EventOptions& options = {});
 /// phase_index is that of the phase that failed; those before it are the completed ones.
 [[nodiscard]] Event chain_failed(std::string_view session, std::vector<std::string> phase_names,
                                  int phase_index, std::string_view error, double elapsed_ms,

@@ -39,8 +39,8 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(PhaseEventData, phase_name, sess
                                                 metadata)
 
 /// A session that is given becomes event.session_id() too, unless the options name one.
-[[nodiscard]] Event phase_started(std::string_view name, std::string_view session,
-                                  Json input = {}, const EventOptions& options = {});
+[[nodiscard]] Event phase_started(std::string_view name, std::string_view session, Json input = {},
+                                  const EventOptions& options = {});
 [[nodiscard]] Event phase_completed(std::string_view name, std::string_view session, Json output,
                                     double duration_ms, const EventOptions& options = {});
 [[nodiscard]] Event phase_failed(std::string_view name, std::string_view session,

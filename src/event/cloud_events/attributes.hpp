@@ -22,12 +22,12 @@ inline constexpr std::array<std::string_view, kRareTexts> kRareAttributes{
     "partitionkey", "userid",    "sessionid",     "instanceid", "schema",
     "entity",       "operation", "correlationid", "traceparent"};
 
-/// The others; with kRareAttributes, all that are not kept in event.extensions() as a rule. Three of
-/// them are, in the form they came, where an Event's own field cannot hold that form: id and
-/// causationid that are not UUIDs, and a datacontenttype of JSON data other than application/json.
+/// The others; with kRareAttributes, all that are not kept in event.extensions() as a rule. Three
+/// of them are, in the form they came, where an Event's own field cannot hold that form: id and
+/// causationid that are not UUIDs, and a datacontenttype of JSON other than application/json.
 inline constexpr std::array<std::string_view, 14> kOtherAttributes{
-    "specversion", "id",          "source",   "type",          "time",        "datacontenttype",
-    "data",        "data_base64", "metadata", "schemaversion", "causationid", "hops",
-    "origin",      "priority"};
+    "specversion",     "id",   "source",      "type",     "time",
+    "datacontenttype", "data", "data_base64", "metadata", "schemaversion",
+    "causationid",     "hops", "origin",      "priority"};
 
 }  // namespace busway::detail

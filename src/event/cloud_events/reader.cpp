@@ -13,14 +13,14 @@
 #include "busway/error.hpp"
 #include "busway/limits.hpp"
 #include "busway/topic_name.hpp"
-#include "event/cloud_events/base64.hpp"
 #include "event/bytes_value.hpp"
 #include "event/cloud_events/attributes.hpp"
-#include "event/event_access.hpp"
+#include "event/cloud_events/base64.hpp"
 #include "event/cloud_events/foreign_id.hpp"
+#include "event/cloud_events/rfc3339.hpp"
+#include "event/event_access.hpp"
 #include "event/json_guard.hpp"
 #include "event/rare_fields.hpp"
-#include "event/cloud_events/rfc3339.hpp"
 #include "event/text_field.hpp"
 
 namespace busway {
@@ -48,8 +48,8 @@ class Reader {
 
   Event read() {
     if (!envelope_.is_object()) {
-      throw Error(ErrorCode::invalid_event, "a CloudEvent is a JSON object, not " +
-                                                std::string(envelope_.type_name()));
+      throw Error(ErrorCode::invalid_event,
+                  "a CloudEvent is a JSON object, not " + std::string(envelope_.type_name()));
     }
     check_version();
     const std::string_view id_text = required("id");
@@ -74,15 +74,15 @@ class Reader {
       values.extensions = std::make_shared<const Json>(std::move(extensions));
     }
 
-    Event event(topic, std::move(payload),
-                {.source = source,
-                 .priority = read_word("priority", parse_priority, Priority::normal,
-                                       "low, normal or high"),
-                 .origin = read_word("origin", parse_origin, Origin::internal,
-                                     "internal, system, database, websocket, frontend or plugin"),
-                 .schema_version = read_integer("schemaversion", 1, 1),
-                 .id = id,
-                 .time = read_time()});
+    Event event(
+        topic, std::move(payload),
+        {.source = source,
+         .priority = read_word("priority", parse_priority, Priority::normal, "low, normal or high"),
+         .origin = read_word("origin", parse_origin, Origin::internal,
+                             "internal, system, database, websocket, frontend or plugin"),
+         .schema_version = read_integer("schemaversion", 1, 1),
+         .id = id,
+         .time = read_time()});
     detail::EventAccess::set_cause(event, cause, read_integer("hops", 0, 0));
     detail::EventAccess::adopt_rare(event, detail::RareFields::make(std::move(values)));
     return event;
@@ -157,8 +157,9 @@ class Reader {
     const std::string_view text = text_of("time", *value);
     const std::optional<WallTime> time = detail::parse_rfc3339(text);
     if (!time) {
-      refuse("time", quote(text) + " is not an RFC 3339 time of the years 1678 to 2261, such as "
-                                   "2026-01-31T12:00:00.5Z");
+      refuse("time", quote(text) +
+                         " is not an RFC 3339 time of the years 1678 to 2261, such as "
+                         "2026-01-31T12:00:00.5Z");
     }
     return time;
   }
@@ -191,8 +192,8 @@ class Reader {
     const Json* const value = find("metadata");
     if (value == nullptr) return {};
     if (!value->is_string()) {
-      refuse("metadata", "is one string that holds a JSON object, not " +
-                             std::string(value->type_name()));
+      refuse("metadata",
+             "is one string that holds a JSON object, not " + std::string(value->type_name()));
     }
     try {
       return Metadata::from_json(detail::parse_json(value->get_ref<const std::string&>()));
@@ -238,8 +239,9 @@ class Reader {
                        "; put it into data");
     }
     if (!is_int32(value)) {
-      refuse(name, value.dump() + " is beyond the 32 bits of a CloudEvents Integer; write it as a "
-                                  "string");
+      refuse(name, value.dump() +
+                       " is beyond the 32 bits of a CloudEvents Integer; write it as a "
+                       "string");
     }
   }
 

@@ -3,12 +3,12 @@
 
 #include "busway/cloud_events.hpp"
 #include "busway/error.hpp"
-#include "event/cloud_events/base64.hpp"
 #include "event/cloud_events/attributes.hpp"
-#include "event/event_access.hpp"
+#include "event/cloud_events/base64.hpp"
 #include "event/cloud_events/foreign_id.hpp"
-#include "event/json_guard.hpp"
 #include "event/cloud_events/rfc3339.hpp"
+#include "event/event_access.hpp"
+#include "event/json_guard.hpp"
 
 namespace busway {
 namespace {
@@ -77,8 +77,9 @@ void write_payload(Json& out, const Event& event) {
 Json to_cloud_event(const Event& event, std::string_view instance_id) {
   if (event.id().is_nil()) {
     throw Error(ErrorCode::invalid_event,
-                to_string(event) + " has no id: it gets one when it is published, or from "
-                                   "EventOptions::id");
+                to_string(event) +
+                    " has no id: it gets one when it is published, or from "
+                    "EventOptions::id");
   }
   Json out = event.extensions();
   if (!event.has_payload()) out.erase("datacontenttype");

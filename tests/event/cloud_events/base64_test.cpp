@@ -15,9 +15,13 @@ std::string encode(const std::string& data) {
 }
 
 TEST(Base64, AgreesWithTheVectorsOfRfc4648) {
-  const std::pair<std::string, std::string> vectors[] = {
-      {"", ""},         {"f", "Zg=="},         {"fo", "Zm8="},        {"foo", "Zm9v"},
-      {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"}};
+  const std::pair<std::string, std::string> vectors[] = {{"", ""},
+                                                         {"f", "Zg=="},
+                                                         {"fo", "Zm8="},
+                                                         {"foo", "Zm9v"},
+                                                         {"foob", "Zm9vYg=="},
+                                                         {"fooba", "Zm9vYmE="},
+                                                         {"foobar", "Zm9vYmFy"}};
   for (const auto& [data, text] : vectors) {
     EXPECT_EQ(encode(data), text);
     EXPECT_EQ(decode_base64(text), data);
@@ -26,8 +30,9 @@ TEST(Base64, AgreesWithTheVectorsOfRfc4648) {
 }
 
 TEST(Base64, RefusesWhatItWouldNotHaveWritten) {
-  for (const std::string text : {"Z", "Zg", "Zg=", "Zg===", "====", "=", "Zm9v=", "Zg==Zg==", "Zm9 ",
-                                 "Zm9v\n", "Zm9*", "-_8=", "Zh==", "Zm9=", "Z===", "\xff\xff\xff\xff"}) {
+  for (const std::string text :
+       {"Z", "Zg", "Zg=", "Zg===", "====", "=", "Zm9v=", "Zg==Zg==", "Zm9 ", "Zm9v\n", "Zm9*",
+        "-_8=", "Zh==", "Zm9=", "Z===", "\xff\xff\xff\xff"}) {
     EXPECT_EQ(decode_base64(text), std::nullopt) << text;
   }
 }

@@ -21,14 +21,26 @@ class Generator {
   bool chance() { return below(2) == 0; }
 
   std::string text() {
-    static const std::vector<std::string> kPieces{"a", "Z", "7", " ", "/", ":", "\"", "\\", "'",
-                                                  "\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x98\x80"};
+    static const std::vector<std::string> kPieces{"a",
+                                                  "Z",
+                                                  "7",
+                                                  " ",
+                                                  "/",
+                                                  ":",
+                                                  "\"",
+                                                  "\\",
+                                                  "'",
+                                                  "\xc3\xa9",
+                                                  "\xe2\x82\xac",
+                                                  "\xf0\x9f\x98\x80"};
     std::string text = "x";
     for (std::uint64_t n = below(12); n > 0; --n) text += kPieces[below(kPieces.size())];
     return text;
   }
   std::string maybe_text() { return chance() ? text() : std::string(); }
-  std::string topic() { return "t" + std::to_string(below(100)) + (chance() ? ".sub" : ":s\xc3\xa9"); }
+  std::string topic() {
+    return "t" + std::to_string(below(100)) + (chance() ? ".sub" : ":s\xc3\xa9");
+  }
 
   Json json(int depth = 0) {
     switch (below(depth > 3 ? 6 : 8)) {
@@ -36,7 +48,8 @@ class Generator {
       case 1: return chance();
       case 2: return static_cast<std::int64_t>(random_());
       case 3: return random_();
-      case 4: return std::ldexp(static_cast<double>(below(1'000'000)), static_cast<int>(below(80)) - 40);
+      case 4:
+        return std::ldexp(static_cast<double>(below(1'000'000)), static_cast<int>(below(80)) - 40);
       case 5: return text() + (chance() ? "\n\t\x01" : "");
       case 6: {
         Json list = Json::array();
@@ -155,7 +168,11 @@ TEST(CloudEventRoundTrip, RestoresForeignEnvelopes) {
            Json{{"id", "00000000-0000-0000-0000-000000000000"}},
            Json{{"id", "1"}, {"causationid", "cause"}, {"hops", 2}},
            Json{{"id", "1"}, {"causationid", "01932C07-209B-7E5A-8E2F-5B8F6D2F3A11"}},
-           Json{{"id", "1"}, {"subject", "s"}, {"dataschema", "http://x/y"}, {"n", -1}, {"b", false}},
+           Json{{"id", "1"},
+                {"subject", "s"},
+                {"dataschema", "http://x/y"},
+                {"n", -1},
+                {"b", false}},
            Json{{"id", "1"}, {"data", {1, 2}}, {"datacontenttype", "application/vnd.x+json"}},
            Json{{"id", "1"}, {"data", "s"}, {"datacontenttype", "application/json; charset=utf-8"}},
            Json{{"id", "1"}, {"data_base64", "AAE="}, {"datacontenttype", "a/b"}},
@@ -167,7 +184,8 @@ TEST(CloudEventRoundTrip, RestoresForeignEnvelopes) {
 }
 
 TEST(CloudEventRoundTrip, GivesUpTheForeignIdWithTheIdentity) {
-  Event event = from_cloud_event(Json{{"specversion", "1.0"}, {"source", "/s"}, {"type", "t"}, {"id", "A"}});
+  Event event =
+      from_cloud_event(Json{{"specversion", "1.0"}, {"source", "/s"}, {"type", "t"}, {"id", "A"}});
   detail::EventAccess::set_id(event, EventId{1, 2});
   EXPECT_EQ(to_cloud_event(event).at("id"), "00000000-0000-0001-0000-000000000002");
 }

@@ -93,9 +93,9 @@ TEST(CloudEventWriter, WritesBytesAsBase64) {
 }
 
 TEST(CloudEventWriter, NeedsAnId) {
-  EXPECT_TRUE(mentions(error_of(ErrorCode::invalid_event,
-                                [] { (void)to_cloud_event(Event("a.b")); }),
-                       "Event(a.b) has no id"));
+  EXPECT_TRUE(
+      mentions(error_of(ErrorCode::invalid_event, [] { (void)to_cloud_event(Event("a.b")); }),
+               "Event(a.b) has no id"));
 }
 
 TEST(CloudEventWriter, RefusesAPayloadThatStaysInProcess) {

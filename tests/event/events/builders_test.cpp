@@ -114,9 +114,9 @@ TEST(PluginEvents, AreNamedAfterTheState) {
   const Event running = plugin_state("running", {.plugin_name = "trivia", .generation = 2});
   EXPECT_EQ(running.topic(), "plugin.running");
   EXPECT_EQ(running.as<PluginEventData>().generation, 2U);
-  EXPECT_TRUE(mentions(error_of(ErrorCode::invalid_argument,
-                                [] { (void)plugin_state("runing", {}); }),
-                       "quarantined"));
+  EXPECT_TRUE(
+      mentions(error_of(ErrorCode::invalid_argument, [] { (void)plugin_state("runing", {}); }),
+               "quarantined"));
   const Event error = plugin_error({.plugin_name = "trivia"}, "why");
   EXPECT_EQ(error.topic(), "plugin.error");
   EXPECT_EQ(error.as<PluginEventData>().error, "why");
