@@ -5,7 +5,6 @@
 
 #include "match/condition.hpp"
 #include "match/hashing.hpp"
-#include "match/necessary_strings.hpp"
 #include "match/segments.hpp"
 
 namespace busway {
@@ -34,34 +33,31 @@ std::uint32_t identity_tag(const Pattern& pattern) noexcept {
   return text_tag(pattern.kind(), pattern.text());
 }
 
-// A list of ids that seldom needs the heap.
-class NodeIds {
+// A list of numbers that seldom needs the heap.
+class ShortList {
  public:
-  void push_back(std::uint32_t id) {
+  void push_back(std::uint32_t number) {
     if (count_ < few_.size()) {
-      few_[count_++] = id;
-    } else {
-      if (many_.empty()) many_.assign(few_.begin(), few_.end());
-      many_.push_back(id);
+      few_[count_++] = number;
+      return;
     }
+    if (many_.empty()) many_.assign(few_.begin(), few_.end());
+    many_.push_back(number);
+    count_ = many_.size();
   }
   void make_unique() noexcept {
-    std::uint32_t* const first = many_.empty() ? few_.data() : many_.data();
-    std::uint32_t* const last = first + (many_.empty() ? count_ : many_.size());
-    std::sort(first, last);
-    begin_ = first;
-    end_ = std::unique(first, last);
+    std::sort(begin(), end());
+    count_ = static_cast<std::size_t>(std::unique(begin(), end()) - begin());
   }
-  // After make_unique().
-  [[nodiscard]] const std::uint32_t* begin() const noexcept { return begin_; }
-  [[nodiscard]] const std::uint32_t* end() const noexcept { return end_; }
+  [[nodiscard]] std::uint32_t* begin() noexcept {
+    return many_.empty() ? few_.data() : many_.data();
+  }
+  [[nodiscard]] std::uint32_t* end() noexcept { return begin() + count_; }
 
  private:
   std::array<std::uint32_t, 64> few_;
   std::size_t count_ = 0;
   std::vector<std::uint32_t> many_;
-  const std::uint32_t* begin_ = nullptr;
-  const std::uint32_t* end_ = nullptr;
 };
 
 }  // namespace
@@ -176,30 +172,26 @@ bool PatternIndex::file_under_strings(Node& node, NodeId id, const Clauses& clau
     filed_[fresh].next_free = kNone;
     free_filed_ = fresh;
   }
-  Filed& filed = filed_[free_filed_];
-  if (node.pattern->kind() == PatternKind::regex) {
-    filed.necessary = match_detail::pack_necessary(clauses);
-  }
-  filed.filing = filter_.add(clauses, id);
-  if (filed.filing.count == 0) {
-    filed.necessary.reset();
-    return false;
-  }
+  const std::uint32_t place = free_filed_;
+  Filed& filed = filed_[place];
+  filed.filing = filter_.add(clauses, place);
+  if (filed.filing.count == 0) return false;
+  filed.necessary = match_detail::NecessaryStrings(clauses);
+  filed.node = id;
   node.place = Place::filter;
-  node.at = free_filed_;
+  node.at = place;
   free_filed_ = filed.next_free;
   return true;
 }
 
-void PatternIndex::unfile(Node& node, NodeId id) noexcept {
+void PatternIndex::unfile(const Node& node) noexcept {
   switch (node.place) {
     case Place::exact: break;
     case Place::shape: shapes_.release(node.at); break;
     case Place::filter: {
       Filed& filed = filed_[node.at];
-      filter_.remove(filed.filing, id);
+      filter_.remove(filed.filing, node.at);
       filed.filing = {};
-      filed.necessary.reset();
       filed.next_free = free_filed_;
       free_filed_ = node.at;
       break;
@@ -215,7 +207,7 @@ void PatternIndex::unfile(Node& node, NodeId id) noexcept {
 void PatternIndex::drop_if_empty(NodeId id) noexcept {
   Node& node = nodes_[id];
   if (node.values.size() > 0) return;
-  unfile(node, id);
+  unfile(node);
   nodes_by_tag_.erase(node.tag, id);
   node.pattern.reset();
   node.at = free_node_;
@@ -275,13 +267,19 @@ void PatternIndex::match_filtered(std::string_view topic, std::vector<Value>& ou
   const std::string_view marked = match_detail::mark_topic(topic, marked_bytes.data());
   match_detail::StringFilter::Probes probes;
   filter_.collect(marked, probes);
-  NodeIds candidates;
-  filter_.find(probes, [&](NodeId id) {
-    const char* const necessary = filed_[nodes_[id].at].necessary.get();
-    if (match_detail::holds_necessary(necessary, marked)) candidates.push_back(id);
+  ShortList candidates;
+  filter_.find(probes, [&](std::uint32_t place) {
+    __builtin_prefetch(&filed_[place]);
+    candidates.push_back(place);
   });
-  candidates.make_unique();
-  for (const NodeId id : candidates) {
+  ShortList likely;
+  for (const std::uint32_t place : candidates) {
+    if (!filed_[place].necessary.hold_in(marked)) continue;
+    __builtin_prefetch(&nodes_[filed_[place].node]);
+    likely.push_back(filed_[place].node);
+  }
+  likely.make_unique();
+  for (const NodeId id : likely) {
     if (nodes_[id].pattern->matches(topic)) nodes_[id].values.append_to(out);
   }
 }

@@ -28,6 +28,7 @@
 
 #include "busway/pattern.hpp"
 #include "match/chunked_array.hpp"
+#include "match/necessary_strings.hpp"
 #include "match/shape_table.hpp"
 #include "match/string_filter.hpp"
 #include "match/tag_table.hpp"
@@ -89,10 +90,11 @@ class PatternIndex {
     std::uint32_t position;  // in the node's values
   };
 
-  // What a node in the filter needs to be taken out again and to be refused early.
-  struct Filed {
+  // What the filter knows of a node, in one cache line: enough to refuse it and to take it out again.
+  struct alignas(64) Filed {
+    match_detail::NecessaryStrings necessary;
     match_detail::StringFilter::Filing filing;
-    std::unique_ptr<char[]> necessary;  // see necessary_strings.hpp; null: none
+    NodeId node = 0;
     std::uint32_t next_free = 0xFFFFFFFF;
   };
 
@@ -108,7 +110,7 @@ class PatternIndex {
   [[nodiscard]] bool file_under_strings(Node& node, NodeId id,
                                         const match_detail::Clauses& clauses);
   void observe(std::string_view name) noexcept;
-  void unfile(Node& node, NodeId id) noexcept;
+  void unfile(const Node& node) noexcept;
   void drop_if_empty(NodeId id) noexcept;
   void match_filtered(std::string_view topic, std::vector<Value>& out) const;
   void match_one_by_one(std::string_view topic, std::vector<Value>& out) const;

@@ -1,6 +1,7 @@
 #include "match/string_filter.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <utility>
 
 #include "match/hashing.hpp"
@@ -157,10 +158,21 @@ void StringFilter::remove(const Filing& filing, Id id) noexcept {
   if (table_.size() == 0) uses_ = 0;
 }
 
+// Room for twice the keys there are, at 32 bits each, so that few keys share a bit.
+void StringFilter::Presence::renew(const TagTable& table) {
+  const std::size_t words = std::bit_ceil(table.size() + 16);
+  std::vector<std::uint64_t> fresh(words);
+  words_.swap(fresh);
+  added_ = 0;
+  table.for_each([this](Tag tag, TagTable::Value) { add(tag); });
+}
+
 void StringFilter::insert(Tag tag, Id id) {
   const TagTable::Value value = table_.find(tag);
   if (value == TagTable::kNoValue) {
+    if (present_.is_crowded()) present_.renew(table_);
     table_.insert(tag, id);
+    present_.add(tag);
     return;
   }
   if ((value & kIsList) != 0) {
@@ -197,7 +209,9 @@ void StringFilter::erase(Tag tag, Id id) noexcept {
 void StringFilter::collect(std::string_view marked, Probes& probes) const noexcept {
   const Salts& salt = salts();
   const std::string_view topic = marked.substr(1, marked.size() - 2);
-  const auto add = [&probes](Tag tag) { probes.tags[probes.count++] = tag; };
+  const auto add = [&](Tag tag) {
+    if (present_.may_hold(tag)) probes.tags[probes.count++] = tag;
+  };
   if ((uses_ & kWord) != 0) add(text_tag(marked, salt.word));
   for (std::size_t i = 0; i < kLengths.size() && kLengths[i] <= topic.size(); ++i) {
     const std::size_t length = kLengths[i];

@@ -9,7 +9,7 @@
 // Threads    [not-concurrent]; const functions may run side by side.
 // Ownership  Values only.
 // Errors     std::bad_alloc from add() leaves the filter as it was.
-// Cost       A look-up takes about two probes for each byte of the topic, and the candidates found.
+// Cost       A look-up takes a bit test for each byte of the topic, and the candidates found.
 #pragma once
 
 #include <array>
@@ -50,7 +50,7 @@ class StringFilter {
 
   [[nodiscard]] bool empty() const noexcept { return table_.size() == 0; }
 
-  /// The keys of a marked topic of at most kTopicBytesMax bytes.
+  /// Those keys of a marked topic of at most kTopicBytesMax bytes that may be in use.
   struct Probes {
     static constexpr std::size_t kProbesMax = 2 * kTopicBytesMax + 64;
     std::array<Tag, kProbesMax> tags;
@@ -76,6 +76,31 @@ class StringFilter {
   static constexpr TagTable::Value kIsList = 0x80000000;
   static constexpr std::size_t kLoadPercentMax = 50;  // most probes miss
 
+  // One bit for each key in use, and for keys in use since the last renewal: most keys of a topic are in
+  // no pattern, and are told apart here without touching the table.
+  class Presence {
+   public:
+    Presence() : words_(16) {}
+    void add(Tag tag) noexcept {
+      words_[place_of(tag)] |= std::uint64_t{1} << (tag % 64);
+      ++added_;
+    }
+    [[nodiscard]] bool may_hold(Tag tag) const noexcept {
+      return (words_[place_of(tag)] >> (tag % 64) & 1U) != 0;
+    }
+    /// Whether renew() is due, which bounds stale and shared bits.
+    [[nodiscard]] bool is_crowded() const noexcept { return added_ * 16 > words_.size() * 64; }
+    void renew(const TagTable& table);
+
+   private:
+    [[nodiscard]] std::size_t place_of(Tag tag) const noexcept {
+      return (tag / 64) & (words_.size() - 1);
+    }
+
+    std::vector<std::uint64_t> words_;
+    std::size_t added_ = 0;
+  };
+
   struct Choice {
     Tag tag = 0;
     std::uint32_t use = 0;  // the bit of uses_ that makes look-ups probe this key
@@ -89,6 +114,7 @@ class StringFilter {
   void erase(Tag tag, Id id) noexcept;
 
   FrequencySketch frequencies_;
+  Presence present_;
   TagTable table_{kLoadPercentMax};  // an id, or the place of a list with kIsList set
   ChunkedArray<std::vector<Id>, 256> lists_;
   std::vector<std::uint32_t> free_lists_;  // never grows beyond lists_.size(), reserved with it
