@@ -127,10 +127,14 @@ consteval PayloadType describe_payload_type() {
                   "a payload type needs JSON both ways: put "
                   "NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(T, fields...) beside it, in its namespace, "
                   "or declare `static constexpr bool in_process = true;` in it");
-    type.to_json = [](const void* value, Json& out) { out = *static_cast<const T*>(value); };
-    type.from_json = [](const Json& json) -> PayloadBlock* {
-      return new TypedBlock<T>(kPayloadTypeOf<T>, json.template get<T>());
-    };
+    // Not a choice: where this is false the line above has refused T. It spares the reader of that
+    // message pages of others.
+    if constexpr (WritesJson<T> && ReadsJson<T>) {
+      type.to_json = [](const void* value, Json& out) { out = *static_cast<const T*>(value); };
+      type.from_json = [](const Json& json) -> PayloadBlock* {
+        return new TypedBlock<T>(kPayloadTypeOf<T>, json.template get<T>());
+      };
+    }
   }
   return type;
 }
