@@ -7,29 +7,18 @@
 // Ownership  Owns its texts.
 // Errors     This is where they are: code says whether the event was accepted, failures what happened to single
 //            deliveries.
-// Cost       72 bytes; allocates only when something went wrong.
+// Cost       48 bytes; allocates only when something went wrong.
 // Example    tests/bus/publish_test.cpp
 #pragma once
 
 #include <cstdint>
 #include <string>
-#include <vector>
 
 #include "busway/error.hpp"
 #include "busway/event_id.hpp"
+#include "busway/failure_list.hpp"
 
 namespace busway {
-
-/// Names one subscription of a bus; never used again after it ended.
-using SubscriptionId = std::uint64_t;
-
-/// One thing that went wrong. subscription is 0 when the whole event was refused.
-struct DeliveryFailure {
-  SubscriptionId subscription = 0;
-  std::string name;  ///< the subscription's name or pattern, or the filter's name
-  ErrorCode code = ErrorCode::ok;
-  std::string reason;
-};
 
 struct PublishResult {
   EventId id{};
@@ -38,7 +27,7 @@ struct PublishResult {
   std::uint32_t queued = 0;     ///< put into mailboxes
   std::uint32_t dropped = 0;    ///< given up by overflow: of this event, or of one it displaced
   ErrorCode code = ErrorCode::ok;  ///< other than ok: refused as a whole, and no handler ran
-  std::vector<DeliveryFailure> failures;
+  FailureList failures;
 
   /// Accepted, and nothing is known to have gone wrong.
   [[nodiscard]] bool ok() const noexcept { return code == ErrorCode::ok && failures.empty(); }

@@ -11,6 +11,7 @@
 // Example    examples/01_hello
 #pragma once
 
+#include <cstring>
 #include <nlohmann/json.hpp>
 #include <type_traits>
 #include <utility>
@@ -27,11 +28,23 @@ PublishResult publish_typed(const Bus& bus, std::string_view topic, const Payloa
 PublishResult publish_typed(BusCore& core, TopicEntry* entry, const PayloadType& type, const void* value,
                             const EventOptions* options);
 
+bool publish_small(const Bus& bus, std::string_view topic, const PayloadType& type,
+                   const SmallPayload& payload, PublishResult& result);
+bool publish_small(BusCore& core, TopicEntry* entry, const PayloadType& type, const SmallPayload& payload,
+                   PublishResult& result);
+
 /// Whether publishing may refer to the caller's value until someone needs to keep it.
 template <class T>
 inline constexpr bool kBorrowable =
     std::is_copy_constructible_v<std::remove_cvref_t<T>> &&
     (std::is_lvalue_reference_v<T> || std::is_trivially_copyable_v<std::remove_cvref_t<T>>);
+
+template <class T>
+[[nodiscard]] inline SmallPayload small_payload(const T& value) noexcept {
+  SmallPayload small{};
+  std::memcpy(small.bytes, &value, sizeof(T));
+  return small;
+}
 
 template <class T>
 consteval void require_publishable() {
@@ -49,6 +62,13 @@ template <detail::TypedPayload T>
 PublishResult Bus::publish(std::string_view topic, T&& payload) {
   detail::require_publishable<T>();
   using Value = std::remove_cvref_t<T>;
+  if constexpr (detail::payload_type_of<Value>().fits_inline()) {
+    PublishResult result;
+    if (detail::publish_small(*this, topic, detail::payload_type_of<Value>(), detail::small_payload(payload),
+                              result)) [[likely]] {
+      return result;
+    }
+  }
   if constexpr (detail::kBorrowable<T>) {
     return detail::publish_typed(*this, topic, detail::payload_type_of<Value>(), &payload, nullptr);
   } else {
@@ -91,6 +111,13 @@ template <class T>
 PublishResult Topic::publish(const T& payload) const {
   detail::require_publishable<const T&>();
   if (core_ == nullptr) return publish(Payload{});
+  if constexpr (detail::payload_type_of<T>().fits_inline()) {
+    PublishResult result;
+    if (detail::publish_small(*core_, entry_, detail::payload_type_of<T>(), detail::small_payload(payload),
+                              result)) [[likely]] {
+      return result;
+    }
+  }
   return detail::publish_typed(*core_, entry_, detail::payload_type_of<T>(), &payload, nullptr);
 }
 

@@ -19,6 +19,8 @@ using detail::Draft;
 
 namespace {
 
+constexpr detail::SmallPayload kNoPayload{};
+
 /// A payload's block, held for the length of a call.
 class HeldBlock {
  public:
@@ -42,10 +44,6 @@ namespace detail {
 
 BusCore& Dispatch::core_of(const Bus& bus) noexcept { return *bus.core_; }
 
-PublishResult publish_draft(const Bus& bus, std::string_view topic, const Draft& draft) {
-  return Dispatch::core_of(bus).publish(topic, draft);
-}
-
 PublishResult publish_typed(const Bus& bus, std::string_view topic, const PayloadType& type,
                             const void* value, const EventOptions* options) {
   return Dispatch::core_of(bus).publish(topic, {&type, value, nullptr, options});
@@ -54,6 +52,16 @@ PublishResult publish_typed(const Bus& bus, std::string_view topic, const Payloa
 PublishResult publish_typed(BusCore& core, TopicEntry* entry, const PayloadType& type, const void* value,
                             const EventOptions* options) {
   return core.publish(entry, {&type, value, nullptr, options});
+}
+
+bool publish_small(const Bus& bus, std::string_view topic, const PayloadType& type,
+                   const SmallPayload& payload, PublishResult& result) {
+  return Dispatch::core_of(bus).publish_small(topic, &type, payload, result);
+}
+
+bool publish_small(BusCore& core, TopicEntry* entry, const PayloadType& type, const SmallPayload& payload,
+                   PublishResult& result) {
+  return core.publish_small(entry, &type, payload, result);
 }
 
 }  // namespace detail
@@ -100,6 +108,10 @@ std::vector<SubscriptionInfo> Bus::subscriptions(std::string_view owner) const {
 
 PublishResult Bus::publish(const Event& event) { return core_->publish(event); }
 PublishResult Bus::publish(std::string_view topic, Payload payload) {
+  if (payload.empty()) {
+    PublishResult result;
+    if (core_->publish_small(topic, nullptr, kNoPayload, result)) [[likely]] return result;
+  }
   const HeldBlock block(std::move(payload));
   return core_->publish(topic, block.draft());
 }
@@ -244,6 +256,10 @@ void require_handle(const void* core) {
 
 PublishResult Topic::publish(Payload payload) const {
   require_handle(core_);
+  if (payload.empty()) {
+    PublishResult result;
+    if (core_->publish_small(entry_, nullptr, kNoPayload, result)) [[likely]] return result;
+  }
   const HeldBlock block(std::move(payload));
   return core_->publish(entry_, block.draft());
 }

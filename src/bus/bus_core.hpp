@@ -118,6 +118,12 @@ class BusCore {
   PublishResult publish(std::string_view topic, const Draft& draft);
   PublishResult publish(TopicEntry* entry, const Draft& draft);
   PublishResult publish(const Event& event);
+  /// The same for no payload or one that fits into an event, the usual case, in a straight line; false when something
+  /// is not as usual: nothing has happened then, and publish() does it.
+  bool publish_small(std::string_view topic, const PayloadType* type, const SmallPayload& payload,
+                     PublishResult& result);
+  bool publish_small(TopicEntry* entry, const PayloadType* type, const SmallPayload& payload,
+                     PublishResult& result);
   Receipt publish_async(Event event);
   Event make_event(std::string_view topic, const Draft& draft);
 
@@ -170,7 +176,7 @@ class BusCore {
   friend struct FrameGuard;
   friend class Garbage;
   friend class Strand;
-  enum Gate : std::uint32_t { kDisabled = 1, kStopping = 2, kStopped = 4, kClosed = 8, kFilters = 16 };
+  enum Gate : std::uint32_t { kDisabled = 1, kStopping = 2, kStopped = 4, kClosed = 8, kFilters = 16, kNoShortcut = 32 };
   enum class Part : unsigned char { all, queued_only, sync_only };
 
   ~BusCore();
@@ -180,13 +186,16 @@ class BusCore {
   [[gnu::noinline]] ThreadState& register_thread();
   template <class Locate>
   PublishResult publish_with(Locate&& locate, const Draft& draft);
+  template <class Locate>
+  bool publish_straight(Locate&& locate, const PayloadType* type, const SmallPayload& payload,
+                        PublishResult& result);
   bool admit(const Event& event, ThreadState& state, PublishResult& result);
   bool refuse(std::uint32_t gate, ThreadState& state, PublishResult& result) const;
   void refuse_hops(const Event& event, ThreadState& state, PublishResult& result);
   void refuse_size(const Event& event, std::size_t size, ThreadState& state, PublishResult& result);
-  void count(ThreadState& state, Route& route, std::uint32_t size) {
-    const std::uint64_t key = std::uint64_t{route.serial} << 32U | size;
-    if (route.index >= state.counts_size || state.counts[route.index].key.load(std::memory_order_relaxed) != key) [[unlikely]] {
+  void count(ThreadState& state, Route& route, std::uint64_t key) {
+    if (route.index >= state.counts_size ||
+        state.counts[route.index].key.load(std::memory_order_relaxed) != key) [[unlikely]] {
       recount(state, route, key);
     }
     bump(state.counts[route.index].count);
@@ -194,13 +203,13 @@ class BusCore {
   [[gnu::noinline]] void recount(ThreadState& state, Route& route, std::uint64_t key);
   void record(ThreadState& state, const Event& event);
   [[gnu::noinline]] void record_slow(ThreadState& state, const Event& event);
+  static void write_ring(ThreadState& state, const Event& event);
   template <bool kLight>
   void run(Route& route, std::uint32_t size, Dispatch& dispatch);
   void run_sampled(Route& route, std::uint32_t size, Dispatch& dispatch);
   void run_part(Route& route, std::uint32_t size, Dispatch& dispatch, Part part, std::uint64_t before_id);
   void finish(ThreadState& state, const Dispatch& dispatch, std::uint32_t size, PublishResult& result);
   void deliver(Route& route, const Event& event, ThreadState& state, Frame& frame, PublishResult& result);
-  /// Makes the payload of a borrowed event shared or inline when someone may keep the event.
   void run_strand(delivery_detail::Delivery& delivery);
 
   // routes.cpp: with mutex_ held, except what is named _now.

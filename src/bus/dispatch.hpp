@@ -54,18 +54,18 @@ struct Dispatch final : Context {
   [[nodiscard]] static BusCore& core_of(const Bus& bus) noexcept;
 
   Dispatch* outer = nullptr;
-  Subscriber* subscriber = nullptr;  // whose handler runs, in slow paths and mailboxes
   Frame* frame = nullptr;            // of a publish: frame->current is the subscriber
   PublishResult* result = nullptr;   // of a publish; null in a mailbox
+  Subscriber* subscriber = nullptr;  // of a mailbox
+  DeliveryFailure* failure = nullptr;  // of a mailbox's delivery
   ReceiptState* receipt = nullptr;   // asynchronous outcomes go there
   std::stop_source* stop = nullptr;  // made when a handler asks
-  DeliveryFailure* failure = nullptr;  // of a mailbox's delivery
-  bool adjusted = false;               // any of the following is not 0
   std::uint32_t passed_over = 0;
   std::uint32_t queued = 0;
   std::uint32_t failed = 0;
   std::uint32_t refused = 0;  // by a full mailbox: this event was dropped
   std::uint32_t dropped = 0;  // refused ones, and older events that gave way
+  bool adjusted = false;      // any of these is not 0
 
   [[nodiscard]] Subscriber* running() const noexcept {
     return frame != nullptr ? frame->current.load(std::memory_order_relaxed) : subscriber;

@@ -22,12 +22,7 @@ std::vector<Event> BusCore::history(const Patterns& patterns, std::size_t limit,
     for (const auto& thread : threads_) {
       while (thread->ring_busy.load(std::memory_order_seq_cst) != 0) std::this_thread::yield();
       // Oldest first, so that events of one thread and one time keep their order below.
-      const std::uint32_t kept =
-          static_cast<std::uint32_t>(std::min<std::uint64_t>(thread->ring_written, thread->ring_size));
-      for (std::uint32_t i = 0; i < kept; ++i) {
-        const std::uint32_t at = (thread->ring_next + thread->ring_size - kept + i) % thread->ring_size;
-        all.push_back(thread->ring[at]);
-      }
+      thread->for_each_event([&](const Event& event) { all.push_back(event); });
     }
     history_reading_.store(false, std::memory_order_release);
     all.insert(all.end(), old_history_.begin(), old_history_.end());

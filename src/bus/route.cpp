@@ -10,7 +10,9 @@ namespace busway::detail {
 Route* Route::make(TopicEntry* entry, std::uint32_t serial, std::uint32_t capacity) {
   void* memory = ::operator new(sizeof(Route) + capacity * sizeof(std::atomic<Subscriber*>));
   auto* route = ::new (memory)
-      Route{entry, serial, entry->index, capacity, 0, 0, {0}, {0}, {0}};
+      Route{entry, serial, entry->index, is_counted(entry->text) ? nullptr : entry->text, capacity, 0, 0,
+            {0},   {0},    {0}};
+  route->set_size(0);
   for (std::uint32_t i = 0; i < capacity; ++i) {
     ::new (static_cast<void*>(route->subscribers() + i)) std::atomic<Subscriber*>(nullptr);
   }
@@ -18,7 +20,7 @@ Route* Route::make(TopicEntry* entry, std::uint32_t serial, std::uint32_t capaci
 }
 
 void Route::destroy(Route* route) noexcept {
-  const std::uint32_t size = route->size.load(std::memory_order_relaxed);
+  const std::uint32_t size = route->size();
   for (std::uint32_t i = 0; i < size; ++i) {
     release(route->subscribers()[i].load(std::memory_order_relaxed));
   }

@@ -4,7 +4,7 @@
 // Model      A TopicEntry is what the bus knows of one topic: its own (exact) subscriptions by level, and its current
 //            Route, which also lists the wildcard subscriptions that match. A Route is appended to in place while it has
 //            room and the order allows it; else a new one takes its place and the old one is retired.
-// Threads    Everything is written under the bus's lock. Publishers read Route::size, subscribers[] and checked, and
+// Threads    Everything is written under the bus's lock. Publishers read Route::key, subscribers() and checked, and
 //            TopicEntry::route, text and hash without it.
 // Ownership  A Route holds a reference on each Subscriber it lists; an entry lives while it has subscriptions, handles or a
 //            place in the cache.
@@ -28,12 +28,20 @@ struct Route {
   TopicEntry* entry;
   std::uint32_t serial;    // never 0; a new one for each array
   std::uint32_t index;     // the entry's, for counters
+  const TextRep* plain_text;  // the topic when no event needs to count it, else null
   std::uint32_t capacity;
   std::uint32_t dead = 0;  // places whose subscription has ended
   std::uint64_t stamp;     // of the wildcards when it was built
   std::atomic<std::uint32_t> queued;   // how many of them are asynchronous, at least
-  std::atomic<std::uint32_t> size;
+  std::atomic<std::uint64_t> key;      // serial << 32 | size: what RouteCount counts by
   std::atomic<std::uint64_t> checked;  // the wildcard epoch it is known to be good for; 0: rebuild
+
+  [[nodiscard]] std::uint32_t size() const noexcept {
+    return static_cast<std::uint32_t>(key.load(std::memory_order_acquire));
+  }
+  void set_size(std::uint32_t size) noexcept {
+    key.store(std::uint64_t{serial} << 32U | size, std::memory_order_release);
+  }
 
   [[nodiscard]] std::atomic<Subscriber*>* subscribers() noexcept {
     return reinterpret_cast<std::atomic<Subscriber*>*>(this + 1);

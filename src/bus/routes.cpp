@@ -163,7 +163,7 @@ void BusCore::replace_route(TopicEntry& entry, std::span<Subscriber* const> list
     }
   }
   route->queued.store(queued, std::memory_order_relaxed);
-  route->size.store(static_cast<std::uint32_t>(list.size()), std::memory_order_relaxed);
+  route->set_size(static_cast<std::uint32_t>(list.size()));
   route->stamp = stamps_.stamp(entry.keys);
   route->checked.store(wild_epoch_.load(std::memory_order_relaxed), std::memory_order_relaxed);
   ++entry.routes;
@@ -179,7 +179,7 @@ void BusCore::list_into_route(TopicEntry& entry, Subscriber& subscriber) {
     route->checked.store(0, std::memory_order_release);
     return;
   }
-  std::uint32_t size = route->size.load(std::memory_order_relaxed);
+  std::uint32_t size = route->size();
   std::uint32_t last = size;
   while (last > 0 && route->subscribers()[last - 1].load(std::memory_order_relaxed) == ended_subscriber()) {
     --last;
@@ -202,7 +202,7 @@ void BusCore::list_into_route(TopicEntry& entry, Subscriber& subscriber) {
     route = entry.route.load(std::memory_order_relaxed);
     // Built from the old one, so as good as that, not as good as the wildcards of now.
     route->checked.store(checked, std::memory_order_relaxed);
-    size = route->size.load(std::memory_order_relaxed);
+    size = route->size();
   }
   detail::retain(&subscriber);
   subscriber.route_serial = route->serial;
@@ -211,7 +211,7 @@ void BusCore::list_into_route(TopicEntry& entry, Subscriber& subscriber) {
     route->queued.fetch_add(1, std::memory_order_relaxed);
   }
   route->subscribers()[size].store(&subscriber, std::memory_order_relaxed);
-  route->size.store(size + 1, std::memory_order_release);
+  route->set_size(size + 1);
 }
 
 /// An exact subscription that ended: its place is taken by one that does nothing.
@@ -225,7 +225,7 @@ void BusCore::unlist_from_route(Subscriber& subscriber) {
   place.store(ended_subscriber(), std::memory_order_release);
   ++route->dead;
   retire(&subscriber, route);
-  const std::uint32_t size = route->size.load(std::memory_order_relaxed);
+  const std::uint32_t size = route->size();
   if (route->dead >= 16 && route->dead * 2 > size) route->checked.store(0, std::memory_order_release);
 }
 
@@ -277,7 +277,7 @@ void BusCore::collect(Garbage& garbage) {
   };
   std::vector<Standing> standing;
   for (const auto& thread : threads_) {
-    thread->for_each_frame(frames_max_, [&](const Frame& frame) {
+    thread->for_each_frame([&](const Frame& frame) {
       const Route* route = frame.route.load(std::memory_order_seq_cst);
       if (route != nullptr) standing.push_back({route, frame.epoch.load(std::memory_order_relaxed)});
     });

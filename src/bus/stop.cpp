@@ -113,7 +113,7 @@ void BusCore::close() {
       const ThreadLocals::Known& known = thread_locals.known[serial_ % ThreadLocals::kKnown];
       for (const auto& thread : threads_) {
         if (known.bus == serial_ && known.state == thread.get()) continue;
-        thread->for_each_frame(frames_max_, [&](const Frame& frame) {
+        thread->for_each_frame([&](const Frame& frame) {
           inside = inside || frame.route.load(std::memory_order_seq_cst) != nullptr;
         });
       }

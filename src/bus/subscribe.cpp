@@ -388,7 +388,7 @@ void BusCore::wait_for_calls(std::span<Subscriber* const> all, std::span<Subscri
       const std::lock_guard lock(mutex_);
       if (round == 0 && !only_this_thread()) platform_detail::heavy_barrier();
       for (const auto& thread : threads_) {
-        thread->for_each_frame(frames_max_, [&](const Frame& frame) {
+        thread->for_each_frame([&](const Frame& frame) {
           const Subscriber* current = frame.current.load(std::memory_order_seq_cst);
           if (current != nullptr && is_ours(current)) running.insert(current);
         });
@@ -458,7 +458,7 @@ bool BusCore::wait_idle(Subscriber& subscriber, std::chrono::steady_clock::time_
       const std::lock_guard lock(mutex_);
       if (!only_this_thread()) platform_detail::heavy_barrier();
       for (const auto& thread : threads_) {
-        thread->for_each_frame(frames_max_, [&](const Frame& frame) {
+        thread->for_each_frame([&](const Frame& frame) {
           running = running || frame.current.load(std::memory_order_seq_cst) == &subscriber;
         });
       }

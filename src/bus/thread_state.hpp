@@ -47,30 +47,31 @@ inline void bump(std::atomic<std::uint64_t>& counter, std::uint64_t by = 1) noex
 }
 
 struct ThreadState {
-  static constexpr std::size_t kFirstFrames = 4;
-
   ThreadState() noexcept = default;
   ThreadState(const ThreadState&) = delete;
   ThreadState& operator=(const ThreadState&) = delete;
   ~ThreadState() = default;
 
-  // Frames: the first few here, further ones when handlers publish in handlers.
-  std::array<Frame, kFirstFrames> first_frames;
-  std::atomic<Frame*> more_frames{nullptr};
-  std::uint32_t depth = 0;
+  // One for each level of publishes inside handlers; made for the deepest chain that max_hops allows.
+  Frame* top = nullptr;  // the next one to use
+  Frame* frames_end = nullptr;
 
   // Indexed by TopicEntry::index.
   RouteCount* counts = nullptr;
   std::uint32_t counts_size = 0;
   std::uint32_t until_sample = 1;
+  // Publishes that may take the straight way before one goes the long way, to be sampled; none while the ring holds
+  // something to release.
+  std::uint32_t straight_left = 0;
 
   event_detail::IdGenerator* ids = nullptr;
 
   // The last events published by this thread; ring_busy while one is written.
   Event* ring = nullptr;
-  std::uint32_t ring_size = 0;
-  std::uint32_t ring_next = 0;
-  std::uint64_t ring_written = 0;
+  Event* ring_at = nullptr;  // the next to write, and the oldest once the ring is full
+  Event* ring_end = nullptr;
+  bool ring_full = false;
+  std::uint32_t ring_counted = 0;  // slots that hold something to release
   std::atomic<std::uint32_t> ring_busy{0};
 
   // What did not go the plain way, by outcome.
@@ -85,21 +86,27 @@ struct ThreadState {
   std::atomic<std::uint64_t> delivered_async{0};
 
   std::unique_ptr<RouteCount[]> counts_memory;
-  std::unique_ptr<Frame[]> more_frames_memory;
+  std::unique_ptr<Frame[]> frames_memory;
   std::unique_ptr<Event[]> ring_memory;
   std::unique_ptr<event_detail::IdGenerator> own_ids;
 
-  [[nodiscard]] Frame* frame_at(std::uint32_t i) noexcept {
-    return i < kFirstFrames ? &first_frames[i]
-                            : more_frames.load(std::memory_order_relaxed) + (i - kFirstFrames);
+  void wrap_ring() noexcept {
+    ring_at = ring;
+    ring_full = true;
+  }
+  /// The events in the ring, oldest first. The ring must not be written meanwhile.
+  template <class F>
+  void for_each_event(F&& visit) {
+    if (ring_full) {
+      for (Event* event = ring_at; event != ring_end; ++event) visit(*event);
+    }
+    for (Event* event = ring; event != ring_at; ++event) visit(*event);
   }
 
   template <class F>
-  void for_each_frame(std::uint32_t depth_max, F&& visit) {
-    for (Frame& frame : first_frames) visit(frame);
-    if (Frame* more = more_frames.load(std::memory_order_acquire)) {
-      for (std::uint32_t i = kFirstFrames; i < depth_max; ++i) visit(more[i - kFirstFrames]);
-    }
+  void for_each_frame(F&& visit) const {
+    // Those above the top are empty; the top itself belongs to the thread.
+    for (const Frame* frame = frames_memory.get(); frame != frames_end; ++frame) visit(*frame);
   }
 };
 

@@ -85,10 +85,14 @@ ThreadState& BusCore::register_thread() {
   }
   auto made = std::make_unique<ThreadState>();
   ThreadState* state = made.get();
+  made->frames_memory = std::make_unique<Frame[]>(frames_max_);
+  made->top = made->frames_memory.get();
+  made->frames_end = made->top + frames_max_;
   if (options_.history != 0) {
     made->ring_memory = std::make_unique<Event[]>(options_.history);
     made->ring = made->ring_memory.get();
-    made->ring_size = static_cast<std::uint32_t>(options_.history);
+    made->ring_at = made->ring;
+    made->ring_end = made->ring + options_.history;
   }
   made->ids = &thread_ids;
   {
@@ -145,12 +149,7 @@ void BusCore::thread_ended(ThreadState* state) {
   folded_matched_async_ += state->matched_async.load(std::memory_order_relaxed);
   {
     const std::lock_guard history_lock(history_mutex_);
-    const auto kept =
-        static_cast<std::uint32_t>(std::min<std::uint64_t>(state->ring_written, state->ring_size));
-    for (std::uint32_t i = 0; i < kept; ++i) {
-      const std::uint32_t at = (state->ring_next + state->ring_size - kept + i) % state->ring_size;
-      old_history_.push_back(std::move(state->ring[at]));
-    }
+    state->for_each_event([&](Event& event) { old_history_.push_back(std::move(event)); });
     std::stable_sort(old_history_.begin(), old_history_.end(),
                      [](const Event& a, const Event& b) { return a.time() < b.time(); });
     if (old_history_.size() > options_.history) {

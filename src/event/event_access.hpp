@@ -107,6 +107,15 @@ struct EventAccess {
     event.block_ = block;
     event.storage_ = Event::Storage::block;
   }
+  /// The value's bytes, padded to kInlinePayloadBytes, become part of the event. Only for types
+  /// that fit.
+  static void put_inline(Event& event, const PayloadType* type, const void* padded) noexcept {
+    event.type_ = type;
+    std::memcpy(event.inline_, padded, kInlinePayloadBytes);
+    event.object_ = event.inline_;
+    event.storage_ = Event::Storage::inlined;
+    event.schema_version_ = static_cast<std::uint16_t>(type->version);
+  }
   /// The caller keeps the reference.
   static void borrow_rare(Event& event, RareFields* rare) noexcept { event.rare_ = rare; }
 
@@ -176,14 +185,23 @@ struct EventAccess {
     copy_inline_payload(slot, from);
   }
 
- private:
-  friend class busway::Event;
+  /// slot = from, for a slot and a fresh borrowed event that are both plain, where from has no
+  /// payload or has it inside (put_inline): a borrowed one would still be the publisher's.
+  static void assign_plain(Event& slot, const Event& from) noexcept {
+    // Nothing is counted and the cache is empty on both sides, so the bytes are the value.
+    std::memcpy(static_cast<void*>(&slot), static_cast<const void*>(&from), sizeof(Event));
+    slot.object_ = slot.inline_;
+    slot.borrowed_ = false;
+  }
 
-  // Holds nothing counted, neither now nor, when borrowed, as a copy.
+  /// Holds nothing counted, neither now nor, when borrowed, as a copy.
   [[nodiscard]] static bool is_plain(const Event& event) noexcept {
     return event.rare_ == nullptr && event.cache_.load(std::memory_order_relaxed) == nullptr &&
            is_payload_inline(event) && !is_counted(event.topic_) && !is_counted(event.source_);
   }
+
+ private:
+  friend class busway::Event;
 
   static void copy_inline_payload(Event& to, const Event& from) noexcept {
     to.type_ = from.type_;
