@@ -41,6 +41,7 @@ class Context {
   [[nodiscard]] unsigned attempt() const noexcept { return attempt_; }
   /// When this attempt is given up, if ever.
   [[nodiscard]] std::optional<std::chrono::steady_clock::time_point> deadline() const noexcept {
+    if (!has_deadline_) return std::nullopt;
     return deadline_;
   }
   /// Requested when the attempt is given up, the bus stops, or the subscription ends.
@@ -70,7 +71,8 @@ class Context {
   detail::BusCore* core_;
   unsigned attempt_ = 1;
   bool history_was_cut_ = false;
-  std::optional<std::chrono::steady_clock::time_point> deadline_{};
+  bool has_deadline_ = false;
+  std::chrono::steady_clock::time_point deadline_;  // once has_deadline_
 };
 
 }  // namespace busway

@@ -30,7 +30,7 @@ struct DeliveryCounters {
   std::uint64_t in_flight = 0;
 };
 
-/// Handler times in nanoseconds, from one call in 64 (the first ones always).
+/// Handler times in nanoseconds, from one call in 256, the first one included.
 struct LatencyQuantiles {
   std::uint64_t samples = 0;
   std::uint64_t p50_ns = 0;

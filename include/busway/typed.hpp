@@ -28,7 +28,7 @@ PublishResult publish_typed(const Bus& bus, std::string_view topic, const Payloa
 PublishResult publish_typed(BusCore& core, TopicEntry* entry, const PayloadType& type, const void* value,
                             const EventOptions* options);
 
-bool publish_small(const Bus& bus, std::string_view topic, const PayloadType& type,
+bool publish_small(BusCore& core, std::string_view topic, const PayloadType& type,
                    const SmallPayload& payload, PublishResult& result);
 bool publish_small(BusCore& core, TopicEntry* entry, const PayloadType& type, const SmallPayload& payload,
                    PublishResult& result);
@@ -64,7 +64,7 @@ PublishResult Bus::publish(std::string_view topic, T&& payload) {
   using Value = std::remove_cvref_t<T>;
   if constexpr (detail::payload_type_of<Value>().fits_inline()) {
     PublishResult result;
-    if (detail::publish_small(*this, topic, detail::payload_type_of<Value>(), detail::small_payload(payload),
+    if (detail::publish_small(*core_, topic, detail::payload_type_of<Value>(), detail::small_payload(payload),
                               result)) [[likely]] {
       return result;
     }

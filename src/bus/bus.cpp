@@ -54,16 +54,6 @@ PublishResult publish_typed(BusCore& core, TopicEntry* entry, const PayloadType&
   return core.publish(entry, {&type, value, nullptr, options});
 }
 
-bool publish_small(const Bus& bus, std::string_view topic, const PayloadType& type,
-                   const SmallPayload& payload, PublishResult& result) {
-  return Dispatch::core_of(bus).publish_small(topic, &type, payload, result);
-}
-
-bool publish_small(BusCore& core, TopicEntry* entry, const PayloadType& type, const SmallPayload& payload,
-                   PublishResult& result) {
-  return core.publish_small(entry, &type, payload, result);
-}
-
 }  // namespace detail
 
 // -- Bus ----------------------------------------------------------------------------------------------------------

@@ -175,6 +175,10 @@ class BusCore {
  private:
   friend struct FrameGuard;
   friend class Garbage;
+  friend bool publish_small(BusCore& core, std::string_view topic, const PayloadType& type,
+                            const SmallPayload& payload, PublishResult& result);
+  friend bool publish_small(BusCore& core, TopicEntry* entry, const PayloadType& type,
+                            const SmallPayload& payload, PublishResult& result);
   friend class Strand;
   enum Gate : std::uint32_t { kDisabled = 1, kStopping = 2, kStopped = 4, kClosed = 8, kFilters = 16, kNoShortcut = 32 };
   enum class Part : unsigned char { all, queued_only, sync_only };

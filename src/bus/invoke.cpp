@@ -214,7 +214,7 @@ void SubscriberSink::deliver(delivery_detail::Delivery& delivery) noexcept {
   const bool timed = until_sample_.fetch_sub(1, std::memory_order_relaxed) <= 1;
   std::int64_t begin = 0;
   if (timed) {
-    until_sample_.store(64, std::memory_order_relaxed);
+    until_sample_.store(256, std::memory_order_relaxed);
     begin = platform_detail::thread_clock().steady_ns();
   }
   subscriber_.core->run_queued(subscriber_, delivery, failure);
