@@ -30,6 +30,7 @@
 #include "busway/event_handler.hpp"
 #include "busway/patterns.hpp"
 #include "busway/publish_result.hpp"
+#include "busway/publisher.hpp"
 #include "busway/receipt.hpp"
 #include "busway/request_result.hpp"
 #include "busway/stats.hpp"
@@ -132,6 +133,9 @@ class Bus {
 
   /// A handle on a topic, for frequent publishing. Throws Error(invalid_topic).
   [[nodiscard]] Topic topic(std::string_view name);
+
+  /// A handle that publishes in the name of a component.
+  [[nodiscard]] Publisher publisher(std::string_view source, Origin origin = Origin::internal);
 
   /// Publishes and waits for the first context.reply(). A request is never stored and stays in this process.
   RequestResult request(std::string_view topic, Payload payload, std::chrono::nanoseconds timeout,

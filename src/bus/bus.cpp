@@ -262,6 +262,47 @@ PublishResult Topic::publish(Json payload, const PublishOptions& options) const 
   return publish(Payload::json(std::move(payload)), options);
 }
 
+// -- Publisher ----------------------------------------------------------------------------------------------------
+
+Publisher Bus::publisher(std::string_view source, Origin origin) {
+  if (source.empty()) throw Error(ErrorCode::invalid_argument, "publisher: the source is empty");
+  Publisher made = Dispatch::make_publisher(core_, source, origin);
+  core_->retain();
+  return made;
+}
+
+Publisher::Publisher(const Publisher& other)
+    : core_(other.core_), source_(other.source_), origin_(other.origin_) {
+  if (core_ != nullptr) core_->retain();
+}
+Publisher::Publisher(Publisher&& other) noexcept
+    : core_(std::exchange(other.core_, nullptr)),
+      source_(std::move(other.source_)),
+      origin_(other.origin_) {}
+Publisher& Publisher::operator=(Publisher other) noexcept {
+  std::swap(core_, other.core_);
+  std::swap(source_, other.source_);
+  std::swap(origin_, other.origin_);
+  return *this;
+}
+Publisher::~Publisher() {
+  if (core_ != nullptr) core_->release();
+}
+
+PublishResult Publisher::publish(std::string_view topic, Payload payload, const PublishOptions& options) const {
+  if (core_ == nullptr) {
+    throw Error(ErrorCode::invalid_argument, "publish: the Publisher is empty; make one with bus.publisher()");
+  }
+  const HeldBlock block(std::move(payload));
+  PublishOptions mine = options;
+  if (mine.source.empty()) mine.source = source_;
+  if (mine.origin == Origin::internal) mine.origin = origin_;
+  return core_->publish(topic, block.draft(&mine));
+}
+PublishResult Publisher::publish(std::string_view topic, Json payload, const PublishOptions& options) const {
+  return publish(topic, Payload::json(std::move(payload)), options);
+}
+
 // -- Context ------------------------------------------------------------------------------------------------------
 
 std::stop_token Context::stop_token() const {

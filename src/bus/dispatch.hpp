@@ -18,6 +18,7 @@
 #include "busway/context.hpp"
 #include "busway/error.hpp"
 #include "busway/publish_result.hpp"
+#include "busway/publisher.hpp"
 #include "busway/receipt.hpp"
 #include "busway/subscription.hpp"
 #include "busway/topic.hpp"
@@ -47,6 +48,9 @@ struct Dispatch final : Context {
   }
   [[nodiscard]] static Topic make_topic(BusCore* core, TopicEntry* entry) noexcept {
     return Topic(core, entry);
+  }
+  [[nodiscard]] static Publisher make_publisher(BusCore* core, std::string_view source, Origin origin) {
+    return Publisher(core, source, origin);
   }
   [[nodiscard]] static Receipt make_receipt(std::shared_ptr<ReceiptState> state) noexcept {
     return Receipt(std::move(state));
