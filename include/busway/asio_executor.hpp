@@ -1,11 +1,12 @@
 // busway/asio_executor.hpp -- lets asynchronous handlers run on a Boost.Asio executor.
 // Layer: delivery
 //
-// Model      BusOptions{.executor = asio_executor(context.get_executor())}, or the same in SubscriptionOptions. A mailbox
-//            posts one task for a batch of events.
+// Model      BusOptions{.executor = asio_executor(context.get_executor())}, or the same in
+//            SubscriptionOptions. A mailbox posts one task for a batch of events.
 // Threads    [any-thread]
 // Ownership  Keeps a copy of the executor; the execution context must outlive the bus.
-// Errors     None here. A context that is stopped runs nothing; its mailboxes fill and then do what `overflow` says.
+// Errors     None here. A context that is stopped runs nothing; its mailboxes fill and then do what
+//            `overflow` says.
 // Cost       One post for a batch. Includes Boost.Asio, which busway.hpp does not.
 // Example    tests/delivery/asio_executor_test.cpp
 #pragma once
@@ -36,7 +37,8 @@ class AsioExecutor final : public Executor {
 
 }  // namespace detail
 
-[[nodiscard]] inline std::shared_ptr<Executor> asio_executor(boost::asio::any_io_executor executor) {
+[[nodiscard]] inline std::shared_ptr<Executor> asio_executor(
+    boost::asio::any_io_executor executor) {
   return std::make_shared<detail::AsioExecutor>(std::move(executor));
 }
 

@@ -1,14 +1,17 @@
 // busway/bus.hpp -- the bus: publish, subscribe, look back, stop.
 // Layer: bus
 //
-// Model      publish(topic, payload) reaches every subscription whose pattern matches. Synchronous handlers run on this
-//            thread, in priority order, before publish returns; asynchronous ones get the event through a mailbox.
+// Model      publish(topic, payload) reaches every subscription whose pattern matches. Synchronous
+//            handlers run on this thread, in priority order, before publish returns; asynchronous
+//            ones get the event through a mailbox.
 // Threads    Everything is [any-thread], also inside handlers, except construction and destruction.
-// Ownership  Owns its subscriptions' callables, its workers and its history. Handles (Subscription, Topic, Receipt) may
-//            outlive it.
-// Errors     Misuse throws Error at the call (bad pattern, bad option, bad topic). What happens at run time is in the
-//            PublishResult; a handler's failure never throws into the publisher and never stops the next handler.
-// Cost       A publish to one synchronous handler: some 200 instructions, no allocation, no shared write.
+// Ownership  Owns its subscriptions' callables, its workers and its history. Handles (Subscription,
+//            Topic, Receipt) may outlive it.
+// Errors     Misuse throws Error at the call (bad pattern, bad option, bad topic). What happens at
+//            run time is in the PublishResult; a handler's failure never throws into the publisher
+//            and never stops the next handler.
+// Cost       A publish to one synchronous handler: some 200 instructions, no allocation, no shared
+//            write.
 // Example    examples/01_hello
 #pragma once
 
@@ -47,8 +50,8 @@ namespace detail {
 template <class T>
 concept TypedPayload =
     std::is_class_v<std::remove_cvref_t<T>> && !std::is_same_v<std::remove_cvref_t<T>, Json> &&
-    !std::is_same_v<std::remove_cvref_t<T>, Payload> && !std::is_same_v<std::remove_cvref_t<T>, Event> &&
-    !std::is_convertible_v<T, std::string_view>;
+    !std::is_same_v<std::remove_cvref_t<T>, Payload> &&
+    !std::is_same_v<std::remove_cvref_t<T>, Event> && !std::is_convertible_v<T, std::string_view>;
 }  // namespace detail
 
 /// Which subscriptions unsubscribe() ends: those that fit all fields given.
@@ -63,17 +66,18 @@ class Bus {
   explicit Bus(BusOptions options = {});
   Bus(const Bus&) = delete;
   Bus& operator=(const Bus&) = delete;
-  /// Refuses new calls, waits for those inside, ends all subscriptions. What is queued is dropped: stop() first.
+  /// Refuses new calls, waits for those inside, ends all subscriptions. What is queued is dropped:
+  /// stop() first.
   ~Bus();
 
-  // -- Subscribing ------------------------------------------------------------------------------------------------
+  // -- Subscribing --------------------------------------------------------------------------------
 
-  /// Calls handler for each event whose topic matches. The handler takes const Event&, const Json& or a payload type,
-  /// each with or without Context&, and returns void or Outcome.
+  /// Calls handler for each event whose topic matches. The handler takes const Event&, const Json&
+  /// or a payload type, each with or without Context&, and returns void or Outcome.
   template <class Handler>
-    requires(!std::is_convertible_v<Handler, std::shared_ptr<EventHandler>>)
-  [[nodiscard]] Subscription subscribe(const Patterns& patterns, Handler&& handler,
-                                       const SubscriptionOptions& options = {}) {
+  requires(!std::is_convertible_v<Handler, std::shared_ptr<EventHandler>>)
+      [[nodiscard]] Subscription subscribe(const Patterns& patterns, Handler&& handler,
+                                           const SubscriptionOptions& options = {}) {
     using T = detail::HandledType<std::decay_t<Handler>>;
     return adopt(detail::make_subscriber<T>(std::forward<Handler>(handler)), patterns, options);
   }
@@ -87,15 +91,18 @@ class Bus {
 
   /// The topic is the payload type's own: subscribe<UserCreated>(handler).
   template <class T, class Handler>
-    requires std::is_invocable_v<std::decay_t<Handler>&, const T&> ||
-             std::is_invocable_v<std::decay_t<Handler>&, const T&, Context&>
-  [[nodiscard]] Subscription subscribe(Handler&& handler, const SubscriptionOptions& options = {}) {
+  requires std::is_invocable_v < std::decay_t<Handler>
+  &, const T& > ||
+         std::is_invocable_v<std::decay_t<Handler>&, const T&, Context&> [[nodiscard]] Subscription
+         subscribe(Handler&& handler, const SubscriptionOptions& options = {}) {
     const Pattern pattern = Pattern::exact(T::topic);
     return adopt(detail::make_subscriber<T>(std::forward<Handler>(handler)), pattern, options);
   }
 
-  /// An object that knows its patterns; its name() and timeout() are used where the options leave them unset.
-  [[nodiscard]] Subscription subscribe(std::shared_ptr<EventHandler> handler, SubscriptionOptions options = {});
+  /// An object that knows its patterns; its name() and timeout() are used where the options leave
+  /// them unset.
+  [[nodiscard]] Subscription subscribe(std::shared_ptr<EventHandler> handler,
+                                       SubscriptionOptions options = {});
 
   bool unsubscribe(SubscriptionId id);
   /// Those of an owner that were made with exactly this pattern. Returns how many.
@@ -105,10 +112,10 @@ class Bus {
   /// All, or those of one owner.
   [[nodiscard]] std::vector<SubscriptionInfo> subscriptions(std::string_view owner = {}) const;
 
-  // -- Publishing -------------------------------------------------------------------------------------------------
+  // -- Publishing ---------------------------------------------------------------------------------
 
-  /// Publishes an event made elsewhere. A nil id or an unset time is filled in; the cause is that of the handler
-  /// this is called in, unless the event names one.
+  /// Publishes an event made elsewhere. A nil id or an unset time is filled in; the cause is that
+  /// of the handler this is called in, unless the event names one.
   PublishResult publish(const Event& event);
   PublishResult publish(std::string_view topic, Payload payload = {});
   PublishResult publish(std::string_view topic, Payload payload, const PublishOptions& options);
@@ -123,9 +130,11 @@ class Bus {
   template <detail::TypedPayload T>
   PublishResult publish(T&& payload, const PublishOptions& options);
 
-  /// Runs nothing here: the synchronous handlers run in priority order on one worker, events of one thread in order.
+  /// Runs nothing here: the synchronous handlers run in priority order on one worker, events of one
+  /// thread in order.
   Receipt publish_async(Event event);
-  Receipt publish_async(std::string_view topic, Payload payload = {}, const PublishOptions& options = {});
+  Receipt publish_async(std::string_view topic, Payload payload = {},
+                        const PublishOptions& options = {});
   Receipt publish_async(std::string_view topic, Json payload, const PublishOptions& options = {});
 
   /// One result an event, in order.
@@ -137,7 +146,8 @@ class Bus {
   /// A handle that publishes in the name of a component.
   [[nodiscard]] Publisher publisher(std::string_view source, Origin origin = Origin::internal);
 
-  /// Publishes and waits for the first context.reply(). A request is never stored and stays in this process.
+  /// Publishes and waits for the first context.reply(). A request is never stored and stays in this
+  /// process.
   RequestResult request(std::string_view topic, Payload payload, std::chrono::nanoseconds timeout,
                         const PublishOptions& options = {});
   RequestResult request(std::string_view topic, Json payload, std::chrono::nanoseconds timeout,
@@ -146,12 +156,12 @@ class Bus {
   RequestResult request(std::string_view topic, const T& payload, std::chrono::nanoseconds timeout,
                         const PublishOptions& options = {});
 
-  /// An event that a filter rejects goes nowhere and is counted as filtered. A filter that throws rejects.
-  /// Throws Error(already_exists) when the name is taken.
+  /// An event that a filter rejects goes nowhere and is counted as filtered. A filter that throws
+  /// rejects. Throws Error(already_exists) when the name is taken.
   void add_filter(std::string name, std::function<bool(const Event&)> predicate);
   bool remove_filter(std::string_view name);
 
-  // -- Looking back -----------------------------------------------------------------------------------------------
+  // -- Looking back -------------------------------------------------------------------------------
 
   /// Newest first; all that is kept unless limited. since: not older than this.
   [[nodiscard]] std::vector<Event> history(const Patterns& pattern = "*", std::size_t limit = 0,
@@ -160,18 +170,20 @@ class Bus {
   [[nodiscard]] const std::string& instance_id() const noexcept;
   [[nodiscard]] const BusOptions& options() const noexcept;
 
-  // -- Running and stopping ---------------------------------------------------------------------------------------
+  // -- Running and stopping -----------------------------------------------------------------------
 
-  /// Runs what is ready on the bus's ManualExecutor, at most max tasks; returns how many ran. With another executor
-  /// there is nothing to pump: 0.
+  /// Runs what is ready on the bus's ManualExecutor, at most max tasks; returns how many ran. With
+  /// another executor there is nothing to pump: 0.
   std::size_t poll(std::size_t max = static_cast<std::size_t>(-1));
 
-  /// Whether no mailbox holds an event and no asynchronous handler runs. wait_idle waits for it; false at the deadline.
+  /// Whether no mailbox holds an event and no asynchronous handler runs. wait_idle waits for it;
+  /// false at the deadline.
   [[nodiscard]] bool idle() const;
   bool wait_idle(std::chrono::nanoseconds timeout) const;
 
-  /// Refuses publishes from outside handlers from now on, drains the mailboxes, and reports what is left at the
-  /// deadline. Inside a handler it begins the stop and returns. A second call waits for the first.
+  /// Refuses publishes from outside handlers from now on, drains the mailboxes, and reports what is
+  /// left at the deadline. Inside a handler it begins the stop and returns. A second call waits for
+  /// the first.
   StopResult stop(std::chrono::nanoseconds deadline = std::chrono::seconds(30));
 
  private:

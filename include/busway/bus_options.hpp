@@ -4,7 +4,8 @@
 // Model      Bus bus({.instance_id = "node-1", .history = 1000}).
 // Threads    A plain struct.
 // Ownership  Owns its strings and functions; shares clock and executor.
-// Errors     Checked by the constructor of Bus: Error(invalid_option) names the field, the value and the range.
+// Errors     Checked by the constructor of Bus: Error(invalid_option) names the field, the value
+//            and the range.
 // Cost       None.
 // Example    docs/configuration.md
 #pragma once
@@ -25,11 +26,11 @@
 namespace busway {
 
 struct BusOptions {
-  bool enabled = true;          ///< false: each publish is refused with code disabled
-  std::string instance_id{};    ///< default: the host's name
-  std::string store = "memory"; ///< this version keeps events in memory only
-  Mode mode = Mode::sync;       ///< of subscriptions that do not say
-  std::size_t worker_count = 0; ///< 0: the cores, at least 2
+  bool enabled = true;           ///< false: each publish is refused with code disabled
+  std::string instance_id{};     ///< default: the host's name
+  std::string store = "memory";  ///< this version keeps events in memory only
+  Mode mode = Mode::sync;        ///< of subscriptions that do not say
+  std::size_t worker_count = 0;  ///< 0: the cores, at least 2
   std::size_t queue_capacity = limits::kQueueDefault;
   Overflow overflow = Overflow::reject;
   std::size_t history = limits::kHistoryDefault;  ///< events; 0 keeps none

@@ -1,10 +1,11 @@
 // busway/busway.hpp -- start here: the event bus without typed payloads, JSON bodies or Asio.
 // Layer: bus
 //
-// Model      Read bus.hpp first, then event.hpp, subscription_options.hpp, publish_result.hpp. Beyond this header:
-//            typed.hpp (C++ structs as payloads), topics.hpp (well-known topics), cloud_events.hpp (the wire form),
-//            manual_executor.hpp (game loops, tests), default_bus.hpp and on.hpp (one bus a program), plugin.hpp and
-//            plugin_manager.hpp (plugins), host.hpp (a whole program from a file).
+// Model      Read bus.hpp first, then event.hpp, subscription_options.hpp, publish_result.hpp.
+//            Beyond this header: typed.hpp (C++ structs as payloads), topics.hpp (well-known
+//            topics), cloud_events.hpp (the wire form), manual_executor.hpp (game loops, tests),
+//            default_bus.hpp and on.hpp (one bus a program), plugin.hpp and plugin_manager.hpp
+//            (plugins), host.hpp (a whole program from a file).
 // Threads    See each header; the tags are explained in docs/threads.md.
 // Ownership  None.
 // Errors     None.

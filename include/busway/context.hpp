@@ -1,10 +1,11 @@
 // busway/context.hpp -- what a handler may know and do beside reading its event.
 // Layer: delivery
 //
-// Model      Optional second argument of a handler: attempt, deadline, stop token, reply, and publish() for threads
-//            that the handler starts, so that what they publish counts as caused by this event.
-// Threads    publish(), reply() and stop_token() are [any-thread] while the handler runs; the rest belongs to the
-//            handler's thread.
+// Model      Optional second argument of a handler: attempt, deadline, stop token, reply, and
+//            publish() for threads that the handler starts, so that what they publish counts as
+//            caused by this event.
+// Threads    publish(), reply() and stop_token() are [any-thread] while the handler runs; the rest
+//            belongs to the handler's thread.
 // Ownership  Lives as long as the handler's call; never keep a reference.
 // Errors     reply() returns whether someone still waits for it.
 // Cost       Built once a publish, not once a handler.
@@ -51,15 +52,16 @@ class Context {
   /// The name of the subscription, or its pattern when it has none.
   [[nodiscard]] std::string_view subscription() const noexcept;
 
-  /// Answers a request. False when nobody waits any more: an earlier reply won, or the time is over. Any event
-  /// that is not a request answers false as well.
+  /// Answers a request. False when nobody waits any more: an earlier reply won, or the time is
+  /// over. Any event that is not a request answers false as well.
   bool reply(Payload payload);
   bool reply(const Json& json);
   template <class T>
   bool reply(const T& value);  // busway/typed.hpp
 
   /// Publishes as caused by this event, from whichever thread.
-  PublishResult publish(std::string_view topic, Payload payload = {}, const EventOptions& options = {});
+  PublishResult publish(std::string_view topic, Payload payload = {},
+                        const EventOptions& options = {});
   PublishResult publish(std::string_view topic, Json payload, const EventOptions& options = {});
 
  protected:

@@ -2,7 +2,8 @@
 // Layer: bus
 //
 // Model      Derive from it, then bus.subscribe(std::make_shared<Mailer>()).
-// Threads    handle() runs where the subscription's mode says, on several threads at once if the mode is sync.
+// Threads    handle() runs where the subscription's mode says, on several threads at once if the
+//            mode is sync.
 // Ownership  The bus shares the object until the subscription has ended.
 // Errors     A throw from handle() is a failed delivery.
 // Cost       One virtual call a delivery.
@@ -30,7 +31,9 @@ class EventHandler {
   [[nodiscard]] virtual std::string name() const = 0;
   [[nodiscard]] virtual std::vector<std::string> patterns() const = 0;
   /// Of one attempt; unset: the mode's default.
-  [[nodiscard]] virtual std::optional<std::chrono::nanoseconds> timeout() const { return std::nullopt; }
+  [[nodiscard]] virtual std::optional<std::chrono::nanoseconds> timeout() const {
+    return std::nullopt;
+  }
   virtual Outcome handle(const Event& event, Context& context) = 0;
 };
 

@@ -39,14 +39,17 @@ class FailureList {
     return *this;
   }
   ~FailureList() {
-    if (entries_ != nullptr) [[unlikely]] destroy();
+    if (entries_ != nullptr) [[unlikely]]
+      destroy();
   }
 
   [[nodiscard]] bool empty() const noexcept { return entries_ == nullptr; }
   [[nodiscard]] std::size_t size() const noexcept;
   [[nodiscard]] const DeliveryFailure* begin() const noexcept;
   [[nodiscard]] const DeliveryFailure* end() const noexcept { return begin() + size(); }
-  [[nodiscard]] const DeliveryFailure& operator[](std::size_t i) const noexcept { return begin()[i]; }
+  [[nodiscard]] const DeliveryFailure& operator[](std::size_t i) const noexcept {
+    return begin()[i];
+  }
   [[nodiscard]] const DeliveryFailure& at(std::size_t i) const;
   [[nodiscard]] const DeliveryFailure& front() const noexcept { return *begin(); }
   [[nodiscard]] const DeliveryFailure& back() const noexcept { return *(end() - 1); }

@@ -1,4 +1,5 @@
-// busway/limits.hpp -- every bound of busway that is not an option, and the range of those that are.
+// busway/limits.hpp -- every bound of busway that is not an option, and the range of those that
+// are.
 // Layer: base
 //
 // Model      Constants. Each queue, cache, retry and payload has its bound here.

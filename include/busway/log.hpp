@@ -1,8 +1,8 @@
 // busway/log.hpp -- where busway's own messages go.
 // Layer: base
 //
-// Model      A function of level, message and fields, given in BusOptions::log. By default warnings and errors go to
-//            standard error, one line each.
+// Model      A function of level, message and fields, given in BusOptions::log. By default warnings
+//            and errors go to standard error, one line each.
 // Threads    The sink is called from any thread, never with a lock of busway held.
 // Ownership  The views are good for the call.
 // Errors     A sink that throws is ignored.
@@ -29,7 +29,8 @@ using LogSink =
 
 [[nodiscard]] std::string_view to_string(LogLevel level) noexcept;
 
-/// The default sink: "busway: warning: message name=value ..." on standard error for warnings and errors.
+/// The default sink: "busway: warning: message name=value ..." on standard error for warnings and
+/// errors.
 void log_to_stderr(LogLevel level, std::string_view message, std::span<const LogField> fields);
 
 }  // namespace busway

@@ -1,8 +1,10 @@
 // busway/manual_executor.hpp -- an executor that runs tasks only when told to.
 // Layer: delivery
 //
-// Model      A queue of tasks. A game loop calls bus.poll() once a frame; a test calls run_one() to choose the moment.
-// Threads    post() is [any-thread]; the pumping calls belong to one thread at a time, the pump thread.
+// Model      A queue of tasks. A game loop calls bus.poll() once a frame; a test calls run_one() to
+//            choose the moment.
+// Threads    post() is [any-thread]; the pumping calls belong to one thread at a time, the pump
+//            thread.
 // Ownership  Held by std::shared_ptr: the bus keeps a share.
 // Errors     None.
 // Cost       One lock a task.
@@ -30,7 +32,8 @@ class ManualExecutor final : public Executor {
   bool run_one();
   /// Runs tasks, also those posted meanwhile, until none is left or max ran. Returns how many ran.
   std::size_t run(std::size_t max = static_cast<std::size_t>(-1));
-  /// Runs the task at an index of pending(), for simulations that choose the order. False when out of range.
+  /// Runs the task at an index of pending(), for simulations that choose the order. False when out
+  /// of range.
   bool run_at(std::size_t index);
   [[nodiscard]] std::size_t pending() const;
 

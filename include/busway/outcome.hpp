@@ -1,8 +1,9 @@
 // busway/outcome.hpp -- what a handler says of the event it was given.
 // Layer: delivery
 //
-// Model      A handler that returns nothing is done when it returns and has failed when it throws. One that returns an
-//            Outcome chooses: done, fail, retry later, or give the event up as a dead letter.
+// Model      A handler that returns nothing is done when it returns and has failed when it throws.
+//            One that returns an Outcome chooses: done, fail, retry later, or give the event up as
+//            a dead letter.
 // Threads    A value.
 // Ownership  Owns its reason.
 // Errors     None.

@@ -1,7 +1,8 @@
 // busway/patterns.hpp -- one pattern or a list of them, as an argument.
 // Layer: bus
 //
-// Model      What subscribe() takes: "order.*", Pattern::exact("a"), {"order.*", "invoice.*"}, a vector of strings.
+// Model      What subscribe() takes: "order.*", Pattern::exact("a"), {"order.*", "invoice.*"}, a
+//            vector of strings.
 // Threads    A temporary.
 // Ownership  Refers to the caller's texts; good for the call.
 // Errors     None here; subscribe() reads the strings.
@@ -22,9 +23,9 @@ namespace busway {
 /// A plain string, read as BusOptions::wildcards says, or a Pattern that says what it is.
 class PatternArg {
  public:
-  PatternArg(const char* text) : text_(text) {}          // NOLINT(*-explicit-*)
-  PatternArg(std::string_view text) : text_(text) {}     // NOLINT(*-explicit-*)
-  PatternArg(const std::string& text) : text_(text) {}   // NOLINT(*-explicit-*)
+  PatternArg(const char* text) : text_(text) {}               // NOLINT(*-explicit-*)
+  PatternArg(std::string_view text) : text_(text) {}          // NOLINT(*-explicit-*)
+  PatternArg(const std::string& text) : text_(text) {}        // NOLINT(*-explicit-*)
   PatternArg(const Pattern& pattern) : pattern_(&pattern) {}  // NOLINT(*-explicit-*)
 
   [[nodiscard]] const Pattern* pattern() const noexcept { return pattern_; }
@@ -37,11 +38,12 @@ class PatternArg {
 
 class Patterns {
  public:
-  Patterns(const char* text) : one_(text) {}               // NOLINT(*-explicit-*)
-  Patterns(std::string_view text) : one_(text) {}          // NOLINT(*-explicit-*)
-  Patterns(const std::string& text) : one_(text) {}        // NOLINT(*-explicit-*)
-  Patterns(const Pattern& pattern) : one_(pattern) {}      // NOLINT(*-explicit-*)
-  Patterns(std::initializer_list<PatternArg> list) : one_(std::string_view{}), many_(list), list_(true) {}
+  Patterns(const char* text) : one_(text) {}           // NOLINT(*-explicit-*)
+  Patterns(std::string_view text) : one_(text) {}      // NOLINT(*-explicit-*)
+  Patterns(const std::string& text) : one_(text) {}    // NOLINT(*-explicit-*)
+  Patterns(const Pattern& pattern) : one_(pattern) {}  // NOLINT(*-explicit-*)
+  Patterns(std::initializer_list<PatternArg> list)
+      : one_(std::string_view{}), many_(list), list_(true) {}
   Patterns(const std::vector<std::string>& list)  // NOLINT(*-explicit-*)
       : one_(std::string_view{}), many_(list.begin(), list.end()), list_(true) {}
   Patterns(const std::vector<Pattern>& list)  // NOLINT(*-explicit-*)

@@ -259,6 +259,7 @@ class Plugin {
   PluginPublishResult send(std::string_view topic, std::uint32_t kind, std::string_view payload,
                            std::string_view content_type, const PluginPublishOptions& options);
   void end_sources() noexcept;
+  void forget_handlers() noexcept;
 
   plugin_detail::HostLink link_;
   std::mutex mutex_;  // guards what follows; never held while code of the plugin or host runs

@@ -1,5 +1,6 @@
 // busway/plugin_options.hpp -- what a plugin may say of a subscription or an event, and the
-// answers. Layer: plugin
+// answers.
+// Layer: plugin
 //
 // Model      Plain structs for designated initialisers: {.mode = Mode::sync, .priority = 10}.
 //            Within a class derived from Plugin the enums need no prefix. Unset members take the

@@ -1,12 +1,13 @@
-// busway/publish_result.hpp -- what became of one publish, as far as it is known when publish returns.
+// busway/publish_result.hpp -- what became of one publish, as far as it is known when publish
+// returns.
 // Layer: delivery
 //
-// Model      Counters of this event's deliveries and a list of what went wrong. Synchronous deliveries have ended,
-//            asynchronous ones are queued.
+// Model      Counters of this event's deliveries and a list of what went wrong. Synchronous
+//            deliveries have ended, asynchronous ones are queued.
 // Threads    A value.
 // Ownership  Owns its texts.
-// Errors     This is where they are: code says whether the event was accepted, failures what happened to single
-//            deliveries.
+// Errors     This is where they are: code says whether the event was accepted, failures what
+//            happened to single deliveries.
 // Cost       48 bytes; allocates only when something went wrong.
 // Example    tests/bus/publish_test.cpp
 #pragma once
@@ -22,10 +23,10 @@ namespace busway {
 
 struct PublishResult {
   EventId id{};
-  std::uint32_t matched = 0;    ///< subscriptions the event goes to
-  std::uint32_t delivered = 0;  ///< synchronous handlers that were done
-  std::uint32_t queued = 0;     ///< put into mailboxes
-  std::uint32_t dropped = 0;    ///< given up by overflow: of this event, or of one it displaced
+  std::uint32_t matched = 0;       ///< subscriptions the event goes to
+  std::uint32_t delivered = 0;     ///< synchronous handlers that were done
+  std::uint32_t queued = 0;        ///< put into mailboxes
+  std::uint32_t dropped = 0;       ///< given up by overflow: of this event, or of one it displaced
   ErrorCode code = ErrorCode::ok;  ///< other than ok: refused as a whole, and no handler ran
   FailureList failures;
 

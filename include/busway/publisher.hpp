@@ -1,8 +1,8 @@
 // busway/publisher.hpp -- publishes in the name of one component.
 // Layer: bus
 //
-// Model      Publisher shop = bus.publisher("shop"); shop.publish("order.created", payload). Fills in source and origin
-//            where the options leave them unset.
+// Model      Publisher shop = bus.publisher("shop"); shop.publish("order.created", payload). Fills
+//            in source and origin where the options leave them unset.
 // Threads    [any-thread]
 // Ownership  May outlive the Bus; publish then answers stopped.
 // Errors     As Bus::publish.
@@ -35,8 +35,10 @@ class Publisher {
   [[nodiscard]] const std::string& source() const noexcept { return source_; }
   [[nodiscard]] explicit operator bool() const noexcept { return core_ != nullptr; }
 
-  PublishResult publish(std::string_view topic, Payload payload = {}, const PublishOptions& options = {}) const;
-  PublishResult publish(std::string_view topic, Json payload, const PublishOptions& options = {}) const;
+  PublishResult publish(std::string_view topic, Payload payload = {},
+                        const PublishOptions& options = {}) const;
+  PublishResult publish(std::string_view topic, Json payload,
+                        const PublishOptions& options = {}) const;
 
  private:
   friend struct detail::Dispatch;

@@ -1,11 +1,13 @@
-// busway/receipt.hpp -- follows an event published with publish_async until all its deliveries have ended.
+// busway/receipt.hpp -- follows an event published with publish_async until all its deliveries have
+// ended.
 // Layer: bus
 //
 // Model      status() at any time; wait_for(duration) until settled. Outcomes by subscription.
 // Threads    [any-thread]
 // Ownership  Shares its state with the bus; may outlive it.
-// Errors     result().code when the event was refused; wait_for() answers false at its deadline or where the wait could
-//            never end (would_block on the thread that pumps the executor with nothing to run).
+// Errors     result().code when the event was refused; wait_for() answers false at its deadline or
+//            where the wait could never end (would_block on the thread that pumps the executor with
+//            nothing to run).
 // Cost       One allocation a receipt.
 // Example    tests/bus/receipt_test.cpp
 #pragma once
@@ -31,8 +33,13 @@ enum class EventStatus : unsigned char { pending, processing, completed, failed 
 struct DeliveryOutcome {
   SubscriptionId subscription = 0;
   std::string name;
-  enum class Kind : unsigned char { delivered, failed, timed_out, dropped, dead_lettered } kind =
-      Kind::delivered;
+  enum class Kind : unsigned char {
+    delivered,
+    failed,
+    timed_out,
+    dropped,
+    dead_lettered
+  } kind = Kind::delivered;
   std::string reason;
 };
 [[nodiscard]] std::string_view to_string(DeliveryOutcome::Kind kind) noexcept;
@@ -54,7 +61,8 @@ class Receipt {
 
  private:
   friend struct detail::Dispatch;
-  explicit Receipt(std::shared_ptr<detail::ReceiptState> state) noexcept : state_(std::move(state)) {}
+  explicit Receipt(std::shared_ptr<detail::ReceiptState> state) noexcept
+      : state_(std::move(state)) {}
   std::shared_ptr<detail::ReceiptState> state_;
 };
 

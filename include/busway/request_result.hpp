@@ -1,8 +1,8 @@
 // busway/request_result.hpp -- the answer to bus.request(), or why there is none.
 // Layer: bus
 //
-// Model      code is ok and reply() holds the payload as an event of the request's topic, or the code says: no_responder,
-//            timed_out, would_block, or why the publish was refused.
+// Model      code is ok and reply() holds the payload as an event of the request's topic, or the
+//            code says: no_responder, timed_out, would_block, or why the publish was refused.
 // Threads    A value.
 // Ownership  Owns the reply.
 // Errors     reply() throws Error(code) when there is none.

@@ -1,8 +1,8 @@
 // busway/retry_policy.hpp -- how often and when a failed delivery is tried again.
 // Layer: delivery
 //
-// Model      max_retries counts after the first attempt; the delay grows by backoff_factor up to max_delay, spread by
-//            jitter; total bounds all attempts and waits.
+// Model      max_retries counts after the first attempt; the delay grows by backoff_factor up to
+//            max_delay, spread by jitter; total bounds all attempts and waits.
 // Threads    A plain struct.
 // Ownership  Owns retry_if.
 // Errors     Checked by subscribe(): Error(invalid_option) names the field.

@@ -1,7 +1,8 @@
 // busway/stats.hpp -- what a bus has done so far.
 // Layer: bus
 //
-// Model      Totals since the bus was made; by topic for the topics counted one by one, the rest under "other".
+// Model      Totals since the bus was made; by topic for the topics counted one by one, the rest
+//            under "other".
 // Threads    A value.
 // Ownership  Owns its texts.
 // Errors     None.
@@ -29,7 +30,7 @@ struct Stats : DeliveryCounters {
   std::uint64_t refused = 0;    ///< refused: disabled, stopped, hop limit, too large, invalid
   std::uint64_t unmatched = 0;  ///< accepted events that no subscription matched
   std::uint64_t subscriptions = 0;
-  std::uint64_t threads = 0;  ///< threads that published and still live
+  std::uint64_t threads = 0;       ///< threads that published and still live
   std::vector<TopicStats> topics;  ///< most published first
 };
 

@@ -1,7 +1,8 @@
 // busway/stop_result.hpp -- what was left when a bus stopped.
 // Layer: bus
 //
-// Model      complete: everything queued was handled. begun: called inside a handler, the stop goes on without the caller.
+// Model      complete: everything queued was handled. begun: called inside a handler, the stop goes
+//            on without the caller.
 // Threads    A value.
 // Ownership  Owns its texts.
 // Errors     None.

@@ -2,11 +2,13 @@
 // Layer: bus
 //
 // Model      A move-only receipt: destroying it unsubscribes.
-// Threads    reset() [any-thread]; all else [not-concurrent]. Outside a handler, waits for this subscription's running
-//            calls and nothing else; inside one, never. Do not reset while holding a lock that the handler takes.
+// Threads    reset() [any-thread]; all else [not-concurrent]. Outside a handler, waits for this
+//            subscription's running calls and nothing else; inside one, never. Do not reset while
+//            holding a lock that the handler takes.
 // Ownership  Keeps no bus alive; may outlive the Bus and then does nothing.
 // Errors     Nothing here fails.
-// Cost       reset(): O(1) in the listeners of a topic; a barrier of some microseconds when other threads publish.
+// Cost       reset(): O(1) in the listeners of a topic; a barrier of some microseconds when other
+//            threads publish.
 // Example    tests/bus/subscription_test.cpp
 #pragma once
 
@@ -26,7 +28,8 @@ struct Dispatch;
 class [[nodiscard]] Subscription {
  public:
   Subscription() noexcept = default;
-  Subscription(Subscription&& other) noexcept : subscriber_(std::exchange(other.subscriber_, nullptr)) {}
+  Subscription(Subscription&& other) noexcept
+      : subscriber_(std::exchange(other.subscriber_, nullptr)) {}
   Subscription& operator=(Subscription&& other) noexcept {
     if (this != &other) {
       reset();
@@ -36,18 +39,20 @@ class [[nodiscard]] Subscription {
   }
   ~Subscription() { reset(); }
 
-  /// Unsubscribes: from now on no handler of it starts. Calls running on other threads are waited for unless this is
-  /// called inside a handler.
+  /// Unsubscribes: from now on no handler of it starts. Calls running on other threads are waited
+  /// for unless this is called inside a handler.
   void reset() noexcept;
 
-  /// Waits until no call of this subscription runs; for use after reset() inside a handler, or before it. Returns
-  /// false at the deadline, and at once when the caller is inside a call of it.
+  /// Waits until no call of this subscription runs; for use after reset() inside a handler, or
+  /// before it. Returns false at the deadline, and at once when the caller is inside a call of it.
   bool wait_idle(std::chrono::steady_clock::time_point deadline) const;
 
-  /// Leaves the subscription to its owner: it lasts until unsubscribed by id, owner or pattern, or the bus ends.
+  /// Leaves the subscription to its owner: it lasts until unsubscribed by id, owner or pattern, or
+  /// the bus ends.
   SubscriptionId release() noexcept;
 
-  /// Holds deliveries back: synchronous ones are passed over (counted as skipped), asynchronous ones stay queued.
+  /// Holds deliveries back: synchronous ones are passed over (counted as skipped), asynchronous
+  /// ones stay queued.
   void pause() noexcept;
   void resume() noexcept;
 

@@ -18,7 +18,8 @@
 
 namespace busway {
 
-/// Final outcomes of deliveries: matched = delivered + failed + timed_out + dropped + dead_lettered + in_flight.
+/// Final outcomes of deliveries: matched = delivered + failed + timed_out + dropped + dead_lettered
+/// + in_flight.
 struct DeliveryCounters {
   std::uint64_t matched = 0;
   std::uint64_t delivered = 0;

@@ -1,13 +1,15 @@
 // busway/subscription_options.hpp -- everything a subscription can be told.
 // Layer: delivery
 //
-// Model      Designated initialisers: bus.subscribe("order.*", on_order, {.mode = Mode::async, .priority = 10}).
-//            Unset options take the bus's defaults.
+// Model      Designated initialisers: bus.subscribe("order.*", on_order, {.mode = Mode::async,
+//            .priority = 10}). Unset options take the bus's defaults.
 // Threads    A plain struct.
 // Ownership  Owns its strings and functions; shares its executor.
-// Errors     Checked by subscribe(): Error(invalid_option) names the field, the value and the range;
-//            Error(not_yet) names what this version refuses: timeout, retry, breaker, durable.
-// Cost       Options beyond priority and mode make the delivery take a longer path; unset ones cost nothing.
+// Errors     Checked by subscribe(): Error(invalid_option) names the field, the value and the
+//            range; Error(not_yet) names what this version refuses: timeout, retry, breaker,
+//            durable.
+// Cost       Options beyond priority and mode make the delivery take a longer path; unset ones cost
+//            nothing.
 // Example    tests/bus/subscription_options_test.cpp
 #pragma once
 
@@ -24,7 +26,8 @@
 
 namespace busway {
 
-/// sync: on the publisher's thread, before publish returns. async: through a mailbox, on an executor.
+/// sync: on the publisher's thread, before publish returns. async: through a mailbox, on an
+/// executor.
 enum class Mode : unsigned char { sync, async };
 
 /// What happens to an event whose mailbox is full.
@@ -50,24 +53,25 @@ struct Replay {
 };
 
 struct SubscriptionOptions {
-  std::string name{};                      ///< for people: logs, stats, results
-  std::string owner{};                     ///< component or plugin; unsubscribe_all(owner)
-  std::optional<Mode> mode{};              ///< default BusOptions::mode
-  int priority = 0;                        ///< higher first; ties in subscription order
-  std::shared_ptr<Executor> executor{};    ///< async only; default the bus's
+  std::string name{};                    ///< for people: logs, stats, results
+  std::string owner{};                   ///< component or plugin; unsubscribe_all(owner)
+  std::optional<Mode> mode{};            ///< default BusOptions::mode
+  int priority = 0;                      ///< higher first; ties in subscription order
+  std::shared_ptr<Executor> executor{};  ///< async only; default the bus's
   std::function<bool(const Event&)> filter{};
-  std::size_t queue_capacity = 0;          ///< events; 0: BusOptions::queue_capacity
-  std::optional<Overflow> overflow{};      ///< default BusOptions::overflow
+  std::size_t queue_capacity = 0;      ///< events; 0: BusOptions::queue_capacity
+  std::optional<Overflow> overflow{};  ///< default BusOptions::overflow
   std::chrono::nanoseconds block_timeout = std::chrono::seconds(1);
-  std::size_t concurrency = 1;             ///< calls at the same time; async only
+  std::size_t concurrency = 1;  ///< calls at the same time; async only
   OrderBy order_by = OrderBy::none;
   std::optional<std::chrono::nanoseconds> timeout{};
   std::optional<RetryPolicy> retry{};
   std::optional<BreakerPolicy> breaker{};
-  std::optional<std::chrono::nanoseconds> dedupe{};  ///< an id seen within this window is not delivered again
+  std::optional<std::chrono::nanoseconds>
+      dedupe{};  ///< an id seen within this window is not delivered again
   std::string durable{};
   Replay replay{};
-  bool once = false;                       ///< exactly one event, then unsubscribed
+  bool once = false;  ///< exactly one event, then unsubscribed
 };
 
 }  // namespace busway

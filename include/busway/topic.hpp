@@ -46,7 +46,7 @@ class Topic {
   friend struct detail::Dispatch;
   Topic(detail::BusCore* core, detail::TopicEntry* entry) noexcept : core_(core), entry_(entry) {}
 
-  detail::BusCore* core_ = nullptr;       // one reference
+  detail::BusCore* core_ = nullptr;      // one reference
   detail::TopicEntry* entry_ = nullptr;  // pinned
 };
 

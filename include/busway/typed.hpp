@@ -1,13 +1,15 @@
 // busway/typed.hpp -- publish and subscribe with C++ structs.
 // Layer: bus
 //
-// Model      bus.publish(UserCreated{...}), bus.publish("users.created", order), bus.subscribe<UserCreated>(handler).
-//            What a payload type needs stands in typed_event.hpp. A small trivially copyable value travels inside the
-//            event; a larger one is shared only when someone may keep it. A value given as an rvalue is moved.
+// Model      bus.publish(UserCreated{...}), bus.publish("users.created", order),
+//            bus.subscribe<UserCreated>(handler). What a payload type needs stands in
+//            typed_event.hpp. A small trivially copyable value travels inside the event; a larger
+//            one is shared only when someone may keep it. A value given as an rvalue is moved.
 // Threads    As Bus.
 // Ownership  As Bus.
 // Errors     As Bus; what a type lacks is said by a static_assert.
-// Cost       Includes nlohmann/json.hpp. Published and received in one process, a typed value is never serialised.
+// Cost       Includes nlohmann/json.hpp. Published and received in one process, a typed value is
+//            never serialised.
 // Example    examples/01_hello
 #pragma once
 
@@ -23,21 +25,21 @@ namespace busway {
 
 namespace detail {
 
-PublishResult publish_typed(const Bus& bus, std::string_view topic, const PayloadType& type, const void* value,
-                            const EventOptions* options);
-PublishResult publish_typed(BusCore& core, TopicEntry* entry, const PayloadType& type, const void* value,
-                            const EventOptions* options);
+PublishResult publish_typed(const Bus& bus, std::string_view topic, const PayloadType& type,
+                            const void* value, const EventOptions* options);
+PublishResult publish_typed(BusCore& core, TopicEntry* entry, const PayloadType& type,
+                            const void* value, const EventOptions* options);
 
 bool publish_small(BusCore& core, std::string_view topic, const PayloadType& type,
                    const SmallPayload& payload, PublishResult& result);
-bool publish_small(BusCore& core, TopicEntry* entry, const PayloadType& type, const SmallPayload& payload,
-                   PublishResult& result);
+bool publish_small(BusCore& core, TopicEntry* entry, const PayloadType& type,
+                   const SmallPayload& payload, PublishResult& result);
 
 /// Whether publishing may refer to the caller's value until someone needs to keep it.
 template <class T>
-inline constexpr bool kBorrowable =
-    std::is_copy_constructible_v<std::remove_cvref_t<T>> &&
-    (std::is_lvalue_reference_v<T> || std::is_trivially_copyable_v<std::remove_cvref_t<T>>);
+inline constexpr bool kBorrowable = std::is_copy_constructible_v<std::remove_cvref_t<T>> &&
+                                    (std::is_lvalue_reference_v<T> ||
+                                     std::is_trivially_copyable_v<std::remove_cvref_t<T>>);
 
 template <class T>
 [[nodiscard]] inline SmallPayload small_payload(const T& value) noexcept {
@@ -49,8 +51,9 @@ template <class T>
 template <class T>
 consteval void require_publishable() {
   using Value = std::remove_cvref_t<T>;
-  static_assert(PayloadClass<Value>,
-                "a busway payload is Json, busway::bytes(...), or a struct with type_name or topic");
+  static_assert(
+      PayloadClass<Value>,
+      "a busway payload is Json, busway::bytes(...), or a struct with type_name or topic");
   static_assert(std::is_copy_constructible_v<Value> ||
                     (!std::is_lvalue_reference_v<T> && std::is_move_constructible_v<Value>),
                 "a payload that cannot be copied is published with std::move");
@@ -64,8 +67,8 @@ PublishResult Bus::publish(std::string_view topic, T&& payload) {
   using Value = std::remove_cvref_t<T>;
   if constexpr (detail::payload_type_of<Value>().fits_inline()) {
     PublishResult result;
-    if (detail::publish_small(*core_, topic, detail::payload_type_of<Value>(), detail::small_payload(payload),
-                              result)) [[likely]] {
+    if (detail::publish_small(*core_, topic, detail::payload_type_of<Value>(),
+                              detail::small_payload(payload), result)) [[likely]] {
       return result;
     }
   }
@@ -81,7 +84,8 @@ PublishResult Bus::publish(std::string_view topic, T&& payload, const PublishOpt
   detail::require_publishable<T>();
   using Value = std::remove_cvref_t<T>;
   if constexpr (detail::kBorrowable<T>) {
-    return detail::publish_typed(*this, topic, detail::payload_type_of<Value>(), &payload, &options);
+    return detail::publish_typed(*this, topic, detail::payload_type_of<Value>(), &payload,
+                                 &options);
   } else {
     return publish(topic, typed_payload<Value>(std::forward<T>(payload)), options);
   }
@@ -89,21 +93,24 @@ PublishResult Bus::publish(std::string_view topic, T&& payload, const PublishOpt
 
 template <detail::TypedPayload T>
 PublishResult Bus::publish(T&& payload) {
-  static_assert(EventType<std::remove_cvref_t<T>>,
-                "publish(value) needs a payload type with a static constexpr std::string_view topic");
+  static_assert(
+      EventType<std::remove_cvref_t<T>>,
+      "publish(value) needs a payload type with a static constexpr std::string_view topic");
   return publish(std::string_view(std::remove_cvref_t<T>::topic), std::forward<T>(payload));
 }
 
 template <detail::TypedPayload T>
 PublishResult Bus::publish(T&& payload, const PublishOptions& options) {
-  static_assert(EventType<std::remove_cvref_t<T>>,
-                "publish(value) needs a payload type with a static constexpr std::string_view topic");
-  return publish(std::string_view(std::remove_cvref_t<T>::topic), std::forward<T>(payload), options);
+  static_assert(
+      EventType<std::remove_cvref_t<T>>,
+      "publish(value) needs a payload type with a static constexpr std::string_view topic");
+  return publish(std::string_view(std::remove_cvref_t<T>::topic), std::forward<T>(payload),
+                 options);
 }
 
 template <detail::TypedPayload T>
-RequestResult Bus::request(std::string_view topic, const T& payload, std::chrono::nanoseconds timeout,
-                           const PublishOptions& options) {
+RequestResult Bus::request(std::string_view topic, const T& payload,
+                           std::chrono::nanoseconds timeout, const PublishOptions& options) {
   return request(topic, typed_payload<T>(T(payload)), timeout, options);
 }
 
@@ -113,8 +120,8 @@ PublishResult Topic::publish(const T& payload) const {
   if (core_ == nullptr) return publish(Payload{});
   if constexpr (detail::payload_type_of<T>().fits_inline()) {
     PublishResult result;
-    if (detail::publish_small(*core_, entry_, detail::payload_type_of<T>(), detail::small_payload(payload),
-                              result)) [[likely]] {
+    if (detail::publish_small(*core_, entry_, detail::payload_type_of<T>(),
+                              detail::small_payload(payload), result)) [[likely]] {
       return result;
     }
   }

@@ -49,14 +49,14 @@ PublishResult publish_typed(const Bus& bus, std::string_view topic, const Payloa
   return Dispatch::core_of(bus).publish(topic, {&type, value, nullptr, options});
 }
 
-PublishResult publish_typed(BusCore& core, TopicEntry* entry, const PayloadType& type, const void* value,
-                            const EventOptions* options) {
+PublishResult publish_typed(BusCore& core, TopicEntry* entry, const PayloadType& type,
+                            const void* value, const EventOptions* options) {
   return core.publish(entry, {&type, value, nullptr, options});
 }
 
 }  // namespace detail
 
-// -- Bus ----------------------------------------------------------------------------------------------------------
+// -- Bus ------------------------------------------------------------------------------------------
 
 Bus::Bus(BusOptions options) : core_(new BusCore(std::move(options))) {}
 
@@ -71,7 +71,8 @@ Subscription Bus::adopt(detail::Subscriber* subscriber, const Patterns& patterns
 }
 
 Subscription Bus::subscribe(std::shared_ptr<EventHandler> handler, SubscriptionOptions options) {
-  if (handler == nullptr) throw Error(ErrorCode::invalid_argument, "subscribe: the EventHandler is null");
+  if (handler == nullptr)
+    throw Error(ErrorCode::invalid_argument, "subscribe: the EventHandler is null");
   if (options.name.empty()) options.name = handler->name();
   if (!options.timeout) options.timeout = handler->timeout();
   const std::vector<std::string> patterns = handler->patterns();
@@ -89,7 +90,8 @@ std::size_t Bus::unsubscribe(std::string_view pattern, std::string_view owner) {
 }
 std::size_t Bus::unsubscribe(const SubscriptionQuery& query) { return core_->unsubscribe(query); }
 std::size_t Bus::unsubscribe_all(std::string_view owner) {
-  if (owner.empty()) throw Error(ErrorCode::invalid_argument, "unsubscribe_all: the owner is empty");
+  if (owner.empty())
+    throw Error(ErrorCode::invalid_argument, "unsubscribe_all: the owner is empty");
   return core_->unsubscribe({.pattern = {}, .owner = owner, .name = {}});
 }
 std::vector<SubscriptionInfo> Bus::subscriptions(std::string_view owner) const {
@@ -100,7 +102,8 @@ PublishResult Bus::publish(const Event& event) { return core_->publish(event); }
 PublishResult Bus::publish(std::string_view topic, Payload payload) {
   if (payload.empty()) {
     PublishResult result;
-    if (core_->publish_small(topic, nullptr, kNoPayload, result)) [[likely]] return result;
+    if (core_->publish_small(topic, nullptr, kNoPayload, result)) [[likely]]
+      return result;
   }
   const HeldBlock block(std::move(payload));
   return core_->publish(topic, block.draft());
@@ -134,8 +137,8 @@ Topic Bus::topic(std::string_view name) {
   return Dispatch::make_topic(core_, entry);
 }
 
-RequestResult Bus::request(std::string_view topic, Payload payload, std::chrono::nanoseconds timeout,
-                           const PublishOptions& options) {
+RequestResult Bus::request(std::string_view topic, Payload payload,
+                           std::chrono::nanoseconds timeout, const PublishOptions& options) {
   const HeldBlock block(std::move(payload));
   return core_->request(topic, block.draft(&options), timeout);
 }
@@ -166,7 +169,7 @@ bool Bus::wait_idle(std::chrono::nanoseconds timeout) const {
 }
 StopResult Bus::stop(std::chrono::nanoseconds deadline) { return core_->stop(deadline); }
 
-// -- Subscription -------------------------------------------------------------------------------------------------
+// -- Subscription ---------------------------------------------------------------------------------
 
 void Subscription::reset() noexcept {
   detail::Subscriber* subscriber = std::exchange(subscriber_, nullptr);
@@ -196,7 +199,9 @@ void Subscription::pause() noexcept {
 void Subscription::resume() noexcept {
   if (subscriber_ != nullptr) subscriber_->core->resume(*subscriber_);
 }
-SubscriptionId Subscription::id() const noexcept { return subscriber_ != nullptr ? subscriber_->id : 0; }
+SubscriptionId Subscription::id() const noexcept {
+  return subscriber_ != nullptr ? subscriber_->id : 0;
+}
 bool Subscription::active() const noexcept {
   return subscriber_ != nullptr && detail::state_of(*subscriber_) != detail::SubscriberState::ended;
 }
@@ -212,7 +217,7 @@ std::string_view to_string(SubscriptionInfo::State state) noexcept {
 }
 std::string_view to_string(Mode mode) noexcept { return mode == Mode::sync ? "sync" : "async"; }
 
-// -- Topic --------------------------------------------------------------------------------------------------------
+// -- Topic ----------------------------------------------------------------------------------------
 
 Topic::Topic(const Topic& other) noexcept : core_(other.core_), entry_(other.entry_) {
   if (core_ == nullptr) return;
@@ -239,7 +244,8 @@ std::string_view Topic::name() const noexcept {
 namespace {
 void require_handle(const void* core) {
   if (core == nullptr) {
-    throw Error(ErrorCode::invalid_argument, "publish: the Topic is empty; make one with bus.topic(name)");
+    throw Error(ErrorCode::invalid_argument,
+                "publish: the Topic is empty; make one with bus.topic(name)");
   }
 }
 }  // namespace
@@ -248,7 +254,8 @@ PublishResult Topic::publish(Payload payload) const {
   require_handle(core_);
   if (payload.empty()) {
     PublishResult result;
-    if (core_->publish_small(entry_, nullptr, kNoPayload, result)) [[likely]] return result;
+    if (core_->publish_small(entry_, nullptr, kNoPayload, result)) [[likely]]
+      return result;
   }
   const HeldBlock block(std::move(payload));
   return core_->publish(entry_, block.draft());
@@ -262,7 +269,7 @@ PublishResult Topic::publish(Json payload, const PublishOptions& options) const 
   return publish(Payload::json(std::move(payload)), options);
 }
 
-// -- Publisher ----------------------------------------------------------------------------------------------------
+// -- Publisher ------------------------------------------------------------------------------------
 
 Publisher Bus::publisher(std::string_view source, Origin origin) {
   if (source.empty()) throw Error(ErrorCode::invalid_argument, "publisher: the source is empty");
@@ -289,9 +296,11 @@ Publisher::~Publisher() {
   if (core_ != nullptr) core_->release();
 }
 
-PublishResult Publisher::publish(std::string_view topic, Payload payload, const PublishOptions& options) const {
+PublishResult Publisher::publish(std::string_view topic, Payload payload,
+                                 const PublishOptions& options) const {
   if (core_ == nullptr) {
-    throw Error(ErrorCode::invalid_argument, "publish: the Publisher is empty; make one with bus.publisher()");
+    throw Error(ErrorCode::invalid_argument,
+                "publish: the Publisher is empty; make one with bus.publisher()");
   }
   const HeldBlock block(std::move(payload));
   PublishOptions mine = options;
@@ -299,11 +308,12 @@ PublishResult Publisher::publish(std::string_view topic, Payload payload, const 
   if (mine.origin == Origin::internal) mine.origin = origin_;
   return core_->publish(topic, block.draft(&mine));
 }
-PublishResult Publisher::publish(std::string_view topic, Json payload, const PublishOptions& options) const {
+PublishResult Publisher::publish(std::string_view topic, Json payload,
+                                 const PublishOptions& options) const {
   return publish(topic, Payload::json(std::move(payload)), options);
 }
 
-// -- Context ------------------------------------------------------------------------------------------------------
+// -- Context --------------------------------------------------------------------------------------
 
 std::stop_token Context::stop_token() const {
   // One stop source a dispatch, made when first asked for, whichever thread asks.
@@ -317,7 +327,8 @@ std::stop_token Context::stop_token() const {
 std::string_view Context::subscription() const noexcept {
   const detail::Subscriber* subscriber = static_cast<const Dispatch&>(*this).running();
   if (subscriber == nullptr) return {};
-  if (subscriber->extra != nullptr && !subscriber->extra->name.empty()) return subscriber->extra->name;
+  if (subscriber->extra != nullptr && !subscriber->extra->name.empty())
+    return subscriber->extra->name;
   if (subscriber->topic != nullptr) return subscriber->topic->view();
   return subscriber->extra->patterns.front().text();
 }
@@ -327,7 +338,8 @@ bool Context::reply(const Json& json) { return reply(Payload::json(json)); }
 
 namespace {
 
-/// Makes what is published on this thread count as caused by a dispatch, also on a thread the handler started.
+/// Makes what is published on this thread count as caused by a dispatch, also on a thread the
+/// handler started.
 struct CausedBy {
   explicit CausedBy(Context& context) noexcept : before(detail::thread_locals.current) {
     for (const Dispatch* one = before; one != nullptr; one = one->outer) {
@@ -347,7 +359,8 @@ struct CausedBy {
 
 }  // namespace
 
-PublishResult Context::publish(std::string_view topic, Payload payload, const EventOptions& options) {
+PublishResult Context::publish(std::string_view topic, Payload payload,
+                               const EventOptions& options) {
   const CausedBy cause(*this);
   const HeldBlock block(std::move(payload));
   return core_->publish(topic, block.draft(&options));
@@ -356,13 +369,14 @@ PublishResult Context::publish(std::string_view topic, Json payload, const Event
   return publish(topic, Payload::json(std::move(payload)), options);
 }
 
-// -- PublishResult ------------------------------------------------------------------------------------------------
+// -- PublishResult --------------------------------------------------------------------------------
 
 std::string PublishResult::message() const {
   if (ok()) return "ok";
   if (failures.empty()) return std::string(explain(code));
   const DeliveryFailure& first = failures.front();
-  std::string text = first.subscription != 0 ? quote(first.name) + ": " + first.reason : first.reason;
+  std::string text =
+      first.subscription != 0 ? quote(first.name) + ": " + first.reason : first.reason;
   if (failures.size() > 1) text += " (and " + std::to_string(failures.size() - 1) + " more)";
   return text;
 }

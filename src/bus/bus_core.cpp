@@ -16,9 +16,9 @@ namespace {
 void check_range(std::string_view field, std::uint64_t value, std::uint64_t low, std::uint64_t high,
                  std::string_view unit) {
   if (value >= low && value <= high) return;
-  throw Error(ErrorCode::invalid_option, "BusOptions: " + std::string(field) + " is " + std::to_string(value) +
-                                             "; it is " + std::to_string(low) + " to " + std::to_string(high) +
-                                             std::string(unit));
+  throw Error(ErrorCode::invalid_option,
+              "BusOptions: " + std::string(field) + " is " + std::to_string(value) + "; it is " +
+                  std::to_string(low) + " to " + std::to_string(high) + std::string(unit));
 }
 
 BusOptions checked(BusOptions options) {
@@ -26,7 +26,8 @@ BusOptions checked(BusOptions options) {
     throw Error(ErrorCode::not_yet, "BusOptions: store is " + quote(options.store) +
                                         "; this version keeps events in memory only: \"memory\"");
   }
-  check_range("worker_count", options.worker_count, 0, limits::kWorkersMax, " (0: the cores, at least 2)");
+  check_range("worker_count", options.worker_count, 0, limits::kWorkersMax,
+              " (0: the cores, at least 2)");
   check_range("queue_capacity", options.queue_capacity, 1, limits::kQueueMax, " events");
   check_range("history", options.history, 0, limits::kHistoryMax, " events");
   check_range("max_hops", options.max_hops, 1, limits::kHopsMax, "");
@@ -37,9 +38,9 @@ BusOptions checked(BusOptions options) {
                                                "ns; it is longer than 0");
   }
   if (options.instance_id.size() > limits::kTextBytesMax) {
-    throw Error(ErrorCode::invalid_option, "BusOptions: instance_id has " +
-                                               std::to_string(options.instance_id.size()) +
-                                               " bytes; at most " + std::to_string(limits::kTextBytesMax));
+    throw Error(ErrorCode::invalid_option,
+                "BusOptions: instance_id has " + std::to_string(options.instance_id.size()) +
+                    " bytes; at most " + std::to_string(limits::kTextBytesMax));
   }
   if (options.instance_id.empty()) options.instance_id = platform_detail::host_name();
   if (options.worker_count == 0) {
@@ -53,10 +54,12 @@ BusOptions checked(BusOptions options) {
 }  // namespace
 
 BusCore::BusCore(BusOptions options)
-    : options_(checked(std::move(options))), frames_max_(std::uint32_t{options_.max_hops} * 2 + 16) {
+    : options_(checked(std::move(options))),
+      frames_max_(std::uint32_t{options_.max_hops} * 2 + 16) {
   (void)ended_subscriber();
   manual_clock_ = options_.clock != Clock::system();
-  if (manual_clock_ || platform_detail::kThreadSanitizer || !platform_detail::heavy_barrier_available()) {
+  if (manual_clock_ || platform_detail::kThreadSanitizer ||
+      !platform_detail::heavy_barrier_available()) {
     gate_.fetch_or(kNoShortcut, std::memory_order_relaxed);
   }
   if (!options_.enabled) gate_.fetch_or(kDisabled, std::memory_order_relaxed);
@@ -81,7 +84,8 @@ BusCore::~BusCore() {
   free_all();
 }
 
-void BusCore::log(LogLevel level, std::string_view message, std::span<const LogField> fields) const noexcept {
+void BusCore::log(LogLevel level, std::string_view message,
+                  std::span<const LogField> fields) const noexcept {
   try {
     std::vector<std::string> escaped;
     std::vector<LogField> safe;
@@ -96,10 +100,13 @@ void BusCore::log(LogLevel level, std::string_view message, std::span<const LogF
   }
 }
 
-std::int64_t BusCore::wall_ns() const noexcept { return options_.clock->wall().time_since_epoch().count(); }
+std::int64_t BusCore::wall_ns() const noexcept {
+  return options_.clock->wall().time_since_epoch().count();
+}
 
 std::chrono::steady_clock::time_point BusCore::steady_now() const noexcept {
-  return std::chrono::time_point_cast<std::chrono::steady_clock::duration>(options_.clock->steady());
+  return std::chrono::time_point_cast<std::chrono::steady_clock::duration>(
+      options_.clock->steady());
 }
 
 delivery_detail::WorkerPool& BusCore::pool() {
@@ -113,9 +120,7 @@ delivery_detail::WorkerPool& BusCore::pool() {
   return *pool_;
 }
 
-Executor& BusCore::executor() {
-  return options_.executor != nullptr ? *options_.executor : pool();
-}
+Executor& BusCore::executor() { return options_.executor != nullptr ? *options_.executor : pool(); }
 
 delivery_detail::Mailbox& BusCore::strand() {
   {
@@ -131,18 +136,20 @@ delivery_detail::Mailbox& BusCore::strand() {
 
 void BusCore::add_filter(std::string name, std::function<bool(const Event&)> predicate) {
   if (name.empty()) throw Error(ErrorCode::invalid_argument, "add_filter: the name is empty");
-  if (!predicate) throw Error(ErrorCode::invalid_argument, "add_filter: " + quote(name) + " has no predicate");
+  if (!predicate)
+    throw Error(ErrorCode::invalid_argument, "add_filter: " + quote(name) + " has no predicate");
   const std::lock_guard lock(mutex_);
   auto next = filters_ != nullptr ? std::make_shared<std::vector<BusFilter>>(*filters_)
                                   : std::make_shared<std::vector<BusFilter>>();
   for (const BusFilter& filter : *next) {
     if (filter.name == name) {
-      throw Error(ErrorCode::already_exists, "add_filter: the bus has a filter named " + quote(name));
+      throw Error(ErrorCode::already_exists,
+                  "add_filter: the bus has a filter named " + quote(name));
     }
   }
   if (next->size() >= limits::kFiltersMax) {
-    throw Error(ErrorCode::too_many, "add_filter: a bus has at most " + std::to_string(limits::kFiltersMax) +
-                                         " filters");
+    throw Error(ErrorCode::too_many, "add_filter: a bus has at most " +
+                                         std::to_string(limits::kFiltersMax) + " filters");
   }
   next->push_back({std::move(name), std::move(predicate)});
   filters_ = std::move(next);

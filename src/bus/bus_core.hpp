@@ -1,13 +1,15 @@
 // bus/bus_core.hpp -- the bus behind Bus: its tables, its threads, its locks.
 // Layer: bus
 //
-// Model      Publishing reads immutable things reached through atomic pointers and writes only to its own ThreadState.
-//            Everything else happens under one mutex. What publishing may still see when it is replaced goes to the retired
-//            list and is freed once no frame can see it. docs/design/0001-routes.md tells why.
-//            Parts: publish.cpp runs events along routes; routes.cpp builds and retires them; subscribe.cpp adds and ends
-//            subscriptions; invoke.cpp holds what a route may call; history.cpp, stats.cpp, request.cpp, receipt.cpp and
-//            stop.cpp what their names say; bus.cpp is the public face.
-// Threads    publish* take no lock unless a route is missing. mutex_ is never held while foreign code runs.
+// Model      Publishing reads immutable things reached through atomic pointers and writes only to
+//            its own ThreadState. Everything else happens under one mutex. What publishing may
+//            still see when it is replaced goes to the retired list and is freed once no frame can
+//            see it. docs/design/0001-routes.md tells why. Parts: publish.cpp runs events along
+//            routes; routes.cpp builds and retires them; subscribe.cpp adds and ends subscriptions;
+//            invoke.cpp holds what a route may call; history.cpp, stats.cpp, request.cpp,
+//            receipt.cpp and stop.cpp what their names say; bus.cpp is the public face.
+// Threads    publish* take no lock unless a route is missing. mutex_ is never held while foreign
+//            code runs.
 // Ownership  Counted: by the Bus, and by each handle and Subscriber.
 // Errors     As Bus.
 // Cost       As Bus.
@@ -83,8 +85,8 @@ struct BusFilter {
   std::function<bool(const Event&)> predicate;
 };
 
-/// What nobody can see any more, freed when the list goes out of scope: declare it before the lock, so that no
-/// callable of a user is destroyed under it.
+/// What nobody can see any more, freed when the list goes out of scope: declare it before the lock,
+/// so that no callable of a user is destroyed under it.
 class Garbage {
  public:
   explicit Garbage(BusCore& core) noexcept : core_(core) {}
@@ -114,12 +116,12 @@ class BusCore {
     if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
   }
 
-  // -- publish.cpp ------------------------------------------------------------------------------------------------
+  // -- publish.cpp --------------------------------------------------------------------------------
   PublishResult publish(std::string_view topic, const Draft& draft);
   PublishResult publish(TopicEntry* entry, const Draft& draft);
   PublishResult publish(const Event& event);
-  /// The same for no payload or one that fits into an event, the usual case, in a straight line; false when something
-  /// is not as usual: nothing has happened then, and publish() does it.
+  /// The same for no payload or one that fits into an event, the usual case, in a straight line;
+  /// false when something is not as usual: nothing has happened then, and publish() does it.
   bool publish_small(std::string_view topic, const PayloadType* type, const SmallPayload& payload,
                      PublishResult& result);
   bool publish_small(TopicEntry* entry, const PayloadType* type, const SmallPayload& payload,
@@ -127,12 +129,14 @@ class BusCore {
   Receipt publish_async(Event event);
   Event make_event(std::string_view topic, const Draft& draft);
 
-  // -- subscribe.cpp ----------------------------------------------------------------------------------------------
+  // -- subscribe.cpp ------------------------------------------------------------------------------
   /// Takes over the subscriber, also when it throws.
-  Subscriber* subscribe(Subscriber* subscriber, const Patterns& patterns, const SubscriptionOptions& options);
+  Subscriber* subscribe(Subscriber* subscriber, const Patterns& patterns,
+                        const SubscriptionOptions& options);
   std::size_t unsubscribe(const SubscriptionQuery& query);
   bool unsubscribe(SubscriptionId id);
-  /// Ends these, waits for their running calls unless inside a handler, and drops one reference of each.
+  /// Ends these, waits for their running calls unless inside a handler, and drops one reference of
+  /// each.
   enum class Waiting : unsigned char { allowed, never };
   void end(std::span<Subscriber* const> subscribers, Waiting waiting = Waiting::allowed);
   void pause(Subscriber& subscriber);
@@ -140,16 +144,17 @@ class BusCore {
   bool wait_idle(Subscriber& subscriber, std::chrono::steady_clock::time_point deadline);
   std::vector<SubscriptionInfo> subscriptions(std::string_view owner);
 
-  // -- routes.cpp -------------------------------------------------------------------------------------------------
+  // -- routes.cpp ---------------------------------------------------------------------------------
   TopicEntry* pin_topic(std::string_view name);
   void repin_topic(TopicEntry* entry) noexcept;
   void unpin_topic(TopicEntry* entry) noexcept;
   delivery_detail::WorkerPool& pool();
 
-  // -- history.cpp, stats.cpp, request.cpp, stop.cpp --------------------------------------------------------------
+  // -- history.cpp, stats.cpp, request.cpp, stop.cpp ----------------------------------------------
   std::vector<Event> history(const Patterns& patterns, std::size_t limit, WallTime since);
   Stats stats();
-  RequestResult request(std::string_view topic, const Draft& draft, std::chrono::nanoseconds timeout);
+  RequestResult request(std::string_view topic, const Draft& draft,
+                        std::chrono::nanoseconds timeout);
   bool reply(const EventId& request, Payload payload);
   void add_filter(std::string name, std::function<bool(const Event&)> predicate);
   bool remove_filter(std::string_view name);
@@ -158,7 +163,8 @@ class BusCore {
   StopResult stop(std::chrono::nanoseconds deadline);
   void close();
 
-  void log(LogLevel level, std::string_view message, std::span<const LogField> fields) const noexcept;
+  void log(LogLevel level, std::string_view message,
+           std::span<const LogField> fields) const noexcept;
   [[nodiscard]] const BusOptions& options() const noexcept { return options_; }
   [[nodiscard]] Executor& executor();
   [[nodiscard]] std::int64_t wall_ns() const noexcept;
@@ -170,7 +176,8 @@ class BusCore {
   void join_async(Subscriber* subscriber);
   void leave_async(Subscriber* subscriber) noexcept;
   /// Runs the handler of a queued delivery.
-  void run_queued(Subscriber& subscriber, delivery_detail::Delivery& delivery, DeliveryFailure& failure);
+  void run_queued(Subscriber& subscriber, delivery_detail::Delivery& delivery,
+                  DeliveryFailure& failure);
 
  private:
   friend struct FrameGuard;
@@ -180,7 +187,14 @@ class BusCore {
   friend bool publish_small(BusCore& core, TopicEntry* entry, const PayloadType& type,
                             const SmallPayload& payload, PublishResult& result);
   friend class Strand;
-  enum Gate : std::uint32_t { kDisabled = 1, kStopping = 2, kStopped = 4, kClosed = 8, kFilters = 16, kNoShortcut = 32 };
+  enum Gate : std::uint32_t {
+    kDisabled = 1,
+    kStopping = 2,
+    kStopped = 4,
+    kClosed = 8,
+    kFilters = 16,
+    kNoShortcut = 32
+  };
   enum class Part : unsigned char { all, queued_only, sync_only };
 
   ~BusCore();
@@ -211,9 +225,12 @@ class BusCore {
   template <bool kLight>
   void run(Route& route, std::uint32_t size, Dispatch& dispatch);
   void run_sampled(Route& route, std::uint32_t size, Dispatch& dispatch);
-  void run_part(Route& route, std::uint32_t size, Dispatch& dispatch, Part part, std::uint64_t before_id);
-  void finish(ThreadState& state, const Dispatch& dispatch, std::uint32_t size, PublishResult& result);
-  void deliver(Route& route, const Event& event, ThreadState& state, Frame& frame, PublishResult& result);
+  void run_part(Route& route, std::uint32_t size, Dispatch& dispatch, Part part,
+                std::uint64_t before_id);
+  void finish(ThreadState& state, const Dispatch& dispatch, std::uint32_t size,
+              PublishResult& result);
+  void deliver(Route& route, const Event& event, ThreadState& state, Frame& frame,
+               PublishResult& result);
   void run_strand(delivery_detail::Delivery& delivery);
 
   // routes.cpp: with mutex_ held, except what is named _now.
@@ -252,9 +269,11 @@ class BusCore {
 
   // subscribe.cpp
   void check_options(const SubscriptionOptions& options, const Subscriber& subscriber) const;
-  void equip(Subscriber& subscriber, const SubscriptionOptions& options, std::vector<Pattern> patterns);
+  void equip(Subscriber& subscriber, const SubscriptionOptions& options,
+             std::vector<Pattern> patterns);
   void begin_replay(Subscriber& subscriber, const Replay& replay);
-  void wait_for_calls(std::span<Subscriber* const> all, std::span<Subscriber* const> ending, bool inside);
+  void wait_for_calls(std::span<Subscriber* const> all, std::span<Subscriber* const> ending,
+                      bool inside);
   [[nodiscard]] Pattern read(const PatternArg& argument) const;
   [[nodiscard]] std::vector<Pattern> read(const Patterns& patterns) const;
   delivery_detail::Mailbox& strand();

@@ -1,8 +1,10 @@
-// bus/dispatch.hpp -- one event on its way through handlers on this thread: what a Context is underneath.
+// bus/dispatch.hpp -- one event on its way through handlers on this thread: what a Context is
+// underneath.
 // Layer: bus
 //
-// Model      Made on the stack for each publish and each asynchronous delivery, and linked into the chain of those that run
-//            on this thread, so that an event published inside a handler knows its cause.
+// Model      Made on the stack for each publish and each asynchronous delivery, and linked into the
+//            chain of those that run on this thread, so that an event published inside a handler
+//            knows its cause.
 // Threads    Belongs to its thread, except what Context says.
 // Ownership  Refers to its event, result and bus.
 // Errors     record_failure() keeps them.
@@ -49,7 +51,8 @@ struct Dispatch final : Context {
   [[nodiscard]] static Topic make_topic(BusCore* core, TopicEntry* entry) noexcept {
     return Topic(core, entry);
   }
-  [[nodiscard]] static Publisher make_publisher(BusCore* core, std::string_view source, Origin origin) {
+  [[nodiscard]] static Publisher make_publisher(BusCore* core, std::string_view source,
+                                                Origin origin) {
     return Publisher(core, source, origin);
   }
   [[nodiscard]] static Receipt make_receipt(std::shared_ptr<ReceiptState> state) noexcept {
@@ -58,12 +61,12 @@ struct Dispatch final : Context {
   [[nodiscard]] static BusCore& core_of(const Bus& bus) noexcept;
 
   Dispatch* outer = nullptr;
-  Frame* frame = nullptr;            // of a publish: frame->current is the subscriber
-  PublishResult* result = nullptr;   // of a publish; null in a mailbox
-  Subscriber* subscriber = nullptr;  // of a mailbox
+  Frame* frame = nullptr;              // of a publish: frame->current is the subscriber
+  PublishResult* result = nullptr;     // of a publish; null in a mailbox
+  Subscriber* subscriber = nullptr;    // of a mailbox
   DeliveryFailure* failure = nullptr;  // of a mailbox's delivery
-  ReceiptState* receipt = nullptr;   // asynchronous outcomes go there
-  std::stop_source* stop = nullptr;  // made when a handler asks
+  ReceiptState* receipt = nullptr;     // asynchronous outcomes go there
+  std::stop_source* stop = nullptr;    // made when a handler asks
   std::uint32_t passed_over = 0;
   std::uint32_t queued = 0;
   std::uint32_t failed = 0;

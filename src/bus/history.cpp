@@ -9,9 +9,9 @@ namespace busway::detail {
 std::vector<Event> BusCore::history(const Patterns& patterns, std::size_t limit, WallTime since) {
   const std::vector<Pattern> wanted = read(patterns);
   const auto matches = [&](const Event& event) {
-    return event.time() >= since && std::any_of(wanted.begin(), wanted.end(), [&](const Pattern& pattern) {
-             return pattern.matches(event.topic());
-           });
+    return event.time() >= since &&
+           std::any_of(wanted.begin(), wanted.end(),
+                       [&](const Pattern& pattern) { return pattern.matches(event.topic()); });
   };
   std::vector<Event> all;
   {
@@ -27,8 +27,8 @@ std::vector<Event> BusCore::history(const Patterns& patterns, std::size_t limit,
     history_reading_.store(false, std::memory_order_release);
     all.insert(all.end(), old_history_.begin(), old_history_.end());
   }
-  // Newest first. Within a thread the clock may have stepped back: a stable sort of the reversed list keeps what
-  // came later before what came earlier wherever the times are equal.
+  // Newest first. Within a thread the clock may have stepped back: a stable sort of the reversed
+  // list keeps what came later before what came earlier wherever the times are equal.
   std::reverse(all.begin(), all.end());
   std::stable_sort(all.begin(), all.end(),
                    [](const Event& a, const Event& b) { return a.time() > b.time(); });

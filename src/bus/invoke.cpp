@@ -44,7 +44,8 @@ void invoke_checked(Subscriber* subscriber, const Event& event, Context& context
     return pass_over(*subscriber, dispatch);
   }
   if (extra.once) {
-    if (extra.taken.exchange(true, std::memory_order_acq_rel)) return pass_over(*subscriber, dispatch);
+    if (extra.taken.exchange(true, std::memory_order_acq_rel))
+      return pass_over(*subscriber, dispatch);
     if (extra.mailbox == nullptr) {
       // Ends after the call, whichever way it goes; the registration keeps it alive until then.
       struct EndOnce {
@@ -92,7 +93,8 @@ void invoke_queue(Subscriber* subscriber, const Event& event, Context& context) 
     if (dispatch.receipt != nullptr) close_part(dispatch.receipt);
     throw;
   }
-  if (pushed == Pushed::accepted) [[likely]] return;
+  if (pushed == Pushed::accepted) [[likely]]
+    return;
   if (pushed == Pushed::displaced) {
     ++dispatch.dropped;
     return;
@@ -122,7 +124,8 @@ Invoke invoke_of(const Subscriber& subscriber) noexcept {
   switch (state_of(subscriber)) {
     case SubscriberState::ended: return &invoke_ended;
     case SubscriberState::paused:
-      if (subscriber.extra == nullptr || subscriber.extra->mailbox == nullptr) return &invoke_paused;
+      if (subscriber.extra == nullptr || subscriber.extra->mailbox == nullptr)
+        return &invoke_paused;
       break;  // events queue while it is paused
     case SubscriberState::replaying:
     case SubscriberState::active: break;
@@ -178,10 +181,12 @@ void settle(Context& context, Outcome outcome) {
   Dispatch& dispatch = dispatch_of(context);
   switch (outcome.kind()) {
     case Outcome::Kind::done: return;
-    case Outcome::Kind::fail: return dispatch.record_failure(ErrorCode::handler_failed, outcome.reason());
+    case Outcome::Kind::fail:
+      return dispatch.record_failure(ErrorCode::handler_failed, outcome.reason());
     case Outcome::Kind::retry:
-      return dispatch.record_failure(ErrorCode::handler_failed,
-                                     "the handler asked for a retry, which this version does not make");
+      return dispatch.record_failure(
+          ErrorCode::handler_failed,
+          "the handler asked for a retry, which this version does not make");
     case Outcome::Kind::dead_letter:
       return dispatch.record_failure(ErrorCode::handler_failed, outcome.reason());
   }
@@ -189,8 +194,8 @@ void settle(Context& context, Outcome outcome) {
 
 bool Dedupe::seen(const EventId& id, std::int64_t now_ns) {
   const std::lock_guard lock(mutex_);
-  while (!order_.empty() && (now_ns - order_.front().first >= window_ns_ ||
-                             order_.size() >= limits::kDedupeIdsMax)) {
+  while (!order_.empty() &&
+         (now_ns - order_.front().first >= window_ns_ || order_.size() >= limits::kDedupeIdsMax)) {
     ids_.erase(order_.front().second);
     order_.pop_front();
   }
@@ -295,7 +300,8 @@ std::string subscriber_name(const Subscriber& subscriber) {
 }
 
 std::string_view owner_of(const Subscriber& subscriber) noexcept {
-  return subscriber.extra != nullptr ? std::string_view(subscriber.extra->owner) : std::string_view();
+  return subscriber.extra != nullptr ? std::string_view(subscriber.extra->owner)
+                                     : std::string_view();
 }
 
 std::vector<std::string> pattern_texts(const Subscriber& subscriber) {
@@ -309,7 +315,8 @@ std::vector<std::string> pattern_texts(const Subscriber& subscriber) {
 
 Subscriber* ended_subscriber() noexcept {
   static Subscriber* const one = [] {
-    auto* made = new Subscriber(&invoke_ended, [](Subscriber*) noexcept {}, [](Subscriber*) noexcept {});
+    auto* made = new Subscriber(
+        &invoke_ended, [](Subscriber*) noexcept {}, [](Subscriber*) noexcept {});
     made->state.store(static_cast<std::uint8_t>(SubscriberState::ended), std::memory_order_relaxed);
     made->references.store(1U << 30U, std::memory_order_relaxed);
     return made;

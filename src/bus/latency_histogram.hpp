@@ -52,7 +52,8 @@ class LatencyHistogram {
     const std::size_t power = bucket / 8 + 2;
     return ((std::uint64_t{8} + bucket % 8 + 1) << (power - 3)) - 1;
   }
-  [[nodiscard]] std::uint64_t quantile(std::uint64_t samples, std::uint64_t percent) const noexcept {
+  [[nodiscard]] std::uint64_t quantile(std::uint64_t samples,
+                                       std::uint64_t percent) const noexcept {
     const std::uint64_t wanted = (samples * percent + 99) / 100;
     std::uint64_t sum = 0;
     for (std::size_t i = 0; i < kBuckets; ++i) {

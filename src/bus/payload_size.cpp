@@ -8,7 +8,8 @@
 namespace busway::detail {
 namespace {
 
-/// Adds the bytes of the value's text to size, about; stops above the limit. Depth was checked when it was made.
+/// Adds the bytes of the value's text to size, about; stops above the limit. Depth was checked when
+/// it was made.
 void add_size(const Json& value, std::size_t limit, std::size_t& size) {
   if (size > limit) return;
   switch (value.type()) {
@@ -37,7 +38,8 @@ void add_size(const Json& value, std::size_t limit, std::size_t& size) {
 }  // namespace
 
 bool payload_exceeds(const PayloadBlock& block, std::size_t limit) {
-  if (block.type == &kBytesType) return static_cast<const BytesValue*>(block.object)->data.size() > limit;
+  if (block.type == &kBytesType)
+    return static_cast<const BytesValue*>(block.object)->data.size() > limit;
   if (block.type != &kJsonType) return false;
   std::size_t size = 0;
   add_size(*static_cast<const Json*>(block.object), limit, size);

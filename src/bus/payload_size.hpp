@@ -1,7 +1,8 @@
 // bus/payload_size.hpp -- how large a payload is on the wire, for max_payload.
 // Layer: bus
 //
-// Model      Bytes count as they are, JSON as its text would; a typed value counts nothing until someone asks for its JSON.
+// Model      Bytes count as they are, JSON as its text would; a typed value counts nothing until
+//            someone asks for its JSON.
 // Threads    [any-thread]
 // Errors     None.
 // Cost       Bytes: one comparison. JSON: a walk that ends at the limit.

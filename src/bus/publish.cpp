@@ -23,7 +23,8 @@ constinit thread_local ThreadLocals thread_locals;
 struct FrameGuard {
   FrameGuard(BusCore& core, ThreadState& owner) : state(owner), frame(owner.top) {
     // The hop limit ends chains long before the frames do.
-    if (frame == state.frames_end) throw Error(ErrorCode::internal, "publishes are nested too deeply");
+    if (frame == state.frames_end)
+      throw Error(ErrorCode::internal, "publishes are nested too deeply");
     state.top = frame + 1;
     frame->epoch.store(core.epoch_.load(std::memory_order_relaxed), std::memory_order_relaxed);
     platform_detail::publish_slot(frame->route, kSearching);
@@ -52,7 +53,8 @@ struct DispatchGuard {
   DispatchGuard& operator=(const DispatchGuard&) = delete;
   ~DispatchGuard() {
     thread_locals.current = mine.outer;
-    if (mine.stop != nullptr) [[unlikely]] delete mine.stop;
+    if (mine.stop != nullptr) [[unlikely]]
+      delete mine.stop;
   }
   Dispatch& mine;
 };
@@ -69,7 +71,8 @@ struct BlockGuard {
 
 constexpr std::uint32_t kSampleEvery = 256;
 
-/// One publish in 256 takes the time of its handlers; also allows the next ones the straight way, if it is free.
+/// One publish in 256 takes the time of its handlers; also allows the next ones the straight way,
+/// if it is free.
 bool is_sample_due(ThreadState& state) noexcept {
   if (state.ring_counted == 0) {
     if (state.straight_left != 0) return false;
@@ -85,7 +88,8 @@ bool is_sample_due(ThreadState& state) noexcept {
 
 ThreadState& BusCore::thread_state() {
   const ThreadLocals::Known& known = thread_locals.known[serial_ % ThreadLocals::kKnown];
-  if (known.bus == serial_) [[likely]] return *known.state;
+  if (known.bus == serial_) [[likely]]
+    return *known.state;
   return register_thread();
 }
 
@@ -118,7 +122,9 @@ void BusCore::refuse_size(const Event& event, std::size_t size, ThreadState& sta
                           PublishResult& result) {
   bump(state.refused);
   result.code = ErrorCode::payload_too_large;
-  result.failures.push_back({0, {}, result.code,
+  result.failures.push_back({0,
+                             {},
+                             result.code,
                              "the payload of " + quote(event.topic()) + " has " +
                                  (size == 0 ? "more than max_payload" : std::to_string(size)) +
                                  " bytes; max_payload is " + std::to_string(options_.max_payload)});
@@ -152,7 +158,8 @@ bool BusCore::admit(const Event& event, ThreadState& state, PublishResult& resul
 }
 
 template <bool kLight>
-[[gnu::always_inline]] inline void BusCore::run(Route& route, std::uint32_t size, Dispatch& dispatch) {
+[[gnu::always_inline]] inline void BusCore::run(Route& route, std::uint32_t size,
+                                                Dispatch& dispatch) {
   std::atomic<Subscriber*>* at = route.subscribers();
   std::atomic<Subscriber*>* const end = at + size;
   Frame& frame = *dispatch.frame;
@@ -235,12 +242,13 @@ void BusCore::finish(ThreadState& state, const Dispatch& dispatch, std::uint32_t
                      PublishResult& result) {
   result.matched = size;
   result.delivered = size;
-  if (!dispatch.adjusted) [[likely]] return;
+  if (!dispatch.adjusted) [[likely]]
+    return;
   result.matched -= dispatch.passed_over;
   result.queued = dispatch.queued;
   result.dropped = dispatch.dropped;
-  result.delivered = size - dispatch.passed_over - dispatch.queued - dispatch.failed -
-                     dispatch.refused;
+  result.delivered =
+      size - dispatch.passed_over - dispatch.queued - dispatch.failed - dispatch.refused;
   bump(state.passed_over, dispatch.passed_over);
   bump(state.queued, dispatch.queued + dispatch.refused);
   bump(state.failed, dispatch.failed);
@@ -303,7 +311,8 @@ PublishResult BusCore::publish_with(Locate&& locate, const Draft& draft) {
   ThreadState& state = thread_state();
   const FrameGuard guard(*this, state);
   const std::uint32_t gate = gate_.load(std::memory_order_acquire);
-  if (gate != 0 && refuse(gate, state, result)) [[unlikely]] return result;
+  if (gate != 0 && refuse(gate, state, result)) [[unlikely]]
+    return result;
   Route& route = *route_of(locate());
   guard.frame->route.store(&route, std::memory_order_release);
 
@@ -363,19 +372,22 @@ PublishResult BusCore::publish_with(Locate&& locate, const Draft& draft) {
   return result;
 }
 
-/// publish_with() for the usual case: everything is known and nothing is to be asked. Each check that fails leaves with
-/// false before anything has happened.
+/// publish_with() for the usual case: everything is known and nothing is to be asked. Each check
+/// that fails leaves with false before anything has happened.
 template <class Locate>
-[[gnu::always_inline]] inline bool BusCore::publish_straight(Locate&& locate, const PayloadType* type,
+[[gnu::always_inline]] inline bool BusCore::publish_straight(Locate&& locate,
+                                                             const PayloadType* type,
                                                              const SmallPayload& payload,
                                                              PublishResult& result) {
   ThreadLocals& locals = thread_locals;
   const ThreadLocals::Known& known = locals.known[serial_ % ThreadLocals::kKnown];
-  if (known.bus != serial_) [[unlikely]] return false;
+  if (known.bus != serial_) [[unlikely]]
+    return false;
   ThreadState& state = *known.state;
   Dispatch* const cause = locals.current;
   // The hop limit keeps the frames from running out.
-  if (cause != nullptr && cause->event().hops() >= options_.max_hops) [[unlikely]] return false;
+  if (cause != nullptr && cause->event().hops() >= options_.max_hops) [[unlikely]]
+    return false;
   Frame* const frame = state.top;
   frame->epoch.store(epoch_.load(std::memory_order_relaxed), std::memory_order_relaxed);
   frame->route.store(kSearching, std::memory_order_relaxed);
@@ -390,9 +402,11 @@ template <class Locate>
   };
   state.top = frame + 1;
   const Leave leave{state, frame};
-  if (gate_.load(std::memory_order_acquire) != 0) [[unlikely]] return false;
+  if (gate_.load(std::memory_order_acquire) != 0) [[unlikely]]
+    return false;
   TopicEntry* const entry = locate();
-  if (entry == nullptr) [[unlikely]] return false;
+  if (entry == nullptr) [[unlikely]]
+    return false;
   Route* const route = entry->route.load(std::memory_order_acquire);
   if (route == nullptr || route->checked.load(std::memory_order_relaxed) !=
                               wild_epoch_.load(std::memory_order_acquire)) [[unlikely]] {
@@ -401,11 +415,13 @@ template <class Locate>
   frame->route.store(route, std::memory_order_release);
   const std::uint64_t key = route->key.load(std::memory_order_acquire);
   const TextRep* const text = route->plain_text;
-  if (route->index >= state.counts_size || text == nullptr || state.straight_left == 0) [[unlikely]] {
+  if (route->index >= state.counts_size || text == nullptr || state.straight_left == 0)
+      [[unlikely]] {
     return false;
   }
   RouteCount& counted = state.counts[route->index];
-  if (counted.key.load(std::memory_order_relaxed) != key) [[unlikely]] return false;
+  if (counted.key.load(std::memory_order_relaxed) != key) [[unlikely]]
+    return false;
   --state.straight_left;
 
   const std::int64_t now = platform_detail::thread_clock().wall_ns();
@@ -426,7 +442,8 @@ template <class Locate>
       record_slow(state, event);
     } else {
       EventAccess::assign_plain(*state.ring_at, event);
-      if (++state.ring_at == state.ring_end) [[unlikely]] state.wrap_ring();
+      if (++state.ring_at == state.ring_end) [[unlikely]]
+        state.wrap_ring();
       state.ring_busy.store(0, std::memory_order_release);
     }
   }
@@ -442,7 +459,8 @@ template <class Locate>
     ~Unlink() {
       dispatch.frame->current.store(nullptr, std::memory_order_release);
       locals.current = dispatch.outer;
-      if (dispatch.stop != nullptr) [[unlikely]] delete dispatch.stop;
+      if (dispatch.stop != nullptr) [[unlikely]]
+        delete dispatch.stop;
     }
   } const unlink{locals, dispatch};
   dispatch.frame = frame;
@@ -450,24 +468,26 @@ template <class Locate>
   run<true>(*route, size, dispatch);
   result.matched = size;
   result.delivered = size;
-  if (dispatch.adjusted) [[unlikely]] finish(state, dispatch, size, result);
+  if (dispatch.adjusted) [[unlikely]]
+    finish(state, dispatch, size, result);
   return true;
 }
 
 // What busway/typed.hpp calls.
 bool publish_small(BusCore& core, std::string_view topic, const PayloadType& type,
                    const SmallPayload& payload, PublishResult& result) {
-  return core.publish_straight([&] { return core.topics_.find(topic, hash_text(topic)); }, &type, payload,
-                               result);
+  return core.publish_straight([&] { return core.topics_.find(topic, hash_text(topic)); }, &type,
+                               payload, result);
 }
-bool publish_small(BusCore& core, TopicEntry* entry, const PayloadType& type, const SmallPayload& payload,
-                   PublishResult& result) {
+bool publish_small(BusCore& core, TopicEntry* entry, const PayloadType& type,
+                   const SmallPayload& payload, PublishResult& result) {
   return core.publish_straight([=] { return entry; }, &type, payload, result);
 }
 
-bool BusCore::publish_small(std::string_view topic, const PayloadType* type, const SmallPayload& payload,
-                            PublishResult& result) {
-  return publish_straight([&] { return topics_.find(topic, hash_text(topic)); }, type, payload, result);
+bool BusCore::publish_small(std::string_view topic, const PayloadType* type,
+                            const SmallPayload& payload, PublishResult& result) {
+  return publish_straight([&] { return topics_.find(topic, hash_text(topic)); }, type, payload,
+                          result);
 }
 
 bool BusCore::publish_small(TopicEntry* entry, const PayloadType* type, const SmallPayload& payload,
@@ -495,9 +515,9 @@ static void complete(BusCore& core, Event& event, event_detail::IdGenerator& ids
   if (EventAccess::time_ns(event) == 0) EventAccess::set_time(event, now);
   if (const Dispatch* cause = thread_locals.current) {
     const auto hops = static_cast<std::uint16_t>(cause->event().hops() + 1);
-    EventAccess::set_cause(event,
-                           event.causation_id().is_nil() ? cause->event().id() : event.causation_id(),
-                           std::max(hops, event.hops()));
+    EventAccess::set_cause(
+        event, event.causation_id().is_nil() ? cause->event().id() : event.causation_id(),
+        std::max(hops, event.hops()));
   }
 }
 
@@ -512,7 +532,8 @@ PublishResult BusCore::publish(const Event& original) {
   Route& route = *route_of(entry);
   guard.frame->route.store(&route, std::memory_order_release);
 
-  // An owning copy: the caller's event may be shared with other threads, and handlers may keep ours.
+  // An owning copy: the caller's event may be shared with other threads, and handlers may keep
+  // ours.
   Event event = original;
   complete(*this, event, *state.ids);
   result.id = event.id();
@@ -609,7 +630,8 @@ Receipt BusCore::publish_async(Event event) {
     }
     raw->before_id = before_id;
     raw->references.fetch_add(1, std::memory_order_relaxed);
-    if (worker.push(event, raw, delivery_detail::MayWait::no) != delivery_detail::Pushed::accepted) {
+    if (worker.push(event, raw, delivery_detail::MayWait::no) !=
+        delivery_detail::Pushed::accepted) {
       {
         const std::lock_guard lock(raw->mutex);
         result.failures.push_back({0, "publish_async", ErrorCode::queue_full,
@@ -645,8 +667,7 @@ void BusCore::run_strand(delivery_detail::Delivery& delivery) {
     dispatch.frame = guard.frame;
     dispatch.result = &sync_result;
     dispatch.receipt = receipt;
-    run_part(route, route.size(), dispatch, Part::sync_only,
-             receipt->before_id);
+    run_part(route, route.size(), dispatch, Part::sync_only, receipt->before_id);
     bump(state.matched_async, sync_result.matched);
     bump(state.delivered_async, sync_result.delivered);
     bump(state.failed, dispatch.failed);

@@ -110,8 +110,9 @@ PublishResult Receipt::result() const {
     }
     if (known) continue;
     result.failures.push_back({outcome.subscription, outcome.name,
-                               outcome.kind == DeliveryOutcome::Kind::dropped ? ErrorCode::dropped
-                                                                              : ErrorCode::handler_failed,
+                               outcome.kind == DeliveryOutcome::Kind::dropped
+                                   ? ErrorCode::dropped
+                                   : ErrorCode::handler_failed,
                                outcome.reason});
   }
   return result;

@@ -40,10 +40,12 @@ bool BusCore::reply(const EventId& request, Payload payload) {
   return true;
 }
 
-RequestResult BusCore::request(std::string_view topic, const Draft& draft, std::chrono::nanoseconds timeout) {
+RequestResult BusCore::request(std::string_view topic, const Draft& draft,
+                               std::chrono::nanoseconds timeout) {
   if (timeout <= std::chrono::nanoseconds::zero()) {
-    throw Error(ErrorCode::invalid_argument, "request: the timeout is " + std::to_string(timeout.count()) +
-                                                 "ns; it is longer than 0");
+    throw Error(
+        ErrorCode::invalid_argument,
+        "request: the timeout is " + std::to_string(timeout.count()) + "ns; it is longer than 0");
   }
   const auto deadline = std::chrono::steady_clock::now() + timeout;
   Event event = make_event(topic, draft);
@@ -84,9 +86,10 @@ RequestResult BusCore::request(std::string_view topic, const Draft& draft, std::
       if (std::chrono::steady_clock::now() >= deadline) break;
       if (!where.run_one_here()) {
         if (answered()) break;
-        return {ErrorCode::would_block, "the request " + quote(topic) +
-                                            " waits on the thread that pumps the executor, and nothing is "
-                                            "left to run"};
+        return {ErrorCode::would_block,
+                "the request " + quote(topic) +
+                    " waits on the thread that pumps the executor, and nothing is "
+                    "left to run"};
       }
     }
   } else {

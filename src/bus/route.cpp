@@ -9,9 +9,9 @@ namespace busway::detail {
 
 Route* Route::make(TopicEntry* entry, std::uint32_t serial, std::uint32_t capacity) {
   void* memory = ::operator new(sizeof(Route) + capacity * sizeof(std::atomic<Subscriber*>));
-  auto* route = ::new (memory)
-      Route{entry, serial, entry->index, is_counted(entry->text) ? nullptr : entry->text, capacity, 0, 0,
-            {0},   {0},    {0}};
+  auto* route = ::new (memory) Route{
+      entry, serial, entry->index, is_counted(entry->text) ? nullptr : entry->text, capacity, 0, 0,
+      {0},   {0},    {0}};
   route->set_size(0);
   for (std::uint32_t i = 0; i < capacity; ++i) {
     ::new (static_cast<void*>(route->subscribers() + i)) std::atomic<Subscriber*>(nullptr);
@@ -45,8 +45,9 @@ Level& find_level(TopicEntry& entry, LevelKey key) {
   if (entry.level.key == key) return entry.level;
   if (entry.more_levels == nullptr) entry.more_levels = std::make_unique<std::vector<Level>>();
   auto& levels = *entry.more_levels;
-  const auto place = std::lower_bound(levels.begin(), levels.end(), key,
-                                      [](const Level& one, LevelKey other) { return one.key > other; });
+  const auto place =
+      std::lower_bound(levels.begin(), levels.end(), key,
+                       [](const Level& one, LevelKey other) { return one.key > other; });
   if (place != levels.end() && place->key == key) return *place;
   return *levels.insert(place, Level{key, nullptr, nullptr});
 }

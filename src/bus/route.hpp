@@ -1,15 +1,17 @@
 // bus/route.hpp -- a topic, its listeners in order, and the array a publish runs along.
 // Layer: bus
 //
-// Model      A TopicEntry is what the bus knows of one topic: its own (exact) subscriptions by level, and its current
-//            Route, which also lists the wildcard subscriptions that match. A Route is appended to in place while it has
-//            room and the order allows it; else a new one takes its place and the old one is retired.
-// Threads    Everything is written under the bus's lock. Publishers read Route::key, subscribers() and checked, and
-//            TopicEntry::route, text and hash without it.
-// Ownership  A Route holds a reference on each Subscriber it lists; an entry lives while it has subscriptions, handles or a
-//            place in the cache.
+// Model      A TopicEntry is what the bus knows of one topic: its own (exact) subscriptions by
+//            level, and its current Route, which also lists the wildcard subscriptions that match.
+//            A Route is appended to in place while it has room and the order allows it; else a new
+//            one takes its place and the old one is retired.
+// Threads    Everything is written under the bus's lock. Publishers read Route::key, subscribers()
+//            and checked, and TopicEntry::route, text and hash without it.
+// Ownership  A Route holds a reference on each Subscriber it lists; an entry lives while it has
+//            subscriptions, handles or a place in the cache.
 // Errors     None.
-// Cost       16 bytes an entry of a route's array at most (it doubles); an entry about 150 bytes with its text.
+// Cost       16 bytes an entry of a route's array at most (it doubles); an entry about 150 bytes
+//            with its text.
 #pragma once
 
 #include <atomic>
@@ -26,12 +28,12 @@ namespace busway::detail {
 
 struct Route {
   TopicEntry* entry;
-  std::uint32_t serial;    // never 0; a new one for each array
-  std::uint32_t index;     // the entry's, for counters
+  std::uint32_t serial;       // never 0; a new one for each array
+  std::uint32_t index;        // the entry's, for counters
   const TextRep* plain_text;  // the topic when no event needs to count it, else null
   std::uint32_t capacity;
-  std::uint32_t dead = 0;  // places whose subscription has ended
-  std::uint64_t stamp;     // of the wildcards when it was built
+  std::uint32_t dead = 0;              // places whose subscription has ended
+  std::uint64_t stamp;                 // of the wildcards when it was built
   std::atomic<std::uint32_t> queued;   // how many of them are asynchronous, at least
   std::atomic<std::uint64_t> key;      // serial << 32 | size: what RouteCount counts by
   std::atomic<std::uint64_t> checked;  // the wildcard epoch it is known to be good for; 0: rebuild
@@ -51,7 +53,8 @@ struct Route {
   static void destroy(Route* route) noexcept;
 };
 
-/// Where a subscription stands among others of one topic: asynchronous ones are queued before synchronous ones run.
+/// Where a subscription stands among others of one topic: asynchronous ones are queued before
+/// synchronous ones run.
 using LevelKey = std::int64_t;
 
 struct Level {
@@ -65,13 +68,13 @@ struct TopicEntry {
   std::uint64_t hash = 0;
   std::atomic<Route*> route{nullptr};
   std::uint32_t index = 0;
-  std::uint32_t exact = 0;               // subscriptions of its own
-  std::uint32_t routes = 0;              // arrays not freed yet: they refer to the entry
-  bool evicted = false;                  // out of the table: freed with its last route
-  std::uint64_t published = 0;           // folded counts
+  std::uint32_t exact = 0;      // subscriptions of its own
+  std::uint32_t routes = 0;     // arrays not freed yet: they refer to the entry
+  bool evicted = false;         // out of the table: freed with its last route
+  std::uint64_t published = 0;  // folded counts
   std::uint64_t matched = 0;
-  std::uint32_t handles = 0;             // Topic objects
-  Level level;                           // the first level in use ...
+  std::uint32_t handles = 0;                        // Topic objects
+  Level level;                                      // the first level in use ...
   std::unique_ptr<std::vector<Level>> more_levels;  // ... and further ones, highest first
   MatchStamps::Keys keys;
 };

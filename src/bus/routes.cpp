@@ -85,7 +85,8 @@ void BusCore::evict_if_due(Garbage& garbage) {
       if (Route* route = entry.route.exchange(nullptr, std::memory_order_acq_rel)) {
         retire(route);
       } else {
-        // A publisher may be between finding it and building its route: an empty route holds it until then.
+        // A publisher may be between finding it and building its route: an empty route holds it
+        // until then.
         ++entry.routes;
         retire(Route::make(&entry, next_serial_++, 0));
       }
@@ -134,13 +135,17 @@ void BusCore::build_route(TopicEntry& entry) {
   if (!values.empty()) {
     std::vector<Subscriber*> others;
     others.reserve(values.size());
-    for (const PatternIndex::Value value : values) others.push_back(reinterpret_cast<Subscriber*>(value));
-    const auto before = [](const Subscriber* a, const Subscriber* b) { return runs_before(*a, *b); };
+    for (const PatternIndex::Value value : values)
+      others.push_back(reinterpret_cast<Subscriber*>(value));
+    const auto before = [](const Subscriber* a, const Subscriber* b) {
+      return runs_before(*a, *b);
+    };
     std::sort(others.begin(), others.end(), before);
     others.erase(std::unique(others.begin(), others.end()), others.end());
     std::vector<Subscriber*> merged;
     merged.reserve(own.size() + others.size());
-    std::merge(own.begin(), own.end(), others.begin(), others.end(), std::back_inserter(merged), before);
+    std::merge(own.begin(), own.end(), others.begin(), others.end(), std::back_inserter(merged),
+               before);
     own.swap(merged);
   }
   const auto size = static_cast<std::uint32_t>(own.size());
@@ -148,7 +153,8 @@ void BusCore::build_route(TopicEntry& entry) {
 }
 
 /// Gives the entry a route with these subscriptions and room for `capacity`.
-void BusCore::replace_route(TopicEntry& entry, std::span<Subscriber* const> list, std::uint32_t capacity) {
+void BusCore::replace_route(TopicEntry& entry, std::span<Subscriber* const> list,
+                            std::uint32_t capacity) {
   if (next_serial_ == 0) next_serial_ = 1;
   Route* route = Route::make(&entry, next_serial_++, capacity);
   std::uint32_t queued = 0;
@@ -170,8 +176,8 @@ void BusCore::replace_route(TopicEntry& entry, std::span<Subscriber* const> list
   if (Route* old = entry.route.exchange(route, std::memory_order_acq_rel)) retire(old);
 }
 
-/// A new exact subscription: into the current route if it may stand at its end, else the route is rebuilt by the next
-/// publish.
+/// A new exact subscription: into the current route if it may stand at its end, else the route is
+/// rebuilt by the next publish.
 void BusCore::list_into_route(TopicEntry& entry, Subscriber& subscriber) {
   Route* route = entry.route.load(std::memory_order_relaxed);
   if (route == nullptr || route->checked.load(std::memory_order_relaxed) == 0) return;
@@ -181,7 +187,8 @@ void BusCore::list_into_route(TopicEntry& entry, Subscriber& subscriber) {
   }
   std::uint32_t size = route->size();
   std::uint32_t last = size;
-  while (last > 0 && route->subscribers()[last - 1].load(std::memory_order_relaxed) == ended_subscriber()) {
+  while (last > 0 &&
+         route->subscribers()[last - 1].load(std::memory_order_relaxed) == ended_subscriber()) {
     --last;
   }
   if (last > 0 && level_of(*route->subscribers()[last - 1].load(std::memory_order_relaxed)) <
@@ -226,7 +233,8 @@ void BusCore::unlist_from_route(Subscriber& subscriber) {
   ++route->dead;
   retire(&subscriber, route);
   const std::uint32_t size = route->size();
-  if (route->dead >= 16 && route->dead * 2 > size) route->checked.store(0, std::memory_order_release);
+  if (route->dead >= 16 && route->dead * 2 > size)
+    route->checked.store(0, std::memory_order_release);
 }
 
 /// A wildcard came or went: routes it could be on are stale, the others notice that they are not.
@@ -279,7 +287,8 @@ void BusCore::collect(Garbage& garbage) {
   for (const auto& thread : threads_) {
     thread->for_each_frame([&](const Frame& frame) {
       const Route* route = frame.route.load(std::memory_order_seq_cst);
-      if (route != nullptr) standing.push_back({route, frame.epoch.load(std::memory_order_relaxed)});
+      if (route != nullptr)
+        standing.push_back({route, frame.epoch.load(std::memory_order_relaxed)});
     });
   }
   const auto seen = [&](const Retired& one) {
@@ -338,7 +347,8 @@ void BusCore::recount(ThreadState& state, Route& route, std::uint64_t key) {
     const std::uint32_t size = std::max({64U, route.index + 1, state.counts_size * 2});
     auto counts = std::make_unique<RouteCount[]>(size);
     for (std::uint32_t i = 0; i < state.counts_size; ++i) {
-      counts[i].key.store(state.counts[i].key.load(std::memory_order_relaxed), std::memory_order_relaxed);
+      counts[i].key.store(state.counts[i].key.load(std::memory_order_relaxed),
+                          std::memory_order_relaxed);
       counts[i].count.store(state.counts[i].count.load(std::memory_order_relaxed),
                             std::memory_order_relaxed);
     }

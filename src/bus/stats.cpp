@@ -80,8 +80,8 @@ Stats BusCore::stats() {
       out.filtered += thread->filtered.load(std::memory_order_relaxed);
       out.refused += thread->refused.load(std::memory_order_relaxed);
     }
-    // Synchronous deliveries are what routes listed, less what was passed over or handed to mailboxes, which counted
-    // it themselves above.
+    // Synchronous deliveries are what routes listed, less what was passed over or handed to
+    // mailboxes, which counted it themselves above.
     const std::uint64_t sync_matched = listed + matched_async - passed_over - queued;
     out.matched += sync_matched;
     out.failed += failed;

@@ -44,7 +44,8 @@ bool BusCore::wait_drained(Clock::time_point deadline) {
       if (!where.run_one_here()) return idle();
       continue;
     }
-    // A handler may publish into another mailbox: each is waited for in turn until one look finds all idle.
+    // A handler may publish into another mailbox: each is waited for in turn until one look finds
+    // all idle.
     const References all{with_mailbox()};
     using delivery_detail::Mailbox;
     for (Subscriber* one : all.list) {
@@ -63,13 +64,14 @@ bool BusCore::wait_drained(Clock::time_point deadline) {
       const std::lock_guard lock(pool_mutex_);
       strand = strand_.get();
     }
-    if (strand != nullptr && !strand->mailbox().wait_idle(Mailbox::Idle::empty, deadline)) return false;
+    if (strand != nullptr && !strand->mailbox().wait_idle(Mailbox::Idle::empty, deadline))
+      return false;
   }
 }
 
 StopResult BusCore::stop(std::chrono::nanoseconds timeout) {
-  const auto deadline = timeout >= std::chrono::hours(24 * 365) ? Clock::time_point::max()
-                                                                 : Clock::now() + timeout;
+  const auto deadline =
+      timeout >= std::chrono::hours(24 * 365) ? Clock::time_point::max() : Clock::now() + timeout;
   gate_.fetch_or(kStopping, std::memory_order_seq_cst);
   StopResult result;
   if (inside_handler()) {
@@ -160,6 +162,7 @@ Strand::Strand(BusCore& core)
                 .block_timeout = {},
                 .concurrency = 1,
                 .order_by = OrderBy::none},
-               core.options().executor == nullptr ? &core.pool() : nullptr, core.options().executor) {}
+               core.options().executor == nullptr ? &core.pool() : nullptr,
+               core.options().executor) {}
 
 }  // namespace busway::detail

@@ -21,8 +21,11 @@ class Strand final : public delivery_detail::MailboxSink {
 
   [[nodiscard]] delivery_detail::Mailbox& mailbox() noexcept { return mailbox_; }
 
-  void deliver(delivery_detail::Delivery& delivery) noexcept override { core_.run_strand(delivery); }
-  void dropped(delivery_detail::Delivery& delivery, delivery_detail::DropReason reason) noexcept override;
+  void deliver(delivery_detail::Delivery& delivery) noexcept override {
+    core_.run_strand(delivery);
+  }
+  void dropped(delivery_detail::Delivery& delivery,
+               delivery_detail::DropReason reason) noexcept override;
   void retain() noexcept override { core_.retain(); }
   void release() noexcept override { core_.release(); }
 

@@ -15,9 +15,10 @@
 namespace busway::detail {
 namespace {
 
-[[noreturn]] void bad_option(std::string_view field, const std::string& value, std::string_view right) {
-  throw Error(ErrorCode::invalid_option, "subscribe: " + std::string(field) + " is " + value + "; it is " +
-                                             std::string(right));
+[[noreturn]] void bad_option(std::string_view field, const std::string& value,
+                             std::string_view right) {
+  throw Error(ErrorCode::invalid_option, "subscribe: " + std::string(field) + " is " + value +
+                                             "; it is " + std::string(right));
 }
 
 [[noreturn]] void not_yet(std::string_view field) {
@@ -25,7 +26,8 @@ namespace {
                                       " is not offered yet by this version; leave it unset");
 }
 
-/// A name that is plainly an exact topic: letters, digits, _ - / : and single inner dots. Others are read in full.
+/// A name that is plainly an exact topic: letters, digits, _ - / : and single inner dots. Others
+/// are read in full.
 bool is_plainly_exact(std::string_view text) noexcept {
   if (text.empty() || text.size() > kTopicBytesMax) return false;
   bool after_dot = true;
@@ -52,7 +54,8 @@ struct DiscardUnlessTaken {
 };
 
 std::string milliseconds(std::chrono::nanoseconds duration) {
-  return std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(duration).count()) + "ms";
+  return std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(duration).count()) +
+         "ms";
 }
 
 }  // namespace
@@ -76,7 +79,8 @@ void BusCore::check_options(const SubscriptionOptions& options, const Subscriber
     bad_option("block_timeout", milliseconds(options.block_timeout), "0 or longer");
   }
   if (options.dedupe && *options.dedupe <= std::chrono::nanoseconds::zero()) {
-    bad_option("dedupe", milliseconds(*options.dedupe), "longer than 0: the window in which an id counts as seen");
+    bad_option("dedupe", milliseconds(*options.dedupe),
+               "longer than 0: the window in which an id counts as seen");
   }
   if (options.name.size() > limits::kTextBytesMax) {
     bad_option("name", std::to_string(options.name.size()) + " bytes long",
@@ -88,9 +92,10 @@ void BusCore::check_options(const SubscriptionOptions& options, const Subscriber
   }
   if (async) return;
   const auto async_only = [](std::string_view field) {
-    throw Error(ErrorCode::invalid_option, "subscribe: " + std::string(field) +
-                                               " needs mode async: a synchronous handler runs on the "
-                                               "publisher's thread and has no mailbox");
+    throw Error(ErrorCode::invalid_option,
+                "subscribe: " + std::string(field) +
+                    " needs mode async: a synchronous handler runs on the "
+                    "publisher's thread and has no mailbox");
   };
   if (options.executor != nullptr) async_only("executor");
   if (options.queue_capacity != 0) async_only("queue_capacity");
@@ -117,7 +122,8 @@ std::vector<Pattern> BusCore::read(const Patterns& patterns) const {
     throw Error(ErrorCode::invalid_pattern, "the list of patterns is empty; name at least one");
   }
   if (patterns.size() > limits::kPatternsPerSubscriptionMax) {
-    throw Error(ErrorCode::too_many, "a list of " + std::to_string(patterns.size()) + " patterns; at most " +
+    throw Error(ErrorCode::too_many, "a list of " + std::to_string(patterns.size()) +
+                                         " patterns; at most " +
                                          std::to_string(limits::kPatternsPerSubscriptionMax) +
                                          " belong to one subscription");
   }
@@ -173,7 +179,8 @@ Subscriber* BusCore::subscribe(Subscriber* subscriber, const Patterns& patterns,
   // One exact topic, the usual case, needs no Pattern.
   std::string_view exact;
   std::vector<Pattern> list;
-  if (patterns.size() == 1 && patterns[0].pattern() == nullptr && is_plainly_exact(patterns[0].text())) {
+  if (patterns.size() == 1 && patterns[0].pattern() == nullptr &&
+      is_plainly_exact(patterns[0].text())) {
     exact = patterns[0].text();
   } else {
     list = read(patterns);
@@ -214,7 +221,8 @@ Subscriber* BusCore::subscribe(Subscriber* subscriber, const Patterns& patterns,
       SubscriberExtra& extra = *subscriber->extra;
       if (extra.mailbox != nullptr) join_async(subscriber);
       for (const Pattern& pattern : extra.patterns) {
-        extra.handles.push_back(index_.add(pattern, reinterpret_cast<PatternIndex::Value>(subscriber)));
+        extra.handles.push_back(
+            index_.add(pattern, reinterpret_cast<PatternIndex::Value>(subscriber)));
         if (pattern.kind() == PatternKind::exact) {
           topic_changed(pattern.text());
         } else {
@@ -239,7 +247,8 @@ Subscriber* BusCore::subscribe(Subscriber* subscriber, const Patterns& patterns,
   return subscriber;
 }
 
-/// Live events queue since the subscription was registered; what the history holds goes before them.
+/// Live events queue since the subscription was registered; what the history holds goes before
+/// them.
 void BusCore::begin_replay(Subscriber& subscriber, const Replay& replay) {
   std::vector<Event> all = history("*", 0, {});  // newest first
   std::vector<Event> past;
@@ -272,7 +281,8 @@ void BusCore::begin_replay(Subscriber& subscriber, const Replay& replay) {
   {
     const std::lock_guard lock(mutex_);
     if (state_of(subscriber) == SubscriberState::replaying) {
-      subscriber.state.store(static_cast<std::uint8_t>(SubscriberState::active), std::memory_order_release);
+      subscriber.state.store(static_cast<std::uint8_t>(SubscriberState::active),
+                             std::memory_order_release);
       subscriber.invoke.store(invoke_of(subscriber), std::memory_order_release);
     }
   }
@@ -312,15 +322,16 @@ std::size_t BusCore::unsubscribe(const SubscriptionQuery& query) {
     for (Subscriber* one : slots_) {
       if (one == nullptr) continue;
       if (!query.owner.empty() && owner_of(*one) != query.owner) continue;
-      if (!query.name.empty() && (one->extra == nullptr || one->extra->name != query.name)) continue;
+      if (!query.name.empty() && (one->extra == nullptr || one->extra->name != query.name))
+        continue;
       if (!query.pattern.empty()) {
-        const bool same =
-            (one->topic != nullptr && one->topic->view() == query.pattern) ||
-            (one->extra != nullptr &&
-             std::any_of(one->extra->patterns.begin(), one->extra->patterns.end(),
-                         [&](const Pattern& pattern) {
-                           return pattern.text() == query.pattern || to_string(pattern) == query.pattern;
-                         }));
+        const bool same = (one->topic != nullptr && one->topic->view() == query.pattern) ||
+                          (one->extra != nullptr &&
+                           std::any_of(one->extra->patterns.begin(), one->extra->patterns.end(),
+                                       [&](const Pattern& pattern) {
+                                         return pattern.text() == query.pattern ||
+                                                to_string(pattern) == query.pattern;
+                                       }));
         if (!same) continue;
       }
       detail::retain(one);
@@ -341,7 +352,8 @@ void BusCore::end(std::span<Subscriber* const> subscribers, Waiting waiting) {
     const std::lock_guard lock(mutex_);
     for (Subscriber* one : subscribers) {
       if (state_of(*one) == SubscriberState::ended) continue;
-      one->state.store(static_cast<std::uint8_t>(SubscriberState::ended), std::memory_order_release);
+      one->state.store(static_cast<std::uint8_t>(SubscriberState::ended),
+                       std::memory_order_release);
       one->invoke.store(&invoke_ended, std::memory_order_release);
       const std::size_t slot = one->id & ((std::uint64_t{1} << kSlotBits) - 1);
       slots_[slot] = nullptr;
@@ -375,9 +387,12 @@ void BusCore::end(std::span<Subscriber* const> subscribers, Waiting waiting) {
   for (Subscriber* one : subscribers) garbage.add(one);
 }
 
-/// Passes the barrier once; outside handlers waits for running calls; destroys the callables that nobody runs.
-void BusCore::wait_for_calls(std::span<Subscriber* const> all, std::span<Subscriber* const> ending, bool inside) {
-  const std::unordered_set<const Subscriber*> ours(all.size() > 8 ? all.begin() : all.end(), all.end());
+/// Passes the barrier once; outside handlers waits for running calls; destroys the callables that
+/// nobody runs.
+void BusCore::wait_for_calls(std::span<Subscriber* const> all, std::span<Subscriber* const> ending,
+                             bool inside) {
+  const std::unordered_set<const Subscriber*> ours(all.size() > 8 ? all.begin() : all.end(),
+                                                   all.end());
   const auto is_ours = [&](const Subscriber* one) {
     return ours.empty() ? std::find(all.begin(), all.end(), one) != all.end() : ours.contains(one);
   };
@@ -429,20 +444,24 @@ void BusCore::pause(Subscriber& subscriber) {
   {
     const std::lock_guard lock(mutex_);
     if (state_of(subscriber) != SubscriberState::active) return;
-    subscriber.state.store(static_cast<std::uint8_t>(SubscriberState::paused), std::memory_order_release);
+    subscriber.state.store(static_cast<std::uint8_t>(SubscriberState::paused),
+                           std::memory_order_release);
     subscriber.invoke.store(invoke_of(subscriber), std::memory_order_release);
   }
-  if (subscriber.extra != nullptr && subscriber.extra->mailbox != nullptr) subscriber.extra->mailbox->pause();
+  if (subscriber.extra != nullptr && subscriber.extra->mailbox != nullptr)
+    subscriber.extra->mailbox->pause();
 }
 
 void BusCore::resume(Subscriber& subscriber) {
   {
     const std::lock_guard lock(mutex_);
     if (state_of(subscriber) != SubscriberState::paused) return;
-    subscriber.state.store(static_cast<std::uint8_t>(SubscriberState::active), std::memory_order_release);
+    subscriber.state.store(static_cast<std::uint8_t>(SubscriberState::active),
+                           std::memory_order_release);
     subscriber.invoke.store(invoke_of(subscriber), std::memory_order_release);
   }
-  if (subscriber.extra != nullptr && subscriber.extra->mailbox != nullptr) subscriber.extra->mailbox->resume();
+  if (subscriber.extra != nullptr && subscriber.extra->mailbox != nullptr)
+    subscriber.extra->mailbox->resume();
 }
 
 bool BusCore::wait_idle(Subscriber& subscriber, std::chrono::steady_clock::time_point deadline) {
@@ -471,9 +490,9 @@ bool BusCore::wait_idle(Subscriber& subscriber, std::chrono::steady_clock::time_
 
 void BusCore::sample(Subscriber& subscriber, std::uint64_t ns) {
   SubscriberExtra* extra = subscriber.extra;
-  LatencyHistogram* histogram =
-      extra != nullptr ? extra->latency.load(std::memory_order_acquire)
-                       : subscriber.plain_latency.load(std::memory_order_acquire);
+  LatencyHistogram* histogram = extra != nullptr
+                                    ? extra->latency.load(std::memory_order_acquire)
+                                    : subscriber.plain_latency.load(std::memory_order_acquire);
   if (histogram == nullptr) {
     auto made = std::make_unique<LatencyHistogram>();
     auto& place = extra != nullptr ? extra->latency : subscriber.plain_latency;
@@ -522,8 +541,9 @@ std::vector<SubscriptionInfo> BusCore::subscriptions(std::string_view owner) {
       case SubscriberState::replaying: info.state = SubscriptionInfo::State::replaying; break;
       case SubscriberState::ended: info.state = SubscriptionInfo::State::ended; break;
     }
-    const LatencyHistogram* latency = extra != nullptr ? extra->latency.load(std::memory_order_acquire)
-                                                       : one->plain_latency.load(std::memory_order_acquire);
+    const LatencyHistogram* latency = extra != nullptr
+                                          ? extra->latency.load(std::memory_order_acquire)
+                                          : one->plain_latency.load(std::memory_order_acquire);
     if (latency != nullptr) info.latency = latency->quantiles();
     if (extra != nullptr && extra->mailbox != nullptr) {
       info.mode = Mode::async;
@@ -535,8 +555,9 @@ std::vector<SubscriptionInfo> BusCore::subscriptions(std::string_view owner) {
       const std::uint64_t listed = one->base_matched.load(std::memory_order_relaxed) +
                                    (live != counted.end() ? live->second : 0);
       info.counters.failed = one->not_delivered.load(std::memory_order_relaxed);
-      info.counters.matched = listed - std::min<std::uint64_t>(
-                                           listed, one->not_matched.load(std::memory_order_relaxed));
+      info.counters.matched =
+          listed -
+          std::min<std::uint64_t>(listed, one->not_matched.load(std::memory_order_relaxed));
       info.counters.matched += one->async_matched.load(std::memory_order_relaxed);
       info.counters.delivered =
           info.counters.matched - std::min(info.counters.matched, info.counters.failed);

@@ -1,7 +1,8 @@
 // bus/subscriber_extra.hpp -- what a subscription has beyond a plain handler on one exact topic.
 // Layer: bus
 //
-// Model      Patterns and their places in the index, names, policies, and for asynchronous ones the mailbox with its sink.
+// Model      Patterns and their places in the index, names, policies, and for asynchronous ones the
+//            mailbox with its sink.
 // Threads    Constant once subscribed, except what says otherwise.
 // Ownership  Belongs to its Subscriber.
 // Errors     None.
@@ -51,13 +52,14 @@ class SubscriberSink final : public delivery_detail::MailboxSink {
  public:
   explicit SubscriberSink(Subscriber& subscriber) noexcept : subscriber_(subscriber) {}
   void deliver(delivery_detail::Delivery& delivery) noexcept override;
-  void dropped(delivery_detail::Delivery& delivery, delivery_detail::DropReason reason) noexcept override;
+  void dropped(delivery_detail::Delivery& delivery,
+               delivery_detail::DropReason reason) noexcept override;
   void retain() noexcept override;
   void release() noexcept override;
 
   [[nodiscard]] DeliveryCounters counters(const delivery_detail::Mailbox& mailbox) const;
 
-  std::atomic<std::uint64_t> refused{0};  // did not get into the full mailbox
+  std::atomic<std::uint64_t> refused{0};   // did not get into the full mailbox
   std::atomic<std::uint64_t> replayed{0};  // put into the mailbox by a replay
   std::atomic<std::uint64_t> delivered{0};
   std::atomic<std::uint64_t> failed{0};
@@ -80,7 +82,7 @@ struct SubscriberExtra {
   std::atomic<LatencyHistogram*> latency{nullptr};
   std::unique_ptr<SubscriberSink> sink;
   std::unique_ptr<delivery_detail::Mailbox> mailbox;  // asynchronous only
-  std::size_t async_place = 0;                         // guarded by the bus's async lock
+  std::size_t async_place = 0;                        // guarded by the bus's async lock
 
   ~SubscriberExtra() { delete latency.load(std::memory_order_relaxed); }
 };

@@ -1,11 +1,12 @@
-// bus/thread_state.hpp -- what one thread keeps for one bus: where it stands, its counters, its history.
+// bus/thread_state.hpp -- what one thread keeps for one bus: where it stands, its counters, its
+// history.
 // Layer: bus
 //
-// Model      A publish pushes a Frame: first "searching", then the route it stands on, then the subscriber whose handler
-//            runs. Whoever unlinks something raises the epoch, passes the barrier and looks at all frames: what a frame of
-//            an older epoch may still see is kept.
-//            The counters of deliveries are kept by route: a record counts publishes along one route at one size, and is
-//            folded into the subscriptions when either changes.
+// Model      A publish pushes a Frame: first "searching", then the route it stands on, then the
+//            subscriber whose handler runs. Whoever unlinks something raises the epoch, passes the
+//            barrier and looks at all frames: what a frame of an older epoch may still see is kept.
+//            The counters of deliveries are kept by route: a record counts publishes along one
+//            route at one size, and is folded into the subscriptions when either changes.
 // Threads    Written by its thread alone; frames and counters are read by others.
 // Ownership  Belongs to the bus; freed when its thread ends or the bus does.
 // Errors     None.
@@ -52,7 +53,8 @@ struct ThreadState {
   ThreadState& operator=(const ThreadState&) = delete;
   ~ThreadState() = default;
 
-  // One for each level of publishes inside handlers; made for the deepest chain that max_hops allows.
+  // One for each level of publishes inside handlers; made for the deepest chain that max_hops
+  // allows.
   Frame* top = nullptr;  // the next one to use
   Frame* frames_end = nullptr;
 
@@ -60,8 +62,8 @@ struct ThreadState {
   RouteCount* counts = nullptr;
   std::uint32_t counts_size = 0;
   std::uint32_t until_sample = 1;
-  // Publishes that may take the straight way before one goes the long way, to be sampled; none while the ring holds
-  // something to release.
+  // Publishes that may take the straight way before one goes the long way, to be sampled; none
+  // while the ring holds something to release.
   std::uint32_t straight_left = 0;
 
   event_detail::IdGenerator* ids = nullptr;
@@ -77,8 +79,9 @@ struct ThreadState {
   // What did not go the plain way, by outcome.
   std::atomic<std::uint64_t> filtered{0};
   std::atomic<std::uint64_t> refused{0};
-  std::atomic<std::uint64_t> passed_over{0};  // listed in the route, yet not matched: ended, paused, filtered
-  std::atomic<std::uint64_t> queued{0};       // handed to a mailbox, accepted or not: counted there
+  std::atomic<std::uint64_t> passed_over{
+      0};  // listed in the route, yet not matched: ended, paused, filtered
+  std::atomic<std::uint64_t> queued{0};  // handed to a mailbox, accepted or not: counted there
   std::atomic<std::uint64_t> failed{0};
   // Of publish_async, whose events no RouteCount counts.
   std::atomic<std::uint64_t> published_async{0};

@@ -18,7 +18,8 @@ struct LiveBuses {
 };
 
 LiveBuses& live_buses() {
-  static auto* const buses = new LiveBuses;  // never destroyed: threads may end after static destruction
+  static auto* const buses =
+      new LiveBuses;  // never destroyed: threads may end after static destruction
   return *buses;
 }
 

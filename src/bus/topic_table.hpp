@@ -1,8 +1,10 @@
 // bus/topic_table.hpp -- finds the entry of a topic by name, without a lock.
 // Layer: bus
 //
-// Model      256 shards of open addressing, so that growing one is short. A reader loads a shard's table once and probes.
-// Threads    find() [any-thread] while the caller's frame is searching; the rest under the bus's lock.
+// Model      256 shards of open addressing, so that growing one is short. A reader loads a shard's
+//            table once and probes.
+// Threads    find() [any-thread] while the caller's frame is searching; the rest under the bus's
+//            lock.
 // Ownership  Refers to entries; old tables are handed to the caller, who retires them.
 // Errors     None.
 // Cost       A hit is about 25 instructions beside the hash.

@@ -137,9 +137,9 @@ Pushed Mailbox::push_slow(const Event& event, void* token, MayWait may_wait) {
     if (waiting_locked() >= options_.capacity) {
       Stripe* from = &stripe_of(event);
       if (from->size == 0) {
-        const auto fullest = std::max_element(
-            stripes_.begin(), stripes_.end(),
-            [](const Stripe& a, const Stripe& b) { return a.size < b.size; });
+        const auto fullest =
+            std::max_element(stripes_.begin(), stripes_.end(),
+                             [](const Stripe& a, const Stripe& b) { return a.size < b.size; });
         from = &*fullest;
       }
       if (!displace(*from, event.priority(), displaced)) return Pushed::dropped_newest;

@@ -1,18 +1,22 @@
-// delivery/mailbox.hpp -- the bounded queue in front of an asynchronous subscription, and the pump that empties it.
+// delivery/mailbox.hpp -- the bounded queue in front of an asynchronous subscription, and the pump
+// that empties it.
 //
-// Model      Four lanes: replay, high, normal, low, each a list of chunks whose deliveries never move. A pump claims a
-//            run of deliveries in place, hands them to the sink without a lock, then gives the run back. With order_by key
-//            there are `concurrency` stripes, each with one pump, and a key always takes the same stripe; else one stripe
-//            with `concurrency` pumps.
-//            Invariants:
-//              1. A delivery that push() accepted goes to sink.deliver() or to sink.dropped(), exactly once.
+// Model      Four lanes: replay, high, normal, low, each a list of chunks whose deliveries never
+//            move. A pump claims a run of deliveries in place, hands them to the sink without a
+//            lock, then gives the run back. With order_by key there are `concurrency` stripes, each
+//            with one pump, and a key always takes the same stripe; else one stripe with
+//            `concurrency` pumps. Invariants:
+//              1. A delivery that push() accepted goes to sink.deliver() or to sink.dropped(),
+//              exactly once.
 //              2. Within a stripe and a lane deliveries start in the order pushed.
-//              3. Waiting deliveries (pushed, not started) never exceed the capacity, replayed ones aside.
+//              3. Waiting deliveries (pushed, not started) never exceed the capacity, replayed ones
+//              aside.
 //              4. After close() no delivery starts; those waiting are dropped.
 // Threads    All [any-thread].
 // Ownership  Belongs to its sink, on which each scheduled pump holds a reference.
 // Errors     push() says what happened; the executor refusing a pump drops what waits.
-// Cost       push(): one spin lock, one copy of the event; one post to the executor for a run of deliveries.
+// Cost       push(): one spin lock, one copy of the event; one post to the executor for a run of
+//            deliveries.
 #pragma once
 
 #include <array>
@@ -80,10 +84,11 @@ class Mailbox final {
 
   Pushed push(const Event& event, void* token, MayWait may_wait);
 
-  /// Starts held: pushes queue, nothing is delivered, until begin_with() puts past events before them.
+  /// Starts held: pushes queue, nothing is delivered, until begin_with() puts past events before
+  /// them.
   void hold();
-  /// Puts past events, oldest first, before all that is queued, leaving out those queued already, and starts.
-  /// Returns how many were put. `make_token` gives each its token.
+  /// Puts past events, oldest first, before all that is queued, leaving out those queued already,
+  /// and starts. Returns how many were put. `make_token` gives each its token.
   std::size_t begin_with(const std::vector<Event>& past, bool cut);
 
   void pause();
@@ -139,8 +144,8 @@ class Mailbox final {
     Mailbox* mailbox = nullptr;
     std::array<Lane, kLanes> lanes;
     std::vector<std::unique_ptr<Pump>> pumps;
-    std::size_t active = 0;   // pumps scheduled or running
-    std::size_t size = 0;     // deliveries not claimed, all lanes
+    std::size_t active = 0;  // pumps scheduled or running
+    std::size_t size = 0;    // deliveries not claimed, all lanes
     std::uint32_t serving = 0;
   };
 
@@ -194,7 +199,8 @@ class Mailbox final {
 
   /// Claimed and not started; written by pumps, read by a push that finds little room.
   std::atomic<std::size_t> claimed_waiting_{0};
-  /// Tells a pump to give back the rest of its claim: closed, paused, or a higher lane has something.
+  /// Tells a pump to give back the rest of its claim: closed, paused, or a higher lane has
+  /// something.
   std::atomic<bool> interrupt_{false};
 
   mutable std::mutex wait_mutex_;

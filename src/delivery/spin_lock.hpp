@@ -1,7 +1,7 @@
 // delivery/spin_lock.hpp -- a lock for sections of some dozen instructions.
 //
-// Model      Test and set with a pause, then the processor is given away: sections are so short that a waiter nearly
-//            always gets it while spinning, and unlocking is a plain store.
+// Model      Test and set with a pause, then the processor is given away: sections are so short
+//            that a waiter nearly always gets it while spinning, and unlocking is a plain store.
 // Threads    [any-thread]; never held while foreign code runs.
 // Errors     None.
 // Cost       One atomic exchange to lock, one store to unlock.
@@ -21,7 +21,8 @@ inline void pause() noexcept {
 class SpinLock {
  public:
   void lock() noexcept {
-    if (!locked_.exchange(true, std::memory_order_acquire)) [[likely]] return;
+    if (!locked_.exchange(true, std::memory_order_acquire)) [[likely]]
+      return;
     lock_slow();
   }
   bool try_lock() noexcept { return !locked_.exchange(true, std::memory_order_acquire); }

@@ -72,7 +72,8 @@ Runnable* WorkerPool::take(std::unique_lock<std::mutex>& lock) {
     if (!spinning_) {
       spinning_ = true;
       lock.unlock();
-      for (int spin = 0; spin < kSpins && queued_.load(std::memory_order_acquire) == 0; ++spin) pause();
+      for (int spin = 0; spin < kSpins && queued_.load(std::memory_order_acquire) == 0; ++spin)
+        pause();
       lock.lock();
       spinning_ = false;
       if (head_ != nullptr || stopping_) continue;

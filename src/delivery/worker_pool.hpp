@@ -1,8 +1,9 @@
 // delivery/worker_pool.hpp -- the threads on which asynchronous handlers run by default.
 //
-// Model      A queue of Runnables, linked through themselves, and a fixed number of threads that start with the first
-//            post. A worker that finds the queue empty looks again for some microseconds before it sleeps, one
-//            worker at a time, since waking a thread costs more than handling an event.
+// Model      A queue of Runnables, linked through themselves, and a fixed number of threads that
+//            start with the first post. A worker that finds the queue empty looks again for some
+//            microseconds before it sleeps, one worker at a time, since waking a thread costs more
+//            than handling an event.
 // Threads    post() [any-thread]; shut_down() not on a worker.
 // Ownership  Runnables are borrowed until they have run; their owner keeps them alive.
 // Errors     A task does not throw.

@@ -1,7 +1,12 @@
 // busway/detail/plugin_calls.hpp -- Plugin's members: from the class to the host's table.
 // Layer: plugin
 //
-// Included by busway/plugin.hpp only.
+// Model      The bodies of Plugin's members; included by busway/plugin.hpp only.
+// Threads    As the members say.
+// Ownership  None of its own.
+// Errors     A status of the host becomes a PluginError.
+// Cost       None of its own.
+// Example    tests/plugin/plugins/everything.cpp
 #pragma once
 
 #include <chrono>
@@ -157,6 +162,16 @@ inline void Plugin::run_source(std::function<void(std::stop_token)> f) {
     inner.unlock();
     if (last) link_.api->set_source_state(link_.host, BUSWAY_SOURCE_ENDED);
   });
+}
+
+inline void Plugin::forget_handlers() noexcept {
+  decltype(handlers_) handlers;  // destroyed without the lock
+  decltype(timers_) timers;
+  const std::lock_guard lock(mutex_);
+  handlers.swap(handlers_);
+  timers.swap(timers_);
+  tags_.clear();
+  timer_tags_.clear();
 }
 
 inline void Plugin::end_sources() noexcept {

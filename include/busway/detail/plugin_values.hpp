@@ -1,7 +1,12 @@
 // busway/detail/plugin_values.hpp -- a plugin's options and events as the structs of plugin.h.
 // Layer: plugin
 //
-// Included by busway/plugin.hpp only.
+// Model      Fills the structs of plugin.h; included by busway/plugin.hpp only.
+// Threads    [any-thread]
+// Ownership  The structs refer to what they were made from.
+// Errors     What nlohmann-json throws for text that is not UTF-8.
+// Cost       The text of the metadata.
+// Example    tests/plugin/plugins/everything.cpp
 #pragma once
 
 #include <chrono>

@@ -1,12 +1,16 @@
-// busway/detail/subscriber.hpp -- one subscription's registration and its callable, in one allocation.
+// busway/detail/subscriber.hpp -- one subscription's registration and its callable, in one
+// allocation.
 // Layer: bus
 //
-// Model      A route is an array of Subscriber*. What a publish calls is `invoke`; the state of the subscription is
-//            in that pointer: the handler itself, or a function that filters, queues, holds back or does nothing. So the
-//            hot loop tests nothing. `call` is always the handler.
-// Threads    invoke is atomic and read without a lock; everything else belongs to the bus's lock or is constant.
-// Ownership  Counted under the bus's lock: by the handle, by the registration and by each route that lists it. The callable
-//            is destroyed when the subscription has ended and no call runs; the Subscriber lives on until unlisted.
+// Model      A route is an array of Subscriber*. What a publish calls is `invoke`; the state of the
+//            subscription is in that pointer: the handler itself, or a function that filters,
+//            queues, holds back or does nothing. So the hot loop tests nothing. `call` is always
+//            the handler.
+// Threads    invoke is atomic and read without a lock; everything else belongs to the bus's lock or
+//            is constant.
+// Ownership  Counted under the bus's lock: by the handle, by the registration and by each route
+//            that lists it. The callable is destroyed when the subscription has ended and no call
+//            runs; the Subscriber lives on until unlisted.
 // Errors     None.
 // Cost       About 200 bytes and the callable.
 // Example    tests/bus/subscription_test.cpp
@@ -59,7 +63,8 @@ struct Subscriber {
   std::uint32_t route_index = 0;
   std::uint32_t route_serial = 0;
 
-  // Everything a plain subscription does not have: patterns of its own, owner, name, filter, mailbox ...
+  // Everything a plain subscription does not have: patterns of its own, owner, name, filter,
+  // mailbox ...
   SubscriberExtra* extra = nullptr;
 
   // Deliveries counted by routes that were not handler calls that went well.
@@ -105,7 +110,8 @@ struct FirstArgument<R (*)(A, Rest...) noexcept> {
   using type = std::remove_cvref_t<A>;
 };
 
-/// The type that a handler's first parameter names, or Event where it cannot be told (a generic lambda).
+/// The type that a handler's first parameter names, or Event where it cannot be told (a generic
+/// lambda).
 template <class F>
 consteval auto handled_type() {
   if constexpr (requires { &F::operator(); }) {
@@ -128,23 +134,27 @@ inline void call_handler(F& handler, const Argument& argument, Context& context)
     if constexpr (std::is_void_v<Result>) {
       handler(argument, context);
     } else {
-      static_assert(std::same_as<Result, Outcome>, "a busway handler returns void or busway::Outcome");
+      static_assert(std::same_as<Result, Outcome>,
+                    "a busway handler returns void or busway::Outcome");
       settle(context, handler(argument, context));
     }
   } else {
-    static_assert(std::is_invocable_v<F&, const Argument&>,
-                  "a busway handler takes const Event&, const T& or const Json&, and maybe Context&");
+    static_assert(
+        std::is_invocable_v<F&, const Argument&>,
+        "a busway handler takes const Event&, const T& or const Json&, and maybe Context&");
     using Result = std::invoke_result_t<F&, const Argument&>;
     if constexpr (std::is_void_v<Result>) {
       handler(argument);
     } else {
-      static_assert(std::same_as<Result, Outcome>, "a busway handler returns void or busway::Outcome");
+      static_assert(std::same_as<Result, Outcome>,
+                    "a busway handler returns void or busway::Outcome");
       settle(context, handler(argument));
     }
   }
 }
 
-/// A Subscriber with its callable behind it. T is what the handler takes: Event, Json or a payload type.
+/// A Subscriber with its callable behind it. T is what the handler takes: Event, Json or a payload
+/// type.
 template <class F, class T>
 struct SubscriberOf final : Subscriber {
   template <class G>
