@@ -22,6 +22,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -177,7 +178,7 @@ class BusCore {
   void leave_async(Subscriber* subscriber) noexcept;
   /// Runs the handler of a queued delivery.
   void run_queued(Subscriber& subscriber, delivery_detail::Delivery& delivery,
-                  DeliveryFailure& failure);
+                  std::optional<DeliveryFailure>& failure);
 
  private:
   friend struct FrameGuard;

@@ -13,6 +13,7 @@
 
 #include <cstdint>
 #include <exception>
+#include <optional>
 #include <stop_token>
 #include <string>
 
@@ -61,12 +62,12 @@ struct Dispatch final : Context {
   [[nodiscard]] static BusCore& core_of(const Bus& bus) noexcept;
 
   Dispatch* outer = nullptr;
-  Frame* frame = nullptr;              // of a publish: frame->current is the subscriber
-  PublishResult* result = nullptr;     // of a publish; null in a mailbox
-  Subscriber* subscriber = nullptr;    // of a mailbox
-  DeliveryFailure* failure = nullptr;  // of a mailbox's delivery
-  ReceiptState* receipt = nullptr;     // asynchronous outcomes go there
-  std::stop_source* stop = nullptr;    // made when a handler asks
+  Frame* frame = nullptr;            // of a publish: frame->current is the subscriber
+  PublishResult* result = nullptr;   // of a publish; null in a mailbox
+  Subscriber* subscriber = nullptr;  // of a mailbox
+  std::optional<DeliveryFailure>* failure = nullptr;  // of a mailbox's delivery
+  ReceiptState* receipt = nullptr;                    // asynchronous outcomes go there
+  std::stop_source* stop = nullptr;                   // made when a handler asks
   std::uint32_t passed_over = 0;
   std::uint32_t queued = 0;
   std::uint32_t failed = 0;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <exception>
+#include <optional>
 #include <string>
 
 #include "base/escape.hpp"
@@ -140,9 +141,7 @@ void Dispatch::record_failure(ErrorCode code, std::string reason) {
   Subscriber* const whose = running();
   if (reason.empty()) reason = std::string(words(code));
   if (failure != nullptr) {
-    if (failure->code == ErrorCode::ok) {
-      *failure = {whose->id, subscriber_name(*whose), code, std::move(reason)};
-    }
+    if (!*failure) *failure = {whose->id, subscriber_name(*whose), code, std::move(reason)};
     return;
   }
   // A handler may report a failure and then throw as well: one delivery fails once.
@@ -215,31 +214,32 @@ void count_one(std::atomic<std::uint64_t>& counter) noexcept {
 }  // namespace
 
 void SubscriberSink::deliver(delivery_detail::Delivery& delivery) noexcept {
-  DeliveryFailure failure;
-  const bool timed = until_sample_.fetch_sub(1, std::memory_order_relaxed) <= 1;
+  // One delivery in 256 on a thread takes its time.
+  constinit static thread_local std::uint32_t until_sample = 1;
+  std::optional<DeliveryFailure> failure;
+  const bool timed = --until_sample == 0;
   std::int64_t begin = 0;
-  if (timed) {
-    until_sample_.store(256, std::memory_order_relaxed);
+  if (timed) [[unlikely]] {
+    until_sample = 256;
     begin = platform_detail::thread_clock().steady_ns();
   }
   subscriber_.core->run_queued(subscriber_, delivery, failure);
-  if (timed) {
+  if (timed) [[unlikely]] {
     const std::int64_t took = platform_detail::thread_clock().steady_ns() - begin;
     sample_latency(subscriber_, static_cast<std::uint64_t>(std::max<std::int64_t>(took, 0)));
   }
-  const bool well = failure.code == ErrorCode::ok;
-  count_one(well ? delivered : failed);
-  if (!well) {
-    const std::array fields{LogField{"subscription", failure.name},
+  if (failure) [[unlikely]] {
+    count_one(failed);
+    const std::array fields{LogField{"subscription", failure->name},
                             LogField{"topic", delivery.event.topic()},
-                            LogField{"reason", failure.reason}};
+                            LogField{"reason", failure->reason}};
     subscriber_.core->log(LogLevel::warning, "an asynchronous delivery failed", fields);
   }
   if (delivery.token != nullptr) {
     auto* receipt = static_cast<ReceiptState*>(delivery.token);
     ended(*receipt, subscriber_,
-          well ? DeliveryOutcome::Kind::delivered : DeliveryOutcome::Kind::failed,
-          std::move(failure.reason));
+          failure ? DeliveryOutcome::Kind::failed : DeliveryOutcome::Kind::delivered,
+          failure ? std::move(failure->reason) : std::string());
     close_part(receipt);
   }
   if (subscriber_.extra->once) {
@@ -248,6 +248,10 @@ void SubscriberSink::deliver(delivery_detail::Delivery& delivery) noexcept {
     const std::array one{&subscriber_};
     subscriber_.core->end(one, BusCore::Waiting::never);
   }
+}
+
+void SubscriberSink::delivered_some(std::uint32_t count) noexcept {
+  handled.fetch_add(count, std::memory_order_release);
 }
 
 void SubscriberSink::dropped(delivery_detail::Delivery& delivery,
@@ -270,9 +274,11 @@ void SubscriberSink::release() noexcept { detail::release(&subscriber_); }
 /// In flight is what was pushed and has no outcome yet.
 DeliveryCounters SubscriberSink::counters(const delivery_detail::Mailbox& mailbox) const {
   DeliveryCounters out;
-  // Outcomes first: a delivery that ends meanwhile then counts as in flight, not twice.
-  out.delivered = delivered.load(std::memory_order_acquire);
+  // Outcomes first: a delivery that ends meanwhile then counts as in flight, not twice. A failure
+  // is counted at once, the call it belongs to with its run.
   out.failed = failed.load(std::memory_order_acquire);
+  const std::uint64_t calls = std::max(handled.load(std::memory_order_acquire), out.failed);
+  out.delivered = calls - out.failed;
   const std::uint64_t not_queued = refused.load(std::memory_order_acquire);
   out.dropped = dropped_count.load(std::memory_order_acquire) + not_queued;
   out.matched = mailbox.pushes() + not_queued;

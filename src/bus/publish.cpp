@@ -685,7 +685,7 @@ void BusCore::run_strand(delivery_detail::Delivery& delivery) {
 
 /// The handler of an asynchronous subscription.
 void BusCore::run_queued(Subscriber& subscriber, delivery_detail::Delivery& delivery,
-                         DeliveryFailure& failure) {
+                         std::optional<DeliveryFailure>& failure) {
   Dispatch dispatch(*this, delivery.event);
   const DispatchGuard guard(dispatch);
   dispatch.subscriber = &subscriber;

@@ -24,6 +24,7 @@ class Strand final : public delivery_detail::MailboxSink {
   void deliver(delivery_detail::Delivery& delivery) noexcept override {
     core_.run_strand(delivery);
   }
+  void delivered_some(std::uint32_t) noexcept override {}
   void dropped(delivery_detail::Delivery& delivery,
                delivery_detail::DropReason reason) noexcept override;
   void retain() noexcept override { core_.retain(); }

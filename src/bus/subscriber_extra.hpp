@@ -52,6 +52,7 @@ class SubscriberSink final : public delivery_detail::MailboxSink {
  public:
   explicit SubscriberSink(Subscriber& subscriber) noexcept : subscriber_(subscriber) {}
   void deliver(delivery_detail::Delivery& delivery) noexcept override;
+  void delivered_some(std::uint32_t count) noexcept override;
   void dropped(delivery_detail::Delivery& delivery,
                delivery_detail::DropReason reason) noexcept override;
   void retain() noexcept override;
@@ -61,13 +62,13 @@ class SubscriberSink final : public delivery_detail::MailboxSink {
 
   std::atomic<std::uint64_t> refused{0};   // did not get into the full mailbox
   std::atomic<std::uint64_t> replayed{0};  // put into the mailbox by a replay
-  std::atomic<std::uint64_t> delivered{0};
+  // Calls that have returned, well or not; failed are those that were not well.
+  std::atomic<std::uint64_t> handled{0};
   std::atomic<std::uint64_t> failed{0};
   std::atomic<std::uint64_t> dropped_count{0};
 
  private:
   Subscriber& subscriber_;
-  std::atomic<std::int32_t> until_sample_{1};
 };
 
 struct SubscriberExtra {

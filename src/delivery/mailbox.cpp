@@ -7,6 +7,8 @@
 #include <unordered_set>
 #include <utility>
 
+#include "event/event_access.hpp"
+
 namespace busway::delivery_detail {
 namespace {
 
@@ -73,13 +75,21 @@ void Mailbox::append(Lane& lane, const Event& event, void* token, bool cut) {
       lane.take = 0;
     }
   }
-  ::new (static_cast<void*>(lane.last->at(lane.end))) Delivery{event, token, cut};
+  Delivery* delivery = ::new (static_cast<void*>(lane.last->at(lane.end))) Delivery;
+  detail::EventAccess::put_copy(delivery->event, event);
+  delivery->token = token;
+  delivery->history_was_cut = cut;
   ++lane.end;
   ++lane.size;
 }
 
 std::size_t Mailbox::waiting_locked() const noexcept {
-  return size_ + claimed_waiting_.load(std::memory_order_relaxed);
+  std::size_t waiting = size_ + claimed_;
+  if (claimed_ == 0) return waiting;
+  for (const Stripe& stripe : stripes_) {
+    for (const auto& pump : stripe.pumps) waiting -= pump->started.load(std::memory_order_relaxed);
+  }
+  return waiting;
 }
 
 Mailbox::Pump* Mailbox::next_pump(Stripe& stripe) {
@@ -100,7 +110,7 @@ Pushed Mailbox::push(const Event& event, void* token, MayWait may_wait) {
   {
     const std::lock_guard guard(lock_);
     if (closed_) return Pushed::closed;
-    full = waiting_locked() >= options_.capacity;
+    full = size_ + claimed_ >= options_.capacity && waiting_locked() >= options_.capacity;
     if (!full) [[likely]] {
       Stripe& stripe = stripe_of(event);
       const auto lane = static_cast<std::uint32_t>(event.priority());
@@ -244,7 +254,7 @@ std::uint32_t Mailbox::choose_lane(Stripe& stripe) const {
   return kLanes;
 }
 
-Mailbox::Claim Mailbox::claim(Stripe& stripe) {
+Mailbox::Claim Mailbox::claim(Stripe& stripe, Pump& pump) {
   interrupt_.store(closed_ || paused_, std::memory_order_relaxed);
   if (closed_ || held_ || paused_) return {};
   const std::uint32_t chosen = choose_lane(stripe);
@@ -276,8 +286,10 @@ Mailbox::Claim Mailbox::claim(Stripe& stripe) {
   lane.size -= claim.count;
   stripe.size -= claim.count;
   (chosen == kReplayLane ? replay_size_ : size_) -= claim.count;
-  if (claim.count > 1 && chosen != kReplayLane) {
-    claimed_waiting_.fetch_add(claim.count - 1, std::memory_order_relaxed);
+  if (chosen != kReplayLane) {
+    // The first one starts at once.
+    pump.claimed = claim.count - 1;
+    claimed_ += pump.claimed;
   }
   lane.passed_over = 0;
   for (std::uint32_t i = 0; i < chosen && i < 2; ++i) {
@@ -297,8 +309,11 @@ void Mailbox::recycle(Chunk* chunk, std::uint32_t finished) {
 }
 
 /// Ends a claim of which `done` deliveries were made; the rest goes back to where it was taken.
-void Mailbox::finish(Stripe& stripe, const Claim& claim, std::uint32_t done) {
+void Mailbox::finish(Stripe& stripe, Pump& pump, const Claim& claim, std::uint32_t done) {
   running_ -= 1;
+  claimed_ -= pump.claimed;
+  pump.claimed = 0;
+  pump.started.store(0, std::memory_order_relaxed);
   const std::uint32_t rest = claim.count - done;
   if (rest != 0) {
     Lane& lane = stripe.lanes[claim.lane];
@@ -315,42 +330,39 @@ void Mailbox::finish(Stripe& stripe, const Claim& claim, std::uint32_t done) {
     lane.size += rest;
     stripe.size += rest;
     (claim.lane == kReplayLane ? replay_size_ : size_) += rest;
-    if (claim.lane != kReplayLane) claimed_waiting_.fetch_sub(rest, std::memory_order_relaxed);
   }
   recycle(claim.chunk, done);
 }
 
 /// Makes the deliveries of a claim until told to stop; returns how many are done with.
-std::uint32_t Mailbox::deliver(const Claim& claim) {
+std::uint32_t Mailbox::deliver(const Claim& claim, Pump& pump) {
   Delivery* delivery = claim.chunk->at(claim.begin);
-  for (std::uint32_t done = 0; done < claim.count; ++done, ++delivery) {
-    const bool first = done == 0;
+  const bool counts = claim.lane != kReplayLane;
+  std::uint32_t done = 0;
+  for (; done < claim.count; ++done, ++delivery) {
     if (interrupt_.load(std::memory_order_relaxed)) [[unlikely]] {
       bool closed = false;
       {
         const std::lock_guard guard(lock_);
         closed = closed_;
       }
-      // The first of a claim counts as started, so a pause comes too late for it.
-      if (!closed && !first) return done;
       if (closed) {
+        sink_.delivered_some(done);
         for (; done < claim.count; ++done, ++delivery) {
-          if (done != 0 && claim.lane != kReplayLane) {
-            claimed_waiting_.fetch_sub(1, std::memory_order_relaxed);
-          }
           sink_.dropped(*delivery, DropReason::unsubscribed);
           delivery->~Delivery();
         }
         return claim.count;
       }
+      // The first of a claim counts as started, so a pause comes too late for it.
+      if (done != 0) break;
     }
-    if (!first && claim.lane != kReplayLane) {
-      claimed_waiting_.fetch_sub(1, std::memory_order_relaxed);
-    }
+    if (counts) pump.started.store(done, std::memory_order_relaxed);
     sink_.deliver(*delivery);
     delivery->~Delivery();
   }
-  return claim.count;
+  sink_.delivered_some(done);
+  return done;
 }
 
 void Mailbox::run(Stripe& stripe, Pump& pump) {
@@ -360,7 +372,7 @@ void Mailbox::run(Stripe& stripe, Pump& pump) {
     Claim taken;
     {
       const std::lock_guard guard(lock_);
-      if (budget > 0) taken = claim(stripe);
+      if (budget > 0) taken = claim(stripe, pump);
       if (taken.count == 0) {
         again = !closed_ && !held_ && !paused_ && stripe.size != 0;
         if (!again) {
@@ -371,11 +383,11 @@ void Mailbox::run(Stripe& stripe, Pump& pump) {
         break;
       }
     }
-    const std::uint32_t done = deliver(taken);
+    const std::uint32_t done = deliver(taken, pump);
     bool notify = false;
     {
       const std::lock_guard guard(lock_);
-      finish(stripe, taken, done);
+      finish(stripe, pump, taken, done);
       notify = room_waiters_ + idle_waiters_ != 0;
     }
     budget -= std::min(budget, done);

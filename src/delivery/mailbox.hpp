@@ -49,6 +49,8 @@ class MailboxSink {
  public:
   /// Runs the handler. No lock is held.
   virtual void deliver(Delivery& delivery) noexcept = 0;
+  /// So many deliver() have returned since the last call; before the mailbox counts as idle.
+  virtual void delivered_some(std::uint32_t count) noexcept = 0;
   /// The delivery will never be made. No lock is held.
   virtual void dropped(Delivery& delivery, DropReason reason) noexcept = 0;
   /// One reference for each pump that is scheduled or runs: keeps the sink and its mailbox alive.
@@ -138,6 +140,9 @@ class Mailbox final {
     void run() noexcept override;
     Stripe* stripe = nullptr;
     bool scheduled = false;
+    std::uint32_t claimed = 0;  // deliveries it holds that count as waiting until they start
+    // How many of these have started; written by the pump, read by a push that finds little room.
+    alignas(64) std::atomic<std::uint32_t> started{0};
   };
 
   struct Stripe {
@@ -159,9 +164,9 @@ class Mailbox final {
   // With lock_ held:
   void append(Lane& lane, const Event& event, void* token, bool cut);
   bool displace(Stripe& stripe, Priority newest, Delivery& out);
-  [[nodiscard]] Claim claim(Stripe& stripe);
+  [[nodiscard]] Claim claim(Stripe& stripe, Pump& pump);
   [[nodiscard]] std::uint32_t choose_lane(Stripe& stripe) const;
-  void finish(Stripe& stripe, const Claim& claim, std::uint32_t done);
+  void finish(Stripe& stripe, Pump& pump, const Claim& claim, std::uint32_t done);
   void recycle(Chunk* chunk, std::uint32_t finished);
   [[nodiscard]] std::size_t waiting_locked() const noexcept;
   [[nodiscard]] Pump* next_pump(Stripe& stripe);
@@ -172,7 +177,7 @@ class Mailbox final {
   bool wait_for_room();
   void schedule(Pump* pump);
   void run(Stripe& stripe, Pump& pump);
-  std::uint32_t deliver(const Claim& claim);
+  std::uint32_t deliver(const Claim& claim, Pump& pump);
   void drop_all(DropReason reason);
   [[nodiscard]] Stripe& stripe_of(const Event& event) noexcept;
   void notify_waiters();
@@ -186,7 +191,8 @@ class Mailbox final {
   mutable SpinLock lock_;
   // Guarded by lock_.
   std::vector<Stripe> stripes_;
-  std::size_t size_ = 0;  // not claimed, replay aside
+  std::size_t size_ = 0;     // not claimed, replay aside
+  std::size_t claimed_ = 0;  // Pump::claimed of all pumps
   std::size_t replay_size_ = 0;
   std::size_t running_ = 0;  // claims in the hands of pumps
   std::uint64_t pushes_ = 0;
@@ -197,8 +203,6 @@ class Mailbox final {
   std::size_t room_waiters_ = 0;
   mutable std::size_t idle_waiters_ = 0;
 
-  /// Claimed and not started; written by pumps, read by a push that finds little room.
-  std::atomic<std::size_t> claimed_waiting_{0};
   /// Tells a pump to give back the rest of its claim: closed, paused, or a higher lane has
   /// something.
   std::atomic<bool> interrupt_{false};

@@ -194,6 +194,19 @@ struct EventAccess {
     slot.borrowed_ = false;
   }
 
+  /// slot = from, for a fresh slot. A plain event with its payload inside is copied as bytes; the
+  /// copy then counts as borrowing, since there is nothing to release.
+  static void put_copy(Event& slot, const Event& from) {
+    if ((from.storage_ != Event::Storage::inlined && from.storage_ != Event::Storage::none) ||
+        !is_plain(from)) {
+      slot = from;
+      return;
+    }
+    std::memcpy(static_cast<void*>(&slot), static_cast<const void*>(&from), sizeof(Event));
+    if (from.storage_ == Event::Storage::inlined) slot.object_ = slot.inline_;
+    slot.borrowed_ = true;
+  }
+
   /// Holds nothing counted, neither now nor, when borrowed, as a copy.
   [[nodiscard]] static bool is_plain(const Event& event) noexcept {
     return event.rare_ == nullptr && event.cache_.load(std::memory_order_relaxed) == nullptr &&
