@@ -1,10 +1,10 @@
 // match_workload.hpp -- subscriptions and topics as a large system has them.
 //
-// Names have three words, "svc17.ent1234.act5". The universe has as many names as there are subscriptions;
-// the k-th is drawn with a weight of 1/k (zipf), so the first name has some ten thousand subscriptions
-// out of a million. Subscriptions: 80 % exact names, 15 % segments patterns in six shapes and 5 % regular
-// expressions in five forms, each made from a drawn name. A route miss is the first event of a topic: the
-// topics are drawn by the same weights, each once.
+// Names have three words, "svc17.ent1234.act5". The universe has as many names as there are
+// subscriptions; the k-th is drawn with a weight of 1/k (zipf), so the first name has some ten
+// thousand subscriptions out of a million. Subscriptions: 80 % exact names, 15 % segments patterns
+// in six shapes and 5 % regular expressions in five forms, each made from a drawn name. A route
+// miss is the first event of a topic: the topics are drawn by the same weights, each once.
 #pragma once
 
 #include <algorithm>

@@ -123,7 +123,7 @@ std::string describe(std::string_view topic, Finding finding) {
 }  // namespace
 
 bool is_topic_character(std::uint32_t c) noexcept {
-  if (c < 0x80) return !is_bad_ascii(c);
+  if (c < 0x80) return kClasses[c] != ByteClass::bad;
   if (c <= 0xA0) return false;                   // C1 controls, no-break space
   if (c >= 0x2028 && c <= 0x202E) return false;  // line separators, directional embedding
   if (c >= 0x2066 && c <= 0x2069) return false;  // directional isolates

@@ -1,12 +1,13 @@
 // match/frequency_sketch.hpp -- how often keys were seen, roughly, in bounded memory.
 // Layer: match
 //
-// Model      A table of counters indexed by the key's last bits; keys may share one, so an answer is
-//            never too small except that old counts fade: once the table has reached its greatest size,
-//            all counters are halved now and then.
+// Model      A table of counters indexed by the key's last bits; keys may share one, so an answer
+//            is never too small except that old counts fade: once the table has reached its
+//            greatest size, all counters are halved now and then.
 // Threads    [not-concurrent]; const functions may run side by side.
 // Errors     std::bad_alloc only from the constructor: a table that cannot grow stays as it is.
-// Cost       count(): one increment; rarely a copy of the table, which has at most kCountersMax counters.
+// Cost       count(): one increment; rarely a copy of the table, which has at most kCountersMax
+//            counters.
 #pragma once
 
 #include <cstddef>

@@ -177,7 +177,7 @@ std::optional<std::string> glob_flaw(std::string_view glob, std::size_t literal_
   std::size_t bytes_min = 0;
   for (std::size_t i = 0; i < glob.size();) {
     const GlobItem item = read_glob_item(glob, i, literal_from);
-    const std::string at = " at offset " + std::to_string(i);
+    const auto at = [i] { return " at offset " + std::to_string(i); };
     if (item.kind == GlobItemKind::star) {
       endings = {.dot = true, .word = true};
     } else {
@@ -188,17 +188,17 @@ std::optional<std::string> glob_flaw(std::string_view glob, std::size_t literal_
         word = !dot &&
                (alphabet == GlobAlphabet::any_character || is_topic_character(item.code_point));
         if (!word && !dot) {
-          return "no topic holds the character " + quote(glob.substr(i, item.size)) + at;
+          return "no topic holds the character " + quote(glob.substr(i, item.size)) + at();
         }
       } else if (item.kind == GlobItemKind::set) {
         word = set_holds_a_word_character(item.set, alphabet);
         if (!word && !dot) {
-          return "no topic holds a character of the set " + quote(glob.substr(i, item.size)) + at;
+          return "no topic holds a character of the set " + quote(glob.substr(i, item.size)) + at();
         }
       }
       if (!word && !endings.word) {
         return i == 0 ? std::string("no topic begins with a dot")
-                      : "no topic has an empty word, as before the dot" + at;
+                      : "no topic has an empty word, as before the dot" + at();
       }
       endings = {.dot = dot && endings.word, .word = word};
     }

@@ -1,8 +1,8 @@
 // match/necessary_strings.hpp -- clauses packed beside a candidate, to refuse it early.
 // Layer: match
 //
-// Model      As many clauses as fit, long strings cut; a topic that meets not all of them cannot match.
-//            Packed in place, so that a candidate is refused at the price of one cache line.
+// Model      As many clauses as fit, long strings cut; a topic that meets not all of them cannot
+//            match. Packed in place, so that a candidate is refused at the price of one cache line.
 // Threads    [any-thread]; a value.
 // Errors     None.
 // Cost       A few tens of nanoseconds a candidate, against some hundred (or 10 us) for a regex.

@@ -17,7 +17,8 @@ namespace {
 
 constexpr std::uint32_t kNone = 0xFFFFFFFF;
 
-// Exact names show what topics look like; a few of them are enough to learn which strings are common.
+// Exact names show what topics look like; a few of them are enough to learn which strings are
+// common.
 constexpr std::uint32_t kObservedEvery = 8;
 
 std::uint32_t text_tag(PatternKind kind, std::string_view text) noexcept {
@@ -239,7 +240,7 @@ void PatternIndex::match(std::string_view topic, std::vector<Value>& out) const 
     const NodeId id = nodes_by_tag_.find_if(shapes[i].tag, [&](TagTable::Value candidate) {
       const Node& node = nodes_[candidate];
       return node.place == Place::shape && node.at == shapes[i].place &&
-             match_detail::segments_match(node.pattern->text(), topic);
+             match_detail::words_match(node.pattern->text(), topic);
     });
     if (id != kNone) nodes_[id].values.append_to(out);
   }
@@ -263,7 +264,7 @@ void PatternIndex::match_filtered(std::string_view topic, std::vector<Value>& ou
   }
   if (filter_.empty()) return;
 
-  std::array<char, kTopicBytesMax + 2> marked_bytes;
+  std::array<char, kTopicBytesMax + 2 + match_detail::StringFilter::kReadBehind> marked_bytes{};
   const std::string_view marked = match_detail::mark_topic(topic, marked_bytes.data());
   match_detail::StringFilter::Probes probes;
   filter_.collect(marked, probes);

@@ -90,7 +90,8 @@ class PatternIndex {
     std::uint32_t position;  // in the node's values
   };
 
-  // What the filter knows of a node, in one cache line: enough to refuse it and to take it out again.
+  // What the filter knows of a node, in one cache line: enough to refuse it and to take it out
+  // again.
   struct alignas(64) Filed {
     match_detail::NecessaryStrings necessary;
     match_detail::StringFilter::Filing filing;

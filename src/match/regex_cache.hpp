@@ -32,8 +32,8 @@ inline constexpr std::size_t kRegexBytesSmall = std::size_t{32} << 10;
 inline constexpr std::size_t kRegexBytesMedium = std::size_t{128} << 10;
 inline constexpr std::size_t kRegexBytesLarge = std::size_t{1} << 20;
 
-/// How many small expressions the process keeps compiled; a larger one counts as its share of memory,
-/// so that all of them together never take more than 1 GiB, and commonly 2 to 5 KiB each.
+/// How many small expressions the process keeps compiled; a larger one counts as its share of
+/// memory, so that all of them together never take more than 1 GiB, and commonly 2 to 5 KiB each.
 inline constexpr std::size_t kCompiledRegexMax = 32768;
 
 class RegexCache {

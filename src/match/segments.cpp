@@ -14,6 +14,11 @@ bool has_empty_word(std::string_view topic) noexcept {
 
 std::optional<std::string> word_flaw(std::string_view word, std::size_t offset) {
   for (std::size_t i = 0; i < word.size();) {
+    const auto byte = static_cast<unsigned char>(word[i]);
+    if (byte < 0x80 && is_topic_character(byte)) {
+      ++i;
+      continue;
+    }
     const Utf8Char character = decode_utf8(word.substr(i));
     const std::string at = " at offset " + std::to_string(offset + i);
     if (word[i] == '*') {
@@ -36,15 +41,29 @@ std::optional<std::string> word_flaw(std::string_view word, std::size_t offset) 
 
 bool segments_match(std::string_view pattern, std::string_view topic) noexcept {
   if (pattern == "*") return true;
-  if (has_empty_word(topic)) return false;
-  Word want = cut_word(pattern);
-  Word have = cut_word(topic);
+  return !has_empty_word(topic) && words_match(pattern, topic);
+}
+
+// Walks both texts at once. A star stands alone in its word, so seeing one tells all of the word.
+bool words_match(std::string_view pattern, std::string_view topic) noexcept {
+  std::size_t p = 0;
+  std::size_t t = 0;
   for (;;) {
-    if (want.word == "**") return true;  // stands last, and at least this word is there
-    if (want.word != "*" && want.word != have.word) return false;
-    if (!want.more || !have.more) return want.more == have.more;
-    want = cut_word(want.rest);
-    have = cut_word(have.rest);
+    if (pattern[p] == '*') {
+      if (++p < pattern.size() && pattern[p] == '*') return true;  // at least this word is there
+      while (t < topic.size() && topic[t] != '.') ++t;
+    } else {
+      while (p < pattern.size() && pattern[p] != '.') {
+        if (t == topic.size() || pattern[p] != topic[t]) return false;
+        ++p;
+        ++t;
+      }
+    }
+    const bool pattern_ends = p == pattern.size();
+    if (pattern_ends || t == topic.size()) return pattern_ends && t == topic.size();
+    if (topic[t] != '.') return false;
+    ++p;
+    ++t;
   }
 }
 
@@ -55,12 +74,12 @@ std::optional<std::string> segments_flaw(std::string_view pattern) {
   std::size_t bytes_min = 0;
   std::size_t offset = 0;
   for (Word at = cut_word(pattern);; at = cut_word(at.rest)) {
-    const std::string where = " at offset " + std::to_string(offset);
+    const auto where = [offset] { return " at offset " + std::to_string(offset); };
     if (at.word.empty()) {
-      return "the segment" + where + " is empty; write a word, * or, at the end, **";
+      return "the segment" + where() + " is empty; write a word, * or, at the end, **";
     }
     if (at.word == "**") {
-      if (at.more) return "the **" + where + " does not stand at the end";
+      if (at.more) return "the **" + where() + " does not stand at the end";
     } else if (at.word != "*") {
       if (auto flaw = word_flaw(at.word, offset)) return flaw;
     }

@@ -29,6 +29,9 @@ struct Word {
 
 [[nodiscard]] bool segments_match(std::string_view pattern, std::string_view topic) noexcept;
 
+/// The same for a pattern that is not "*" and a topic without an empty word.
+[[nodiscard]] bool words_match(std::string_view pattern, std::string_view topic) noexcept;
+
 /// Why the text is no segments pattern, or nothing if it is one.
 [[nodiscard]] std::optional<std::string> segments_flaw(std::string_view pattern);
 

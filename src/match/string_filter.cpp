@@ -167,6 +167,18 @@ void StringFilter::Presence::renew(const TagTable& table) {
   table.for_each([this](Tag tag, TagTable::Value) { add(tag); });
 }
 
+std::size_t StringFilter::Presence::keep(Tag* tags, std::size_t count) const noexcept {
+  const std::uint64_t* const words = words_.data();
+  const std::size_t mask = words_.size() - 1;
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    const Tag tag = tags[i];
+    tags[kept] = tag;
+    kept += words[(tag / 64) & mask] >> (tag % 64) & 1U;
+  }
+  return kept;
+}
+
 void StringFilter::insert(Tag tag, Id id) {
   const TagTable::Value value = table_.find(tag);
   if (value == TagTable::kNoValue) {
@@ -206,31 +218,28 @@ void StringFilter::erase(Tag tag, Id id) noexcept {
   free_lists_.push_back(place);
 }
 
+// All tags are computed first and then sieved, each in a loop without branches.
 void StringFilter::collect(std::string_view marked, Probes& probes) const noexcept {
-  const Salts& salt = salts();
+  const Salts salt = salts();
   const std::string_view topic = marked.substr(1, marked.size() - 2);
-  const auto add = [&](Tag tag) {
-    if (present_.may_hold(tag)) probes.tags[probes.count++] = tag;
-  };
-  if ((uses_ & kWord) != 0) add(text_tag(marked, salt.word));
+  Tag* const first = probes.tags.data();
+  Tag* to = first;
+  if ((uses_ & kWord) != 0) *to++ = text_tag(marked, salt.word);
   for (std::size_t i = 0; i < kLengths.size() && kLengths[i] <= topic.size(); ++i) {
     const std::size_t length = kLengths[i];
-    if ((uses_ & (kBegin << i)) != 0) add(text_tag(topic.substr(0, length), salt.begin));
+    if ((uses_ & (kBegin << i)) != 0) *to++ = text_tag(topic.substr(0, length), salt.begin);
     if ((uses_ & (kEnd << i)) != 0) {
-      add(text_tag(topic.substr(topic.size() - length), salt.end));
+      *to++ = text_tag(topic.substr(topic.size() - length), salt.end);
     }
   }
-  if ((uses_ & (kFive | kThree)) != 0) {
-    const bool fives = (uses_ & kFive) != 0;
-    const bool threes = (uses_ & kThree) != 0;
-    for (std::size_t i = 0; i + 3 <= marked.size(); ++i) {
-      const std::size_t left = marked.size() - i;
-      const std::uint64_t bytes =
-          left >= 8 ? load_word(marked.data() + i) : load_bytes(marked.data() + i, left);
-      if (threes) add(gram_tag(bytes & kThreeBytes, salt.three));
-      if (fives && left >= 5) add(gram_tag(bytes & kFiveBytes, salt.five));
+  const auto add_grams = [&](std::size_t size, std::uint64_t mask, std::uint64_t gram_salt) {
+    for (std::size_t i = 0; i + size <= marked.size(); ++i) {
+      *to++ = gram_tag(load_word(marked.data() + i) & mask, gram_salt);
     }
-  }
+  };
+  if ((uses_ & kFive) != 0) add_grams(5, kFiveBytes, salt.five);
+  if ((uses_ & kThree) != 0) add_grams(3, kThreeBytes, salt.three);
+  probes.count = present_.keep(first, static_cast<std::size_t>(to - first));
   if (table_.size() < kPrefetchFrom) return;
   for (std::size_t i = 0; i < probes.count; ++i) table_.prefetch(probes.tags[i]);
 }

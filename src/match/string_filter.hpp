@@ -56,6 +56,8 @@ class StringFilter {
     std::array<Tag, kProbesMax> tags;
     std::size_t count = 0;
   };
+  /// kReadBehind bytes behind the topic must be readable; they do not matter.
+  static constexpr std::size_t kReadBehind = 8;
   void collect(std::string_view marked_topic, Probes& probes) const noexcept;
 
   /// Calls visit(id) for all ids filed under the keys, for some more than once.
@@ -76,8 +78,8 @@ class StringFilter {
   static constexpr TagTable::Value kIsList = 0x80000000;
   static constexpr std::size_t kLoadPercentMax = 50;  // most probes miss
 
-  // One bit for each key in use, and for keys in use since the last renewal: most keys of a topic are in
-  // no pattern, and are told apart here without touching the table.
+  // One bit for each key in use, and for keys in use since the last renewal: most keys of a topic
+  // are in no pattern, and are told apart here without touching the table.
   class Presence {
    public:
     Presence() : words_(16) {}
@@ -85,12 +87,11 @@ class StringFilter {
       words_[place_of(tag)] |= std::uint64_t{1} << (tag % 64);
       ++added_;
     }
-    [[nodiscard]] bool may_hold(Tag tag) const noexcept {
-      return (words_[place_of(tag)] >> (tag % 64) & 1U) != 0;
-    }
     /// Whether renew() is due, which bounds stale and shared bits.
     [[nodiscard]] bool is_crowded() const noexcept { return added_ * 16 > words_.size() * 64; }
     void renew(const TagTable& table);
+    /// Keeps those tags that may be in use; returns how many.
+    std::size_t keep(Tag* tags, std::size_t count) const noexcept;
 
    private:
     [[nodiscard]] std::size_t place_of(Tag tag) const noexcept {

@@ -7,8 +7,8 @@
 // Threads    [not-concurrent]; const functions may run side by side.
 // Ownership  Owns its slots.
 // Errors     std::bad_alloc leaves the table as it was.
-// Cost       Eight bytes a slot, of which half to all of load_percent_max are used. insert moves at most one segment, or, when tags
-//            collide by design of an attacker, grows that segment.
+// Cost       Eight bytes a slot, of which half to all of load_percent_max are used. insert moves at
+//            most one segment, or, when tags collide by design of an attacker, grows that segment.
 // Invariants 1. A segment of depth d is shared by all directory entries with its d top bits.
 //            2. A value is never kNoValue, which marks an empty slot.
 //            3. No slot between a tag's home slot and its place is empty.
