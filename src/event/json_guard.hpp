@@ -20,8 +20,7 @@
 namespace busway::detail {
 
 /// depth_max counts levels of arrays and objects; a number alone has none.
-[[nodiscard]] Json parse_json(std::string_view text,
-                              std::size_t depth_max = limits::kJsonDepthMax);
+[[nodiscard]] Json parse_json(std::string_view text, std::size_t depth_max = limits::kJsonDepthMax);
 
 /// For values from outside nlohmann's parser. A NaN or an infinity passes; it is written as null.
 void check_json(const Json& value, std::size_t depth_max = limits::kJsonDepthMax);

@@ -27,9 +27,8 @@ constexpr std::string_view kPluginPrefix = "plugin.";
 
 std::string_view topic_of_state(std::string_view state) {
   const auto* const found =
-      std::find_if(kPluginStateTopics.begin(), kPluginStateTopics.end(), [&](std::string_view t) {
-        return t.substr(kPluginPrefix.size()) == state;
-      });
+      std::find_if(kPluginStateTopics.begin(), kPluginStateTopics.end(),
+                   [&](std::string_view t) { return t.substr(kPluginPrefix.size()) == state; });
   if (found != kPluginStateTopics.end()) return *found;
   std::string known;
   for (const std::string_view topic : kPluginStateTopics) {

@@ -52,8 +52,8 @@ Event phase_failed(std::string_view name, std::string_view session, std::string_
               options);
 }
 
-Event phase_retrying(std::string_view name, std::string_view session, int attempt,
-                     int max_attempts, const EventOptions& options) {
+Event phase_retrying(std::string_view name, std::string_view session, int attempt, int max_attempts,
+                     const EventOptions& options) {
   return make(topics::kPhaseRetrying, attempt_of(name, session, attempt, max_attempts), options);
 }
 
