@@ -1,0 +1,20 @@
+// apps/busway/command.hpp -- the commands of the tool: one file a command.
+//  Each add_ function declares its command and options; when the command line names the command,
+// `chosen` gets what runs it and gives the exit code.
+#pragma once
+
+#include <functional>
+
+namespace CLI {
+class App;
+}
+
+namespace busway::app {
+
+using Chosen = std::function<int()>;
+
+void add_check(CLI::App& tool, Chosen& chosen);
+void add_match(CLI::App& tool, Chosen& chosen);
+void add_run(CLI::App& tool, Chosen& chosen);
+
+}  // namespace busway::app

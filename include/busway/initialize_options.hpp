@@ -1,0 +1,35 @@
+// busway/initialize_options.hpp -- what a program adds to its configuration file.
+// Layer: host
+//
+// Model      initialize("busway.yaml", {.plugin_folders = {"/usr/lib/mybot"}}).
+// Threads    A plain struct.
+// Ownership  Owns its texts and functions; shares clock and executor.
+// Errors     Checked by initialize().
+// Cost       None.
+// Example    tests/host/host_test.cpp
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "busway/clock.hpp"
+#include "busway/executor.hpp"
+#include "busway/log.hpp"
+
+namespace busway {
+
+/// Whether the host's bus becomes default_bus().
+enum class DefaultBus : unsigned char { set, leave };
+
+struct InitializeOptions {
+  /// Where a plugin named without a folder is looked for after the folder of the file. Libraries
+  /// may lie here too.
+  std::vector<std::string> plugin_folders{};
+  DefaultBus default_bus = DefaultBus::set;
+  LogSink log{};                         ///< default: log_to_stderr
+  std::shared_ptr<Clock> clock{};        ///< default: the system's
+  std::shared_ptr<Executor> executor{};  ///< default: a pool of the bus's own
+};
+
+}  // namespace busway

@@ -1,0 +1,71 @@
+#include "busway/check_config.hpp"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "busway/config_error.hpp"
+#include "busway/error.hpp"
+#include "config/to_json.hpp"
+#include "host/host_config.hpp"
+#include "host/plugin_paths.hpp"
+#include "plugin/plugin_image.hpp"
+
+namespace busway {
+namespace {
+
+using host_detail::HostConfig;
+
+void check_library(const HostConfig& config, std::size_t index,
+                   const host_detail::PluginPlaces& places, std::vector<ConfigIssue>& issues) {
+  const config::PluginSection& plugin = config.values.plugins[index];
+  const bool linked_in = !plugin.static_name.empty();
+  const std::string at = "plugins[" + std::to_string(index) + (linked_in ? "].static" : "].path");
+  const auto note = [&](const std::string& message, ConfigIssue::Severity severity) {
+    issues.push_back(config.document.issue_at(at, message, severity));
+  };
+  try {
+    const std::string path =
+        linked_in ? std::string(plugin_host_detail::kStaticPrefix) + plugin.static_name
+                  : host_detail::find_plugin(plugin.path, places);
+    const plugin_host_detail::PluginImage image(path, {});
+    for (const std::string& warning : image.warnings())
+      note(warning, ConfigIssue::Severity::warning);
+  } catch (const Error& error) {
+    note(error.what(), ConfigIssue::Severity::error);
+  }
+}
+
+}  // namespace
+
+bool ConfigReport::ok() const noexcept {
+  return std::none_of(issues.begin(), issues.end(), [](const ConfigIssue& issue) {
+    return issue.severity == ConfigIssue::Severity::error;
+  });
+}
+
+ConfigReport check_config(const std::string& path, const InitializeOptions& options) {
+  ConfigReport report;
+  config::Issues issues(path);
+  try {
+    HostConfig config = host_detail::read_host_config(path, issues);
+    if (!issues.has_errors()) issues.add(host_detail::provider_issues(config));
+    const host_detail::PluginPlaces places{config.folder, options.plugin_folders};
+    std::vector<ConfigIssue> of_libraries;
+    for (std::size_t i = 0; i < config.values.plugins.size(); ++i) {
+      const config::PluginSection& plugin = config.values.plugins[i];
+      // An item with a faulty key may have neither.
+      if (!plugin.enabled || (plugin.path.empty() && plugin.static_name.empty())) continue;
+      check_library(config, i, places, of_libraries);
+    }
+    issues.add(std::move(of_libraries));
+    if (config.document.root != nullptr) report.shown = config::masked_dump(config.document);
+    report.patterns = std::move(config.patterns);
+  } catch (const ConfigError& error) {
+    issues.add(error.issues());
+  }
+  report.issues = issues.sorted();
+  return report;
+}
+
+}  // namespace busway

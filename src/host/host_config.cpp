@@ -1,0 +1,143 @@
+#include "host/host_config.hpp"
+
+#include <algorithm>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <utility>
+
+#include "base/escape.hpp"
+#include "busway/error.hpp"
+#include "host/configured_patterns.hpp"
+
+namespace busway::host_detail {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string folder_of(const std::string& path) {
+  std::error_code error;
+  const fs::path absolute = fs::absolute(path, error);
+  const fs::path folder = error ? fs::path("/") : absolute.parent_path();
+  const fs::path real = fs::weakly_canonical(folder, error);
+  return error ? folder.lexically_normal().string() : real.string();
+}
+
+/// What may stand in the file but has no effect yet.
+void warn_of_later_keys(const HostConfig& config, config::Issues& issues) {
+  if (config.document.root->find("event_broker.retry_policy") == nullptr) return;
+  issues.add({config.document.issue_at(
+      "event_broker.retry_policy", "has no effect in this version, which does not retry deliveries",
+      ConfigIssue::Severity::warning)});
+}
+
+Overflow to_overflow(config::OverflowPolicy policy) noexcept {
+  switch (policy) {
+    case config::OverflowPolicy::reject: return Overflow::reject;
+    case config::OverflowPolicy::block: return Overflow::block;
+    case config::OverflowPolicy::drop_oldest: return Overflow::drop_oldest;
+    case config::OverflowPolicy::drop_newest: return Overflow::drop_newest;
+  }
+  return Overflow::reject;
+}
+
+using Flat = std::map<std::string, std::string>;
+
+void flatten(const config::Node& node, const std::string& path, Flat& out) {
+  using Kind = config::Node::Kind;
+  switch (node.kind) {
+    case Kind::null: out[path] = "null"; return;
+    // Quotes can make another value of the same text, so they count.
+    case Kind::scalar:
+      out[path] = (node.style == config::Node::Style::quoted ? "quoted " : "plain ") + node.text;
+      return;
+    case Kind::list:
+      if (node.items.empty()) out[path] = "[]";
+      for (std::size_t i = 0; i < node.items.size(); ++i) {
+        flatten(*node.items[i], path + '[' + std::to_string(i) + ']', out);
+      }
+      return;
+    case Kind::map:
+      if (node.entries.empty()) out[path] = "{}";
+      for (const config::Entry& entry : node.entries) {
+        flatten(*entry.value, path.empty() ? entry.key : path + '.' + entry.key, out);
+      }
+      return;
+  }
+}
+
+Flat flatten(const config::Document& document) {
+  Flat out;
+  if (document.root != nullptr) flatten(*document.root, {}, out);
+  return out;
+}
+
+}  // namespace
+
+HostConfig read_host_config(const std::string& path, config::Issues& issues) {
+  HostConfig config;
+  config.folder = folder_of(path);
+  config::ReadOptions options;
+  options.variables = [folder =
+                           config.folder](const std::string& name) -> std::optional<std::string> {
+    if (name == "BUSWAY_CONFIG_DIR") return folder;
+    return config::process_variable(name);
+  };
+  config.document = config::open_document(path, options, issues);
+  if (config.document.root == nullptr) return config;
+  const config::Place place{.issues = &issues, .secrets = &options.secrets};
+  config::config_section().read(*config.document.root, config.values, place);
+  config.patterns = read_configured_patterns(
+      config.document, to_wildcards(config.values.event_broker.wildcards), issues);
+  warn_of_later_keys(config, issues);
+  return config;
+}
+
+std::vector<ConfigIssue> provider_issues(const HostConfig& config) {
+  const config::BrokerSection& broker = config.values.event_broker;
+  if (broker.provider == config::Provider::memory) return {};
+  return {config.document.issue_at("event_broker.provider",
+                                   "the provider " +
+                                       std::string(config::to_string(broker.provider)) +
+                                       " is not offered by this version yet; memory works",
+                                   ConfigIssue::Severity::error)};
+}
+
+Wildcards to_wildcards(config::WildcardKind kind) noexcept {
+  return kind == config::WildcardKind::segments ? Wildcards::segments : Wildcards::glob;
+}
+
+BusOptions bus_options(const HostConfig& config, const InitializeOptions& options) {
+  const config::BrokerSection& broker = config.values.event_broker;
+  return {.enabled = broker.enabled,
+          .instance_id = broker.instance_id.value_or(""),
+          .store = std::string(config::to_string(broker.provider)),
+          .mode = broker.mode == config::DeliveryMode::async ? Mode::async : Mode::sync,
+          .worker_count = broker.worker_count.value_or(0),
+          .queue_capacity = broker.buffer_size,
+          .overflow = to_overflow(broker.overflow),
+          .history = config.values.history.size,
+          .max_hops = broker.max_hops,
+          .wildcards = to_wildcards(broker.wildcards),
+          .log = options.log,
+          .clock = options.clock,
+          .executor = options.executor};
+}
+
+std::vector<std::string> changed_keys(const config::Document& before,
+                                      const config::Document& after) {
+  const Flat old = flatten(before);
+  const Flat now = flatten(after);
+  std::vector<std::string> keys;
+  for (const auto& [key, value] : now) {
+    const auto found = old.find(key);
+    if (found == old.end() || found->second != value) keys.push_back(key);
+  }
+  for (const auto& [key, value] : old) {
+    if (!now.contains(key)) keys.push_back(key);
+  }
+  std::sort(keys.begin(), keys.end());
+  return keys;
+}
+
+}  // namespace busway::host_detail
