@@ -1,4 +1,4 @@
-// match_bench.cpp -- the matcher alone: route misses, subscribing and memory at 100,000 and a million.
+// match_bench.cpp -- the matcher alone: route misses, subscribing, memory; at 100,000 and a million.
 #include <benchmark/benchmark.h>
 #include <malloc.h>
 #include <time.h>
@@ -59,8 +59,9 @@ struct Filled {
     const Pattern pattern = kind == PatternKind::exact      ? Pattern::exact(text)
                             : kind == PatternKind::segments ? Pattern::segments(text)
                                                             : Pattern::regex(text);
-    handles.push_back(index.add(pattern, i));
+    const PatternIndex::Handle handle = index.add(pattern, i);
     const std::uint64_t took = clock_ns(clock) - begin;
+    handles.push_back(handle);
     if (recording) {
       add_ns[kind].push_back(took);
     } else {

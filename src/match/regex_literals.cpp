@@ -1,5 +1,5 @@
-// Reads the syntax of RE2 20220601 far enough to know which literals a match must hold. RE2 accepted
-// the text before, so faults need not be found; what is not understood counts as anything.
+// Reads the syntax of RE2 20220601 far enough to know which literals a match must hold. RE2 has
+// accepted the text, so faults need not be found; what is not understood counts as anything.
 #include <charconv>
 #include <cstdint>
 
