@@ -1,0 +1,232 @@
+#include "busway/plugin_manager.hpp"
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+#include "busway/events/plugin_event_data.hpp"
+#include "busway/typed.hpp"
+#include "platform/loaded_images.hpp"
+#include "plugin_fixture.hpp"
+
+namespace busway {
+namespace {
+
+using Topics = std::vector<std::string>;
+
+/// Part of the name of the library's mappings.
+constexpr std::string_view kImage = "busway-test_everything";
+
+class PluginManagerTest : public PluginTest {
+ protected:
+  static Topics running(const PluginManager& manager) {
+    Topics ids;
+    for (const PluginInfo& info : manager.list()) {
+      if (info.state == PluginState::running) ids.push_back(info.id);
+    }
+    return ids;
+  }
+};
+
+TEST_F(PluginManagerTest, ListsWhoAPluginIs) {
+  run("everything");
+  const std::vector<PluginInfo> all = manager_.list();
+  ASSERT_EQ(all.size(), 1U);
+  EXPECT_EQ(all[0].id, "everything");
+  EXPECT_EQ(all[0].version, "1.2.3");
+  EXPECT_EQ(all[0].description, "does what it is told");
+  EXPECT_EQ(all[0].path, library("everything"));
+  EXPECT_EQ(all[0].state, PluginState::running);
+  EXPECT_EQ(all[0].generation, 1U);
+  EXPECT_EQ(all[0].source, PluginSource::none);
+}
+
+TEST_F(PluginManagerTest, OwnsABusWhenGivenOptions) {
+  PluginManager manager(quiet());
+  manager.load(library("everything"));
+  EXPECT_TRUE(manager.start_all().empty());
+  Watcher watch(manager.bus(), "test.echoed");
+  manager.bus().publish("test.echo", Json());
+  EXPECT_EQ(watch.wait("test.echoed").source(), "everything");
+}
+
+TEST_F(PluginManagerTest, StartsInTheOrderOfWhatIsRequiredAndStopsTheOtherWay) {
+  Watcher watch(bus_, {"plugin.running", "plugin.stopped"});
+  for (const char* name : {"gamma", "beta", "alpha"}) manager_.load(library(name));
+  EXPECT_TRUE(manager_.start_all().empty());
+  EXPECT_TRUE(manager_.stop_all().empty());
+  Topics names;
+  for (std::size_t i = 0; i < 3; ++i) {
+    names.push_back(watch.wait("plugin.running", i).as<PluginEventData>().plugin_name);
+  }
+  for (std::size_t i = 0; i < 3; ++i) {
+    names.push_back(watch.wait("plugin.stopped", i).as<PluginEventData>().plugin_name);
+  }
+  EXPECT_EQ(names, (Topics{"alpha", "beta", "gamma", "gamma", "beta", "alpha"}));
+}
+
+TEST_F(PluginManagerTest, ReportsAMissingRequirementBeforeAnythingStarts) {
+  manager_.load(library("alpha"));
+  manager_.load(library("lonely"));
+  const Error error = error_of([&] { (void)manager_.start_all(); });
+  EXPECT_EQ(error.code(), ErrorCode::plugin_requires);
+  EXPECT_EQ(std::string_view(error.what()),
+            "the plugin \"lonely\" requires \"alpho\", which is not loaded (did you mean "
+            "\"alpha\"?)");
+  EXPECT_TRUE(running(manager_).empty());
+}
+
+TEST_F(PluginManagerTest, ReportsACircle) {
+  manager_.load(library("chicken"));
+  manager_.load(library("egg"));
+  const Error error = error_of([&] { (void)manager_.start_all(); });
+  EXPECT_EQ(error.code(), ErrorCode::plugin_requires);
+  EXPECT_NE(std::string_view(error.what()).find("chicken -> egg -> chicken"),
+            std::string_view::npos);
+}
+
+TEST_F(PluginManagerTest, RefusesToStartOneBeforeWhatItRequiresAndToStopThatWhileItRuns) {
+  manager_.load(library("alpha"));
+  manager_.load(library("beta"));
+  EXPECT_EQ(error_of([&] { manager_.start("beta"); }).code(), ErrorCode::plugin_requires);
+  manager_.start("alpha");
+  manager_.start("beta");
+  EXPECT_EQ(error_of([&] { manager_.stop("alpha"); }).code(), ErrorCode::plugin_requires);
+  EXPECT_EQ(error_of([&] { manager_.unload("alpha"); }).code(), ErrorCode::plugin_requires);
+  manager_.stop("beta");
+  manager_.stop("alpha");
+}
+
+TEST_F(PluginManagerTest, StartsTheOthersWhenOneFails) {
+  manager_.load(PluginSpec{.path = library("alpha"), .config = {{"fail", true}}});
+  manager_.load(library("beta"));
+  manager_.load(library("everything"));
+  const auto problems = manager_.start_all();
+  ASSERT_EQ(problems.size(), 2U);
+  EXPECT_EQ(problems[0].id, "alpha");
+  EXPECT_EQ(problems[0].code, ErrorCode::plugin_failed);
+  EXPECT_EQ(problems[0].message, "the plugin alpha failed in start: does not want to start");
+  EXPECT_EQ(problems[1].id, "beta");
+  EXPECT_EQ(problems[1].code, ErrorCode::plugin_requires);
+  EXPECT_EQ(running(manager_), (Topics{"everything"}));
+}
+
+TEST_F(PluginManagerTest, RefusesAnIdThatIsTaken) {
+  manager_.load(library("alpha"));
+  EXPECT_EQ(error_of([&] { manager_.load(library("alpha")); }).code(), ErrorCode::already_exists);
+  EXPECT_EQ(manager_.find("alpha")->state, PluginState::created) << "the first one lives on";
+  manager_.load(PluginSpec{.path = library("alpha"), .id = "alpha2"});
+  manager_.start("alpha");
+  manager_.start("alpha2");
+}
+
+TEST_F(PluginManagerTest, NamesTheNearestWhenThereIsNoSuchPlugin) {
+  manager_.load(library("alpha"));
+  const Error error = error_of([&] { manager_.start("alhpa"); });
+  EXPECT_EQ(error.code(), ErrorCode::not_found);
+  EXPECT_EQ(std::string_view(error.what()),
+            "there is no plugin \"alhpa\" (did you mean \"alpha\"?)");
+}
+
+TEST_F(PluginManagerTest, RefusesASpecThatCannotBe) {
+  EXPECT_EQ(
+      error_of([&] { manager_.load(PluginSpec{.path = library("alpha"), .id = "a b"}); }).code(),
+      ErrorCode::invalid_argument);
+  EXPECT_EQ(
+      error_of([&] { manager_.load(PluginSpec{.path = library("alpha"), .config = 3}); }).code(),
+      ErrorCode::invalid_argument);
+}
+
+TEST_F(PluginManagerTest, RefusesAChangeWithinAChange) {
+  std::vector<ErrorCode> codes;
+  const Subscription inside = bus_.subscribe("plugin.starting", [&](const Event&) {
+    codes.push_back(error_of([&] { manager_.stop_all(); }).code());
+    EXPECT_EQ(manager_.list().size(), 1U) << "looking is allowed";
+  });
+  run("alpha");
+  EXPECT_EQ(codes, (std::vector<ErrorCode>{ErrorCode::would_block}));
+}
+
+TEST_F(PluginManagerTest, RefusesAChangeOnAPluginsThread) {
+  run("everything");
+  std::vector<ErrorCode> codes;
+  const Subscription on_worker = bus_.subscribe("test.echoed", [&](const Event&) {
+    codes.push_back(error_of([&] { manager_.unload("everything"); }).code());
+  });
+  bus_.publish("test.echo", Json());
+  ASSERT_TRUE(manager_.wait_until_idle(kGuard));
+  EXPECT_EQ(codes, (std::vector<ErrorCode>{ErrorCode::would_block}));
+}
+
+TEST_F(PluginManagerTest, ANewBuildUnderTheSamePathIsLoadedAnew) {
+  const std::filesystem::path path =
+      std::filesystem::path(::testing::TempDir()) / "busway_rebuilt.so";
+  const auto install = [&](const char* build) {
+    std::filesystem::copy_file(library(build), path,
+                               std::filesystem::copy_options::overwrite_existing);
+  };
+  install("rebuilt_one");
+  manager_.load(PluginSpec{.path = path, .id = "first"});
+  // Over the file of a library that is in use, in place.
+  install("rebuilt_two");
+  manager_.load(PluginSpec{.path = path, .id = "second"});
+  EXPECT_EQ(manager_.find("first")->version, "one");
+  EXPECT_EQ(manager_.find("second")->version, "two");
+  manager_.unload("second");
+  manager_.load(PluginSpec{.path = path, .id = "second"});
+  EXPECT_EQ(manager_.find("second")->generation, 2U);
+  std::filesystem::remove(path);
+}
+
+TEST_F(PluginManagerTest, UnloadingTakesTheCodeOutOfTheProcess) {
+  run("everything");
+  EXPECT_TRUE(platform_detail::is_mapped(kImage)) << "or the next line proves nothing";
+  manager_.unload("everything");
+  EXPECT_FALSE(platform_detail::is_mapped(kImage));
+  EXPECT_FALSE(manager_.find("everything")->still_mapped);
+  EXPECT_EQ(manager_.find("everything")->state, PluginState::unloaded);
+}
+
+TEST_F(PluginManagerTest, ACodeThatStaysMappedIsReported) {
+  Watcher watch(bus_, "plugin.error");
+  manager_.load(library("never_unmapped"));
+  manager_.unload("rebuilt");
+  EXPECT_TRUE(manager_.find("rebuilt")->still_mapped);
+  EXPECT_EQ(manager_.find("rebuilt")->state, PluginState::unloaded);
+  const PluginEventData data = watch.wait("plugin.error").as<PluginEventData>();
+  EXPECT_EQ(data.plugin_name, "rebuilt");
+  EXPECT_NE(data.error.find("still mapped"), std::string::npos);
+}
+
+TEST_F(PluginManagerTest, ManyLoadsLeaveNothingBehind) {
+  for (int i = 0; i < 20; ++i) {
+    run("everything");
+    manager_.unload("everything");
+  }
+  EXPECT_EQ(manager_.find("everything")->generation, 20U);
+  EXPECT_FALSE(platform_detail::is_mapped(kImage));
+  EXPECT_TRUE(bus_.subscriptions("everything").empty());
+}
+
+TEST_F(PluginManagerTest, TellsThePluginsHealth) {
+  run("everything", {{"ill", true}});
+  const PluginHealthInfo ill = manager_.health("everything");
+  EXPECT_EQ(ill.level, PluginHealthInfo::Level::degraded);
+  EXPECT_EQ(ill.message, "has a cold");
+  run("plain_c");
+  EXPECT_EQ(manager_.health("plain_c").level, PluginHealthInfo::Level::ok);
+}
+
+TEST_F(PluginManagerTest, ItsEndStopsAndUnloadsAll) {
+  Watcher watch(bus_, {"plugin.unloaded", "test.teardown"});
+  {
+    PluginManager manager(bus_);
+    manager.load(library("everything"));
+    (void)manager.start_all();
+  }
+  EXPECT_EQ(watch.topics(), (Topics{"test.teardown", "plugin.unloaded"}));
+}
+
+}  // namespace
+}  // namespace busway

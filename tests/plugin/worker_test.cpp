@@ -1,0 +1,108 @@
+#include "plugin/worker.hpp"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <thread>
+#include <vector>
+
+namespace busway::plugin_host_detail {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+TEST(PluginWorker, RunsTasksInOrderOnOneThreadThatIsNotOurs) {
+  const auto worker = PluginWorker::start("test", Clock::system());
+  std::vector<int> order;
+  std::vector<std::thread::id> threads;
+  for (int i = 0; i < 100; ++i) {
+    ASSERT_EQ(worker->post([&, i] {
+      order.push_back(i);
+      threads.push_back(std::this_thread::get_id());
+    }),
+              Executor::Posted::accepted);
+  }
+  worker->close();
+  ASSERT_EQ(order.size(), 100U);
+  for (int i = 0; i < 100; ++i) EXPECT_EQ(order[static_cast<std::size_t>(i)], i);
+  for (const auto id : threads) EXPECT_EQ(id, threads.front());
+  EXPECT_NE(threads.front(), std::this_thread::get_id());
+}
+
+TEST(PluginWorker, KnowsItsThread) {
+  const auto worker = PluginWorker::start("test", Clock::system());
+  EXPECT_FALSE(worker->pumped_by_this_thread());
+  EXPECT_EQ(PluginWorker::current(), nullptr);
+  bool knows = false;
+  EXPECT_TRUE(worker->run(
+      [&] { knows = worker->pumped_by_this_thread() && PluginWorker::current() == worker.get(); },
+      seconds(60)));
+  EXPECT_TRUE(knows);
+  worker->close();
+}
+
+TEST(PluginWorker, RefusesTasksOnceClosed) {
+  const auto worker = PluginWorker::start("test", Clock::system());
+  worker->close();
+  EXPECT_EQ(worker->post([] { FAIL(); }), Executor::Posted::refused);
+  EXPECT_FALSE(worker->run([] { FAIL(); }, seconds(60)));
+}
+
+TEST(PluginWorker, RunSaysWhenItsTimeIsOverAndTheCallGoesOn) {
+  const auto worker = PluginWorker::start("test", Clock::system());
+  std::atomic<bool> let_go{false};
+  EXPECT_FALSE(worker->run(
+      [&] {
+        while (!let_go.load()) std::this_thread::yield();
+      },
+      milliseconds(1)));
+  EXPECT_FALSE(worker->idle());
+  let_go = true;
+  worker->close();
+}
+
+TEST(PluginWorker, RunsATimerOnceAndForgetsACancelledOne) {
+  const auto worker = PluginWorker::start("test", Clock::system());
+  std::atomic<int> ran{0};
+  const auto never = worker->schedule(hours(1), [&] { ran += 100; });
+  const auto soon = worker->schedule(milliseconds(1), [&] { ++ran; });
+  EXPECT_TRUE(worker->cancel(never));
+  EXPECT_FALSE(worker->cancel(never));
+  while (ran.load() == 0) std::this_thread::yield();
+  ASSERT_TRUE(worker->wait_idle(std::chrono::steady_clock::now() + seconds(60)));
+  EXPECT_FALSE(worker->cancel(soon));
+  EXPECT_EQ(worker->timer_count(), 0U);
+  worker->close();
+  EXPECT_EQ(ran.load(), 1);
+}
+
+TEST(PluginWorker, TakesADelayOfAges) {
+  const auto worker = PluginWorker::start("test", Clock::system());
+  (void)worker->schedule(std::chrono::nanoseconds::max(), [] { FAIL(); });
+  EXPECT_TRUE(worker->run([] {}, seconds(60)));
+  worker->close();
+}
+
+TEST(PluginWorker, CanBeLeftBehindWhileItHangs) {
+  std::atomic<bool> begun{false};
+  std::atomic<bool> let_go{false};
+  std::atomic<bool> ended{false};
+  {
+    const auto worker = PluginWorker::start("test", Clock::system());
+    ASSERT_EQ(worker->post([&] {
+      begun = true;
+      while (!let_go.load()) std::this_thread::yield();
+      ended = true;
+    }),
+              Executor::Posted::accepted);
+    while (!begun.load()) std::this_thread::yield();
+    worker->abandon();
+  }
+  let_go = true;
+  while (!ended.load()) std::this_thread::yield();
+}
+
+}  // namespace
+}  // namespace busway::plugin_host_detail
