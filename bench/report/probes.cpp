@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -103,6 +104,34 @@ Figures count_at_scale(const std::string& mode, int subscriptions,
   return figures;
 }
 
+namespace {
+
+std::vector<std::string> compiler_call(const std::vector<std::string>& options,
+                                       const std::string& file) {
+  std::vector<std::string> call = {BUSWAY_BENCH_COMPILER, "-std=c++20", "-O2",
+                                   "-I" BUSWAY_BENCH_SOURCE_DIR "/include",
+                                   "-I" BUSWAY_BENCH_BINARY_DIR "/include"};
+  call.insert(call.end(), options.begin(), options.end());
+  call.push_back(BUSWAY_BENCH_SOURCE_DIR "/bench/compile/" + file + ".cpp");
+  return call;
+}
+
+/// How many headers of Asio, or that define what JSON does, the file includes.
+std::optional<double> forbidden_headers(const std::string& file) {
+  const ChildResult child = run_child(compiler_call({"-M"}, file));
+  if (child.status != 0) return std::nullopt;
+  std::istringstream words(child.output);
+  double count = 0;
+  for (std::string word; words >> word;) {
+    const bool asio = word.find("/boost/asio") != std::string::npos;
+    const bool json = word.ends_with("/nlohmann/json.hpp");
+    if (asio || json) ++count;
+  }
+  return count;
+}
+
+}  // namespace
+
 Figures time_compilations() {
   constexpr int kRounds = 3;
   const std::vector<std::string> files = {"busway", "signals2", "json", "std"};
@@ -110,10 +139,7 @@ Figures time_compilations() {
   Figures figures;
   for (int round = 0; round < kRounds; ++round) {
     for (const std::string& file : files) {
-      const ChildResult child = run_child(
-          {BUSWAY_BENCH_COMPILER, "-std=c++20", "-O2", "-I" BUSWAY_BENCH_SOURCE_DIR "/include",
-           "-I" BUSWAY_BENCH_BINARY_DIR "/include", "-c", "-o", "/dev/null",
-           BUSWAY_BENCH_SOURCE_DIR "/bench/compile/" + file + ".cpp"});
+      const ChildResult child = run_child(compiler_call({"-c", "-o", "/dev/null"}, file));
       if (child.status == 0) {
         seconds[file].push_back(child.seconds);
       } else {
@@ -121,17 +147,15 @@ Figures time_compilations() {
       }
     }
   }
-  for (const auto& [file, values] : seconds) figures.values[file] = *median(values);
-  const auto busway = seconds.find("busway");
-  const auto signals2 = seconds.find("signals2");
-  if (busway != seconds.end() && signals2 != seconds.end() &&
-      busway->second.size() == signals2->second.size()) {
-    std::vector<double> ratios;
-    for (std::size_t i = 0; i < busway->second.size(); ++i) {
-      ratios.push_back(busway->second[i] / signals2->second[i]);
-    }
-    figures.values["busway/signals2"] = *median(ratios);
+  std::vector<double> ratios;
+  for (std::size_t i = 0; i < std::min(seconds["busway"].size(), seconds["signals2"].size()); ++i) {
+    ratios.push_back(seconds["busway"][i] / seconds["signals2"][i]);
   }
+  if (const auto ratio = median(ratios)) figures.values["busway/signals2"] = *ratio;
+  for (const auto& [file, values] : seconds) {
+    if (const auto middle = median(values)) figures.values[file] = *middle;
+  }
+  if (const auto count = forbidden_headers("busway")) figures.values["forbidden"] = *count;
   return figures;
 }
 

@@ -13,25 +13,24 @@ namespace {
 constexpr std::size_t kColumns = 4;
 constexpr std::array<std::size_t, kColumns> kWidth = {46, 44, 58, 11};
 
-std::string text_of(const Check& check) {
-  std::string text = check.label;
-  if (!text.empty()) text += ' ';
-  text += check.figure ? short_number(*check.figure) : std::string("?");
-  return text + check.unit;
-}
-
 bool is_outside(const Check& check) {
   if (!check.figure || !check.limit) return false;
   return check.bound == Bound::at_most ? *check.figure > *check.limit
                                        : *check.figure < *check.limit;
 }
 
+std::string text_of(const Check& check) {
+  std::string text = check.label.empty() ? "" : check.label + " ";
+  text += check.figure ? short_number(*check.figure) : "?";
+  if (is_outside(check)) text += " (!)";
+  return text + check.unit;
+}
+
 std::string figures_of(const Row& row) {
   std::string text;
   for (const Check& check : row.checks) {
-    if (!text.empty()) text += "; ";
+    if (!text.empty()) text += text.back() == '/' ? " " : "; ";
     text += text_of(check);
-    if (is_outside(check)) text += " (!)";
   }
   return text;
 }

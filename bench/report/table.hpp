@@ -16,7 +16,7 @@ enum class Bound { at_most, at_least };
 struct Check {
   std::string label;              ///< precedes the figure; may be empty
   std::optional<double> figure;   ///< none: the peer, or the means to measure, is missing
-  std::string unit;               ///< follows the figure: "x eventpp", " instructions"
+  std::string unit;               ///< follows it: "x eventpp"; " /" when the next belongs to it
   std::optional<double> limit{};  ///< none: shown only, never judged
   Bound bound = Bound::at_most;
 };

@@ -13,6 +13,16 @@ std::set<std::string>& registered() {
   return names;
 }
 
+/// As a part of a regular expression that means itself.
+std::string escaped(const std::string& name) {
+  std::string result;
+  for (const char c : name) {
+    if (c == '+' || c == '.') result += '\\';
+    result += c;
+  }
+  return result;
+}
+
 /// Keeps the figures and prints nothing.
 class Collector final : public benchmark::BenchmarkReporter {
  public:
@@ -63,7 +73,7 @@ Turns::Turns(const std::vector<std::string>& names, int rounds) {
       // Google Benchmark appends what is special about a run, such as "/threads:2".
       const std::string suffix =
           "(/(iterations|repeats|real_time|manual_time|process_time|threads).*)?";
-      benchmark::RunSpecifiedBenchmarks(&collector, "^" + name + suffix + "$");
+      benchmark::RunSpecifiedBenchmarks(&collector, "^" + escaped(name) + suffix + "$");
       if (!collector.values.empty()) readings_[name].push_back(std::move(collector.values));
     }
   }

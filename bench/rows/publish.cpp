@@ -17,13 +17,13 @@ Row by_name(const Turns& turns, const Figures& instructions) {
   return {"full publish by name (12 and 25 bytes), 1 sync handler",
           "at most 220 and 250 instructions; 0.7x of eventpp's thread-safe string dispatcher; "
           "0.35x of Boost.Signals2",
-          {{"", instructions.get("name12"), " and", 220},
+          {{"", instructions.get("name12"), " /", 220},
            {"", instructions.get("name25"), " instructions", 250},
-           {"", turns.ns("call1/busway12"), " and"},
+           {"", turns.ns("call1/busway12"), " /"},
            {"", turns.ns("call1/busway25"), " ns"},
-           {"", turns.ratio("call1/busway12", "call1/eventpp12"), "x and", 0.7},
+           {"", turns.ratio("call1/busway12", "call1/eventpp12"), "x /", 0.7},
            {"", turns.ratio("call1/busway25", "call1/eventpp25"), "x eventpp", 0.7},
-           {"", turns.ratio("call1/busway12", "call1/signals2"), "x and", 0.35},
+           {"", turns.ratio("call1/busway12", "call1/signals2"), "x /", 0.35},
            {"", turns.ratio("call1/busway25", "call1/signals2"), "x Signals2", 0.35}}};
 }
 
