@@ -1,0 +1,55 @@
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "process.hpp"
+
+namespace busway::app {
+namespace {
+
+bool has(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+TEST(Tool, HelpStatesTheCommandsAndTheExitCodes) {
+  const Ended help = busway({"--help"});
+  EXPECT_EQ(help.code, 0);
+  for (const std::string part : {"run", "match", "check", "Exit codes", "128+N"}) {
+    EXPECT_TRUE(has(help.out, part)) << part;
+  }
+  for (const std::string command : {"run", "match", "check"}) {
+    const Ended one = busway({command, "--help"});
+    EXPECT_EQ(one.code, 0) << command;
+    EXPECT_TRUE(has(one.out, "Exit codes")) << command;
+  }
+}
+
+TEST(Tool, SaysItsVersion) {
+  const Ended version = busway({"--version"});
+  EXPECT_EQ(version.code, 0);
+  EXPECT_EQ(version.out.rfind("busway ", 0), 0U) << version.out;
+}
+
+TEST(Tool, EndsWithTwoWhenTheCommandLineCannotBeUsed) {
+  for (const std::vector<std::string>& arguments : std::vector<std::vector<std::string>>{
+           {}, {"walk"}, {"run"}, {"match", "a.*"}, {"check"}, {"run", "x.yaml", "--until-idel"}}) {
+    const Ended ended = busway(arguments);
+    EXPECT_EQ(ended.code, 2) << ended.err;
+    EXPECT_EQ(ended.out, "");
+    EXPECT_EQ(ended.err.rfind("busway: error: ", 0), 0U) << ended.err;
+  }
+}
+
+TEST(Tool, NamesTheNearestCommandAndOption) {
+  EXPECT_TRUE(has(busway({"chekc", "x.yaml"}).err, "did you mean check?"));
+  EXPECT_TRUE(has(busway({"run", "x.yaml", "--until-idel"}).err, "did you mean --until-idle?"));
+}
+
+TEST(Tool, ShowsTheArgumentsOfOthersEscaped) {
+  const Ended ended = busway({"bad\x1b[31m"});
+  EXPECT_EQ(ended.code, 2);
+  EXPECT_FALSE(has(ended.err, "\x1b")) << ended.err;
+}
+
+}  // namespace
+}  // namespace busway::app

@@ -1,0 +1,48 @@
+// A program run as a process of its own: what it writes, and how it ends.
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace busway::app {
+
+struct Ended {
+  int code = -1;  // of a process ended by a signal: minus the signal
+  std::string out;
+  std::string err;
+};
+
+/// Standard input is empty. One that hangs is killed after the guard, and the test fails by its code.
+class Process {
+ public:
+  explicit Process(std::vector<std::string> arguments);
+  Process(const Process&) = delete;
+  Process& operator=(const Process&) = delete;
+  ~Process();
+
+  /// Reads until the text stands on standard output or standard error; false when it never comes.
+  bool wait_for(std::string_view text);
+  void signal(int number) const;
+  [[nodiscard]] Ended wait();
+
+ private:
+  bool read_some();
+  void reap();
+
+  pid_t pid_ = -1;
+  int out_ = -1;
+  int err_ = -1;
+  Ended ended_;
+  std::chrono::steady_clock::time_point deadline_;
+};
+
+/// Runs busway with these arguments to its end.
+[[nodiscard]] Ended busway(std::vector<std::string> arguments);
+/// The arguments with the tool's path before them.
+[[nodiscard]] std::vector<std::string> tool(std::vector<std::string> arguments);
+
+}  // namespace busway::app

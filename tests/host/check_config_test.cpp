@@ -1,0 +1,124 @@
+#include "busway/check_config.hpp"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "config_folder.hpp"
+
+namespace busway {
+namespace {
+
+std::vector<std::string> lines(const ConfigReport& report) {
+  std::vector<std::string> all;
+  for (const ConfigIssue& issue : report.issues) {
+    all.push_back(std::to_string(issue.line) + " " + std::string(to_string(issue.severity)) + " " +
+                  issue.path);
+  }
+  return all;
+}
+
+ConfigReport check(const std::string& text) {
+  const ConfigFolder folder(text);
+  return check_config(folder.file(), {.plugin_folders = {BUSWAY_HOST_PLUGINS}});
+}
+
+TEST(CheckConfig, FindsNothingWrongWithAGoodFile) {
+  const ConfigReport report = check("plugins:\n  - path: host_talker\n    config: {lines: 3}\n");
+  EXPECT_EQ(lines(report), std::vector<std::string>{});
+  EXPECT_TRUE(report.ok());
+}
+
+TEST(CheckConfig, ReportsAllThatIsWrongAtOnceAtItsLine) {
+  const ConfigReport report = check(
+      "event_broker:\n"
+      "  providr: memory\n"
+      "  buffer_size: 0\n"
+      "plugins:\n"
+      "  - path: host_talkr\n"
+      "  - path: host_talker\n"
+      "    config: {pattern: a..*}\n");
+  EXPECT_EQ(lines(report), (std::vector<std::string>{
+                               "2 error event_broker.providr", "3 error event_broker.buffer_size",
+                               "5 error plugins[0].path", "7 error plugins[1].config.pattern"}));
+  EXPECT_NE(report.issues[0].message.find("did you mean provider"), std::string::npos);
+  EXPECT_NE(report.issues[2].message.find("host_talker"), std::string::npos);
+  EXPECT_FALSE(report.ok());
+}
+
+TEST(CheckConfig, LooksAtTheLibrariesWithoutOpeningThem) {
+  const ConfigFolder folder(
+      "plugins:\n  - path: ./text.so\n  - path: ./gone.so\n  - static: nobody\n");
+  folder.write("this is no library", "text.so");
+  const ConfigReport report = check_config(folder.file());
+  EXPECT_EQ(lines(report),
+            (std::vector<std::string>{"2 error plugins[0].path", "3 error plugins[1].path",
+                                      "4 error plugins[2].static"}));
+}
+
+TEST(CheckConfig, LeavesOutLibrariesThatAreNotEnabled) {
+  EXPECT_TRUE(check("plugins:\n  - path: ./gone.so\n    enabled: false\n").ok());
+}
+
+TEST(CheckConfig, RefusesAProviderOfALaterVersion) {
+  EXPECT_EQ(lines(check("event_broker:\n  provider: sqlite\n")),
+            std::vector<std::string>{"2 error event_broker.provider"});
+}
+
+TEST(CheckConfig, WarnsOfPatternsThatMatchEverythingUnlessAFilterStandsBeside) {
+  const ConfigReport report = check(
+      "plugins:\n"
+      "  - path: host_talker\n"
+      "    config:\n"
+      "      all:\n"
+      "        - {pattern: .*}\n"
+      "        - {pattern: '*'}\n"
+      "        - {pattern: 'seg:**'}\n"
+      "        - {pattern: .*, filter: important}\n"
+      "        - {pattern: user.*}\n");
+  EXPECT_EQ(lines(report),
+            (std::vector<std::string>{"5 warning plugins[0].config.all[0].pattern",
+                                      "6 warning plugins[0].config.all[1].pattern",
+                                      "7 warning plugins[0].config.all[2].pattern"}));
+  EXPECT_TRUE(report.ok()) << "warnings refuse nothing";
+  EXPECT_EQ(report.patterns.size(), 5U);
+}
+
+TEST(CheckConfig, WarnsOfTopicsOfOneWord) {
+  const ConfigReport report = check(
+      "plugins:\n"
+      "  - path: host_talker\n"
+      "    config:\n"
+      "      patterns: [created, user.created, 'user:created']\n"
+      "      topic: done\n");
+  EXPECT_EQ(lines(report), (std::vector<std::string>{"4 warning plugins[0].config.patterns[0]",
+                                                     "5 warning plugins[0].config.topic"}));
+}
+
+TEST(CheckConfig, OnlyWarnsOfTopicsThatAreNone) {
+  const ConfigReport report =
+      check("plugins:\n  - path: host_talker\n    config: {topics: [General chat, '(']}\n");
+  EXPECT_EQ(lines(report), (std::vector<std::string>{"3 warning plugins[0].config.topics[0]",
+                                                     "3 warning plugins[0].config.topics[1]"}));
+}
+
+TEST(CheckConfig, ShowsTheFileWithoutItsSecrets) {
+  const ConfigReport report = check(
+      "event_broker: {redis: {password: hunter2}}\n"
+      "plugins:\n"
+      "  - path: host_talker\n"
+      "    config: {bot_token: hunter3, room: lobby}\n");
+  EXPECT_EQ(report.shown.find("hunter"), std::string::npos) << report.shown;
+  EXPECT_NE(report.shown.find("lobby"), std::string::npos) << report.shown;
+}
+
+TEST(CheckConfig, ReportsAFileThatCannotBeRead) {
+  const ConfigReport report = check_config("/nowhere/busway.yaml");
+  ASSERT_EQ(report.issues.size(), 1U);
+  EXPECT_EQ(report.issues[0].file, "/nowhere/busway.yaml");
+  EXPECT_FALSE(report.ok());
+}
+
+}  // namespace
+}  // namespace busway
