@@ -1,5 +1,6 @@
 // plugin/wait_graph.hpp -- which plugin worker waits for which, so that no circle of them stands
-// still. Layer: plugin
+// still.
+// Layer: plugin
 //
 // Model      A worker waits for at most one other: the one that handles what it published to a sync
 //            subscription. A wait that would close a circle is not entered. One graph a process.
