@@ -114,7 +114,7 @@ Pushed Mailbox::push(const Event& event, void* token, MayWait may_wait) {
     if (!full) [[likely]] {
       Stripe& stripe = stripe_of(event);
       const auto lane = static_cast<std::uint32_t>(event.priority());
-      append(stripe.lanes[lane], event, token, false);
+      append(stripe.lanes[lane], event, token, std::exchange(cut_next_, false));
       ++stripe.size;
       ++size_;
       ++pushes_;
@@ -145,18 +145,12 @@ Pushed Mailbox::push_slow(const Event& event, void* token, MayWait may_wait) {
     const std::lock_guard guard(lock_);
     if (closed_) return Pushed::closed;
     if (waiting_locked() >= options_.capacity) {
-      Stripe* from = &stripe_of(event);
-      if (from->size == 0) {
-        const auto fullest =
-            std::max_element(stripes_.begin(), stripes_.end(),
-                             [](const Stripe& a, const Stripe& b) { return a.size < b.size; });
-        from = &*fullest;
-      }
-      if (!displace(*from, event.priority(), displaced)) return Pushed::dropped_newest;
+      if (!displace(event.priority(), displaced)) return Pushed::dropped_newest;
       dropped = true;
     }
     Stripe& stripe = stripe_of(event);
-    append(stripe.lanes[static_cast<std::size_t>(event.priority())], event, token, false);
+    append(stripe.lanes[static_cast<std::size_t>(event.priority())], event, token,
+           std::exchange(cut_next_, false));
     ++stripe.size;
     ++size_;
     ++pushes_;
@@ -167,16 +161,27 @@ Pushed Mailbox::push_slow(const Event& event, void* token, MayWait may_wait) {
   return dropped ? Pushed::displaced : Pushed::accepted;
 }
 
-bool Mailbox::displace(Stripe& stripe, Priority newest, Delivery& out) {
+/// Takes the oldest of the lowest lane, none above the new event's; of several stripes by time.
+bool Mailbox::displace(Priority newest, Delivery& out) {
   for (std::size_t i = 0; i <= static_cast<std::size_t>(newest); ++i) {
-    Lane& lane = stripe.lanes[i];
-    if (lane.size == 0) continue;
+    Stripe* from = nullptr;
+    const Event* oldest = nullptr;
+    for (Stripe& stripe : stripes_) {
+      Lane& lane = stripe.lanes[i];
+      if (lane.size == 0) continue;
+      const Event& first = lane.take_chunk->at(lane.take)->event;
+      if (oldest != nullptr && oldest->time() <= first.time()) continue;
+      from = &stripe;
+      oldest = &first;
+    }
+    if (from == nullptr) continue;
+    Lane& lane = from->lanes[i];
     Chunk* chunk = lane.take_chunk;
-    Delivery* oldest = chunk->at(lane.take);
-    out = std::move(*oldest);
-    oldest->~Delivery();
+    Delivery* delivery = chunk->at(lane.take);
+    out = std::move(*delivery);
+    delivery->~Delivery();
     --lane.size;
-    --stripe.size;
+    --from->size;
     --size_;
     if (++lane.take == kChunkSize) {
       lane.take_chunk = chunk->next;
@@ -201,6 +206,8 @@ bool Mailbox::wait_for_room() {
   {
     const std::lock_guard guard(lock_);
     ++room_waiters_;
+    // Room comes with each delivery that starts: pumps take one at a time from now on.
+    interrupt_.store(true, std::memory_order_relaxed);
   }
   bool room = false;
   {
@@ -220,31 +227,62 @@ void Mailbox::notify_waiters() {
   wait_.notify_all();
 }
 
+/// What an executor holds of a pump: lets go of it when it runs, is destroyed unrun, or the mailbox
+/// closes, whichever comes first.
+class Mailbox::Ticket {
+ public:
+  explicit Ticket(Pump& pump) noexcept : pump_(&pump) {}
+  Ticket(const Ticket&) = delete;
+  Ticket& operator=(const Ticket&) = delete;
+  ~Ticket() { cancel(); }
+
+  [[nodiscard]] Pump* take() noexcept { return pump_.exchange(nullptr, std::memory_order_acq_rel); }
+  void cancel() noexcept {
+    Pump* pump = take();
+    if (pump == nullptr) return;
+    Mailbox& mailbox = *pump->stripe->mailbox;
+    mailbox.unschedule(*pump);
+    mailbox.sink_.release();
+  }
+
+ private:
+  std::atomic<Pump*> pump_;
+};
+
 void Mailbox::schedule(Pump* pump) {
   sink_.retain();
-  Executor::Posted posted = Executor::Posted::refused;
   if (pool_ != nullptr) {
-    posted = pool_->post(*pump);
+    if (pool_->post(*pump) == Executor::Posted::accepted) return;
   } else {
-    // An executor that is destroyed with the task in it gives the reference back.
-    const std::shared_ptr<MailboxSink> keep(&sink_, [](MailboxSink* sink) { sink->release(); });
-    sink_.retain();
-    posted = executor_->post([pump, keep] { pump->run(); });
-    if (posted != Executor::Posted::accepted) sink_.release();
+    const auto ticket = std::make_shared<Ticket>(*pump);
+    bool closed = false;
+    {
+      const std::lock_guard guard(lock_);
+      pump->ticket = ticket;
+      closed = closed_;
+    }
+    if (closed) return;  // the ticket gives the pump back
+    const Executor::Posted posted = executor_->post([ticket] {
+      if (Pump* mine = ticket->take()) mine->run();
+    });
+    if (posted == Executor::Posted::accepted || ticket->take() == nullptr) return;
   }
-  if (posted == Executor::Posted::accepted) return;
-  {
-    const std::lock_guard guard(lock_);
-    pump->scheduled = false;
-    --pump->stripe->active;
-  }
+  unschedule(*pump);
   drop_all(DropReason::no_executor);
-  if (pool_ != nullptr) sink_.release();
+  sink_.release();
+}
+
+void Mailbox::unschedule(Pump& pump) noexcept {
+  const std::lock_guard guard(lock_);
+  pump.scheduled = false;
+  --pump.stripe->active;
 }
 
 void Mailbox::Pump::run() noexcept { stripe->mailbox->run(*stripe, *this); }
 
 std::uint32_t Mailbox::choose_lane(Stripe& stripe) const {
+  // What is replayed is older than all that is live: no share is kept for others before its end.
+  if (stripe.lanes[kReplayLane].size != 0) return kReplayLane;
   for (std::uint32_t i = 0; i < 2; ++i) {
     if (stripe.lanes[i].size != 0 && stripe.lanes[i].passed_over >= kShare[i]) return i;
   }
@@ -255,7 +293,7 @@ std::uint32_t Mailbox::choose_lane(Stripe& stripe) const {
 }
 
 Mailbox::Claim Mailbox::claim(Stripe& stripe, Pump& pump) {
-  interrupt_.store(closed_ || paused_, std::memory_order_relaxed);
+  interrupt_.store(closed_ || paused_ || room_waiters_ != 0, std::memory_order_relaxed);
   if (closed_ || held_ || paused_) return {};
   const std::uint32_t chosen = choose_lane(stripe);
   if (chosen == kLanes) return {};
@@ -272,9 +310,9 @@ Mailbox::Claim Mailbox::claim(Stripe& stripe, Pump& pump) {
   claim.lane = chosen;
   const std::uint32_t available = (claim.chunk == lane.last ? lane.end : kChunkSize) - lane.take;
   claim.count = std::min(available, run_max_);
-  if (higher_waits) {
+  if (higher_waits || room_waiters_ != 0) {
     claim.count = 1;
-  } else if (lower_waits) {
+  } else if (lower_waits && chosen != kReplayLane) {
     claim.count = std::min(claim.count, kShare[1]);
   }
   lane.take += claim.count;
@@ -292,7 +330,7 @@ Mailbox::Claim Mailbox::claim(Stripe& stripe, Pump& pump) {
     claimed_ += pump.claimed;
   }
   lane.passed_over = 0;
-  for (std::uint32_t i = 0; i < chosen && i < 2; ++i) {
+  for (std::uint32_t i = 0; i < chosen && i < 2 && chosen != kReplayLane; ++i) {
     if (stripe.lanes[i].size != 0) stripe.lanes[i].passed_over += claim.count;
   }
   stripe.serving = chosen;
@@ -370,9 +408,11 @@ void Mailbox::run(Stripe& stripe, Pump& pump) {
   bool again = false;
   for (;;) {
     Claim taken;
+    bool notify = false;
     {
       const std::lock_guard guard(lock_);
       if (budget > 0) taken = claim(stripe, pump);
+      notify = room_waiters_ != 0;
       if (taken.count == 0) {
         again = !closed_ && !held_ && !paused_ && stripe.size != 0;
         if (!again) {
@@ -383,8 +423,8 @@ void Mailbox::run(Stripe& stripe, Pump& pump) {
         break;
       }
     }
+    if (notify) notify_waiters();
     const std::uint32_t done = deliver(taken, pump);
-    bool notify = false;
     {
       const std::lock_guard guard(lock_);
       finish(stripe, pump, taken, done);
@@ -430,13 +470,21 @@ void Mailbox::drop_all(DropReason reason) {
 }
 
 void Mailbox::close() {
+  std::vector<std::shared_ptr<Ticket>> posted;
   {
     const std::lock_guard guard(lock_);
     closed_ = true;
     interrupt_.store(true, std::memory_order_relaxed);
+    for (Stripe& stripe : stripes_) {
+      for (const auto& pump : stripe.pumps) {
+        if (auto ticket = pump->ticket.lock()) posted.push_back(std::move(ticket));
+      }
+    }
   }
   drop_all(DropReason::unsubscribed);
   notify_waiters();
+  // An executor may keep its tasks for long; they keep nothing of this mailbox.
+  for (const auto& ticket : posted) ticket->cancel();
 }
 
 void Mailbox::hold() {
@@ -444,11 +492,24 @@ void Mailbox::hold() {
   held_ = true;
 }
 
+/// Nothing is left of the past: the first live delivery carries the news.
+void Mailbox::tell_next_of_cut() {
+  for (std::size_t lane = kReplayLane; lane-- > 0;) {
+    for (Stripe& stripe : stripes_) {
+      if (stripe.lanes[lane].size == 0) continue;
+      stripe.lanes[lane].take_chunk->at(stripe.lanes[lane].take)->history_was_cut = true;
+      return;
+    }
+  }
+  cut_next_ = true;
+}
+
 std::size_t Mailbox::begin_with(const std::vector<Event>& past, bool cut) {
   std::vector<Pump*> pumps;
   std::size_t put = 0;
   {
     const std::lock_guard guard(lock_);
+    if (closed_) return 0;
     std::unordered_set<EventId> queued;
     for (Stripe& stripe : stripes_) {
       for (Lane& lane : stripe.lanes) {
@@ -472,6 +533,7 @@ std::size_t Mailbox::begin_with(const std::vector<Event>& past, bool cut) {
       ++pushes_;
       ++put;
     }
+    if (cut && put == 0) tell_next_of_cut();
     held_ = false;
     for (Stripe& stripe : stripes_) {
       while (Pump* pump = next_pump(stripe)) pumps.push_back(pump);

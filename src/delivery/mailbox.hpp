@@ -136,11 +136,13 @@ class Mailbox final {
   };
 
   struct Stripe;
+  class Ticket;
   struct Pump final : Runnable {
     void run() noexcept override;
     Stripe* stripe = nullptr;
     bool scheduled = false;
-    std::uint32_t claimed = 0;  // deliveries it holds that count as waiting until they start
+    std::weak_ptr<Ticket> ticket;  // of the task posted to an executor
+    std::uint32_t claimed = 0;     // deliveries it holds that count as waiting until they start
     // How many of these have started; written by the pump, read by a push that finds little room.
     alignas(64) std::atomic<std::uint32_t> started{0};
   };
@@ -163,7 +165,8 @@ class Mailbox final {
 
   // With lock_ held:
   void append(Lane& lane, const Event& event, void* token, bool cut);
-  bool displace(Stripe& stripe, Priority newest, Delivery& out);
+  bool displace(Priority newest, Delivery& out);
+  void tell_next_of_cut();
   [[nodiscard]] Claim claim(Stripe& stripe, Pump& pump);
   [[nodiscard]] std::uint32_t choose_lane(Stripe& stripe) const;
   void finish(Stripe& stripe, Pump& pump, const Claim& claim, std::uint32_t done);
@@ -176,6 +179,7 @@ class Mailbox final {
   Pushed push_slow(const Event& event, void* token, MayWait may_wait);
   bool wait_for_room();
   void schedule(Pump* pump);
+  void unschedule(Pump& pump) noexcept;
   void run(Stripe& stripe, Pump& pump);
   std::uint32_t deliver(const Claim& claim, Pump& pump);
   void drop_all(DropReason reason);
@@ -200,6 +204,7 @@ class Mailbox final {
   bool closed_ = false;
   bool held_ = false;
   bool paused_ = false;
+  bool cut_next_ = false;  // the next delivery tells that the history was cut
   std::size_t room_waiters_ = 0;
   mutable std::size_t idle_waiters_ = 0;
 

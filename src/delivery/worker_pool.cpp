@@ -49,7 +49,9 @@ Executor::Posted WorkerPool::post(Runnable& runnable) {
     tail_ = &runnable;
     const std::size_t queued = queued_.load(std::memory_order_relaxed) + 1;
     queued_.store(queued, std::memory_order_release);
-    if (threads_.size() < thread_count_ && sleeping_ == 0 && !spinning_) {
+    // Workers that sleep or spin take one each, also those that were woken and have not come yet.
+    const std::size_t free = sleeping_ + (spinning_ ? 1 : 0);
+    if (queued > free && threads_.size() < thread_count_) {
       threads_.emplace_back([this] { work(); });
     }
     // The spinning worker takes the first one by itself.
