@@ -1,0 +1,88 @@
+// delivery/mailbox_fixture.hpp -- a sink that writes down what a mailbox does with it.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "busway/event.hpp"
+#include "busway/manual_executor.hpp"
+#include "delivery/mailbox.hpp"
+
+namespace busway::delivery_detail {
+
+inline Event named(std::string_view topic, Priority priority = Priority::normal,
+                   std::string_view key = {}) {
+  static std::atomic<std::uint64_t> next{1};
+  return Event(topic, {}, {.priority = priority, .key = key, .id = EventId{1, next.fetch_add(1)}});
+}
+
+/// Spins until it holds; false after a minute, which only a broken build needs.
+inline bool eventually(const std::function<bool()>& holds) {
+  const auto give_up = std::chrono::steady_clock::now() + std::chrono::minutes(1);
+  while (!holds()) {
+    if (std::chrono::steady_clock::now() > give_up) return false;
+    std::this_thread::yield();
+  }
+  return true;
+}
+
+struct RecordingSink final : MailboxSink {
+  void deliver(Delivery& delivery) noexcept override {
+    {
+      const std::lock_guard lock(mutex);
+      delivered.emplace_back(delivery.event.topic());
+      cut.push_back(delivery.history_was_cut);
+    }
+    if (on_deliver) on_deliver(delivery);
+  }
+  void delivered_some(std::uint32_t count) noexcept override { counted += count; }
+  void dropped(Delivery& delivery, DropReason reason) noexcept override {
+    const std::lock_guard lock(mutex);
+    gone.emplace_back(delivery.event.topic());
+    reasons.push_back(reason);
+  }
+  void retain() noexcept override { ++references; }
+  void release() noexcept override { --references; }
+
+  std::vector<std::string> seen() {
+    const std::lock_guard lock(mutex);
+    return delivered;
+  }
+
+  std::mutex mutex;
+  std::vector<std::string> delivered;
+  std::vector<bool> cut;
+  std::vector<std::string> gone;
+  std::vector<DropReason> reasons;
+  std::function<void(Delivery&)> on_deliver;
+  std::atomic<int> references{0};
+  std::atomic<std::size_t> counted{0};
+};
+
+/// A mailbox whose pumps run when the test says.
+struct HandPumped {
+  explicit HandPumped(const MailboxOptions& options = {})
+      : mailbox(sink, options, nullptr, executor) {}
+  ~HandPumped() { executor->run(); }
+
+  Pushed push(std::string_view topic, Priority priority = Priority::normal,
+              std::string_view key = {}) {
+    return mailbox.push(named(topic, priority, key), nullptr, MayWait::no);
+  }
+
+  std::shared_ptr<ManualExecutor> executor = std::make_shared<ManualExecutor>();
+  RecordingSink sink;
+  Mailbox mailbox;
+};
+
+using Names = std::vector<std::string>;
+
+}  // namespace busway::delivery_detail

@@ -1,0 +1,102 @@
+#include "delivery/worker_pool.hpp"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <functional>
+#include <thread>
+
+#include "delivery/spin_lock.hpp"
+#include "mailbox_fixture.hpp"
+
+namespace busway::delivery_detail {
+namespace {
+
+TEST(WorkerPool, RunsEveryTaskOnce) {
+  WorkerPool pool(3);
+  std::atomic<int> ran{0};
+  for (int i = 0; i < 1000; ++i) EXPECT_EQ(pool.post([&] { ++ran; }), Executor::Posted::accepted);
+  EXPECT_TRUE(eventually([&] { return ran == 1000; }));
+  pool.shut_down();
+  EXPECT_EQ(ran, 1000);
+}
+
+TEST(WorkerPool, RunsRunnablesWithoutOwningThem) {
+  struct Counting final : Runnable {
+    void run() noexcept override { ++ran; }
+    std::atomic<int> ran{0};
+  };
+  Counting one;
+  WorkerPool pool(1);
+  for (int i = 1; i <= 10; ++i) {
+    EXPECT_EQ(pool.post(one), Executor::Posted::accepted);
+    EXPECT_TRUE(eventually([&] { return one.ran == i; }));
+  }
+}
+
+TEST(WorkerPool, UsesAllItsThreadsWhenTasksWaitForEachOther) {
+  for (int round = 0; round < 60; ++round) {
+    WorkerPool pool(3);
+    std::atomic<int> in{0};
+    // Any state of the first worker: not begun, spinning, asleep.
+    for (int i = 0; i < round % 4; ++i) {
+      std::atomic<bool> done{false};
+      pool.post([&] { done = true; });
+      ASSERT_TRUE(eventually([&] { return done.load(); }));
+      for (int spin = 0; spin < round * 200; ++spin) pause();
+    }
+    std::atomic<int> met{0};
+    for (int i = 0; i < 3; ++i) {
+      pool.post([&] {
+        ++in;
+        if (eventually([&] { return in == 3; })) ++met;
+      });
+    }
+    pool.shut_down();
+    ASSERT_EQ(met, 3) << "in round " << round;
+  }
+}
+
+TEST(WorkerPool, RunsWhatIsQueuedBeforeItShutsDownAndRefusesLaterTasks) {
+  WorkerPool pool(1);
+  std::atomic<int> ran{0};
+  for (int i = 0; i < 100; ++i) pool.post([&] { ++ran; });
+  pool.shut_down();
+  EXPECT_EQ(ran, 100);
+  EXPECT_EQ(pool.post([&] { ++ran; }), Executor::Posted::refused);
+  pool.shut_down();
+  EXPECT_EQ(ran, 100);
+}
+
+TEST(WorkerPool, StartsNoThreadBeforeThereIsWork) {
+  WorkerPool pool(4);
+  EXPECT_EQ(pool.thread_count(), 4U);
+  pool.shut_down();
+}
+
+TEST(WorkerPool, IsNeverTheCallersThread) {
+  WorkerPool pool(2);
+  EXPECT_FALSE(pool.pumped_by_this_thread());
+  EXPECT_FALSE(pool.run_one_here());
+  std::atomic<bool> done{false};
+  std::thread::id ran_on;
+  pool.post([&] {
+    ran_on = std::this_thread::get_id();
+    done = true;
+  });
+  ASSERT_TRUE(eventually([&] { return done.load(); }));
+  EXPECT_NE(ran_on, std::this_thread::get_id());
+}
+
+TEST(WorkerPool, TakesTasksFromItsOwnWorkers) {
+  WorkerPool pool(2);
+  std::atomic<int> left{500};
+  std::function<void()> again = [&] {
+    if (--left > 0) pool.post(again);
+  };
+  pool.post(again);
+  EXPECT_TRUE(eventually([&] { return left <= 0; }));
+}
+
+}  // namespace
+}  // namespace busway::delivery_detail
