@@ -95,6 +95,10 @@ int main(int argc, char** argv) {
   std::string slice = "--benchmark_min_time=0.02";
   for (int i = 1; i < argc; ++i) {
     const std::string_view argument = argv[i];
+    if (argument == "--help" || argument == "-h") {
+      std::fputs(kUsage, stdout);
+      return EXIT_SUCCESS;
+    }
     if (argument == "--require-peers") {
       line.require_peers = true;
     } else if (argument == "--quick") {

@@ -22,8 +22,9 @@ bool is_outside(const Check& check) {
 std::string text_of(const Check& check) {
   std::string text = check.label.empty() ? "" : check.label + " ";
   text += check.figure ? short_number(*check.figure) : "?";
-  if (is_outside(check)) text += " (!)";
-  return text + check.unit;
+  if (!is_outside(check)) return text + check.unit;
+  const std::size_t space = std::min(check.unit.find(' '), check.unit.size());
+  return text + check.unit.substr(0, space) + " (!)" + check.unit.substr(space);
 }
 
 std::string figures_of(const Row& row) {
