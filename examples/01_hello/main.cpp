@@ -14,9 +14,8 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(UserCreated, name, age)
 int main() {
   busway::Bus bus;
 
-  auto greeter = bus.subscribe<UserCreated>([](const UserCreated& user) {
-    std::cout << "hello, " << user.name << "\n";
-  });
+  auto greeter = bus.subscribe<UserCreated>(
+      [](const UserCreated& user) { std::cout << "hello, " << user.name << "\n"; });
   auto audit = bus.subscribe("users.*", [](const busway::Event& event) {
     std::cout << event.topic() << " " << event.json() << "\n";
   });

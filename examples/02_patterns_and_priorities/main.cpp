@@ -54,9 +54,9 @@ void handlers_in_order() {
 void events_in_order() {
   const auto executor = std::make_shared<busway::ManualExecutor>();
   busway::Bus bus({.executor = executor});
-  auto worker = bus.subscribe(
-      "job.*", [](const Event& event) { std::cout << "  " << event.topic() << "\n"; },
-      {.mode = Mode::async});
+  auto worker =
+      bus.subscribe("job.*", [](const Event& event) { std::cout << "  " << event.topic() << "\n"; },
+                    {.mode = Mode::async});
   bus.publish("job.report", busway::Payload{}, {.priority = Priority::low});
   bus.publish("job.mail");
   bus.publish("job.alarm", busway::Payload{}, {.priority = Priority::high});

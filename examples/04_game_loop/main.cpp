@@ -1,7 +1,7 @@
 // A game loop: handlers run on this thread, once a frame, when bus.poll() says so.
 //
-// ManualExecutor replaces the bus's worker threads. Other threads may publish at any moment; what they
-// publish waits until the frame in which the game is ready for it.
+// ManualExecutor replaces the bus's worker threads. Other threads may publish at any moment; what
+// they publish waits until the frame in which the game is ready for it.
 #include <busway/manual_executor.hpp>
 #include <busway/typed.hpp>
 
@@ -22,7 +22,8 @@ class Game {
   void run(int frames) {
     for (int frame = 1; frame <= frames; ++frame) {
       std::cout << "frame " << frame << "\n";
-      if (frame == 2) std::thread([this] { hit_.publish(Collision{.ship = 1, .damage = 60}); }).join();
+      if (frame == 2)
+        std::thread([this] { hit_.publish(Collision{.ship = 1, .damage = 60}); }).join();
       bus_.poll();
     }
   }
@@ -39,7 +40,8 @@ class Game {
     }
   }
 
-  busway::Bus bus_{{.mode = busway::Mode::async, .executor = std::make_shared<busway::ManualExecutor>()}};
+  busway::Bus bus_{
+      {.mode = busway::Mode::async, .executor = std::make_shared<busway::ManualExecutor>()}};
   busway::Topic hit_ = bus_.topic(Collision::topic);
   int shield_ = 100;
   // Last, so that they end before what their handlers touch.

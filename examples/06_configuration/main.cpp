@@ -6,8 +6,8 @@
 #include <iostream>
 
 int main() {
-  // All that is wrong is told at once, each with its place and the nearest valid name. A file is accepted
-  // whole or not at all.
+  // All that is wrong is told at once, each with its place and the nearest valid name. A file is
+  // accepted whole or not at all.
   try {
     auto host = busway::initialize("faulty.yaml");
   } catch (const busway::ConfigError& error) {

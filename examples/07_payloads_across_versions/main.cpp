@@ -7,7 +7,8 @@
 
 using busway::Json;
 
-/// Version 1 was {"name": "Ada Lovelace"}, version 2 had "first" and "last", version 3 adds "country".
+/// Version 1 was {"name": "Ada Lovelace"}, version 2 had "first" and "last", version 3 adds
+/// "country".
 struct UserCreated {
   static constexpr std::string_view topic = "users.created";
   static constexpr unsigned schema_version = 3;
@@ -46,7 +47,6 @@ int main() {
   std::cout << busway::to_cloud_event(old, bus.instance_id()).dump(2) << "\n";
 
   // What cannot be read as the type is a failed delivery with a reason, never silence.
-  const auto result =
-      bus.publish("users.created", Json{{"first", "Ada"}}, {.schema_version = 3});
+  const auto result = bus.publish("users.created", Json{{"first", "Ada"}}, {.schema_version = 3});
   std::cout << result.message() << "\n";
 }

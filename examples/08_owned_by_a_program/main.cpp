@@ -1,5 +1,5 @@
-// A program that owns its bus: subscriptions as members, leaving from inside a handler, owners, and a
-// shutdown that loses nothing.
+// A program that owns its bus: subscriptions as members, leaving from inside a handler, owners,
+// and a shutdown that loses nothing.
 #include <busway/typed.hpp>
 
 #include <iostream>
@@ -10,7 +10,8 @@ using busway::Bus;
 using busway::Event;
 using busway::Mode;
 
-/// Subscriptions as members: the object listens as long as it lives, and no handler runs on what is gone.
+/// Subscriptions as members: the object listens as long as it lives, and no handler runs on what
+/// is gone.
 class Cart {
  public:
   explicit Cart(Bus& bus)
@@ -36,18 +37,18 @@ void members(Bus& bus) {
   std::cout << "listeners after it: " << bus.publish("cart.added").matched << "\n";
 }
 
-/// A handler may end its own subscription, or another one; the other is not called any more, not even for
-/// the event that is just under way.
+/// A handler may end its own subscription, or another one; the other is not called any more, not
+/// even for the event that is just under way.
 void inside_handlers(Bus& bus) {
   busway::Subscription thief;
-  busway::Subscription guard = bus.subscribe(
-      "door.opened",
-      [&](const Event&) {
-        std::cout << "the guard stops the thief and goes home\n";
-        thief.reset();
-        guard.reset();
-      },
-      {.priority = 10});
+  busway::Subscription guard = bus.subscribe("door.opened",
+                                             [&](const Event&) {
+                                               std::cout
+                                                   << "the guard stops the thief and goes home\n";
+                                               thief.reset();
+                                               guard.reset();
+                                             },
+                                             {.priority = 10});
   thief = bus.subscribe("door.opened", [](const Event&) { std::cout << "the thief is in\n"; });
   bus.publish("door.opened");
   std::cout << "listeners after it: " << bus.publish("door.opened").matched << "\n";

@@ -25,8 +25,8 @@ struct ChatMessage {
 };
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ChatMessage, name, text)
 
-/// A typed event: a struct with its topic. publish(QuoteAdded{...}) needs no more; who receives it declares a
-/// struct of its own, with the fields it wants.
+/// A typed event: a struct with its topic. publish(QuoteAdded{...}) needs no more; who receives it
+/// declares a struct of its own, with the fields it wants.
 struct QuoteAdded {
   static constexpr std::string_view topic = "quote.added";
   std::size_t number;
@@ -46,9 +46,8 @@ std::string_view trim(std::string_view text) {
 class Quotes : public busway::Plugin {
  private:
   void start() override {
-    subscribe<ChatMessage>(
-        "chat.message", [this](const ChatMessage& message) { on_chat(message); },
-        {.mode = Mode::sync});
+    subscribe<ChatMessage>("chat.message", [this](const ChatMessage& message) { on_chat(message); },
+                           {.mode = Mode::sync});
   }
 
   void stop() override { publish("run.summary", {{"given", given_}, {"quotes", quotes_.size()}}); }

@@ -6,7 +6,8 @@
 //               chat.message  {name, text}
 //   publishes   chat.reply    {text}
 //
-// The index is built from events alone: without a plugin that keeps quotes it stays empty, and nothing breaks.
+// The index is built from events alone: without a plugin that keeps quotes it stays empty, and
+// nothing breaks.
 #include <busway/plugin.hpp>
 
 #include <algorithm>
@@ -59,14 +60,13 @@ class Search : public busway::Plugin {
   }
 
   void stop() override {
-    publish("run.summary",
-            {{"found", found_}, {"quotes", texts_.size()}, {"searches", searches_}});
+    publish("run.summary", {{"found", found_}, {"quotes", texts_.size()}, {"searches", searches_}});
   }
 
   void add(const Quote& quote) {
     if (texts_.size() == kQuotesMax) {
-      log(busway::LogLevel::warning, "the index is full; quote " + std::to_string(quote.number) +
-                                         " cannot be found");
+      log(busway::LogLevel::warning,
+          "the index is full; quote " + std::to_string(quote.number) + " cannot be found");
       return;
     }
     texts_[quote.number] = quote.text;

@@ -4,8 +4,8 @@
 //               trivia.*    games, without knowing who runs them
 //   publishes   chat.reply  {text}
 //
-// One subscription may have several patterns; its events then come in one order. The topic says which is
-// which.
+// One subscription may have several patterns; its events then come in one order. The topic says
+// which is which.
 #include <busway/plugin.hpp>
 
 #include <algorithm>
@@ -54,8 +54,8 @@ class Stats : public busway::Plugin {
     if (message.at("text") == "!stats") tell();
   }
 
-  /// A payload that is not as expected throws here; the host counts the delivery as failed, says why, and
-  /// the next event comes.
+  /// A payload that is not as expected throws here; the host counts the delivery as failed, says
+  /// why, and the next event comes.
   void on_game_ended(const Json& game) {
     if (!game.at("winner").is_null()) ++wins_by_[game.at("winner").get<std::string>()];
   }

@@ -5,8 +5,8 @@
 //               trivia.started  {question, timeout}   timeout in seconds
 //               trivia.ended    {winner, answer}      winner is null when nobody knew it in time
 //
-// A plugin is one class. It knows no other plugin, only events: whoever counts winners or shows replies
-// listens to the topics above.
+// A plugin is one class. It knows no other plugin, only events: whoever counts winners or shows
+// replies listens to the topics above.
 #include <busway/plugin.hpp>
 
 #include <array>
@@ -22,8 +22,8 @@ namespace {
 
 using busway::Json;
 
-/// What this plugin needs of a chat.message. Fields it does not name are ignored, so the console may add
-/// some without breaking anybody.
+/// What this plugin needs of a chat.message. Fields it does not name are ignored, so the console
+/// may add some without breaking anybody.
 struct ChatMessage {
   std::string name;
   std::string text;
@@ -73,13 +73,13 @@ class Trivia : public busway::Plugin {
     timeout_ = std::chrono::seconds(seconds.get<int>());
   }
 
-  /// Mode::sync makes the speaker wait for us: the next line comes when this one has been dealt with. So
-  /// answers stand in the order of the questions, and a log that is read at full speed cannot overrun us.
-  /// A plugin that merely watches leaves the mode out and gets its events through a mailbox.
+  /// Mode::sync makes the speaker wait for us: the next line comes when this one has been dealt
+  /// with. So answers stand in the order of the questions, and a log that is read at full speed
+  /// cannot overrun us. A plugin that merely watches leaves the mode out and gets its events
+  /// through a mailbox.
   void start() override {
-    subscribe<ChatMessage>(
-        "chat.message", [this](const ChatMessage& message) { on_chat(message); },
-        {.mode = Mode::sync});
+    subscribe<ChatMessage>("chat.message", [this](const ChatMessage& message) { on_chat(message); },
+                           {.mode = Mode::sync});
   }
 
   void stop() override { publish("run.summary", {{"questions", asked_}, {"winners", winners_}}); }
@@ -108,7 +108,8 @@ class Trivia : public busway::Plugin {
       cancel(timer_);
       ++winners_;
     }
-    publish("trivia.ended", {{"winner", winner ? Json(*winner) : Json()}, {"answer", question.answer}});
+    publish("trivia.ended",
+            {{"winner", winner ? Json(*winner) : Json()}, {"answer", question.answer}});
     say((winner ? "Right, " + *winner + ": " : std::string("Time is up; it was ")) +
         std::string(question.answer) + ".");
   }

@@ -57,8 +57,8 @@ std::optional<ChatLine> parse_chat_line(std::string_view line) noexcept {
 
 std::string repair(std::string_view line) {
   using nlohmann::json;
-  std::string text =
-      json::parse(json(line).dump(-1, ' ', false, json::error_handler_t::replace)).get<std::string>();
+  std::string text = json::parse(json(line).dump(-1, ' ', false, json::error_handler_t::replace))
+                         .get<std::string>();
   for (std::size_t at = text.find('\0'); at != std::string::npos; at = text.find('\0', at)) {
     text.replace(at, 1, kReplacement);
   }

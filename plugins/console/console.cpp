@@ -5,8 +5,8 @@
 //   shows       what comes under its `patterns`, chat.reply by default
 //
 // A line that was cut carries cut_bytes beside its text. README.md lists the configuration.
-#include <busway/plugin.hpp>
 #include <unistd.h>
+#include <busway/plugin.hpp>
 
 #include <atomic>
 #include <chrono>
@@ -48,6 +48,7 @@ class Console : public busway::Plugin {
   }
 
   void stop() override {
+    display_->end();
     const std::uint64_t messages = messages_;
     const std::uint64_t notices = notices_;
     Json summary{{"lines", messages + notices}, {"messages", messages}, {"notices", notices}};
@@ -59,9 +60,9 @@ class Console : public busway::Plugin {
   // -- Lines in, on the source's thread ---------------------------------------------------------
 
   void read_all(const std::stop_token& stop) {
-    const bool sample_may_stand_in = sample_.has_value() && settings_.input == "-" &&
-                                     (input_->kind() == Input::Kind::stream ||
-                                      input_->kind() == Input::Kind::closed);
+    const bool sample_may_stand_in =
+        sample_.has_value() && settings_.input == "-" &&
+        (input_->kind() == Input::Kind::stream || input_->kind() == Input::Kind::closed);
     if (input_->kind() == Input::Kind::closed && !sample_may_stand_in) {
       throw std::runtime_error("standard input is closed");
     }
@@ -120,11 +121,12 @@ class Console : public busway::Plugin {
 
   /// Who answers faster than the screen takes it waits: nothing that was said is dropped.
   void show(const std::vector<std::string>& patterns) {
-    shown_ = subscribe(patterns, [this](const PluginEvent& event) { display_->show(line_of(event)); },
-                       {.name = "screen",
-                        .mode = Mode::async,
-                        .overflow = Overflow::block,
-                        .block_timeout = std::chrono::hours(1)});
+    shown_ =
+        subscribe(patterns, [this](const PluginEvent& event) { display_->show(line_of(event)); },
+                  {.name = "screen",
+                   .mode = Mode::async,
+                   .overflow = Overflow::block,
+                   .block_timeout = std::chrono::hours(1)});
   }
 
   [[nodiscard]] std::string line_of(const PluginEvent& event) const {

@@ -25,8 +25,9 @@ struct Character {
   bool acts = false;  // on a terminal
 };
 
-/// What stands at i, as far as it takes to tell whether it acts on a terminal: controls of one byte, C1
-/// controls of two, the Arabic letter mark, and the separators and marks of U+2000 to U+206F.
+/// What stands at i, as far as it takes to tell whether it acts on a terminal: controls of one
+/// byte, C1 controls of two, the Arabic letter mark, and the separators and marks of U+2000 to
+/// U+206F.
 Character look_at(std::string_view text, std::size_t i) noexcept {
   const unsigned first = byte(text, i);
   const unsigned second = byte(text, i + 1);
@@ -35,8 +36,8 @@ Character look_at(std::string_view text, std::size_t i) noexcept {
   if (first == 0xD8U && second == 0x9CU) return {0x061CU, 2, true};
   if (first == 0xE2U && (second == 0x80U || second == 0x81U)) {
     const unsigned code = 0x2000U + ((second & 1U) << 6U) + (byte(text, i + 2) & 0x3FU);
-    const bool acts = (code >= 0x200EU && code <= 0x200FU) || (code >= 0x2028U && code <= 0x202EU) ||
-                      (code >= 0x2066U && code <= 0x2069U);
+    const bool acts = (code >= 0x200EU && code <= 0x200FU) ||
+                      (code >= 0x2028U && code <= 0x202EU) || (code >= 0x2066U && code <= 0x2069U);
     return {code, 3, acts};
   }
   return {first, 1, false};
@@ -73,6 +74,12 @@ void Display::ask() {
   if (prompt_ == Prompt::none) return;
   const std::lock_guard lock(mutex_);
   write(std::string(kEraseLine).append(kPrompt));
+}
+
+void Display::end() {
+  if (prompt_ == Prompt::none) return;
+  const std::lock_guard lock(mutex_);
+  write(kEraseLine);
 }
 
 void Display::write(std::string_view text) {

@@ -1,7 +1,8 @@
 // display.hpp -- lines to standard output, and a prompt where somebody types.
 //
-// Model      One write a line. Control, directional and line-breaking characters come out as \xNN or \u{NNNN}: what a
-//            stranger wrote in a chat must not move the cursor or forge a second line.
+// Model      One write a line. Control, directional and line-breaking characters come out as \xNN
+//            or \u{NNNN}: what a stranger wrote in a chat must not move the cursor or forge a
+//            second line.
 // Threads    [any-thread]
 // Errors     Throws std::system_error when standard output takes no more.
 #pragma once
@@ -21,6 +22,8 @@ class Display {
   void show(std::string_view line);
   /// After what was typed has been taken.
   void ask();
+  /// Takes the prompt away.
+  void end();
 
  private:
   void write(std::string_view text);

@@ -21,12 +21,14 @@ Input::Kind kind_of(int fd) noexcept {
 int open_file(const std::string& path) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) {
-    throw std::system_error(errno, std::generic_category(), "cannot open the input \"" + path + "\"");
+    throw std::system_error(errno, std::generic_category(),
+                            "cannot open the input \"" + path + "\"");
   }
   struct stat status {};
   if (::fstat(fd, &status) == 0 && S_ISDIR(status.st_mode)) {
     ::close(fd);
-    throw std::system_error(EISDIR, std::generic_category(), "cannot read the input \"" + path + "\"");
+    throw std::system_error(EISDIR, std::generic_category(),
+                            "cannot read the input \"" + path + "\"");
   }
   return fd;
 }

@@ -80,8 +80,8 @@ bool LineReader::wait_for_input() const {
 }
 
 void LineReader::append(const char* from, std::size_t size) {
-  // Two bytes beyond the bound are kept until the line is whole: the "\r" of its end is no part of it,
-  // and a character that crosses the bound is left out as one.
+  // Two bytes beyond the bound are kept until the line is whole: the "\r" of its end is no part of
+  // it, and a character that crosses the bound is left out as one.
   open_line_ = true;
   if (size > 0) last_ = from[size - 1];
   const std::size_t room = bytes_max_ + 2 - std::min(bytes_max_ + 2, line_.text.size());
@@ -106,7 +106,8 @@ Line LineReader::take() {
   }
   if (line.text.size() > bytes_max_) {
     std::size_t end = bytes_max_;
-    // A character has at most three bytes after its first; longer runs are no UTF-8 and cut anywhere.
+    // A character has at most three bytes after its first; longer runs are no UTF-8 and cut
+    // anywhere.
     for (int i = 0; i < 3 && end > 0 && is_continuation(line.text[end]); ++i) --end;
     line.cut_bytes += line.text.size() - end;
     line.text.resize(end);

@@ -1,8 +1,9 @@
 // line_reader.hpp -- lines from a file descriptor, in bounded memory.
 //
-// Model      A line ends with "\n" or "\r\n", the last one also with the end of the input. A byte order mark
-//            before the first line is left out. A line longer than bytes_max is cut there, between two
-//            characters, and the rest is read and counted, so that it can have any length.
+// Model      A line ends with "\n" or "\r\n", the last one also with the end of the input. A byte
+//            order mark before the first line is left out. A line longer than bytes_max is cut
+//            there, between two characters, and the rest is read and counted, so that it can have
+//            any length.
 // Threads    One thread reads; stop comes from any.
 // Ownership  Borrows the descriptor.
 // Errors     next() throws std::system_error when reading fails.

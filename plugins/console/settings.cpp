@@ -45,7 +45,8 @@ Settings read_settings(const json& config) {
   Settings out;
   const std::map<std::string, std::function<void(const std::string&, const json&)>> readers{
       {"input", [&](auto& key, auto& value) { out.input = read_text(key, value); }},
-      {"line_bytes_max", [&](auto& key, auto& value) { out.line_bytes_max = read_bytes(key, value); }},
+      {"line_bytes_max",
+       [&](auto& key, auto& value) { out.line_bytes_max = read_bytes(key, value); }},
       {"name", [&](auto& key, auto& value) { out.name = read_text(key, value); }},
       {"patterns", [&](auto& key, auto& value) { out.patterns = read_texts(key, value); }},
       {"sample", [&](auto& key, auto& value) { out.sample = read_text(key, value); }},
@@ -53,7 +54,8 @@ Settings read_settings(const json& config) {
   for (const auto& [key, value] : config.items()) {
     const auto reader = readers.find(key);
     if (reader == readers.end()) {
-      throw std::invalid_argument("unknown key \"" + key + "\"; the console knows input, "
+      throw std::invalid_argument("unknown key \"" + key +
+                                  "\"; the console knows input, "
                                   "line_bytes_max, name, patterns and sample");
     }
     reader->second(key, value);

@@ -1,8 +1,8 @@
 // settings.hpp -- the console's configuration; README.md explains each key.
 //
 // Model      Plain values, each with a default.
-// Errors     read_settings() throws std::invalid_argument, which names the key, what stands there and what is
-//            wanted.
+// Errors     read_settings() throws std::invalid_argument, which names the key, what stands there
+//            and what is wanted.
 #pragma once
 
 #include <cstdint>

@@ -26,7 +26,8 @@ class Bot {
   explicit Bot(const std::vector<std::string>& plugins, const Json& config = Json::object())
       : bus_({.clock = clock_}), plugins_(bus_) {
     for (const std::string& plugin : plugins) {
-      plugins_.load(PluginSpec{.path = BUSWAY_BINARY_DIR "/plugins/bot_" + plugin + ".so", .config = config});
+      plugins_.load(
+          PluginSpec{.path = BUSWAY_BINARY_DIR "/plugins/bot_" + plugin + ".so", .config = config});
     }
     EXPECT_TRUE(plugins_.start_all().empty());
   }
@@ -44,8 +45,9 @@ class Bot {
   std::shared_ptr<ManualClock> clock_ = std::make_shared<ManualClock>();
   std::vector<std::string> replies_;
   Bus bus_;
-  Subscription listener_ = bus_.subscribe(
-      "chat.reply", [this](const Json& reply) { replies_.push_back(reply.at("text").get<std::string>()); });
+  Subscription listener_ = bus_.subscribe("chat.reply", [this](const Json& reply) {
+    replies_.push_back(reply.at("text").get<std::string>());
+  });
   PluginManager plugins_;
 };
 
@@ -54,7 +56,8 @@ using Replies = std::vector<std::string>;
 TEST(Trivia, TheFirstRightAnswerWinsHoweverItIsWritten) {
   Bot bot({"trivia"});
   Json ended;
-  auto listener = bot.bus().subscribe("trivia.ended", [&](const Json& payload) { ended = payload; });
+  auto listener =
+      bot.bus().subscribe("trivia.ended", [&](const Json& payload) { ended = payload; });
   EXPECT_EQ(bot.say("ada", "!trivia"), Replies{"Which planet is nearest to the sun?"});
   EXPECT_EQ(bot.say("bob", "Venus"), Replies{});
   EXPECT_EQ(bot.say("bob", "  mercury!! "), Replies{"Right, bob: Mercury."});
@@ -65,7 +68,8 @@ TEST(Trivia, TheFirstRightAnswerWinsHoweverItIsWritten) {
 TEST(Trivia, AsksOneQuestionAtATimeAndAnotherNext) {
   Bot bot({"trivia"});
   (void)bot.say("ada", "!trivia");
-  EXPECT_EQ(bot.say("bob", "!trivia"), Replies{"One at a time: Which planet is nearest to the sun?"});
+  EXPECT_EQ(bot.say("bob", "!trivia"),
+            Replies{"One at a time: Which planet is nearest to the sun?"});
   (void)bot.say("ada", "mercury");
   EXPECT_EQ(bot.say("bob", "!trivia"), Replies{"How many bits has a byte?"});
 }
@@ -74,8 +78,10 @@ TEST(Trivia, EndsWithoutAWinnerWhenTheTimeIsUp) {
   Bot bot({"trivia"}, {{"timeout_seconds", 20}});
   Json started;
   std::promise<Json> ended;
-  auto start = bot.bus().subscribe("trivia.started", [&](const Json& payload) { started = payload; });
-  auto end = bot.bus().subscribe("trivia.ended", [&](const Json& payload) { ended.set_value(payload); });
+  auto start =
+      bot.bus().subscribe("trivia.started", [&](const Json& payload) { started = payload; });
+  auto end =
+      bot.bus().subscribe("trivia.ended", [&](const Json& payload) { ended.set_value(payload); });
   (void)bot.say("ada", "!trivia");
   EXPECT_EQ(started, (Json{{"question", "Which planet is nearest to the sun?"}, {"timeout", 20}}));
   bot.clock().advance(20s);
@@ -104,7 +110,8 @@ TEST(Trivia, RefusesATimeThatIsNone) {
                               .config = {{"timeout_seconds", wrong}}});
       FAIL() << wrong;
     } catch (const Error& error) {
-      EXPECT_NE(std::string(error.what()).find("timeout_seconds"), std::string::npos) << error.what();
+      EXPECT_NE(std::string(error.what()).find("timeout_seconds"), std::string::npos)
+          << error.what();
     }
   }
 }
@@ -127,7 +134,8 @@ TEST(Quotes, AreKeptAndGivenInTurnOrByNumber) {
 TEST(Quotes, TellsHowItIsUsedAndLeavesOtherWordsAlone) {
   Bot bot({"quotes"});
   for (const char* text : {"!quote add", "!quote 1x", "!quote -1", "!quote remove 1"}) {
-    EXPECT_EQ(bot.say("ada", text), Replies{"Say !quote add TEXT, !quote, or !quote NUMBER."}) << text;
+    EXPECT_EQ(bot.say("ada", text), Replies{"Say !quote add TEXT, !quote, or !quote NUMBER."})
+        << text;
   }
   for (const char* text : {"!quotes", "quote", "look: !quote", ""}) {
     EXPECT_EQ(bot.say("ada", text), Replies{}) << text;
@@ -142,7 +150,8 @@ TEST(Search, FindsQuotesThatHaveAllWords) {
   EXPECT_EQ(bot.say("ada", "!search simple"), Replies{"No quote has that."});
   add(1, "Simple things should be simple.");
   add(2, "Make it simple");
-  EXPECT_EQ(bot.say("ada", "!search SIMPLE things"), Replies{"#1: Simple things should be simple."});
+  EXPECT_EQ(bot.say("ada", "!search SIMPLE things"),
+            Replies{"#1: Simple things should be simple."});
   EXPECT_EQ(bot.say("ada", "!search simple"),
             Replies{"#1: Simple things should be simple. | #2: Make it simple"});
   EXPECT_EQ(bot.say("ada", "!search simple make things"), Replies{"No quote has that."});

@@ -37,10 +37,11 @@ TEST(ChatLine, NicknamesOfIrcAreNames) {
 
 TEST(ChatLine, WhatIsNotSaidIsANotice) {
   for (const char* line :
-       {"", " ", "=== alice [n=alice@example.org] has joined #busway", "=== bob has left (bye: see you)",
-        "[09:03] * alice waves", "[09:03] alice: hi", "[9:03] <alice> hi", "[09:03 <alice> hi",
-        "[09:03] <alice hi", "[09:03] <> hi", "[09:03] <alice>hi", "[aa:bb] <alice> hi", "<alice> hi",
-        "two words: hi", "http://example.org", "!quote: hi", ": hi", "just words"}) {
+       {"", " ", "=== alice [n=alice@example.org] has joined #busway",
+        "=== bob has left (bye: see you)", "[09:03] * alice waves", "[09:03] alice: hi",
+        "[9:03] <alice> hi", "[09:03 <alice> hi", "[09:03] <alice hi", "[09:03] <> hi",
+        "[09:03] <alice>hi", "[aa:bb] <alice> hi", "<alice> hi", "two words: hi",
+        "http://example.org", "!quote: hi", ": hi", "just words"}) {
     EXPECT_EQ(shown(line), "notice") << line;
   }
 }
@@ -52,7 +53,8 @@ TEST(ChatLine, ANameHasABound) {
 }
 
 TEST(Repair, LeavesUtf8AsItIs) {
-  for (const char* text : {"", "plain", "na\xC3\xAFve \xE2\x9C\x93 \xF0\x9F\x9A\x8C", "a\\u0041\"\x1B[31m\x03"}) {
+  for (const char* text :
+       {"", "plain", "na\xC3\xAFve \xE2\x9C\x93 \xF0\x9F\x9A\x8C", "a\\u0041\"\x1B[31m\x03"}) {
     EXPECT_EQ(repair(text), text);
   }
 }
@@ -61,7 +63,9 @@ TEST(Repair, ReplacesWhatIsNotUtf8AndZeroBytes) {
   EXPECT_EQ(repair("caf\xE9 au lait"), "caf\xEF\xBF\xBD au lait");
   EXPECT_EQ(repair("\xFF\xFE"), "\xEF\xBF\xBD\xEF\xBF\xBD");
   EXPECT_EQ(repair("cut \xE2\x9C"), "cut \xEF\xBF\xBD");
-  EXPECT_EQ(repair(std::string_view("a\0b\0", 4)), "a\xEF\xBF\xBD" "b\xEF\xBF\xBD");
+  EXPECT_EQ(repair(std::string_view("a\0b\0", 4)),
+            "a\xEF\xBF\xBD"
+            "b\xEF\xBF\xBD");
 }
 
 }  // namespace

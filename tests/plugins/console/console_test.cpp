@@ -69,7 +69,8 @@ class ConsoleTest : public ::testing::Test {
 
 TEST_F(ConsoleTest, MakesAnEventOfEachLine) {
   const Json summary = play("[09:03] <alice> hi\n=== bob has joined\nbob: hello\n\n");
-  EXPECT_EQ(topics_, (std::vector<std::string>{"chat.message", "chat.notice", "chat.message", "chat.notice"}));
+  EXPECT_EQ(topics_, (std::vector<std::string>{"chat.message", "chat.notice", "chat.message",
+                                               "chat.notice"}));
   EXPECT_EQ(sources_, std::vector<std::string>(4, "console"));
   ASSERT_EQ(payloads_.size(), 4U);
   EXPECT_EQ(payloads_[0], (Json{{"name", "alice"}, {"text", "hi"}, {"time", "09:03"}}));
@@ -80,12 +81,16 @@ TEST_F(ConsoleTest, MakesAnEventOfEachLine) {
 }
 
 TEST_F(ConsoleTest, CountsWhatItHadToMend) {
-  const Json summary =
-      play("alice: caf\xE9\n" + std::string("bob: a\0b\n", 9) + "carol: " + std::string(100'000, 'x') + "\n");
-  EXPECT_EQ(summary, (Json{{"lines", 3}, {"messages", 3}, {"notices", 0}, {"overlong", 1}, {"repaired", 2}}));
+  const Json summary = play("alice: caf\xE9\n" + std::string("bob: a\0b\n", 9) +
+                            "carol: " + std::string(100'000, 'x') + "\n");
+  EXPECT_EQ(
+      summary,
+      (Json{{"lines", 3}, {"messages", 3}, {"notices", 0}, {"overlong", 1}, {"repaired", 2}}));
   ASSERT_EQ(payloads_.size(), 3U);
   EXPECT_EQ(payloads_[0].at("text"), "caf\xEF\xBF\xBD");
-  EXPECT_EQ(payloads_[1].at("text"), "a\xEF\xBF\xBD" "b");
+  EXPECT_EQ(payloads_[1].at("text"),
+            "a\xEF\xBF\xBD"
+            "b");
   EXPECT_EQ(payloads_[2].at("text").get_ref<const std::string&>().size() + 7, 16'384U);
   EXPECT_EQ(payloads_[2].at("cut_bytes"), 100'007 - 16'384);
 }
@@ -103,8 +108,12 @@ TEST_F(ConsoleTest, AnAsynchronousListenerThatBlocksLosesNothing) {
   Bus bus;
   int heard = 0;
   auto listener = bus.subscribe(
-      "chat.message", [&](const Json& message) { heard += message.at("text") == std::to_string(heard) ? 1 : 0; },
-      {.mode = Mode::async, .queue_capacity = 4, .overflow = Overflow::block, .block_timeout = 60s});
+      "chat.message",
+      [&](const Json& message) { heard += message.at("text") == std::to_string(heard) ? 1 : 0; },
+      {.mode = Mode::async,
+       .queue_capacity = 4,
+       .overflow = Overflow::block,
+       .block_timeout = 60s});
   PluginManager plugins(bus);
   plugins.load(PluginSpec{.path = kLibrary, .config = {{"input", path}}});
   EXPECT_TRUE(plugins.start_all().empty());

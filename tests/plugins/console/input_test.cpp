@@ -27,7 +27,8 @@ TEST(Input, OfADeviceOnlyReadingTells) {
 }
 
 TEST(Input, RefusalsNameThePath) {
-  EXPECT_EQ(refusal("/no/such/log"), "cannot open the input \"/no/such/log\": No such file or directory");
+  EXPECT_EQ(refusal("/no/such/log"),
+            "cannot open the input \"/no/such/log\": No such file or directory");
   EXPECT_EQ(refusal("/usr"), "cannot read the input \"/usr\": Is a directory");
 }
 

@@ -63,16 +63,19 @@ TEST(LineReader, EndsALineAtEachNewline) {
   EXPECT_EQ(texts_of(""), Texts{});
 }
 
-TEST(LineReader, TheLastLineNeedsNoNewline) {
-  EXPECT_EQ(texts_of("a\nb"), (Texts{"a", "b"}));
-}
+TEST(LineReader, TheLastLineNeedsNoNewline) { EXPECT_EQ(texts_of("a\nb"), (Texts{"a", "b"})); }
 
 TEST(LineReader, TakesTheLineEndsOfOtherSystems) {
   EXPECT_EQ(texts_of("a\r\n\r\nb\rc\r\r\nd\r"), (Texts{"a", "", "b\rc\r", "d"}));
 }
 
 TEST(LineReader, LeavesOutAByteOrderMarkAtTheBeginningOnly) {
-  EXPECT_EQ(texts_of("\xEF\xBB\xBF" "a\n\xEF\xBB\xBF" "b\n"), (Texts{"a", "\xEF\xBB\xBF" "b"}));
+  EXPECT_EQ(texts_of("\xEF\xBB\xBF"
+                     "a\n\xEF\xBB\xBF"
+                     "b\n"),
+            (Texts{"a",
+                   "\xEF\xBB\xBF"
+                   "b"}));
 }
 
 TEST(LineReader, KeepsZeroBytes) {

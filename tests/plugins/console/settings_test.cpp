@@ -48,11 +48,13 @@ TEST(Settings, OnePatternNeedsNoList) {
 }
 
 TEST(Settings, RefusalsNameTheKeyTheValueAndWhatIsWanted) {
-  EXPECT_EQ(refusal({{"inptu", "x"}}),
-            "unknown key \"inptu\"; the console knows input, line_bytes_max, name, patterns and sample");
+  EXPECT_EQ(
+      refusal({{"inptu", "x"}}),
+      "unknown key \"inptu\"; the console knows input, line_bytes_max, name, patterns and sample");
   EXPECT_EQ(refusal({{"input", 5}}), "input: a text is wanted, not 5");
   EXPECT_EQ(refusal({{"name", ""}}), "name: a text is wanted, not \"\"");
-  EXPECT_EQ(refusal({{"patterns", json::array()}}), "patterns: a text or a list of texts is wanted, not []");
+  EXPECT_EQ(refusal({{"patterns", json::array()}}),
+            "patterns: a text or a list of texts is wanted, not []");
   EXPECT_EQ(refusal({{"patterns", {1}}}), "patterns: a text is wanted, not 1");
   for (const json& wrong : {json(15), json(131'073), json(-1), json("512"), json(1.5)}) {
     EXPECT_EQ(refusal({{"line_bytes_max", wrong}}),
