@@ -230,6 +230,10 @@ class BusCore {
                 std::uint64_t before_id);
   void finish(ThreadState& state, const Dispatch& dispatch, std::uint32_t size,
               PublishResult& result);
+  void record_and_deliver(TopicEntry& entry, const Event& event, ThreadState& state, Frame& frame,
+                          PublishResult& result);
+  [[gnu::noinline]] void deliver_recorded(TopicEntry& entry, const Event& event, ThreadState& state,
+                                          Frame& frame, PublishResult& result);
   void deliver(Route& route, const Event& event, ThreadState& state, Frame& frame,
                PublishResult& result);
   void run_strand(delivery_detail::Delivery& delivery);

@@ -305,6 +305,21 @@ void BusCore::record_slow(ThreadState& state, const Event& event) {
   write_ring(state, event);
 }
 
+/// An event is recorded before its route is looked at: a subscription that replays is listed first
+/// and reads the history then, so it finds the event in one of the two.
+void BusCore::record_and_deliver(TopicEntry& entry, const Event& event, ThreadState& state,
+                                 Frame& frame, PublishResult& result) {
+  record(state, event);
+  deliver_recorded(entry, event, state, frame, result);
+}
+
+void BusCore::deliver_recorded(TopicEntry& entry, const Event& event, ThreadState& state,
+                               Frame& frame, PublishResult& result) {
+  Route& route = *route_of(&entry);
+  frame.route.store(&route, std::memory_order_release);
+  deliver(route, event, state, frame, result);
+}
+
 template <class Locate>
 PublishResult BusCore::publish_with(Locate&& locate, const Draft& draft) {
   PublishResult result;
@@ -313,17 +328,15 @@ PublishResult BusCore::publish_with(Locate&& locate, const Draft& draft) {
   const std::uint32_t gate = gate_.load(std::memory_order_acquire);
   if (gate != 0 && refuse(gate, state, result)) [[unlikely]]
     return result;
-  Route& route = *route_of(locate());
-  guard.frame->route.store(&route, std::memory_order_release);
+  TopicEntry& entry = *locate();
 
   const std::int64_t now = manual_clock_ ? wall_ns() : platform_detail::thread_clock().wall_ns();
   Event event;
-  EventAccess::begin(event, state.ids->next(now), now, route.entry->text, nullptr);
+  EventAccess::begin(event, state.ids->next(now), now, entry.text, nullptr);
 
   PayloadBlock* made = nullptr;
   if (draft.type != nullptr) {
-    if (draft.type->fits_inline() || draft.type->share == nullptr ||
-        (state.ring == nullptr && route.queued.load(std::memory_order_relaxed) == 0)) {
+    if (draft.type->fits_inline() || draft.type->share == nullptr || state.ring == nullptr) {
       EventAccess::borrow_typed(event, draft.type, draft.object);
     } else {
       // Someone may keep the event: share the payload once, before anyone sees it.
@@ -352,8 +365,7 @@ PublishResult BusCore::publish_with(Locate&& locate, const Draft& draft) {
 
   if (draft.options == nullptr) [[likely]] {
     if ((gate & kFilters) != 0 && !admit(event, state, result)) return result;
-    record(state, event);
-    deliver(route, event, state, *guard.frame, result);
+    record_and_deliver(entry, event, state, *guard.frame, result);
     return result;
   }
   const EventOptions& options = *draft.options;
@@ -361,14 +373,13 @@ PublishResult BusCore::publish_with(Locate&& locate, const Draft& draft) {
   const RareHandle rare(RareFields::make(options));
   EventAccess::set_identity(event, options.id.value_or(event.id()),
                             options.time ? options.time->time_since_epoch().count() : now,
-                            route.entry->text, source.rep());
+                            entry.text, source.rep());
   EventAccess::borrow_rare(event, rare.get());
   EventAccess::set_priority(event, options.priority);
   EventAccess::set_origin(event, options.origin);
   if (options.schema_version != 0) EventAccess::set_schema_version(event, options.schema_version);
   if ((gate & kFilters) != 0 && !admit(event, state, result)) return result;
-  record(state, event);
-  deliver(route, event, state, *guard.frame, result);
+  record_and_deliver(entry, event, state, *guard.frame, result);
   return result;
 }
 
@@ -405,22 +416,10 @@ template <class Locate>
   if (gate_.load(std::memory_order_acquire) != 0) [[unlikely]]
     return false;
   TopicEntry* const entry = locate();
-  if (entry == nullptr) [[unlikely]]
+  if (entry == nullptr || state.straight_left == 0) [[unlikely]]
     return false;
-  Route* const route = entry->route.load(std::memory_order_acquire);
-  if (route == nullptr || route->checked.load(std::memory_order_relaxed) !=
-                              wild_epoch_.load(std::memory_order_acquire)) [[unlikely]] {
-    return false;
-  }
-  frame->route.store(route, std::memory_order_release);
-  const std::uint64_t key = route->key.load(std::memory_order_acquire);
-  const TextRep* const text = route->plain_text;
-  if (route->index >= state.counts_size || text == nullptr || state.straight_left == 0)
-      [[unlikely]] {
-    return false;
-  }
-  RouteCount& counted = state.counts[route->index];
-  if (counted.key.load(std::memory_order_relaxed) != key) [[unlikely]]
+  const TextRep* const text = entry->plain_text;
+  if (text == nullptr) [[unlikely]]
     return false;
   --state.straight_left;
 
@@ -446,8 +445,24 @@ template <class Locate>
         state.wrap_ring();
       state.ring_busy.store(0, std::memory_order_release);
     }
+    platform_detail::light_barrier();
   }
-  bump(counted.count);
+  // Recorded first, routed then: see record_and_deliver().
+  Route* const route = entry->route.load(std::memory_order_acquire);
+  if (route == nullptr || route->checked.load(std::memory_order_relaxed) !=
+                              wild_epoch_.load(std::memory_order_acquire)) [[unlikely]] {
+    deliver_recorded(*entry, event, state, *frame, result);
+    return true;
+  }
+  frame->route.store(route, std::memory_order_release);
+  const std::uint64_t key = route->key.load(std::memory_order_acquire);
+  const std::uint32_t index = route->index;
+  if (index >= state.counts_size || state.counts[index].key.load(std::memory_order_relaxed) != key)
+      [[unlikely]] {
+    deliver(*route, event, state, *frame, result);
+    return true;
+  }
+  bump(state.counts[index].count);
   const auto size = static_cast<std::uint32_t>(key);
   if (size == 0) return true;
   Dispatch dispatch(*this, event);
@@ -529,8 +544,6 @@ PublishResult BusCore::publish(const Event& original) {
   if (gate != 0 && refuse(gate, state, result)) return result;
   TopicEntry* entry = topics_.find(original.topic(), hash_text(original.topic()));
   if (entry == nullptr) entry = find_or_add_now(original.topic());
-  Route& route = *route_of(entry);
-  guard.frame->route.store(&route, std::memory_order_release);
 
   // An owning copy: the caller's event may be shared with other threads, and handlers may keep
   // ours.
@@ -547,8 +560,7 @@ PublishResult BusCore::publish(const Event& original) {
     return result;
   }
   if ((gate & kFilters) != 0 && !admit(event, state, result)) return result;
-  record(state, event);
-  deliver(route, event, state, *guard.frame, result);
+  record_and_deliver(*entry, event, state, *guard.frame, result);
   return result;
 }
 
@@ -586,8 +598,6 @@ Receipt BusCore::publish_async(Event event) {
   }
   TopicEntry* entry = topics_.find(event.topic(), hash_text(event.topic()));
   if (entry == nullptr) entry = find_or_add_now(event.topic());
-  Route& route = *route_of(entry);
-  guard.frame->route.store(&route, std::memory_order_release);
   complete(*this, event, *state.ids);
   result.id = event.id();
   const PayloadBlock* block = EventAccess::block(event);
@@ -596,14 +606,16 @@ Receipt BusCore::publish_async(Event event) {
   } else if (block != nullptr && payload_exceeds(*block, options_.max_payload)) {
     refuse_size(event, payload_bytes(*block), state, result);
   } else if ((gate & kFilters) == 0 || admit(event, state, result)) {
-    // Subscriptions made from now on do not get this event.
+    delivery_detail::Mailbox& worker = strand();
+    record(state, event);
+    // Subscriptions made from now on do not get this event; a replay of theirs finds it recorded.
     std::uint64_t before_id = 0;
     {
       const std::lock_guard lock(mutex_);
       before_id = next_sequence_ << kSlotBits;
     }
-    delivery_detail::Mailbox& worker = strand();
-    record(state, event);
+    Route& route = *route_of(entry);
+    guard.frame->route.store(&route, std::memory_order_release);
     const std::uint32_t size = route.size();
     bump(state.published_async);
     PublishResult queued_result;

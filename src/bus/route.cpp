@@ -9,9 +9,7 @@ namespace busway::detail {
 
 Route* Route::make(TopicEntry* entry, std::uint32_t serial, std::uint32_t capacity) {
   void* memory = ::operator new(sizeof(Route) + capacity * sizeof(std::atomic<Subscriber*>));
-  auto* route = ::new (memory) Route{
-      entry, serial, entry->index, is_counted(entry->text) ? nullptr : entry->text, capacity, 0, 0,
-      {0},   {0},    {0}};
+  auto* route = ::new (memory) Route{entry, serial, entry->index, capacity, 0, 0, {0}, {0}};
   route->set_size(0);
   for (std::uint32_t i = 0; i < capacity; ++i) {
     ::new (static_cast<void*>(route->subscribers() + i)) std::atomic<Subscriber*>(nullptr);

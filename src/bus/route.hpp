@@ -28,13 +28,11 @@ namespace busway::detail {
 
 struct Route {
   TopicEntry* entry;
-  std::uint32_t serial;       // never 0; a new one for each array
-  std::uint32_t index;        // the entry's, for counters
-  const TextRep* plain_text;  // the topic when no event needs to count it, else null
+  std::uint32_t serial;  // never 0; a new one for each array
+  std::uint32_t index;   // the entry's, for counters
   std::uint32_t capacity;
   std::uint32_t dead = 0;              // places whose subscription has ended
   std::uint64_t stamp;                 // of the wildcards when it was built
-  std::atomic<std::uint32_t> queued;   // how many of them are asynchronous, at least
   std::atomic<std::uint64_t> key;      // serial << 32 | size: what RouteCount counts by
   std::atomic<std::uint64_t> checked;  // the wildcard epoch it is known to be good for; 0: rebuild
 
@@ -65,6 +63,7 @@ struct Level {
 
 struct TopicEntry {
   const TextRep* text = nullptr;
+  const TextRep* plain_text = nullptr;  // the text when events need not count it, else null
   std::uint64_t hash = 0;
   std::atomic<Route*> route{nullptr};
   std::uint32_t index = 0;

@@ -29,6 +29,7 @@ TopicEntry* BusCore::entry_of(std::string_view name, Garbage& garbage) {
   }
   entry->keys = MatchStamps::keys_of(name);
   entry->text = intern(name);
+  entry->plain_text = is_counted(entry->text) ? nullptr : entry->text;
   if (TopicTable::Table* old = topics_.insert(entry.get())) retire(old);
   ++cached_topics_;
   return entry.release();
@@ -157,18 +158,15 @@ void BusCore::replace_route(TopicEntry& entry, std::span<Subscriber* const> list
                             std::uint32_t capacity) {
   if (next_serial_ == 0) next_serial_ = 1;
   Route* route = Route::make(&entry, next_serial_++, capacity);
-  std::uint32_t queued = 0;
   for (std::uint32_t i = 0; i < list.size(); ++i) {
     Subscriber* one = list[i];
     detail::retain(one);
     route->subscribers()[i].store(one, std::memory_order_relaxed);
-    if (one->extra != nullptr && one->extra->mailbox != nullptr) ++queued;
     if (one->entry == &entry) {
       one->route_serial = route->serial;
       one->route_index = i;
     }
   }
-  route->queued.store(queued, std::memory_order_relaxed);
   route->set_size(static_cast<std::uint32_t>(list.size()));
   route->stamp = stamps_.stamp(entry.keys);
   route->checked.store(wild_epoch_.load(std::memory_order_relaxed), std::memory_order_relaxed);
@@ -214,9 +212,6 @@ void BusCore::list_into_route(TopicEntry& entry, Subscriber& subscriber) {
   detail::retain(&subscriber);
   subscriber.route_serial = route->serial;
   subscriber.route_index = size;
-  if (subscriber.extra != nullptr && subscriber.extra->mailbox != nullptr) {
-    route->queued.fetch_add(1, std::memory_order_relaxed);
-  }
   route->subscribers()[size].store(&subscriber, std::memory_order_relaxed);
   route->set_size(size + 1);
 }
