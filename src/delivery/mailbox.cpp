@@ -281,7 +281,6 @@ void Mailbox::unschedule(Pump& pump) noexcept {
 void Mailbox::Pump::run() noexcept { stripe->mailbox->run(*stripe, *this); }
 
 std::uint32_t Mailbox::choose_lane(Stripe& stripe) const {
-  if (stripe.lanes[kReplayLane].size != 0) return kReplayLane;  // the past comes before the present
   // What is replayed is older than all that is live: no share is kept for others before its end.
   if (stripe.lanes[kReplayLane].size != 0) return kReplayLane;
   for (std::uint32_t i = 0; i < 2; ++i) {
