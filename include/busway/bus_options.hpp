@@ -1,7 +1,8 @@
 // busway/bus_options.hpp -- everything a Bus can be told when it is made.
 // Layer: bus
 //
-// Model      Bus bus({.instance_id = "node-1", .history = 1000}).
+// Model      Bus bus({.instance_id = "node-1", .history = 1000}). stuck_after is checked and has no
+//            effect in this version.
 // Threads    A plain struct.
 // Ownership  Owns its strings and functions; shares clock and executor.
 // Errors     Checked by the constructor of Bus: Error(invalid_option) names the field, the value

@@ -7,9 +7,10 @@
 // Threads    publish(), reply() and stop_token() are [any-thread] while the handler runs; the rest
 //            belongs to the handler's thread.
 // Ownership  Lives as long as the handler's call; never keep a reference.
-// Errors     reply() returns whether someone still waits for it.
+// Errors     reply() returns whether someone still waits for it. This version gives a stop_token()
+//            and never signals it.
 // Cost       Built once a publish, not once a handler.
-// Example    tests/bus/request_test.cpp
+// Example    examples/05_request_reply
 #pragma once
 
 #include <chrono>

@@ -6,7 +6,7 @@
 // Ownership  Owns its entries; copying copies them.
 // Errors     at() throws std::out_of_range.
 // Cost       8 bytes; an empty list never allocates.
-// Example    tests/bus/publish_test.cpp
+// Example    tests/docs/guarantees_test.cpp
 #pragma once
 
 #include <cstddef>

@@ -7,7 +7,7 @@
 // Ownership  The views are good for the call.
 // Errors     A sink that throws is ignored.
 // Cost       Nothing on the path of an event that goes well.
-// Example    tests/base/log_test.cpp
+// Example    tests/docs/guarantees_test.cpp
 #pragma once
 
 #include <functional>

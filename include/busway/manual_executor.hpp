@@ -3,8 +3,8 @@
 //
 // Model      A queue of tasks. A game loop calls bus.poll() once a frame; a test calls run_one() to
 //            choose the moment.
-// Threads    post() is [any-thread]; the pumping calls belong to one thread at a time, the pump
-//            thread.
+// Threads    post() is [any-thread]; the pumping calls are [pump-thread], one thread at a
+//            time.
 // Ownership  Held by std::shared_ptr: the bus keeps a share.
 // Errors     None.
 // Cost       One lock a task.

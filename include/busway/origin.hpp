@@ -1,6 +1,7 @@
 // busway/origin.hpp -- which part of the world an event comes from.
 // Layer: event
 //
+// Model      An enum and its words: "internal", "system", "database" and so on.
 // Threads    Values. [any-thread]
 // Ownership  None.
 // Errors     parse_origin() gives no value for an unknown word.

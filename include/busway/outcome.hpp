@@ -8,7 +8,7 @@
 // Ownership  Owns its reason.
 // Errors     None.
 // Cost       done() allocates nothing.
-// Example    tests/bus/outcome_test.cpp
+// Example    tests/docs/guarantees_test.cpp
 #pragma once
 
 #include <chrono>

@@ -7,7 +7,7 @@
 // Ownership  Refers to the caller's texts; good for the call.
 // Errors     None here; subscribe() reads the strings.
 // Cost       One pattern: no allocation.
-// Example    tests/bus/subscribe_test.cpp
+// Example    tests/docs/guarantees_test.cpp
 #pragma once
 
 #include <cstddef>

@@ -9,7 +9,7 @@
 // Errors     This is where they are: code says whether the event was accepted, failures what
 //            happened to single deliveries.
 // Cost       48 bytes; allocates only when something went wrong.
-// Example    tests/bus/publish_test.cpp
+// Example    examples/01_hello
 #pragma once
 
 #include <cstdint>

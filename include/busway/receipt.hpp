@@ -9,7 +9,7 @@
 //            where the wait could never end (would_block on the thread that pumps the executor with
 //            nothing to run).
 // Cost       One allocation a receipt.
-// Example    tests/bus/receipt_test.cpp
+// Example    tests/docs/guarantees_test.cpp
 #pragma once
 
 #include <chrono>

@@ -7,7 +7,7 @@
 // Ownership  Owns the reply.
 // Errors     reply() throws Error(code) when there is none.
 // Cost       None beyond the request.
-// Example    tests/bus/request_test.cpp
+// Example    examples/05_request_reply
 #pragma once
 
 #include <string>

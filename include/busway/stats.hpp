@@ -7,7 +7,7 @@
 // Ownership  Owns its texts.
 // Errors     None.
 // Cost       bus.stats() merges the counters of all threads under the bus's lock.
-// Example    tests/bus/stats_test.cpp
+// Example    tests/docs/guarantees_test.cpp
 #pragma once
 
 #include <cstdint>

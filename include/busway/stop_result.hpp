@@ -7,7 +7,7 @@
 // Ownership  Owns its texts.
 // Errors     None.
 // Cost       None.
-// Example    tests/bus/stop_test.cpp
+// Example    examples/08_owned_by_a_program
 #pragma once
 
 #include <cstddef>

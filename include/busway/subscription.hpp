@@ -9,7 +9,7 @@
 // Errors     Nothing here fails.
 // Cost       reset(): O(1) in the listeners of a topic; a barrier of some microseconds when other
 //            threads publish.
-// Example    tests/bus/subscription_test.cpp
+// Example    examples/08_owned_by_a_program
 #pragma once
 
 #include <chrono>

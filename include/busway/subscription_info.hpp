@@ -6,7 +6,7 @@
 // Ownership  Owns its texts.
 // Errors     None.
 // Cost       Made by walking all subscriptions under the bus's lock.
-// Example    tests/bus/subscriptions_test.cpp
+// Example    examples/08_owned_by_a_program
 #pragma once
 
 #include <cstdint>

@@ -7,10 +7,10 @@
 // Ownership  Owns its strings and functions; shares its executor.
 // Errors     Checked by subscribe(): Error(invalid_option) names the field, the value and the
 //            range; Error(not_yet) names what this version refuses: timeout, retry, breaker,
-//            durable.
+//            durable, replay from a sequence.
 // Cost       Options beyond priority and mode make the delivery take a longer path; unset ones cost
 //            nothing.
-// Example    tests/bus/subscription_options_test.cpp
+// Example    examples/02_patterns_and_priorities
 #pragma once
 
 #include <chrono>

@@ -13,7 +13,7 @@
 //            runs; the Subscriber lives on until unlisted.
 // Errors     None.
 // Cost       About 200 bytes and the callable.
-// Example    tests/bus/subscription_test.cpp
+// Example    tests/docs/guarantees_test.cpp
 #pragma once
 
 #include <atomic>
