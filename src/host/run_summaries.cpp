@@ -7,6 +7,7 @@
 #include "base/escape.hpp"
 #include "busway/events/plugin_event_data.hpp"
 #include "busway/topics.hpp"
+#include "busway/typed_event.hpp"
 
 namespace busway::host_detail {
 namespace {

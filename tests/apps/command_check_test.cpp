@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "config_folder.hpp"
+#include "../host/config_folder.hpp"
 #include "process.hpp"
 
 namespace busway::app {

@@ -50,7 +50,7 @@ TEST(Match, RefusesABadPatternWithOneErrorThatShowsIt) {
 TEST(Match, ShowsNamesEscapedAndSaysWhichAreNoTopics) {
   const Ended ended = busway({"match", "*", "a b", "x\x1b[31m", "a..b", "fine"});
   EXPECT_EQ(ended.code, 0);
-  EXPECT_EQ(ended.out, "a b\tyes\nx\\x1B[31m\tyes\na..b\tyes\nfine\tyes\n");
+  EXPECT_EQ(ended.out, "a b\tyes\nx\\x1b[31m\tyes\na..b\tyes\nfine\tyes\n");
   EXPECT_TRUE(has(ended.err, "offset 1")) << ended.err;
   EXPECT_FALSE(has(ended.err, "\x1b")) << ended.err;
   EXPECT_FALSE(has(ended.err, "\"fine\"")) << ended.err;

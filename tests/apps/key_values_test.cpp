@@ -1,4 +1,4 @@
-#include "key_values.hpp"
+#include "../../apps/busway/key_values.hpp"
 
 #include <gtest/gtest.h>
 
@@ -42,7 +42,7 @@ TEST(KeyValues, ShowWhatWentWrongWithAPlugin) {
 }
 
 TEST(KeyValues, SurviveTextThatIsNotUtf8) {
-  EXPECT_EQ(KeyValueLine().add("k", "\xff").line(), "k=\"\\xFF\"\n");
+  EXPECT_EQ(KeyValueLine().add("k", "\xff").line(), "k=\"\\xff\"\n");
   EXPECT_NO_THROW((void)dump(Json{{"k", "\xff"}}));
 }
 

@@ -14,6 +14,7 @@
 #include "busway/error.hpp"
 #include "busway/events/config_changed.hpp"
 #include "busway/events/system_event_data.hpp"
+#include "busway/typed_event.hpp"
 #include "config_folder.hpp"
 
 namespace busway {
