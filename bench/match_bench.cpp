@@ -1,4 +1,5 @@
-// match_bench.cpp -- the matcher alone: route misses, subscribing, memory; at 100,000 and a million.
+// match_bench.cpp -- the matcher alone: route misses, subscribing, memory; at 100,000 and a
+// million.
 #include <benchmark/benchmark.h>
 #include <malloc.h>
 #include <time.h>

@@ -27,8 +27,8 @@ void add_caller(const std::string& work, const std::string& peer, std::size_t ha
   });
 }
 
-/// One system that one thread, then two, publish into. All handlers count in a thread_local, so that
-/// only what the system itself shares is measured.
+/// One system that one thread, then two, publish into. All handlers count in a thread_local, so
+/// that only what the system itself shares is measured.
 template <class System>
 void add_threads(const std::string& peer) {
   const auto body = [](const std::shared_ptr<System>& system) {

@@ -122,8 +122,8 @@ Pattern wildcard(MatchWorkload& workload) {
   }
 }
 
-/// Topics come by their weights; for each hundred publishes one wildcard of the mix comes or goes. A
-/// route that is remembered is good while the stamp of its topic is the one it was built at.
+/// Topics come by their weights; for each hundred publishes one wildcard of the mix comes or goes.
+/// A route that is remembered is good while the stamp of its topic is the one it was built at.
 void hits(std::size_t subscriptions) {
   constexpr int kPublishes = 200'000;
   struct Remembered {

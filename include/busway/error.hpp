@@ -2,7 +2,8 @@
 // Layer: base
 //
 // Model      Misuse throws Error at the call that is wrong; what happens at run time comes back as
-//            a value that carries the same ErrorCode. The codes stand in one table, error_codes.def.
+//            a value that carries the same ErrorCode. The codes stand in one table,
+//            error_codes.def.
 // Threads    All functions are [any-thread]; an Error is a value.
 // Ownership  Error owns its text.
 // Errors     None.

@@ -2,9 +2,9 @@
 // Layer: bus
 //
 // Model      BUSWAY_ON(on_user, "user:registered") after void on_user(const Event& event) {...}, or
-//            BUSWAY_ON(on_order, {"order.*", "invoice.*"}, {.mode = Mode::async}). It only notes the
-//            handler, which is subscribed when default_bus() is first used or set: no bus is made
-//            by a file that is merely linked in, and the options of initialize() count.
+//            BUSWAY_ON(on_order, {"order.*", "invoice.*"}, {.mode = Mode::async}). It only notes
+//            the handler, which is subscribed when default_bus() is first used or set: no bus is
+//            made by a file that is merely linked in, and the options of initialize() count.
 // Threads    Runs before main(), or when the library that holds it is opened.
 // Ownership  The subscription lasts as long as the program or library: closing the library ends it.
 // Errors     A bad pattern or option is thrown by default_bus() or set_default_bus(), with file,

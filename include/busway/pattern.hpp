@@ -11,8 +11,8 @@
 //            parse() reads a plain string as people write it: "exact:", "glob:", "seg:", "re:" say
 //            the kind outright; else it is exact without * ? [, regex with one of ^ $ \ ( ) | + { }
 //            or when it is or begins with .*, and else what `Wildcards` says. explain() tells how a
-//            string was read. Said outright, exact, glob and regex take any character, so that they can
-//            match text that is no topic; a plain string that can match no topic is refused.
+//            string was read. Said outright, exact, glob and regex take any character, so that they
+//            can match text that is no topic; a plain string that can match no topic is refused.
 // Threads    All functions are [any-thread]; a Pattern is a value that may be copied between
 //            threads.
 // Ownership  Copies share one immutable text. Compiled expressions live in a bounded cache of the

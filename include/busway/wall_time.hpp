@@ -1,8 +1,8 @@
 // busway/wall_time.hpp -- points in time, as events and clocks state them.
 // Layer: base
 //
-// Model      WallTime is the calendar's (it may jump when the clock is set); SteadyTime only goes forward and
-//            means nothing outside this process.
+// Model      WallTime is the calendar's (it may jump when the clock is set); SteadyTime only goes
+//            forward and means nothing outside this process.
 // Threads    Values.
 // Ownership  None.
 // Errors     None.

@@ -1,4 +1,6 @@
-// event/id_generator.hpp -- makes the ids of events: UUIDs of version 7, increasing within a thread.
+// event/id_generator.hpp -- makes the ids of events: UUIDs of version 7, increasing within a
+// thread.
+// Layer: event
 //
 // Model      One generator a thread. The millisecond is the clock's unless that would not increase:
 //            a clock that steps back, or more than 4096 ids in one millisecond, and the generator
@@ -22,8 +24,8 @@ class IdGenerator {
  public:
   constexpr IdGenerator() noexcept = default;
 
-  /// Repeatable ids: the same seed, stream and times give the same ids, also in the child of a fork.
-  /// `stream` tells threads (or buses) of one seed apart.
+  /// Repeatable ids: the same seed, stream and times give the same ids, also in the child of a
+  /// fork. `stream` tells threads (or buses) of one seed apart.
   explicit IdGenerator(std::uint64_t seed, std::uint64_t stream = 0) noexcept;
 
   [[nodiscard]] EventId next(std::int64_t wall_ns) noexcept {
@@ -47,7 +49,8 @@ class IdGenerator {
   void advance(std::int64_t wall_ns) noexcept;
 
   std::uint64_t last_high_ = 0;
-  /// Where the millisecond after that of last_high_ begins; no id has been made yet: before all time.
+  /// Where the millisecond after that of last_high_ begins; no id has been made yet: before all
+  /// time.
   std::int64_t next_ms_ns_ = std::numeric_limits<std::int64_t>::min();
   std::uint32_t seeded_at_ = 0;  // the fork generation
   bool repeatable_ = false;

@@ -120,7 +120,7 @@ bool is_plausible(std::uint64_t rate, std::uint64_t known) noexcept {
 }  // namespace
 
 void ClockLine::move_to(std::int64_t now_ns, std::int64_t shown_ns, std::uint64_t rate,
-                              std::int64_t step_back_above_ns) noexcept {
+                        std::int64_t step_back_above_ns) noexcept {
   const std::int64_t lead_ns = shown_ns - now_ns;
   base_ns = now_ns;
   ns_per_tick = rate;
@@ -188,16 +188,11 @@ bool tsc_in_use() noexcept { return counter().usable(); }
 
 const char* tsc_verdict() noexcept {
   switch (counter().verdict.load(std::memory_order_relaxed)) {
-    case Verdict::in_use:
-      return "time stamp counter: invariant, and the kernel's clock source";
-    case Verdict::told_to:
-      return "time stamp counter: BUSWAY_CLOCK=tsc";
-    case Verdict::told_not_to:
-      return "clock_gettime: BUSWAY_CLOCK=kernel";
-    case Verdict::not_invariant:
-      return "clock_gettime: the time stamp counter is not invariant";
-    case Verdict::not_the_kernels:
-      return "clock_gettime: the kernel's clock source is not tsc";
+    case Verdict::in_use: return "time stamp counter: invariant, and the kernel's clock source";
+    case Verdict::told_to: return "time stamp counter: BUSWAY_CLOCK=tsc";
+    case Verdict::told_not_to: return "clock_gettime: BUSWAY_CLOCK=kernel";
+    case Verdict::not_invariant: return "clock_gettime: the time stamp counter is not invariant";
+    case Verdict::not_the_kernels: return "clock_gettime: the kernel's clock source is not tsc";
   }
   return "";
 }

@@ -1,4 +1,5 @@
-// platform/fast_clock.hpp -- the wall and the steady clock in nanoseconds, for about 3 ns a reading.
+// platform/fast_clock.hpp -- the wall and the steady clock in nanoseconds, for about 3 ns a
+// reading.
 //
 // Model      One FastClock a thread: an anchor (a reading of the kernel's clocks beside the
 //            processor's time stamp counter) and a rate. A reading adds the ticks since the anchor;
@@ -47,7 +48,8 @@ class FastClock {
   [[nodiscard]] std::int64_t wall_ns() noexcept {
 #if BUSWAY_HAS_TSC
     const std::uint64_t ticks = __rdtsc() - anchor_tsc_;
-    if (ticks < valid_ticks_) [[likely]] return wall_.at(ticks);
+    if (ticks < valid_ticks_) [[likely]]
+      return wall_.at(ticks);
 #endif
     return wall_ns_slow();
   }
@@ -56,7 +58,8 @@ class FastClock {
   [[nodiscard]] std::int64_t steady_ns() noexcept {
 #if BUSWAY_HAS_TSC
     const std::uint64_t ticks = __rdtsc() - anchor_tsc_;
-    if (ticks < valid_ticks_) [[likely]] return steady_.at(ticks);
+    if (ticks < valid_ticks_) [[likely]]
+      return steady_.at(ticks);
 #endif
     return steady_ns_slow();
   }

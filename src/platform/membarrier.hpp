@@ -12,9 +12,10 @@
 //              ... use *p ...
 //              slot.store(previous, release)
 //
-//            Where the kernel has no membarrier, and under ThreadSanitizer (which does not know it),
-//            publish_slot() is a seq_cst exchange and heavy_barrier() does nothing. The seq_cst
-//            loads above are plain moves on x86 and are what makes that second form correct.
+//            Where the kernel has no membarrier, and under ThreadSanitizer (which does not know
+//            it), publish_slot() is a seq_cst exchange and heavy_barrier() does nothing. The
+//            seq_cst loads above are plain moves on x86 and are what makes that second form
+//            correct.
 // Threads    All functions are [any-thread], also while the library's statics are being set up:
 //            until the kernel has answered, readers use the exchange, which is always correct.
 // Errors     A kernel that grants membarrier and refuses it later (a sandbox closed meanwhile) ends

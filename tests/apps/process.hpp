@@ -16,7 +16,8 @@ struct Ended {
   std::string err;
 };
 
-/// Standard input is empty. One that hangs is killed after the guard, and the test fails by its code.
+/// Standard input is empty. One that hangs is killed after the guard, and the test fails by its
+/// code.
 class Process {
  public:
   explicit Process(std::vector<std::string> arguments);

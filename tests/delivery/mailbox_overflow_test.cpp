@@ -19,7 +19,8 @@ TEST(MailboxOverflow, RejectTakesExactlyTheCapacity) {
 }
 
 TEST(MailboxOverflow, CountsTheClaimedButNotTheRunning) {
-  // While the first of a run is handled the others still wait: there is room for one more, not for a run.
+  // While the first of a run is handled the others still wait: there is room for one more, not for
+  // a run.
   HandPumped box({.capacity = 4, .overflow = Overflow::reject});
   std::vector<Pushed> inside;
   box.sink.on_deliver = [&](Delivery& delivery) {

@@ -185,7 +185,7 @@ TEST(Mailbox, DropsWhatWaitsWhenItsExecutorRefuses) {
   EXPECT_TRUE(mailbox.idle());
 }
 
-// -- Replay -------------------------------------------------------------------------------------------------------
+// -- Replay ---------------------------------------------------------------------------------------
 
 TEST(MailboxReplay, HoldsWhatIsPushedUntilThePastIsPutBeforeIt) {
   HandPumped box;
@@ -272,7 +272,7 @@ TEST(MailboxReplay, BeginsNothingOnceClosed) {
   EXPECT_TRUE(box.mailbox.idle());
 }
 
-// -- Concurrency --------------------------------------------------------------------------------------------------
+// -- Concurrency ----------------------------------------------------------------------------------
 
 TEST(MailboxConcurrency, IsReachedAndNeverExceeded) {
   WorkerPool pool(6);
@@ -387,7 +387,7 @@ TEST(MailboxConcurrency, OfDifferentKeysIsReal) {
   pool.shut_down();
 }
 
-// -- Waiting ------------------------------------------------------------------------------------------------------
+// -- Waiting --------------------------------------------------------------------------------------
 
 TEST(MailboxWaiting, ForNoCallDoesNotWaitForWhatIsQueued) {
   HandPumped box;

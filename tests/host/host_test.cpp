@@ -43,7 +43,8 @@ ErrorCode refusal(const std::string& text, std::string* message = nullptr) {
   }
 }
 
-/// The topics of the bus's history, oldest first, without those of the plugins' steps up to running.
+/// The topics of the bus's history, oldest first, without those of the plugins' steps up to
+/// running.
 std::vector<std::string> story(const Bus& bus) {
   std::vector<std::string> topics;
   for (const Event& event : bus.history()) {

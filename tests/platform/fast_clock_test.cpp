@@ -45,8 +45,9 @@ TEST(FastClock, SteadyTimeNeverGoesBackWithinAThreadAcrossManyAnchors) {
 }
 
 TEST(FastClock, AReadingLiesNearTheKernelsReadingsBeforeAndAfterIt) {
-  // Not a speed test: however long this thread is interrupted, the kernel's second reading is later.
-  // Between anchors a clock may be off by what the rate errs in 8 ms, far below a millisecond.
+  // Not a speed test: however long this thread is interrupted, the kernel's second reading is
+  // later. Between anchors a clock may be off by what the rate errs in 8 ms, far below a
+  // millisecond.
   FastClock clock;
   for_a_while(40 * kMs, [&] {
     const std::int64_t wall_before = kernel_ns(CLOCK_REALTIME);

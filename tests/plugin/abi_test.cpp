@@ -11,7 +11,8 @@ namespace {
 
 constexpr BUSWAY_ABI_FACTS(kFactsCpp)
 
-    // On 64-bit machines. New members go to the end: then the sizes here grow and nothing else changes.
+    // On 64-bit machines. New members go to the end: then the sizes here grow and nothing else
+    // changes.
     constexpr std::array<std::size_t, BUSWAY_ABI_FACT_COUNT> kPinned{
         16, 280, 32, 208, 56, 152, 136, 160, 16, 48, 88, 264, 16, 24, 80, 128, 88, 152};
 

@@ -1,7 +1,8 @@
 // tests/structure/layer_rules.hpp -- the rules of the house, checked on the files themselves.
 //
 // Each check reads the tree under a root folder and returns what breaks its rule, with file and
-// line; an empty list means that all is well. The trees may be planted, so the checks are tested too.
+// line; an empty list means that all is well. The trees may be planted, so the checks are tested
+// too.
 #pragma once
 
 #include <cstddef>

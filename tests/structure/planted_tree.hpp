@@ -1,5 +1,5 @@
-// tests/structure/planted_tree.hpp -- a small source tree made by a test, to show that a check finds
-// what it is there to find.
+// tests/structure/planted_tree.hpp -- a small source tree made by a test, to show that a check
+// finds what it is there to find.
 #pragma once
 
 #include <gtest/gtest.h>

@@ -1,9 +1,10 @@
-// busway/detail/plugin_thunks.hpp -- a plugin's C table: it calls the class and lets no exception out.
+// busway/detail/plugin_thunks.hpp -- a plugin's C table: it calls the class and lets no exception
+// out.
 // Layer: plugin
 //
 // Model      The functions behind the table that BUSWAY_PLUGIN makes; included by busway/plugin.hpp
-//            only. The tables are constants of the translation unit, not statics of templates: those
-//            would be unique symbols, which keep a library mapped for ever.
+//            only. The tables are constants of the translation unit, not statics of templates:
+//            those would be unique symbols, which keep a library mapped for ever.
 // Threads    [plugin-worker]
 // Ownership  create() makes the object that destroy() deletes.
 // Errors     Whatever a callback throws becomes a status and a message.

@@ -10,7 +10,8 @@ struct busway_plugin {
 };
 static busway_plugin only;
 
-#define VIEW(text) {text, sizeof text - 1}
+#define VIEW(text) \
+  { text, sizeof text - 1 }
 
 static busway_status create(const busway_host_api* api, busway_host* host, busway_plugin** out) {
   only.api = api;

@@ -2,9 +2,10 @@
 // Layer: testing
 //
 // Model      Starts at 2024-01-01 00:00 UTC, steady time at one hour. advance() moves both clocks;
-//            set_wall() lets the wall clock alone jump, also back, as an administrator would. Ids of events are repeatable.
-// Threads    All functions are [any-thread]. advance() and set_wall() call the watches on the caller's thread,
-//            after the time has moved, with no lock held but each watch's own.
+//            set_wall() lets the wall clock alone jump, also back, as an administrator would. Ids
+//            of events are repeatable.
+// Threads    All functions are [any-thread]. advance() and set_wall() call the watches on the
+//            caller's thread, after the time has moved, with no lock held but each watch's own.
 // Ownership  Made with std::make_shared; the bus and the test share it.
 // Errors     advance() by less than nothing throws Error(invalid_option).
 // Cost       A reading is one load.
