@@ -323,7 +323,6 @@ class BusCore {
   Stats folded_;  // of threads and topics that are gone
   std::uint64_t folded_passed_over_ = 0;
   std::uint64_t folded_queued_ = 0;
-  std::uint64_t folded_published_async_ = 0;
   std::uint64_t folded_matched_async_ = 0;
   std::uint64_t threads_made_ = 0;
   std::uint64_t other_published_ = 0;

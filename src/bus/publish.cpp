@@ -407,6 +407,7 @@ template <class Locate>
     ThreadState& state;
     Frame* frame;
     ~Leave() {
+      frame->current.store(nullptr, std::memory_order_release);
       frame->route.store(nullptr, std::memory_order_release);
       state.top = frame;
     }
@@ -472,7 +473,6 @@ template <class Locate>
     ThreadLocals& locals;
     Dispatch& dispatch;
     ~Unlink() {
-      dispatch.frame->current.store(nullptr, std::memory_order_release);
       locals.current = dispatch.outer;
       if (dispatch.stop != nullptr) [[unlikely]]
         delete dispatch.stop;
@@ -613,11 +613,11 @@ Receipt BusCore::publish_async(Event event) {
     {
       const std::lock_guard lock(mutex_);
       before_id = next_sequence_ << kSlotBits;
+      ++entry->published;
     }
     Route& route = *route_of(entry);
     guard.frame->route.store(&route, std::memory_order_release);
     const std::uint32_t size = route.size();
-    bump(state.published_async);
     PublishResult queued_result;
     {
       Dispatch dispatch(*this, event);
@@ -681,16 +681,21 @@ void BusCore::run_strand(delivery_detail::Delivery& delivery) {
     dispatch.receipt = receipt;
     run_part(route, route.size(), dispatch, Part::sync_only, receipt->before_id);
     bump(state.matched_async, sync_result.matched);
-    bump(state.delivered_async, sync_result.delivered);
     bump(state.failed, dispatch.failed);
   }
+  bool unmatched = false;
   {
     const std::lock_guard lock(receipt->mutex);
     receipt->result.matched += sync_result.matched;
+    unmatched = receipt->result.matched == 0;
     receipt->result.delivered += sync_result.delivered;
     for (const DeliveryFailure& failure : sync_result.failures) {
       receipt->result.failures.push_back(failure);
     }
+  }
+  if (unmatched) {
+    const std::lock_guard lock(mutex_);
+    ++folded_.unmatched;
   }
   close_part(receipt);
 }

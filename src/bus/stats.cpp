@@ -68,7 +68,6 @@ Stats BusCore::stats() {
     std::uint64_t queued = folded_queued_;
     std::uint64_t failed = folded_.failed;
     std::uint64_t matched_async = folded_matched_async_;
-    published += folded_published_async_;
     out.filtered = folded_.filtered;
     out.refused = folded_.refused;
     for (const auto& thread : threads_) {
@@ -76,7 +75,6 @@ Stats BusCore::stats() {
       queued += thread->queued.load(std::memory_order_relaxed);
       failed += thread->failed.load(std::memory_order_relaxed);
       matched_async += thread->matched_async.load(std::memory_order_relaxed);
-      published += thread->published_async.load(std::memory_order_relaxed);
       out.filtered += thread->filtered.load(std::memory_order_relaxed);
       out.refused += thread->refused.load(std::memory_order_relaxed);
     }

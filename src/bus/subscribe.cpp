@@ -559,8 +559,9 @@ std::vector<SubscriptionInfo> BusCore::subscriptions(std::string_view owner) {
           listed -
           std::min<std::uint64_t>(listed, one->not_matched.load(std::memory_order_relaxed));
       info.counters.matched += one->async_matched.load(std::memory_order_relaxed);
-      info.counters.delivered =
-          info.counters.matched - std::min(info.counters.matched, info.counters.failed);
+      // A publish that runs meanwhile may have failed here and not been counted above.
+      info.counters.failed = std::min(info.counters.failed, info.counters.matched);
+      info.counters.delivered = info.counters.matched - info.counters.failed;
     }
     out.push_back(std::move(info));
   }

@@ -84,9 +84,7 @@ struct ThreadState {
   std::atomic<std::uint64_t> queued{0};  // handed to a mailbox, accepted or not: counted there
   std::atomic<std::uint64_t> failed{0};
   // Of publish_async, whose events no RouteCount counts.
-  std::atomic<std::uint64_t> published_async{0};
   std::atomic<std::uint64_t> matched_async{0};
-  std::atomic<std::uint64_t> delivered_async{0};
 
   std::unique_ptr<RouteCount[]> counts_memory;
   std::unique_ptr<Frame[]> frames_memory;

@@ -146,7 +146,6 @@ void BusCore::thread_ended(ThreadState* state) {
   folded_passed_over_ += state->passed_over.load(std::memory_order_relaxed);
   folded_queued_ += state->queued.load(std::memory_order_relaxed);
   folded_.failed += state->failed.load(std::memory_order_relaxed);
-  folded_published_async_ += state->published_async.load(std::memory_order_relaxed);
   folded_matched_async_ += state->matched_async.load(std::memory_order_relaxed);
   {
     const std::lock_guard history_lock(history_mutex_);
