@@ -10,6 +10,7 @@
 #include "base/escape.hpp"
 #include "bus/bus_core.hpp"
 #include "busway/manual_executor.hpp"
+#include "busway/topic_name.hpp"
 
 namespace busway {
 
@@ -127,6 +128,12 @@ Receipt Bus::publish_async(std::string_view topic, Json payload, const PublishOp
 std::vector<PublishResult> Bus::publish_batch(std::span<const Event> events) {
   std::vector<PublishResult> results;
   results.reserve(events.size());
+  for (std::size_t i = 0; i < events.size(); ++i) {
+    if (const auto fault = check_topic(events[i].topic())) {
+      throw Error(ErrorCode::invalid_topic,
+                  "publish_batch: event " + std::to_string(i) + " of the batch: " + *fault);
+    }
+  }
   for (const Event& event : events) results.push_back(core_->publish(event));
   return results;
 }

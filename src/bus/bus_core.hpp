@@ -152,7 +152,9 @@ class BusCore {
   delivery_detail::WorkerPool& pool();
 
   // -- history.cpp, stats.cpp, request.cpp, stop.cpp ----------------------------------------------
-  std::vector<Event> history(const Patterns& patterns, std::size_t limit, WallTime since);
+  /// cut: whether events have fallen out of what is kept.
+  std::vector<Event> history(const Patterns& patterns, std::size_t limit, WallTime since,
+                             bool* cut = nullptr);
   Stats stats();
   RequestResult request(std::string_view topic, const Draft& draft,
                         std::chrono::nanoseconds timeout);
@@ -323,7 +325,6 @@ class BusCore {
   Stats folded_;  // of threads and topics that are gone
   std::uint64_t folded_passed_over_ = 0;
   std::uint64_t folded_queued_ = 0;
-  std::uint64_t folded_matched_async_ = 0;
   std::uint64_t threads_made_ = 0;
   std::uint64_t other_published_ = 0;
   std::uint64_t other_matched_ = 0;
@@ -331,6 +332,7 @@ class BusCore {
   std::shared_ptr<const std::vector<BusFilter>> filters_;
 
   mutable std::mutex history_mutex_;
+  bool old_history_lost_ = false;
   std::vector<Event> old_history_;  // of threads that ended
 
   std::mutex request_mutex_;

@@ -101,7 +101,7 @@ void invoke_queue(Subscriber* subscriber, const Event& event, Context& context) 
     return;
   }
   --dispatch.queued;
-  if (pushed == Pushed::closed) {
+  if (pushed == Pushed::closed || pushed == Pushed::replayed) {
     ++dispatch.passed_over;
     if (dispatch.receipt != nullptr) close_part(dispatch.receipt);
     return;

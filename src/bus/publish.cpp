@@ -396,10 +396,11 @@ template <class Locate>
     return false;
   ThreadState& state = *known.state;
   Dispatch* const cause = locals.current;
-  // The hop limit keeps the frames from running out.
   if (cause != nullptr && cause->event().hops() >= options_.max_hops) [[unlikely]]
     return false;
   Frame* const frame = state.top;
+  if (frame == state.frames_end) [[unlikely]]
+    return false;
   frame->epoch.store(epoch_.load(std::memory_order_relaxed), std::memory_order_relaxed);
   frame->route.store(kSearching, std::memory_order_relaxed);
   platform_detail::light_barrier();
@@ -628,7 +629,9 @@ Receipt BusCore::publish_async(Event event) {
       run_part(route, size, dispatch, Part::queued_only, before_id);
       queued_result.matched = dispatch.queued + dispatch.refused;
       queued_result.queued = dispatch.queued;
-      bump(state.matched_async, queued_result.matched);
+      bump(state.queued, queued_result.matched);
+      const std::lock_guard lock(mutex_);
+      entry->matched += queued_result.matched;
       queued_result.dropped = dispatch.dropped;
     }
     {
@@ -680,8 +683,9 @@ void BusCore::run_strand(delivery_detail::Delivery& delivery) {
     dispatch.result = &sync_result;
     dispatch.receipt = receipt;
     run_part(route, route.size(), dispatch, Part::sync_only, receipt->before_id);
-    bump(state.matched_async, sync_result.matched);
     bump(state.failed, dispatch.failed);
+    const std::lock_guard lock(mutex_);
+    route.entry->matched += sync_result.matched;
   }
   bool unmatched = false;
   {

@@ -67,20 +67,18 @@ Stats BusCore::stats() {
     std::uint64_t passed_over = folded_passed_over_;
     std::uint64_t queued = folded_queued_;
     std::uint64_t failed = folded_.failed;
-    std::uint64_t matched_async = folded_matched_async_;
     out.filtered = folded_.filtered;
     out.refused = folded_.refused;
     for (const auto& thread : threads_) {
       passed_over += thread->passed_over.load(std::memory_order_relaxed);
       queued += thread->queued.load(std::memory_order_relaxed);
       failed += thread->failed.load(std::memory_order_relaxed);
-      matched_async += thread->matched_async.load(std::memory_order_relaxed);
       out.filtered += thread->filtered.load(std::memory_order_relaxed);
       out.refused += thread->refused.load(std::memory_order_relaxed);
     }
     // Synchronous deliveries are what routes listed, less what was passed over or handed to
     // mailboxes, which counted it themselves above.
-    const std::uint64_t sync_matched = listed + matched_async - passed_over - queued;
+    const std::uint64_t sync_matched = listed - passed_over - queued;
     out.matched += sync_matched;
     out.failed += failed;
     out.delivered += sync_matched - failed;

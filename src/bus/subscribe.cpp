@@ -250,15 +250,14 @@ Subscriber* BusCore::subscribe(Subscriber* subscriber, const Patterns& patterns,
 /// Live events queue since the subscription was registered; what the history holds goes before
 /// them.
 void BusCore::begin_replay(Subscriber& subscriber, const Replay& replay) {
-  std::vector<Event> all = history("*", 0, {});  // newest first
+  bool cut = false;  // older events may have fallen out of the history
+  std::vector<Event> all = history("*", 0, {}, &cut);  // newest first
   std::vector<Event> past;
   const auto matches = [&](const Event& event) {
     if (subscriber.topic != nullptr) return subscriber.topic->view() == event.topic();
     return std::any_of(subscriber.extra->patterns.begin(), subscriber.extra->patterns.end(),
                        [&](const Pattern& pattern) { return pattern.matches(event.topic()); });
   };
-  const bool full = options_.history != 0 && all.size() >= options_.history;
-  bool cut = full;  // older events may have fallen out of the history
   for (Event& event : all) {
     if (replay.from == Replay::From::last && past.size() >= replay.count) {
       cut = false;

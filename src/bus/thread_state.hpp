@@ -73,6 +73,7 @@ struct ThreadState {
   Event* ring_at = nullptr;  // the next to write, and the oldest once the ring is full
   Event* ring_end = nullptr;
   bool ring_full = false;
+  std::uint64_t ring_wraps = 0;
   std::uint32_t ring_counted = 0;  // slots that hold something to release
   std::atomic<std::uint32_t> ring_busy{0};
 
@@ -83,8 +84,6 @@ struct ThreadState {
       0};  // listed in the route, yet not matched: ended, paused, filtered
   std::atomic<std::uint64_t> queued{0};  // handed to a mailbox, accepted or not: counted there
   std::atomic<std::uint64_t> failed{0};
-  // Of publish_async, whose events no RouteCount counts.
-  std::atomic<std::uint64_t> matched_async{0};
 
   std::unique_ptr<RouteCount[]> counts_memory;
   std::unique_ptr<Frame[]> frames_memory;
@@ -93,7 +92,12 @@ struct ThreadState {
 
   void wrap_ring() noexcept {
     ring_at = ring;
+    ++ring_wraps;
     ring_full = true;
+  }
+  /// Whether an event has been overwritten.
+  [[nodiscard]] bool ring_lost() const noexcept {
+    return ring_wraps > 1 || (ring_wraps == 1 && ring_at != ring);
   }
   /// The events in the ring, oldest first. The ring must not be written meanwhile.
   template <class F>

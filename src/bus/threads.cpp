@@ -1,5 +1,6 @@
 // Threads come to a bus with their first publish and leave when they end.
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -146,12 +147,21 @@ void BusCore::thread_ended(ThreadState* state) {
   folded_passed_over_ += state->passed_over.load(std::memory_order_relaxed);
   folded_queued_ += state->queued.load(std::memory_order_relaxed);
   folded_.failed += state->failed.load(std::memory_order_relaxed);
-  folded_matched_async_ += state->matched_async.load(std::memory_order_relaxed);
   {
     const std::lock_guard history_lock(history_mutex_);
-    state->for_each_event([&](Event& event) { old_history_.push_back(std::move(event)); });
-    std::stable_sort(old_history_.begin(), old_history_.end(),
-                     [](const Event& a, const Event& b) { return a.time() < b.time(); });
+    // Merged by time; the order within either list stays, whatever its clock did.
+    std::vector<Event> merged;
+    auto older = old_history_.begin();
+    state->for_each_event([&](Event& event) {
+      while (older != old_history_.end() && older->time() <= event.time()) {
+        merged.push_back(std::move(*older++));
+      }
+      merged.push_back(std::move(event));
+    });
+    std::move(older, old_history_.end(), std::back_inserter(merged));
+    old_history_.swap(merged);
+    old_history_lost_ =
+        old_history_lost_ || state->ring_lost() || old_history_.size() > options_.history;
     if (old_history_.size() > options_.history) {
       old_history_.erase(old_history_.begin(),
                          old_history_.end() - static_cast<std::ptrdiff_t>(options_.history));

@@ -78,7 +78,8 @@ void Mailbox::append(Lane& lane, const Event& event, void* token, bool cut) {
   Delivery* delivery = ::new (static_cast<void*>(lane.last->at(lane.end))) Delivery;
   detail::EventAccess::put_copy(delivery->event, event);
   delivery->token = token;
-  delivery->history_was_cut = cut;
+  delivery->history_was_cut = cut || cut_pending_;
+  cut_pending_ = false;
   ++lane.end;
   ++lane.size;
 }
@@ -110,6 +111,8 @@ Pushed Mailbox::push(const Event& event, void* token, MayWait may_wait) {
   {
     const std::lock_guard guard(lock_);
     if (closed_) return Pushed::closed;
+    if (!replayed_.empty() && replayed_.contains(event.id())) [[unlikely]]
+      return Pushed::replayed;
     full = size_ + claimed_ >= options_.capacity && waiting_locked() >= options_.capacity;
     if (!full) [[likely]] {
       Stripe& stripe = stripe_of(event);
@@ -532,6 +535,20 @@ std::size_t Mailbox::begin_with(const std::vector<Event>& past, bool cut) {
       ++replay_size_;
       ++pushes_;
       ++put;
+      replayed_.insert(event.id());
+    }
+    if (cut && put == 0) {
+      Delivery* first = nullptr;
+      for (Stripe& stripe : stripes_) {
+        for (Lane& lane : stripe.lanes) {
+          if (lane.size != 0) first = lane.take_chunk->at(lane.take);
+        }
+      }
+      if (first != nullptr) {
+        first->history_was_cut = true;
+      } else {
+        cut_pending_ = true;
+      }
     }
     if (cut && put == 0) tell_next_of_cut();
     held_ = false;

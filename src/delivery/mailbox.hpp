@@ -27,6 +27,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <unordered_set>
 #include <vector>
 
 #include "busway/event.hpp"
@@ -70,7 +71,7 @@ struct MailboxOptions {
 };
 
 /// What became of a push. displaced: accepted, and an older delivery was dropped for it.
-enum class Pushed : unsigned char { accepted, displaced, full, dropped_newest, closed };
+enum class Pushed : unsigned char { accepted, displaced, full, dropped_newest, replayed, closed };
 
 /// Whether a push into a full mailbox of overflow `block` may wait.
 enum class MayWait : unsigned char { yes, no };
@@ -200,6 +201,8 @@ class Mailbox final {
   std::size_t replay_size_ = 0;
   std::size_t running_ = 0;  // claims in the hands of pumps
   std::uint64_t pushes_ = 0;
+  std::unordered_set<EventId> replayed_;  // put by begin_with(); a live push of one comes too late
+  bool cut_pending_ = false;              // the next delivery to be queued tells of the cut
   Chunk* spare_ = nullptr;
   bool closed_ = false;
   bool held_ = false;
