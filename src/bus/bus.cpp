@@ -7,6 +7,7 @@
 #include <mutex>
 #include <utility>
 
+#include "base/deadline.hpp"
 #include "base/escape.hpp"
 #include "bus/bus_core.hpp"
 #include "busway/manual_executor.hpp"
@@ -172,7 +173,7 @@ std::size_t Bus::poll(std::size_t max) {
 }
 bool Bus::idle() const { return core_->idle(); }
 bool Bus::wait_idle(std::chrono::nanoseconds timeout) const {
-  return core_->wait_drained(std::chrono::steady_clock::now() + timeout);
+  return core_->wait_drained(deadline_after(timeout));
 }
 StopResult Bus::stop(std::chrono::nanoseconds deadline) { return core_->stop(deadline); }
 

@@ -3,6 +3,7 @@
 #include <array>
 #include <utility>
 
+#include "base/deadline.hpp"
 #include "bus/bus_core.hpp"
 
 namespace busway {
@@ -68,7 +69,7 @@ EventStatus Receipt::status() const {
 }
 
 bool Receipt::wait_for(std::chrono::nanoseconds duration, Stage stage) const {
-  return wait_for(stage, std::chrono::steady_clock::now() + duration);
+  return wait_for(stage, deadline_after(duration));
 }
 
 bool Receipt::wait_for(Stage stage, std::chrono::steady_clock::time_point deadline) const {

@@ -3,6 +3,7 @@
 #include <condition_variable>
 #include <utility>
 
+#include "base/deadline.hpp"
 #include "base/escape.hpp"
 #include "bus/bus_core.hpp"
 
@@ -47,7 +48,7 @@ RequestResult BusCore::request(std::string_view topic, const Draft& draft,
         ErrorCode::invalid_argument,
         "request: the timeout is " + std::to_string(timeout.count()) + "ns; it is longer than 0");
   }
-  const auto deadline = std::chrono::steady_clock::now() + timeout;
+  const auto deadline = deadline_after(timeout);
   Event event = make_event(topic, draft);
   EventAccess::set_id(event, draft.options != nullptr && draft.options->id
                                  ? *draft.options->id

@@ -4,6 +4,7 @@
 #include <thread>
 #include <utility>
 
+#include "base/deadline.hpp"
 #include "base/escape.hpp"
 #include "bus/bus_core.hpp"
 #include "bus/strand.hpp"
@@ -70,8 +71,7 @@ bool BusCore::wait_drained(Clock::time_point deadline) {
 }
 
 StopResult BusCore::stop(std::chrono::nanoseconds timeout) {
-  const auto deadline =
-      timeout >= std::chrono::hours(24 * 365) ? Clock::time_point::max() : Clock::now() + timeout;
+  const auto deadline = deadline_after(timeout);
   gate_.fetch_or(kStopping, std::memory_order_seq_cst);
   StopResult result;
   if (inside_handler()) {
@@ -90,6 +90,13 @@ StopResult BusCore::stop(std::chrono::nanoseconds timeout) {
     const std::size_t running = mailbox.running();
     if (queued + running == 0) continue;
     result.left.push_back({one->id, subscriber_name(*one), queued, running});
+  }
+  {
+    const std::lock_guard lock(pool_mutex_);
+    if (strand_ != nullptr && !strand_->mailbox().idle()) {
+      result.left.push_back(
+          {0, "publish_async", strand_->mailbox().waiting(), strand_->mailbox().running()});
+    }
   }
   if (!result.left.empty()) {
     result.kind = StopResult::Kind::deadline;
@@ -151,7 +158,14 @@ void BusCore::close() {
 }
 
 void Strand::dropped(delivery_detail::Delivery& delivery, delivery_detail::DropReason) noexcept {
-  close_part(static_cast<ReceiptState*>(delivery.token));
+  auto* receipt = static_cast<ReceiptState*>(delivery.token);
+  {
+    const std::lock_guard lock(receipt->mutex);
+    receipt->result.failures.push_back(
+        {0, "publish_async", ErrorCode::dropped,
+         "the bus ended before the synchronous subscriptions got the event"});
+  }
+  close_part(receipt);
 }
 
 Strand::Strand(BusCore& core)

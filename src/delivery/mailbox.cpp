@@ -7,6 +7,7 @@
 #include <unordered_set>
 #include <utility>
 
+#include "base/deadline.hpp"
 #include "event/event_access.hpp"
 
 namespace busway::delivery_detail {
@@ -205,7 +206,7 @@ bool Mailbox::wait_for_room() {
     }
     return true;
   }
-  const auto deadline = std::chrono::steady_clock::now() + options_.block_timeout;
+  const auto deadline = deadline_after(options_.block_timeout);
   {
     const std::lock_guard guard(lock_);
     ++room_waiters_;
