@@ -58,7 +58,13 @@ void invoke_checked(Subscriber* subscriber, const Event& event, Context& context
       return;
     }
   }
-  if (extra.mailbox != nullptr) return invoke_queue(subscriber, event, context);
+  if (extra.mailbox != nullptr) {
+    const std::uint32_t refused = dispatch.refused;
+    invoke_queue(subscriber, event, context);
+    // What the full mailbox refused may be published again.
+    if (extra.dedupe != nullptr && dispatch.refused != refused) extra.dedupe->forget(event.id());
+    return;
+  }
   subscriber->call(subscriber, event, context);
 }
 
@@ -201,6 +207,14 @@ bool Dedupe::seen(const EventId& id, std::int64_t now_ns) {
   if (!ids_.insert(id).second) return true;
   order_.emplace_back(now_ns, id);
   return false;
+}
+
+void Dedupe::forget(const EventId& id) {
+  const std::lock_guard lock(mutex_);
+  if (ids_.erase(id) == 0) return;
+  const auto place = std::find_if(order_.rbegin(), order_.rend(),
+                                  [&](const auto& one) { return one.second == id; });
+  if (place != order_.rend()) order_.erase(std::next(place).base());
 }
 
 void sample_latency(Subscriber& subscriber, std::uint64_t ns) {

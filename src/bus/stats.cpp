@@ -24,6 +24,20 @@ Stats BusCore::stats() {
 
   {
     const std::lock_guard lock(mutex_);
+    // What is taken off is read before what it is taken from, so that a publish meanwhile makes
+    // nothing negative.
+    std::uint64_t passed_over = folded_passed_over_;
+    std::uint64_t queued = folded_queued_;
+    std::uint64_t failed = folded_.failed;
+    out.filtered = folded_.filtered;
+    out.refused = folded_.refused;
+    for (const auto& thread : threads_) {
+      passed_over += thread->passed_over.load(std::memory_order_relaxed);
+      queued += thread->queued.load(std::memory_order_relaxed);
+      failed += thread->failed.load(std::memory_order_relaxed);
+      out.filtered += thread->filtered.load(std::memory_order_relaxed);
+      out.refused += thread->refused.load(std::memory_order_relaxed);
+    }
     std::unordered_map<const TopicEntry*, TopicStats> by_topic;
     std::uint64_t unmatched = folded_.unmatched;
     std::uint64_t listed = other_matched_;
@@ -64,21 +78,10 @@ Stats BusCore::stats() {
       listed += topic.matched;
       out.topics.push_back(std::move(topic));
     }
-    std::uint64_t passed_over = folded_passed_over_;
-    std::uint64_t queued = folded_queued_;
-    std::uint64_t failed = folded_.failed;
-    out.filtered = folded_.filtered;
-    out.refused = folded_.refused;
-    for (const auto& thread : threads_) {
-      passed_over += thread->passed_over.load(std::memory_order_relaxed);
-      queued += thread->queued.load(std::memory_order_relaxed);
-      failed += thread->failed.load(std::memory_order_relaxed);
-      out.filtered += thread->filtered.load(std::memory_order_relaxed);
-      out.refused += thread->refused.load(std::memory_order_relaxed);
-    }
     // Synchronous deliveries are what routes listed, less what was passed over or handed to
     // mailboxes, which counted it themselves above.
-    const std::uint64_t sync_matched = listed - passed_over - queued;
+    const std::uint64_t sync_matched = listed - std::min(listed, passed_over + queued);
+    failed = std::min(failed, sync_matched);
     out.matched += sync_matched;
     out.failed += failed;
     out.delivered += sync_matched - failed;

@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <map>
+#include <optional>
 #include <thread>
 #include <unordered_map>
 #include <unordered_set>
@@ -53,12 +53,21 @@ struct DiscardUnlessTaken {
   }
 };
 
+/// A pattern in words: what it says, what it is shown as, or what reads the same.
+bool is_worded(const Pattern& pattern, std::string_view text, const std::optional<Pattern>& read) {
+  return pattern.text() == text || to_string(pattern) == text || (read && pattern == *read);
+}
+
 std::string milliseconds(std::chrono::nanoseconds duration) {
   return std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(duration).count()) +
          "ms";
 }
 
 }  // namespace
+
+void refuse_empty_handler() {
+  throw Error(ErrorCode::invalid_argument, "subscribe: the handler holds nothing to call");
+}
 
 void BusCore::check_options(const SubscriptionOptions& options, const Subscriber&) const {
   if (options.timeout) not_yet("timeout");
@@ -156,8 +165,9 @@ void BusCore::equip(Subscriber& subscriber, const SubscriptionOptions& options,
         .capacity = options.queue_capacity != 0 ? options.queue_capacity : options_.queue_capacity,
         .overflow = options.overflow.value_or(options_.overflow),
         .block_timeout = options.block_timeout,
-        .concurrency = options.concurrency,
-        .order_by = options.order_by};
+        // One event needs one call.
+        .concurrency = options.once ? 1 : options.concurrency,
+        .order_by = options.once ? OrderBy::none : options.order_by};
     const std::shared_ptr<Executor>& executor =
         options.executor != nullptr ? options.executor : options_.executor;
     extra->sink = std::make_unique<SubscriberSink>(subscriber);
@@ -273,6 +283,10 @@ void BusCore::begin_replay(Subscriber& subscriber, const Replay& replay) {
     } catch (...) {
       continue;
     }
+    if (subscriber.extra->dedupe != nullptr &&
+        subscriber.extra->dedupe->seen(event.id(), steady_now().time_since_epoch().count())) {
+      continue;
+    }
     past.push_back(std::move(event));
   }
   if (replay.from == Replay::From::last && past.size() >= replay.count) cut = false;
@@ -315,6 +329,13 @@ std::size_t BusCore::unsubscribe(const SubscriptionQuery& query) {
     throw Error(ErrorCode::invalid_argument,
                 "unsubscribe: pattern, owner and name are all empty; give at least one");
   }
+  std::optional<Pattern> worded;  // none: no pattern can be made of the text, so none was
+  if (!query.pattern.empty()) {
+    try {
+      worded = Pattern::parse(query.pattern, options_.wildcards);
+    } catch (const Error&) {
+    }
+  }
   std::vector<Subscriber*> found;
   {
     const std::lock_guard lock(mutex_);
@@ -324,13 +345,15 @@ std::size_t BusCore::unsubscribe(const SubscriptionQuery& query) {
       if (!query.name.empty() && (one->extra == nullptr || one->extra->name != query.name))
         continue;
       if (!query.pattern.empty()) {
-        const bool same = (one->topic != nullptr && one->topic->view() == query.pattern) ||
-                          (one->extra != nullptr &&
-                           std::any_of(one->extra->patterns.begin(), one->extra->patterns.end(),
-                                       [&](const Pattern& pattern) {
-                                         return pattern.text() == query.pattern ||
-                                                to_string(pattern) == query.pattern;
-                                       }));
+        const bool same =
+            one->topic != nullptr
+                ? one->topic->view() == query.pattern ||
+                      (worded && worded->kind() == PatternKind::exact &&
+                       one->topic->view() == worded->text())
+                : std::any_of(one->extra->patterns.begin(), one->extra->patterns.end(),
+                              [&](const Pattern& pattern) {
+                                return is_worded(pattern, query.pattern, worded);
+                              });
         if (!same) continue;
       }
       detail::retain(one);
@@ -548,18 +571,22 @@ std::vector<SubscriptionInfo> BusCore::subscriptions(std::string_view owner) {
       info.mode = Mode::async;
       info.queue_capacity = extra->mailbox->options().capacity;
       info.counters = extra->sink->counters(*extra->mailbox);
+      // Its filter threw: nothing was queued.
+      const std::uint32_t not_queued = one->not_delivered.load(std::memory_order_relaxed);
+      info.counters.matched += not_queued;
+      info.counters.failed += not_queued;
       info.queued = extra->mailbox->waiting();
     } else {
       const auto live = counted.find(one);
       const std::uint64_t listed = one->base_matched.load(std::memory_order_relaxed) +
                                    (live != counted.end() ? live->second : 0);
-      info.counters.failed = one->not_delivered.load(std::memory_order_relaxed);
       info.counters.matched =
           listed -
           std::min<std::uint64_t>(listed, one->not_matched.load(std::memory_order_relaxed));
       info.counters.matched += one->async_matched.load(std::memory_order_relaxed);
       // A publish that runs meanwhile may have failed here and not been counted above.
-      info.counters.failed = std::min(info.counters.failed, info.counters.matched);
+      info.counters.failed = std::min<std::uint64_t>(
+          info.counters.matched, one->not_delivered.load(std::memory_order_relaxed));
       info.counters.delivered = info.counters.matched - info.counters.failed;
     }
     out.push_back(std::move(info));

@@ -39,6 +39,8 @@ class Dedupe {
   explicit Dedupe(std::chrono::nanoseconds window) : window_ns_(window.count()) {}
   /// Whether the id was seen within the window before now; remembers it.
   bool seen(const EventId& id, std::int64_t now_ns);
+  /// It was not delivered after all.
+  void forget(const EventId& id);
 
  private:
   const std::int64_t window_ns_;

@@ -87,7 +87,7 @@ ThreadState& BusCore::register_thread() {
   }
   auto made = std::make_unique<ThreadState>();
   ThreadState* state = made.get();
-  made->frames_memory = std::make_unique<Frame[]>(frames_max_);
+  made->frames_memory = std::make_unique<Frame[]>(frames_max_ + 1);  // one to be refused on
   made->top = made->frames_memory.get();
   made->frames_end = made->top + frames_max_;
   if (options_.history != 0) {
@@ -124,6 +124,7 @@ ThreadState& BusCore::register_thread() {
 void BusCore::thread_ended(ThreadState* state) {
   Garbage garbage(*this);
   std::unique_ptr<ThreadState> gone;
+  std::vector<Event> forgotten;  // payloads of users are destroyed without the lock
   const std::lock_guard lock(mutex_);
   const auto place = std::find_if(threads_.begin(), threads_.end(),
                                   [&](const auto& one) { return one.get() == state; });
@@ -163,8 +164,9 @@ void BusCore::thread_ended(ThreadState* state) {
     old_history_lost_ =
         old_history_lost_ || state->ring_lost() || old_history_.size() > options_.history;
     if (old_history_.size() > options_.history) {
-      old_history_.erase(old_history_.begin(),
-                         old_history_.end() - static_cast<std::ptrdiff_t>(options_.history));
+      const auto kept = old_history_.end() - static_cast<std::ptrdiff_t>(options_.history);
+      std::move(old_history_.begin(), kept, std::back_inserter(forgotten));
+      old_history_.erase(old_history_.begin(), kept);
     }
   }
   gone = std::move(*place);

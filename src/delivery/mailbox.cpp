@@ -79,8 +79,7 @@ void Mailbox::append(Lane& lane, const Event& event, void* token, bool cut) {
   Delivery* delivery = ::new (static_cast<void*>(lane.last->at(lane.end))) Delivery;
   detail::EventAccess::put_copy(delivery->event, event);
   delivery->token = token;
-  delivery->history_was_cut = cut || cut_pending_;
-  cut_pending_ = false;
+  delivery->history_was_cut = cut;
   ++lane.end;
   ++lane.size;
 }
@@ -138,8 +137,8 @@ Pushed Mailbox::push_slow(const Event& event, void* token, MayWait may_wait) {
     case Overflow::reject: return Pushed::full;
     case Overflow::drop_newest: return Pushed::dropped_newest;
     case Overflow::block:
-      if (may_wait == MayWait::no || !wait_for_room()) return Pushed::full;
-      return push(event, token, MayWait::no);
+      if (may_wait == MayWait::no) return Pushed::full;
+      return push_when_there_is_room(event, token);
     case Overflow::drop_oldest: break;
   }
   Pump* pump = nullptr;
@@ -198,7 +197,17 @@ bool Mailbox::displace(Priority newest, Delivery& out) {
   return false;
 }
 
-bool Mailbox::wait_for_room() {
+Pushed Mailbox::push_when_there_is_room(const Event& event, void* token) {
+  const auto deadline = deadline_after(options_.block_timeout);
+  // Another publisher may take the room before this one comes to it.
+  while (wait_for_room(deadline)) {
+    const Pushed pushed = push(event, token, MayWait::no);
+    if (pushed != Pushed::full) return pushed;
+  }
+  return Pushed::full;
+}
+
+bool Mailbox::wait_for_room(std::chrono::steady_clock::time_point deadline) {
   Executor& where = executor();
   if (where.pumped_by_this_thread()) {
     while (waiting() >= options_.capacity) {
@@ -206,7 +215,6 @@ bool Mailbox::wait_for_room() {
     }
     return true;
   }
-  const auto deadline = deadline_after(options_.block_timeout);
   {
     const std::lock_guard guard(lock_);
     ++room_waiters_;
@@ -537,19 +545,6 @@ std::size_t Mailbox::begin_with(const std::vector<Event>& past, bool cut) {
       ++pushes_;
       ++put;
       replayed_.insert(event.id());
-    }
-    if (cut && put == 0) {
-      Delivery* first = nullptr;
-      for (Stripe& stripe : stripes_) {
-        for (Lane& lane : stripe.lanes) {
-          if (lane.size != 0) first = lane.take_chunk->at(lane.take);
-        }
-      }
-      if (first != nullptr) {
-        first->history_was_cut = true;
-      } else {
-        cut_pending_ = true;
-      }
     }
     if (cut && put == 0) tell_next_of_cut();
     held_ = false;

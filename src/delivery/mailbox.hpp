@@ -178,7 +178,8 @@ class Mailbox final {
 
   // Without it:
   Pushed push_slow(const Event& event, void* token, MayWait may_wait);
-  bool wait_for_room();
+  Pushed push_when_there_is_room(const Event& event, void* token);
+  bool wait_for_room(std::chrono::steady_clock::time_point deadline);
   void schedule(Pump* pump);
   void unschedule(Pump& pump) noexcept;
   void run(Stripe& stripe, Pump& pump);
@@ -202,7 +203,6 @@ class Mailbox final {
   std::size_t running_ = 0;  // claims in the hands of pumps
   std::uint64_t pushes_ = 0;
   std::unordered_set<EventId> replayed_;  // put by begin_with(); a live push of one comes too late
-  bool cut_pending_ = false;              // the next delivery to be queued tells of the cut
   Chunk* spare_ = nullptr;
   bool closed_ = false;
   bool held_ = false;

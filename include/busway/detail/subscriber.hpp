@@ -180,9 +180,20 @@ struct SubscriberOf final : Subscriber {
   alignas(F) std::byte storage[sizeof(F)];
 };
 
+/// Throws Error(invalid_argument).
+[[noreturn]] void refuse_empty_handler();
+
+/// A function pointer, a std::function and the like: it may hold nothing to call.
+template <class F>
+concept MayBeEmpty = std::is_constructible_v<F, std::nullptr_t> &&
+                     requires(const F& handler) { static_cast<bool>(handler); };
+
 template <class T, class F>
 [[nodiscard]] Subscriber* make_subscriber(F&& handler) {
   using Stored = std::decay_t<F>;
+  if constexpr (MayBeEmpty<Stored>) {
+    if (!static_cast<bool>(static_cast<const Stored&>(handler))) refuse_empty_handler();
+  }
   return new SubscriberOf<Stored, T>(std::forward<F>(handler));
 }
 
