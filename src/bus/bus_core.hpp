@@ -284,6 +284,7 @@ class BusCore {
   [[nodiscard]] Pattern read(const PatternArg& argument) const;
   [[nodiscard]] std::vector<Pattern> read(const Patterns& patterns) const;
   delivery_detail::Mailbox& strand();
+  std::vector<StopResult::Left> running_elsewhere();
   std::vector<Subscriber*> with_mailbox();
 
   const BusOptions options_;

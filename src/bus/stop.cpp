@@ -80,9 +80,20 @@ StopResult BusCore::stop(std::chrono::nanoseconds timeout) {
   }
   const std::lock_guard one_at_a_time(stop_mutex_);
   if ((gate_.load(std::memory_order_relaxed) & kStopped) != 0 && idle()) return result;
-  const bool drained = wait_drained(deadline);
+  platform_detail::heavy_barrier();  // whoever publishes from now on sees the gate
+  std::vector<StopResult::Left> elsewhere;
+  for (int round = 0;; ++round) {
+    const bool drained = wait_drained(deadline);
+    elsewhere = running_elsewhere();
+    // What could not be drained and has nobody to wait for stays: the time is over, or it would
+    // take this very thread.
+    if (elsewhere.empty() && (!drained || idle())) break;
+    if (Clock::now() >= deadline) break;
+    std::this_thread::sleep_for(std::chrono::microseconds(std::min(round + 1, 1000)));
+  }
   gate_.fetch_or(kStopped, std::memory_order_seq_cst);
-  if (drained && idle()) return result;
+  if (elsewhere.empty() && idle()) return result;
+  result.left = std::move(elsewhere);
   const References all{with_mailbox()};
   for (Subscriber* one : all.list) {
     delivery_detail::Mailbox& mailbox = *one->extra->mailbox;
@@ -108,6 +119,22 @@ StopResult BusCore::stop(std::chrono::nanoseconds timeout) {
     }
   }
   return result;
+}
+
+/// The synchronous handlers that run on other threads now.
+std::vector<StopResult::Left> BusCore::running_elsewhere() {
+  std::vector<StopResult::Left> left;
+  const std::lock_guard lock(mutex_);
+  const ThreadLocals::Known& known = thread_locals.known[serial_ % ThreadLocals::kKnown];
+  for (const auto& thread : threads_) {
+    if (known.bus == serial_ && known.state == thread.get()) continue;
+    thread->for_each_frame([&](const Frame& frame) {
+      // The route that the frame stands on keeps its subscribers.
+      const Subscriber* one = frame.current.load(std::memory_order_seq_cst);
+      if (one != nullptr) left.push_back({one->id, subscriber_name(*one), 0, 1});
+    });
+  }
+  return left;
 }
 
 /// The Bus is being destroyed.
