@@ -1,5 +1,6 @@
-// Everything at once from several threads. The sanitizers look for what is wrong within; the tests for what can be
-// told from outside: no call after the end of a subscription, and counts that add up.
+// Everything at once from several threads. The sanitizers look for what is wrong within; the tests
+// for what can be told from outside: no call after the end of a subscription, and counts that add
+// up.
 #include <gtest/gtest.h>
 
 #include <array>

@@ -16,7 +16,7 @@ Names topics_of(const std::vector<Event>& events) {
   return names;
 }
 
-// -- History ------------------------------------------------------------------------------------------------------
+// -- History --------------------------------------------------------------------------------------
 
 TEST(History, IsNewestFirstAndHoldsWhatNobodyListenedTo) {
   Bus bus;
@@ -147,7 +147,7 @@ TEST(History, IsWholeWhileOthersPublish) {
   for (std::thread& one : publishers) one.join();
 }
 
-// -- Replay -------------------------------------------------------------------------------------------------------
+// -- Replay ---------------------------------------------------------------------------------------
 
 struct Replayed {
   Names seen;
@@ -327,7 +327,7 @@ TEST(ReplayOf, AHistoryThatIsStillWrittenHasNoGapAndNoDuplicate) {
   }
 }
 
-// -- Statistics ---------------------------------------------------------------------------------------------------
+// -- Statistics -----------------------------------------------------------------------------------
 
 const TopicStats* topic_in(const Stats& stats, std::string_view name) {
   for (const TopicStats& one : stats.topics) {

@@ -304,7 +304,7 @@ TEST(PublishBatch, WithSomethingThatIsNoEventPublishesNothing) {
   EXPECT_TRUE(seen.empty());
 }
 
-// -- Filters of the bus -------------------------------------------------------------------------------------------
+// -- Filters of the bus ---------------------------------------------------------------------------
 
 TEST(BusFilter, KeepsAnEventFromEverybody) {
   Bus bus;
@@ -395,7 +395,7 @@ TEST(BusFilter, MayBeRemovedByItselfWhileItRuns) {
   EXPECT_TRUE(bus.publish("b").ok());
 }
 
-// -- The hop limit ------------------------------------------------------------------------------------------------
+// -- The hop limit --------------------------------------------------------------------------------
 
 TEST(Hops, NameTheCauseOfAnEvent) {
   Bus bus;

@@ -198,7 +198,7 @@ TEST(Stop, FromManyThreadsIsOneStop) {
   EXPECT_EQ(calls, 500);
 }
 
-// -- The end of a Bus ---------------------------------------------------------------------------------------------
+// -- The end of a Bus -----------------------------------------------------------------------------
 
 TEST(BusEnd, WaitsForThoseInsideAndRefusesOthersThroughTheirHandles) {
   for (int round = 0; round < 20; ++round) {
@@ -286,7 +286,7 @@ TEST(BusEnd, OfManyBusesOnOneThreadIsNoTrouble) {
   EXPECT_EQ(calls, 500);
 }
 
-// -- Idle ---------------------------------------------------------------------------------------------------------
+// -- Idle -----------------------------------------------------------------------------------------
 
 TEST(Idle, MeansNoEventQueuedAndNoHandlerRunning) {
   Bus bus(quiet());

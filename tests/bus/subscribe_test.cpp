@@ -7,7 +7,7 @@
 namespace busway {
 namespace {
 
-// -- What a handler may look like ---------------------------------------------------------------------------------
+// -- What a handler may look like -----------------------------------------------------------------
 
 int free_calls = 0;
 void free_handler(const Event&) { ++free_calls; }
@@ -140,7 +140,7 @@ TEST(Handler, DISABLED_ThatIsEmptyIsRefusedAtOnce) {
   EXPECT_TRUE(bus.subscriptions().empty());
 }
 
-// -- Patterns -----------------------------------------------------------------------------------------------------
+// -- Patterns -------------------------------------------------------------------------------------
 
 TEST(Subscribe, TakesEveryKindOfPattern) {
   Bus bus;
@@ -219,7 +219,7 @@ TEST(Subscribe, RefusesBadPatternsByName) {
   EXPECT_EQ(bus.stats().subscriptions, 0U);
 }
 
-// -- When it counts -----------------------------------------------------------------------------------------------
+// -- When it counts -------------------------------------------------------------------------------
 
 TEST(Subscribe, InAHandlerCountsFromTheNextEvent) {
   for (const char* pattern : {"a", "*", "seg:a", "re:^a$"}) {
@@ -367,7 +367,7 @@ TEST(Subscriptions, TellWhatTheyAre) {
   EXPECT_EQ(all[1].counters.in_flight, 1U);
 }
 
-// -- Many ---------------------------------------------------------------------------------------------------------
+// -- Many -----------------------------------------------------------------------------------------
 
 TEST(Subscribe, FortyThousandListenersOfOneNameComeAndGoInAnyOrder) {
   constexpr std::size_t kMany = 40'000;
@@ -461,7 +461,7 @@ TEST(Subscribe, WildcardsThatComeAndGoWhilePublishingGiveTheRightMatches) {
   EXPECT_TRUE(adds_up(bus.stats()));
 }
 
-// -- Topics without end -------------------------------------------------------------------------------------------
+// -- Topics without end ---------------------------------------------------------------------------
 
 TEST(Topics, WithoutEndAreCountedAndForgotten) {
   Bus bus;

@@ -111,7 +111,7 @@ TEST(BusOptions, GiveSubscriptionsTheirDefaults) {
   EXPECT_EQ(pumped.bus.stats().dropped, 1U);
 }
 
-// -- filter -------------------------------------------------------------------------------------------------------
+// -- filter ---------------------------------------------------------------------------------------
 
 TEST(SubscriptionFilter, PassesOverWhatItRejects) {
   for (const Mode mode : {Mode::sync, Mode::async}) {
@@ -158,7 +158,7 @@ TEST(SubscriptionFilter, DISABLED_ThatThrowsFailsThatDeliveryOnly) {
   }
 }
 
-// -- dedupe -------------------------------------------------------------------------------------------------------
+// -- dedupe ---------------------------------------------------------------------------------------
 
 TEST(Dedupe, DeliversAnIdOnceInItsWindow) {
   const auto clock = std::make_shared<testing::ManualClock>();
@@ -205,7 +205,7 @@ TEST(Dedupe, DISABLED_LetsWhatAFullMailboxRefusedBePublishedAgain) {
   EXPECT_EQ(seen, (Names{"first", "again"}));
 }
 
-// -- once ---------------------------------------------------------------------------------------------------------
+// -- once -----------------------------------------------------------------------------------------
 
 TEST(Once, GetsOneEventAndEnds) {
   for (const Mode mode : {Mode::sync, Mode::async}) {
@@ -306,7 +306,7 @@ TEST(Once, DISABLED_WithReplayAndConcurrencyIsStillOnce) {
   }
 }
 
-// -- executor -----------------------------------------------------------------------------------------------------
+// -- executor -------------------------------------------------------------------------------------
 
 TEST(SubscriptionExecutor, RunsTheHandlersOfItsSubscription) {
   Pumped pumped;
@@ -350,7 +350,7 @@ TEST(BusPoll, PumpsTheBusesManualExecutorOnly) {
   EXPECT_TRUE(pumped.bus.idle());
 }
 
-// -- Overflow, as a publisher sees it -----------------------------------------------------------------------------
+// -- Overflow, as a publisher sees it -------------------------------------------------------------
 
 TEST(OverflowResult, OfRejectNamesTheSubscription) {
   Pumped pumped;

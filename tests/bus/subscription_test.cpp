@@ -187,7 +187,7 @@ TEST(Subscription, LeavesNoCircleBetweenABusAndItsExecutor) {
   EXPECT_TRUE(watched.expired());
 }
 
-// -- Inside handlers ----------------------------------------------------------------------------------------------
+// -- Inside handlers ------------------------------------------------------------------------------
 
 TEST(SubscriptionReset, OfItselfInItsHandlerWorks) {
   for (const Mode mode : {Mode::sync, Mode::async}) {
@@ -240,7 +240,7 @@ TEST(SubscriptionReset, ReplacesItselfInItsHandler) {
   EXPECT_EQ(second, 1);
 }
 
-// -- From other threads -------------------------------------------------------------------------------------------
+// -- From other threads ---------------------------------------------------------------------------
 
 void waits_for_the_running_handler(Mode mode, const char* pattern) {
   Bus bus(quiet());

@@ -185,8 +185,9 @@ struct SubscriberOf final : Subscriber {
 
 /// A function pointer, a std::function and the like: it may hold nothing to call.
 template <class F>
-concept MayBeEmpty = std::is_constructible_v<F, std::nullptr_t> &&
-                     requires(const F& handler) { static_cast<bool>(handler); };
+concept MayBeEmpty = std::is_constructible_v<F, std::nullptr_t> && requires(const F& handler) {
+  static_cast<bool>(handler);
+};
 
 template <class T, class F>
 [[nodiscard]] Subscriber* make_subscriber(F&& handler) {
