@@ -131,7 +131,7 @@ TEST(Handler, MayBeAnObjectThatKnowsItsPatterns) {
            [&] { (void)bus.subscribe(std::shared_ptr<EventHandler>()); });
 }
 
-TEST(Handler, DISABLED_ThatIsEmptyIsRefusedAtOnce) {
+TEST(Handler, ThatIsEmptyIsRefusedAtOnce) {
   Bus bus;
   error_of(ErrorCode::invalid_argument,
            [&] { (void)bus.subscribe("a", std::function<void(const Event&)>()); });
@@ -316,7 +316,7 @@ TEST(Unsubscribe, ByIdPatternOwnerAndQuery) {
   error_of(ErrorCode::invalid_argument, [&] { bus.unsubscribe(SubscriptionQuery{}); });
 }
 
-TEST(Unsubscribe, DISABLED_ByAPatternInTheWordsItWasMadeWith) {
+TEST(Unsubscribe, ByAPatternInTheWordsItWasMadeWith) {
   for (const char* text : {"a.b", "exact:a.b", "a.*", "glob:a.*", "seg:a.*", "re:^a", "^a\\.b$"}) {
     Bus bus;
     bus.subscribe(text, [](const Event&) {}, {.owner = "o"}).release();
