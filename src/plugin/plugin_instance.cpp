@@ -1,45 +1,21 @@
 #include "plugin/plugin_instance.hpp"
 
-#include <algorithm>
 #include <thread>
 #include <utility>
 
 #include "base/escape.hpp"
-#include "bus/bus_core.hpp"
-#include "bus/dispatch.hpp"
-#include "busway/limits.hpp"
 #include "plugin/abi_values.hpp"
-#include "plugin/event_view.hpp"
-#include "plugin/handler_scope.hpp"
 #include "plugin/host_api.hpp"
 #include "plugin/status.hpp"
-#include "plugin/sync_delivery.hpp"
 
 namespace busway::plugin_host_detail {
 namespace {
-
-constexpr std::size_t kSubscriptionsMax = 65'536;
-constexpr std::size_t kTimersMax = 65'536;
-constexpr std::size_t kStateBytesMax = std::size_t{64} << 20U;
-
-[[nodiscard]] std::shared_ptr<Clock> clock_of(const Bus& bus) {
-  return bus.options().clock != nullptr ? bus.options().clock : Clock::system();
-}
 
 [[nodiscard]] std::string text_of(const busway_view& view) {
   return view.data == nullptr ? std::string() : std::string(view.data, view.size);
 }
 
 }  // namespace
-
-/// A delivery that is being made; nested ones stand on top of it.
-struct PluginInstance::Active {
-  std::uint64_t id;
-  const Event& event;
-  Context* context;
-  SyncDelivery* sync;
-  std::chrono::nanoseconds retry_delay{0};
-};
 
 PluginInstance::PluginInstance(Bus& bus, std::unique_ptr<PluginImage> image,
                                std::string thread_name, Report on_error,
@@ -48,7 +24,8 @@ PluginInstance::PluginInstance(Bus& bus, std::unique_ptr<PluginImage> image,
       image_(std::move(image)),
       on_error_(std::move(on_error)),
       on_source_(std::move(on_source)),
-      worker_(PluginWorker::start(thread_name, clock_of(bus))),
+      clock_(bus.options().clock != nullptr ? bus.options().clock : Clock::system()),
+      worker_(PluginWorker::start(thread_name, clock_)),
       gate_(std::make_shared<std::atomic<Gate>>(Gate::open)) {}
 
 PluginInstance::~PluginInstance() {
@@ -210,47 +187,6 @@ std::optional<Error> PluginInstance::health(PluginHealthInfo& out,
   return error;
 }
 
-std::size_t PluginInstance::drain(std::chrono::nanoseconds timeout) {
-  gate_->store(Gate::closed, std::memory_order_relaxed);
-  const auto deadline = std::chrono::steady_clock::now() + timeout;
-  for (;;) {
-    const bool idle = worker_->wait_idle(deadline);
-    std::size_t left = 0;
-    for (const SubscriptionInfo& info : bus_.subscriptions(facts_.id)) left += info.queued;
-    if ((left == 0 && idle) || std::chrono::steady_clock::now() >= deadline) return left;
-    std::this_thread::yield();
-  }
-}
-
-void PluginInstance::release_all() {
-  std::map<std::uint64_t, Listening> ending;
-  {
-    const std::lock_guard lock(mutex_);
-    ending.swap(subscriptions_);
-    // A publisher that waits for the worker would be waited for by the end of its subscription.
-    for (SyncDelivery* delivery : waiting_) {
-      const std::lock_guard inner(delivery->mutex);
-      delivery->must_return = true;
-      delivery->changed.notify_all();
-    }
-  }
-  for (auto& [id, listening] : ending) {
-    end(std::move(listening), hung() ? MayWait::no : MayWait::yes);
-  }
-  worker_->cancel_timers();
-}
-
-void PluginInstance::end(Listening listening, MayWait may_wait) {
-  listening.ended->store(true, std::memory_order_release);
-  if (may_wait == MayWait::yes) {
-    listening.subscription.reset();
-    return;
-  }
-  const Event none;
-  const HandlerScope inside(bus_, none);  // within a handler the bus waits for nobody
-  listening.subscription.reset();
-}
-
 bool PluginInstance::dismantle(std::chrono::nanoseconds timeout) {
   release_all();
   if (hung()) return false;
@@ -269,199 +205,6 @@ bool PluginInstance::dismantle(std::chrono::nanoseconds timeout) {
   // On a thread that ends now: what the library's finalisers register for it goes with it.
   std::thread([&] { unmapped = image_->close(); }).join();
   return unmapped;
-}
-
-// -- For the host's table -------------------------------------------------------------------------
-
-std::uint64_t PluginInstance::subscribe(const std::vector<std::string_view>& patterns,
-                                        SubscriptionOptions options, std::uint64_t tag) {
-  if (patterns.empty()) {
-    throw Error(ErrorCode::invalid_pattern, "a subscription needs at least one pattern");
-  }
-  options.owner = facts_.id;
-  // Closed while the plugin drains: what is queued is handled, nothing new comes in.
-  options.filter = [gate = gate_](const Event&) {
-    return gate->load(std::memory_order_relaxed) == Gate::open;
-  };
-  const std::vector<std::string> texts(patterns.begin(), patterns.end());
-  const auto ended = std::make_shared<std::atomic<bool>>(false);
-  Subscription made;
-  if (options.mode == Mode::sync) {
-    const std::chrono::nanoseconds timeout = options.timeout.value_or(kSyncTimeoutDefault);
-    options.timeout.reset();  // the wait for the worker is what it bounds
-    made = bus_.subscribe(
-        texts,
-        [this, tag, timeout, ended](const Event& event, Context& context) {
-          return deliver_sync(*this, tag, ended, event, context, timeout);
-        },
-        options);
-  } else {
-    options.executor = worker_;
-    made = bus_.subscribe(
-        texts,
-        [this, tag](const Event& event, Context& context) {
-          return call(tag, event, &context, nullptr);
-        },
-        options);
-  }
-  const std::lock_guard lock(mutex_);
-  if (subscriptions_.size() >= kSubscriptionsMax) {
-    throw Error(ErrorCode::too_many, "the plugin " + facts_.id + " has " +
-                                         std::to_string(kSubscriptionsMax) +
-                                         " subscriptions, which is the limit");
-  }
-  const std::uint64_t id = next_subscription_++;
-  subscriptions_.emplace(id, Listening{std::move(made), ended});
-  return id;
-}
-
-void PluginInstance::unsubscribe(std::uint64_t id) {
-  Listening ending;
-  {
-    const std::lock_guard lock(mutex_);
-    const auto found = subscriptions_.find(id);
-    if (found == subscriptions_.end()) {
-      throw Error(ErrorCode::not_found,
-                  "the plugin " + facts_.id + " has no subscription " + std::to_string(id));
-    }
-    ending = std::move(found->second);
-    subscriptions_.erase(found);
-  }
-  // The worker must not wait for a publisher that waits for the worker.
-  end(std::move(ending), worker_->pumped_by_this_thread() ? MayWait::no : MayWait::yes);
-}
-
-void PluginInstance::set_message(std::string_view message) {
-  constexpr std::size_t kMessageBytesMax = 4096;
-  if (worker_->pumped_by_this_thread()) message_ = message.substr(0, kMessageBytesMax);
-}
-
-std::uint64_t PluginInstance::schedule(std::chrono::nanoseconds delay, std::uint64_t tag) {
-  if (worker_->timer_count() >= kTimersMax) {
-    throw Error(ErrorCode::too_many, "the plugin " + facts_.id + " has " +
-                                         std::to_string(kTimersMax) +
-                                         " timers, which is the limit");
-  }
-  return worker_->schedule(delay, [this, tag] { run_timer(tag); });
-}
-
-void PluginInstance::run_timer(std::uint64_t tag) {
-  const busway_plugin_api* api = image_->api();
-  if (plugin_ == nullptr || !BUSWAY_HAS(busway_plugin_api, api, on_timer)) return;
-  message_.clear();
-  const busway_status status = api->on_timer(plugin_, tag);
-  if (status != BUSWAY_OK) report_error(describe("a timer", status).what());
-}
-
-void PluginInstance::set_source(PluginSource source) {
-  source_.store(source, std::memory_order_relaxed);
-  on_source_();
-}
-
-PluginInstance::Active& PluginInstance::active(std::uint64_t delivery_id) {
-  if (worker_->pumped_by_this_thread()) {
-    for (Active* one : active_) {
-      if (one->id == delivery_id) return *one;
-    }
-  }
-  throw Error(ErrorCode::plugin_state,
-              "delivery " + std::to_string(delivery_id) +
-                  " is over, or this is not the thread on which it was made; answer it within "
-                  "on_event()");
-}
-
-bool PluginInstance::reply(std::uint64_t delivery_id, Payload payload) {
-  const Active& one = active(delivery_id);
-  return detail::Dispatch::core_of(bus_).reply(one.event.id(), std::move(payload));
-}
-
-void PluginInstance::set_retry_delay(std::uint64_t delivery_id, std::chrono::nanoseconds delay) {
-  active(delivery_id).retry_delay = delay;
-}
-
-bool PluginInstance::stop_requested(std::uint64_t delivery_id) {
-  const Active& one = active(delivery_id);
-  if (one.context != nullptr) return one.context->stop_token().stop_requested();
-  const std::lock_guard lock(one.sync->mutex);
-  return one.sync->left;
-}
-
-void PluginInstance::write_state(std::string_view bytes) {
-  if (!worker_->pumped_by_this_thread() || state_ == nullptr) {
-    throw Error(ErrorCode::plugin_state, "write_state() is for use within save_state() only");
-  }
-  if (bytes.size() > kStateBytesMax - state_->size()) {
-    throw Error(ErrorCode::too_many,
-                "the state of a plugin is at most " + std::to_string(kStateBytesMax) + " bytes");
-  }
-  state_->append(bytes);
-}
-
-// -- Deliveries -----------------------------------------------------------------------------------
-
-Outcome PluginInstance::call(std::uint64_t tag, const Event& event, Context* context,
-                             SyncDelivery* sync) {
-  if (plugin_ == nullptr) return Outcome::fail("the plugin is gone");
-  const EventView view(event);
-  Active mine{next_delivery_++, event, context, sync};
-  busway_delivery delivery{};
-  delivery.size = sizeof delivery;
-  delivery.attempt = context != nullptr ? context->attempt() : 1;
-  delivery.id = mine.id;
-  delivery.time_left_ns = -1;
-  if (context != nullptr && context->deadline()) {
-    const auto now = clock_of(bus_)->steady();
-    delivery.time_left_ns =
-        std::max<std::int64_t>(0, std::chrono::nanoseconds(*context->deadline() - now).count());
-  }
-  if (context != nullptr && context->history_was_cut())
-    delivery.flags = BUSWAY_DELIVERY_HISTORY_CUT;
-
-  active_.push_back(&mine);
-  std::string outer_message = std::exchange(message_, {});
-  const busway_status status = image_->api()->on_event(plugin_, tag, &view.raw(), &delivery);
-  active_.pop_back();
-  std::string reason = take_message();
-  message_ = std::move(outer_message);
-  if (status == BUSWAY_OK) return Outcome::done();
-  if (status == BUSWAY_RETRY) return Outcome::retry(mine.retry_delay);
-  if (reason.empty()) reason = std::string("the plugin answered ") + status_name(status);
-  if (status == BUSWAY_DEAD_LETTER) return Outcome::dead_letter(std::move(reason));
-  if (status == BUSWAY_PAYLOAD_TYPE) throw Error(ErrorCode::payload_type, reason);
-  return Outcome::fail(std::move(reason));
-}
-
-// -- Waits ----------------------------------------------------------------------------------------
-
-PluginInstance::WaitingScope::WaitingScope(PluginInstance& plugin, SyncDelivery& delivery)
-    : plugin_(plugin), delivery_(delivery) {
-  const std::lock_guard lock(plugin_.mutex_);
-  plugin_.waiting_.push_back(&delivery_);
-  if (plugin_.requests_ != 0 && delivery_.in_handler) delivery_.must_return = true;
-}
-
-PluginInstance::WaitingScope::~WaitingScope() {
-  const std::lock_guard lock(plugin_.mutex_);
-  std::erase(plugin_.waiting_, &delivery_);
-}
-
-PluginInstance::RequestScope::RequestScope(PluginInstance& plugin)
-    : plugin_(plugin.worker_->pumped_by_this_thread() ? &plugin : nullptr) {
-  if (plugin_ == nullptr) return;
-  const std::lock_guard lock(plugin_->mutex_);
-  ++plugin_->requests_;
-  for (SyncDelivery* delivery : plugin_->waiting_) {
-    if (!delivery->in_handler) continue;
-    const std::lock_guard inner(delivery->mutex);
-    delivery->must_return = true;
-    delivery->changed.notify_all();
-  }
-}
-
-PluginInstance::RequestScope::~RequestScope() {
-  if (plugin_ == nullptr) return;
-  const std::lock_guard lock(plugin_->mutex_);
-  --plugin_->requests_;
 }
 
 }  // namespace busway::plugin_host_detail

@@ -25,6 +25,7 @@
 #include <vector>
 
 #include "busway/bus.hpp"
+#include "busway/clock.hpp"
 #include "busway/error.hpp"
 #include "busway/plugin.h"
 #include "busway/plugin_info.hpp"
@@ -172,6 +173,7 @@ class PluginInstance final : public busway_host {
   std::unique_ptr<PluginImage> image_;
   const Report on_error_;
   const std::function<void()> on_source_;
+  const std::shared_ptr<Clock> clock_;
   const std::shared_ptr<PluginWorker> worker_;
   const std::shared_ptr<std::atomic<Gate>> gate_;
   Facts facts_;

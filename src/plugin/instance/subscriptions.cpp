@@ -1,0 +1,115 @@
+// What a plugin listens to: data that the host keeps, and ends.
+#include <thread>
+#include <utility>
+
+#include "plugin/handler_scope.hpp"
+#include "plugin/plugin_instance.hpp"
+#include "plugin/sync_delivery.hpp"
+
+namespace busway::plugin_host_detail {
+namespace {
+
+constexpr std::size_t kSubscriptionsMax = 65'536;
+
+}  // namespace
+
+std::uint64_t PluginInstance::subscribe(const std::vector<std::string_view>& patterns,
+                                        SubscriptionOptions options, std::uint64_t tag) {
+  if (patterns.empty()) {
+    throw Error(ErrorCode::invalid_pattern, "a subscription needs at least one pattern");
+  }
+  options.owner = facts_.id;
+  // Closed while the plugin drains: what is queued is handled, nothing new comes in.
+  options.filter = [gate = gate_](const Event&) {
+    return gate->load(std::memory_order_relaxed) == Gate::open;
+  };
+  const std::vector<std::string> texts(patterns.begin(), patterns.end());
+  const auto ended = std::make_shared<std::atomic<bool>>(false);
+  Subscription made;
+  if (options.mode == Mode::sync) {
+    const std::chrono::nanoseconds timeout = options.timeout.value_or(kSyncTimeoutDefault);
+    options.timeout.reset();  // the wait for the worker is what it bounds
+    made = bus_.subscribe(
+        texts,
+        [this, tag, timeout, ended](const Event& event, Context& context) {
+          return deliver_sync(*this, tag, ended, event, context, timeout);
+        },
+        options);
+  } else {
+    options.executor = worker_;
+    made = bus_.subscribe(
+        texts,
+        [this, tag](const Event& event, Context& context) {
+          return call(tag, event, &context, nullptr);
+        },
+        options);
+  }
+  const std::lock_guard lock(mutex_);
+  if (subscriptions_.size() >= kSubscriptionsMax) {
+    throw Error(ErrorCode::too_many, "the plugin " + facts_.id + " has " +
+                                         std::to_string(kSubscriptionsMax) +
+                                         " subscriptions, which is the limit");
+  }
+  const std::uint64_t id = next_subscription_++;
+  subscriptions_.emplace(id, Listening{std::move(made), ended});
+  return id;
+}
+
+void PluginInstance::unsubscribe(std::uint64_t id) {
+  Listening ending;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = subscriptions_.find(id);
+    if (found == subscriptions_.end()) {
+      throw Error(ErrorCode::not_found,
+                  "the plugin " + facts_.id + " has no subscription " + std::to_string(id));
+    }
+    ending = std::move(found->second);
+    subscriptions_.erase(found);
+  }
+  // The worker must not wait for a publisher that waits for the worker.
+  end(std::move(ending), worker_->pumped_by_this_thread() ? MayWait::no : MayWait::yes);
+}
+
+std::size_t PluginInstance::drain(std::chrono::nanoseconds timeout) {
+  gate_->store(Gate::closed, std::memory_order_relaxed);
+  const auto deadline = std::chrono::steady_clock::now() + timeout;
+  for (;;) {
+    const bool idle = worker_->wait_idle(deadline);
+    std::size_t left = 0;
+    for (const SubscriptionInfo& info : bus_.subscriptions(facts_.id)) left += info.queued;
+    if ((left == 0 && idle) || std::chrono::steady_clock::now() >= deadline) return left;
+    std::this_thread::yield();
+  }
+}
+
+void PluginInstance::release_all() {
+  std::map<std::uint64_t, Listening> ending;
+  {
+    const std::lock_guard lock(mutex_);
+    ending.swap(subscriptions_);
+    // A publisher that waits for the worker would be waited for by the end of its subscription.
+    for (SyncDelivery* delivery : waiting_) {
+      const std::lock_guard inner(delivery->mutex);
+      delivery->must_return = true;
+      delivery->changed.notify_all();
+    }
+  }
+  for (auto& [id, listening] : ending) {
+    end(std::move(listening), hung() ? MayWait::no : MayWait::yes);
+  }
+  worker_->cancel_timers();
+}
+
+void PluginInstance::end(Listening listening, MayWait may_wait) {
+  listening.ended->store(true, std::memory_order_release);
+  if (may_wait == MayWait::yes) {
+    listening.subscription.reset();
+    return;
+  }
+  const Event none;
+  const HandlerScope inside(bus_, none);  // within a handler the bus waits for nobody
+  listening.subscription.reset();
+}
+
+}  // namespace busway::plugin_host_detail

@@ -1,0 +1,111 @@
+// plugin/manager/impl.hpp -- what PluginManager is made of: the records of its plugins, and one
+// change of them at a time.
+// Layer: plugin
+//
+// Model      A record a plugin, in the order loaded. loading.cpp brings plugins in and takes them
+//            out, running.cpp starts and stops them, looking.cpp answers questions, telling.cpp
+//            publishes what has happened.
+// Threads    A Change, taken by the public functions, is needed to write; looking is [any-thread].
+// Ownership  Records share their instance with those who look.
+// Errors     Throws what PluginManager promises.
+// Cost       Looking costs one lock.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "busway/bus.hpp"
+#include "busway/plugin_info.hpp"
+#include "busway/plugin_manager.hpp"
+#include "busway/plugin_spec.hpp"
+#include "plugin/plugin_image.hpp"
+#include "plugin/plugin_instance.hpp"
+
+namespace busway {
+
+class PluginManager::Impl {
+ public:
+  using PluginImage = plugin_host_detail::PluginImage;
+  using PluginInstance = plugin_host_detail::PluginInstance;
+  using Instance = std::shared_ptr<PluginInstance>;
+
+  Impl(std::unique_ptr<Bus> own, Bus* bus, PluginManagerOptions options)
+      : own_bus_(std::move(own)), bus_(bus), options_(std::move(options)) {}
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
+  ~Impl();
+
+  struct Record {
+    PluginInfo info;
+    Instance instance;
+  };
+
+  /// One change at a time; the functions that need it take it as proof.
+  class Change {
+   public:
+    explicit Change(Impl& impl);
+    Change(const Change&) = delete;
+    Change& operator=(const Change&) = delete;
+    ~Change();
+
+   private:
+    Impl& impl_;
+  };
+
+  std::string load(const Change& change, const PluginSpec& spec);
+  void start(const Change& change, Record& record);
+  void stop(const Change& change, Record& record);
+  void unload(const Change& change, Record& record);
+  std::vector<PluginProblem> start_all(const Change& change);
+  std::vector<PluginProblem> stop_all(const Change& change);
+  std::vector<PluginProblem> unload_all(const Change& change);
+  PluginHealthInfo health(const Change& change, Record& record);
+
+  Record& require(std::string_view id);
+  std::vector<PluginInfo> list() const;
+  bool idle() const;
+  bool wait_until_idle(std::chrono::nanoseconds timeout) const;
+  Bus& bus() noexcept { return *bus_; }
+
+ private:
+  void load_steps(const PluginSpec& spec, PluginInfo& info, Instance& instance);
+  Instance make_instance(std::unique_ptr<PluginImage> image, const std::string& name);
+  void commit(const PluginInfo& info, Instance instance);
+  [[nodiscard]] std::uint64_t next_generation(std::string_view id) const;
+  void require_free(std::string_view id, const std::string& path) const;
+  void require_started(const Record& record) const;
+  void require_no_dependant(const Record& record) const;
+  [[nodiscard]] std::vector<std::string> order() const;
+
+  void set_state(Record& record, PluginState state, const std::string& error = {});
+  void announce(const PluginInfo& info) noexcept;
+  void report(PluginInstance& instance, std::string_view message) noexcept;
+  void report(const PluginInfo& info, std::string_view message) noexcept;
+  void warn(const PluginInfo& info, const std::string& message) const noexcept;
+  [[nodiscard]] std::vector<Instance> instances() const;
+  [[nodiscard]] bool sources_active() const;
+  [[nodiscard]] Record* find(std::string_view id) const;
+
+  const std::unique_ptr<Bus> own_bus_;
+  Bus* const bus_;
+  const PluginManagerOptions options_;
+
+  mutable std::mutex change_mutex_;
+  std::atomic<std::thread::id> changing_{};
+
+  mutable std::mutex mutex_;
+  mutable std::condition_variable source_changed_;
+  // Guarded by mutex_; written only within a Change, so that a Change reads without it.
+  std::vector<std::unique_ptr<Record>> records_;
+};
+
+}  // namespace busway

@@ -1,0 +1,183 @@
+// How plugins come into the process, and how they leave it.
+#include <algorithm>
+#include <mutex>
+#include <optional>
+#include <utility>
+
+#include "base/escape.hpp"
+#include "plugin/manager/impl.hpp"
+
+namespace busway {
+namespace {
+
+/// Plugins whose thread never came back: what it stands on must stay for ever.
+void leave_behind(std::shared_ptr<plugin_host_detail::PluginInstance> instance) {
+  static std::mutex* const mutex = new std::mutex;
+  static auto* const all = new std::vector<std::shared_ptr<plugin_host_detail::PluginInstance>>;
+  const std::lock_guard lock(*mutex);
+  all->push_back(std::move(instance));
+}
+
+/// What a plugin is called until it has said so itself.
+std::string provisional_id(const PluginSpec& spec) {
+  if (!spec.id.empty()) return spec.id;
+  std::string stem = spec.path.substr(spec.path.find_last_of("/:") + 1);
+  stem = stem.substr(0, stem.rfind('.'));
+  return plugin_host_detail::is_plugin_id(stem) ? stem : std::string("plugin");
+}
+
+void check_spec(const PluginSpec& spec) {
+  if (!spec.id.empty() && !plugin_host_detail::is_plugin_id(spec.id)) {
+    throw Error(ErrorCode::invalid_argument,
+                quote(spec.id) +
+                    " cannot be a plugin's id; it is 1 to 64 letters, digits, '_', "
+                    "'-' and '.'");
+  }
+  if (!spec.config.is_object() && !spec.config.is_null()) {
+    throw Error(ErrorCode::invalid_argument, "the configuration of the plugin " + quote(spec.path) +
+                                                 " is " + spec.config.type_name() +
+                                                 "; it takes an object");
+  }
+}
+
+}  // namespace
+
+std::string PluginManager::Impl::load(const Change& /*change*/, const PluginSpec& spec) {
+  check_spec(spec);
+  if (!spec.id.empty()) require_free(spec.id, spec.path);
+  PluginInfo info;
+  info.id = provisional_id(spec);
+  info.path = spec.path;
+  info.generation = next_generation(info.id);
+  Instance instance;
+  try {
+    load_steps(spec, info, instance);
+  } catch (const Error& error) {
+    info.state = PluginState::failed;
+    info.last_error = error.what();
+    if (instance != nullptr) {
+      (void)instance->teardown(options_.call_timeout);
+      info.still_mapped = !instance->dismantle(options_.call_timeout);
+      if (instance->hung()) leave_behind(instance);
+    }
+    const Record* existing = find(info.id);
+    if (existing == nullptr || existing->instance == nullptr) commit(info, nullptr);
+    announce(info);
+    throw;
+  }
+  return info.id;
+}
+
+void PluginManager::Impl::load_steps(const PluginSpec& spec, PluginInfo& info, Instance& instance) {
+  const auto reach = [&](PluginState state) {
+    info.state = state;
+    announce(info);
+  };
+  const auto check = [](const std::optional<Error>& error) {
+    if (error) throw Error(*error);
+  };
+  reach(PluginState::discovered);
+  auto image = std::make_unique<PluginImage>(spec.path,
+                                             platform_detail::PathRules{.folder = options_.folder});
+  for (const std::string& warning : image->warnings()) warn(info, warning);
+  reach(PluginState::validated);
+
+  instance = make_instance(std::move(image), info.id);
+  check(instance->open(spec.id, options_.call_timeout));
+  const PluginInstance::Facts& facts = instance->facts();
+  info.id = facts.id;
+  info.version = facts.version;
+  info.description = facts.description;
+  info.required = facts.required;
+  info.generation = next_generation(info.id);
+  require_free(info.id, spec.path);
+  reach(PluginState::loaded);
+
+  check(instance->create(options_.call_timeout));
+  check(instance->setup(spec.config.is_null() ? "{}" : spec.config.dump(), options_.call_timeout));
+  info.state = PluginState::created;
+  commit(info, instance);
+  announce(info);
+}
+
+PluginManager::Impl::Instance PluginManager::Impl::make_instance(std::unique_ptr<PluginImage> image,
+                                                                 const std::string& name) {
+  return std::make_shared<PluginInstance>(
+      *bus_, std::move(image), name,
+      [this](PluginInstance& from, std::string_view message) { report(from, message); },
+      [this] {
+        { const std::lock_guard lock(mutex_); }  // so that no wait misses it
+        source_changed_.notify_all();
+      });
+}
+
+void PluginManager::Impl::commit(const PluginInfo& info, Instance instance) {
+  const std::lock_guard lock(mutex_);
+  Record* record = find(info.id);
+  if (record == nullptr) {
+    records_.push_back(std::make_unique<Record>());
+    record = records_.back().get();
+  }
+  record->info = info;
+  record->instance = std::move(instance);
+}
+
+std::uint64_t PluginManager::Impl::next_generation(std::string_view id) const {
+  const Record* record = find(id);
+  return record == nullptr ? 1 : record->info.generation + 1;
+}
+
+void PluginManager::Impl::require_free(std::string_view id, const std::string& path) const {
+  const Record* record = find(id);
+  if (record == nullptr || record->instance == nullptr) return;
+  throw Error(ErrorCode::already_exists,
+              "a plugin " + quote(id) + " is loaded already, from " + quote(record->info.path) +
+                  "; unload it first, or give " + quote(path) + " another id");
+}
+
+void PluginManager::Impl::unload(const Change& change, Record& record) {
+  if (record.instance == nullptr) {
+    throw Error(ErrorCode::plugin_state, "the plugin " + quote(record.info.id) + " is " +
+                                             std::string(to_string(record.info.state)) +
+                                             "; there is nothing to unload");
+  }
+  std::optional<Error> problem;
+  const auto note = [&](const std::optional<Error>& error) {
+    if (error && !problem) problem = error;
+  };
+  if (record.info.state == PluginState::running) {
+    require_no_dependant(record);
+    try {
+      stop(change, record);
+    } catch (const Error& error) {
+      note(error);
+    }
+  }
+  if (!record.instance->hung()) note(record.instance->teardown(options_.call_timeout));
+  const bool unmapped = record.instance->dismantle(options_.call_timeout);
+  Instance instance;
+  {
+    const std::lock_guard lock(mutex_);
+    instance = std::exchange(record.instance, nullptr);
+    record.info.still_mapped = !unmapped;
+    record.info.source = PluginSource::none;
+  }
+  if (instance->hung()) {
+    leave_behind(instance);
+    const std::string error = "the plugin " + quote(record.info.id) +
+                              " hangs in a call and cannot be unloaded; its thread and its code "
+                              "stay in the process";
+    set_state(record, PluginState::failed, error);
+    throw Error(ErrorCode::plugin_failed, error);
+  }
+  instance.reset();
+  if (!unmapped) {
+    report(record.info,
+           "its library is still mapped after it was closed: a thread of its own still runs, or "
+           "it has unique symbols or a thread_local with a destructor; build it with "
+           "busway_add_plugin()");
+  }
+  set_state(record, PluginState::unloaded, problem ? problem->what() : "");
+}
+
+}  // namespace busway

@@ -1,0 +1,95 @@
+// Questions about plugins: who is there, and whether anything is left to do.
+#include <algorithm>
+#include <thread>
+
+#include "base/escape.hpp"
+#include "base/nearest.hpp"
+#include "plugin/manager/impl.hpp"
+
+namespace busway {
+
+PluginManager::Impl::Record* PluginManager::Impl::find(std::string_view id) const {
+  const auto found = std::find_if(records_.begin(), records_.end(),
+                                  [&](const auto& record) { return record->info.id == id; });
+  return found == records_.end() ? nullptr : found->get();
+}
+
+PluginManager::Impl::Record& PluginManager::Impl::require(std::string_view id) {
+  if (Record* record = find(id)) return *record;
+  std::vector<std::string_view> known;
+  for (const auto& record : records_) known.push_back(record->info.id);
+  const std::string_view near = nearest(id, known);
+  throw Error(ErrorCode::not_found,
+              "there is no plugin " + quote(id) +
+                  (near.empty() ? std::string() : " (did you mean " + quote(near) + "?)"));
+}
+
+std::vector<PluginInfo> PluginManager::Impl::list() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<PluginInfo> all;
+  for (const auto& record : records_) {
+    all.push_back(record->info);
+    if (record->instance != nullptr) all.back().source = record->instance->source();
+  }
+  return all;
+}
+
+std::vector<PluginManager::Impl::Instance> PluginManager::Impl::instances() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<Instance> all;
+  for (const auto& record : records_) {
+    if (record->instance != nullptr) all.push_back(record->instance);
+  }
+  return all;
+}
+
+bool PluginManager::Impl::sources_active() const {
+  const std::vector<Instance> all = instances();
+  return std::any_of(all.begin(), all.end(), [](const Instance& instance) {
+    return instance->source() == PluginSource::active;
+  });
+}
+
+bool PluginManager::Impl::idle() const {
+  if (sources_active()) return false;
+  const std::vector<Instance> all = instances();
+  const auto look = [&](std::uint64_t& begun) {
+    begun = 0;
+    return std::all_of(all.begin(), all.end(), [&](const Instance& instance) {
+      begun += instance->worker().begun();
+      return instance->worker().idle();
+    });
+  };
+  // Workers and bus give each other work: only if no worker ran anything while the bus was looked
+  // at were both idle at the same time.
+  std::uint64_t before = 0;
+  std::uint64_t after = 0;
+  return look(before) && bus_->idle() && look(after) && before == after;
+}
+
+bool PluginManager::Impl::wait_until_idle(std::chrono::nanoseconds timeout) const {
+  constexpr std::chrono::hours kLongest(24 * 365);
+  const auto deadline = std::chrono::steady_clock::now() +
+                        std::chrono::duration_cast<std::chrono::steady_clock::duration>(
+                            std::min<std::chrono::nanoseconds>(timeout, kLongest));
+  for (;;) {
+    {
+      std::unique_lock lock(mutex_);
+      const bool ended = source_changed_.wait_until(lock, deadline, [&] {
+        return std::none_of(records_.begin(), records_.end(), [](const auto& record) {
+          return record->instance != nullptr && record->instance->source() == PluginSource::active;
+        });
+      });
+      if (!ended) return false;
+    }
+    for (const Instance& instance : instances()) {
+      if (!instance->worker().wait_idle(deadline)) return false;
+    }
+    if (!bus_->wait_idle(deadline - std::chrono::steady_clock::now())) return false;
+    if (idle()) return true;
+    if (std::chrono::steady_clock::now() >= deadline) return false;
+    std::this_thread::yield();
+  }
+}
+
+}  // namespace busway

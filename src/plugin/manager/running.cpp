@@ -1,0 +1,149 @@
+// Plugins start and stop, alone or all in the order of what they require.
+#include <algorithm>
+#include <optional>
+
+#include "base/escape.hpp"
+#include "plugin/load_order.hpp"
+#include "plugin/manager/impl.hpp"
+
+namespace busway {
+
+void PluginManager::Impl::require_started(const Record& record) const {
+  for (const std::string& required : record.info.required) {
+    const Record* other = find(required);
+    if (other != nullptr && other->info.state == PluginState::running) continue;
+    throw Error(
+        ErrorCode::plugin_requires,
+        "the plugin " + quote(record.info.id) + " requires " + quote(required) +
+            (other == nullptr || other->instance == nullptr
+                 ? std::string(", which is not loaded")
+                 : ", which is " + std::string(to_string(other->info.state)) + "; start it first"));
+  }
+}
+
+void PluginManager::Impl::require_no_dependant(const Record& record) const {
+  for (const auto& other : records_) {
+    const auto& required = other->info.required;
+    if (other->info.state == PluginState::running &&
+        std::find(required.begin(), required.end(), record.info.id) != required.end()) {
+      throw Error(ErrorCode::plugin_requires, "the plugin " + quote(other->info.id) +
+                                                  ", which runs, requires " +
+                                                  quote(record.info.id) + "; stop it first");
+    }
+  }
+}
+
+void PluginManager::Impl::start(const Change& /*change*/, Record& record) {
+  if (record.info.state != PluginState::created && record.info.state != PluginState::stopped) {
+    throw Error(ErrorCode::plugin_state, "the plugin " + quote(record.info.id) + " is " +
+                                             std::string(to_string(record.info.state)) +
+                                             "; one that is created or stopped can be started");
+  }
+  require_started(record);
+  set_state(record, PluginState::starting);
+  record.instance->open_gate();
+  if (const auto error = record.instance->start(options_.call_timeout)) {
+    record.instance->release_all();
+    record.instance->set_source(PluginSource::none);
+    set_state(record, PluginState::failed, error->what());
+    throw Error(*error);
+  }
+  set_state(record, PluginState::running);
+}
+
+void PluginManager::Impl::stop(const Change& /*change*/, Record& record) {
+  if (record.info.state != PluginState::running) {
+    throw Error(ErrorCode::plugin_state, "the plugin " + quote(record.info.id) + " is " +
+                                             std::string(to_string(record.info.state)) +
+                                             "; one that is running can be stopped");
+  }
+  require_no_dependant(record);
+  set_state(record, PluginState::stopping);
+  if (const std::size_t left = record.instance->drain(options_.drain_timeout); left != 0) {
+    report(record.info, std::to_string(left) +
+                            " events were still queued for it when its time to handle them was "
+                            "over; they are dropped");
+  }
+  const auto error = record.instance->stop(options_.call_timeout);
+  record.instance->release_all();
+  if (record.instance->source() == PluginSource::active) {
+    record.instance->set_source(PluginSource::ended);
+  }
+  if (error) {
+    set_state(record, PluginState::failed, error->what());
+    throw Error(*error);
+  }
+  set_state(record, PluginState::stopped);
+}
+
+std::vector<std::string> PluginManager::Impl::order() const {
+  std::vector<plugin_host_detail::Requirement> loaded;
+  for (const auto& record : records_) {
+    if (record->instance != nullptr) loaded.push_back({record->info.id, record->info.required});
+  }
+  return plugin_host_detail::load_order(loaded);
+}
+
+std::vector<PluginProblem> PluginManager::Impl::start_all(const Change& change) {
+  std::vector<PluginProblem> problems;
+  for (const std::string& id : order()) {
+    Record& record = *find(id);
+    if (record.info.state == PluginState::running) continue;
+    try {
+      start(change, record);
+    } catch (const Error& error) {
+      problems.push_back({id, error.code(), error.what()});
+    }
+  }
+  return problems;
+}
+
+std::vector<PluginProblem> PluginManager::Impl::stop_all(const Change& change) {
+  std::vector<PluginProblem> problems;
+  // Among those that run, whatever one requires runs too: its start() saw to that.
+  std::vector<plugin_host_detail::Requirement> running;
+  for (const auto& record : records_) {
+    if (record->info.state == PluginState::running) {
+      running.push_back({record->info.id, record->info.required});
+    }
+  }
+  std::vector<std::string> ids = plugin_host_detail::load_order(running);
+  std::reverse(ids.begin(), ids.end());
+  for (const std::string& id : ids) {
+    try {
+      stop(change, *find(id));
+    } catch (const Error& error) {
+      problems.push_back({id, error.code(), error.what()});
+    }
+  }
+  return problems;
+}
+
+std::vector<PluginProblem> PluginManager::Impl::unload_all(const Change& change) {
+  std::vector<PluginProblem> problems = stop_all(change);
+  for (std::size_t i = records_.size(); i-- > 0;) {
+    Record& record = *records_[i];
+    if (record.instance == nullptr) continue;
+    try {
+      unload(change, record);
+    } catch (const Error& error) {
+      problems.push_back({record.info.id, error.code(), error.what()});
+    }
+  }
+  return problems;
+}
+
+PluginHealthInfo PluginManager::Impl::health(const Change& /*change*/, Record& record) {
+  if (record.instance == nullptr || record.instance->hung()) {
+    return {PluginHealthInfo::Level::failing, record.info.last_error.empty()
+                                                  ? std::string("it is not loaded")
+                                                  : record.info.last_error};
+  }
+  PluginHealthInfo out;
+  if (const auto error = record.instance->health(out, options_.call_timeout)) {
+    return {PluginHealthInfo::Level::failing, error->what()};
+  }
+  return out;
+}
+
+}  // namespace busway

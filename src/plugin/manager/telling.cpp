@@ -1,0 +1,80 @@
+// What happens to plugins is published and, when it is bad, logged.
+#include <array>
+#include <exception>
+
+#include "bus/bus_core.hpp"
+#include "bus/dispatch.hpp"
+#include "busway/events/plugin_event_data.hpp"
+#include "plugin/manager/impl.hpp"
+
+namespace busway {
+
+void PluginManager::Impl::set_state(Record& record, PluginState state, const std::string& error) {
+  PluginInfo info;
+  {
+    const std::lock_guard lock(mutex_);
+    record.info.state = state;
+    if (!error.empty()) record.info.last_error = error;
+    info = record.info;
+  }
+  info.last_error = error;
+  announce(info);
+}
+
+namespace {
+
+PluginEventData event_data(const PluginInfo& info) {
+  return {.plugin_name = info.id,
+          .plugin_version = info.version,
+          .path = info.path,
+          .generation = info.generation,
+          .error = info.last_error};
+}
+
+EventOptions manager_options() { return {.source = "plugin_manager", .origin = Origin::system}; }
+
+}  // namespace
+
+void PluginManager::Impl::announce(const PluginInfo& info) noexcept {
+  try {
+    if (info.state == PluginState::failed) warn(info, info.last_error);
+    (void)bus_->publish(plugin_state(to_string(info.state), event_data(info), manager_options()));
+  } catch (const std::exception& error) {
+    warn(info, error.what());
+  }
+}
+
+void PluginManager::Impl::report(PluginInstance& instance, std::string_view message) noexcept {
+  try {
+    PluginInfo info;
+    info.id = instance.id();
+    info.version = instance.facts().version;
+    {
+      const std::lock_guard lock(mutex_);
+      if (Record* record = find(info.id); record != nullptr) {
+        info.path = record->info.path;
+        info.generation = record->info.generation;
+        record->info.last_error = message;
+      }
+    }
+    report(info, message);
+  } catch (const std::exception&) {
+    // Out of memory: there is nobody to tell.
+  }
+}
+
+void PluginManager::Impl::report(const PluginInfo& info, std::string_view message) noexcept {
+  try {
+    warn(info, std::string(message));
+    (void)bus_->publish(plugin_error(event_data(info), message, manager_options()));
+  } catch (const std::exception& error) {
+    warn(info, error.what());
+  }
+}
+
+void PluginManager::Impl::warn(const PluginInfo& info, const std::string& message) const noexcept {
+  const std::array fields{LogField{"plugin", info.id}};
+  detail::Dispatch::core_of(*bus_).log(LogLevel::warning, message, fields);
+}
+
+}  // namespace busway
