@@ -238,7 +238,9 @@ enum { BUSWAY_HEALTH_OK = 0, BUSWAY_HEALTH_DEGRADED = 1, BUSWAY_HEALTH_FAILING =
 
 /* A source is a plugin that brings events in from outside: a reader of a file, a socket, a
  * terminal. It says ACTIVE before start() returns and ENDED when nothing more will come, so that a
- * host may end when all sources have. A plugin that says nothing is none. */
+ * host may end when all sources have. A plugin that says nothing is none. Between the two it
+ * publishes by itself, but not before begin_sources(): plugins that start later than it would miss
+ * what it says. */
 enum { BUSWAY_SOURCE_NONE = 0, BUSWAY_SOURCE_ACTIVE = 1, BUSWAY_SOURCE_ENDED = 2 };
 
 /* ---- what the host offers -------------------------------------------------------------------- */
@@ -343,10 +345,10 @@ typedef struct busway_plugin_api {
 
   /* Reads its configuration, a JSON object. Called once, first. [plugin-worker] */
   busway_status (*setup)(busway_plugin* plugin, busway_view config);
-  /* Subscribes, starts threads. After it events flow. [plugin-worker] */
+  /* Subscribes, and says ACTIVE if it is a source. After it events flow. [plugin-worker] */
   busway_status (*start)(busway_plugin* plugin);
-  /* Ends its threads. Events that were queued have been handled; publishing still works.
-   * [plugin-worker] */
+  /* Ends its threads. Its sources have ended (see end_sources), events that were queued have been
+   * handled; publishing still works. [plugin-worker] */
   busway_status (*stop)(busway_plugin* plugin);
   /* Frees what setup() took. [plugin-worker] */
   busway_status (*teardown)(busway_plugin* plugin);
@@ -361,6 +363,14 @@ typedef struct busway_plugin_api {
   /* Takes what save_state() of an earlier instance, perhaps of another version, gave. Called
    * between setup() and start(). [plugin-worker] */
   busway_status (*restore_state)(busway_plugin* plugin, uint32_t version, busway_view state);
+
+  /* Lets its sources begin. Called once after each start(), when all plugins that start together
+   * have started; returns soon. [plugin-worker] */
+  busway_status (*begin_sources)(busway_plugin* plugin);
+  /* Asks its sources to end and returns without waiting for them. BUSWAY_OK: they will say ENDED;
+   * the host goes on delivering until then and only then calls stop(). BUSWAY_NOT_FOUND: there is
+   * none that can be ended this way; stop() will. [plugin-worker] */
+  busway_status (*end_sources)(busway_plugin* plugin);
 } busway_plugin_api;
 
 /* Exported by the library. Returns a table of a version within the range, or null when it speaks

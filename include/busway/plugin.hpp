@@ -18,7 +18,7 @@
 // Threads    The host calls a plugin on one thread, the worker; handlers never run at the same
 //            time. Members marked [any-thread] may also be used on threads that run_source()
 //            started.
-// Ownership  Subscriptions, timers and threads of run_source() end with stop().
+// Ownership  Subscriptions and timers end with stop(), threads of run_source() before it.
 // Errors     What a callback throws is reported by the host: a handler's delivery has failed, a
 //            lifecycle step too. Members throw PluginError when the host refuses a call.
 // Cost       A delivery costs its JSON: the text is made by the host and parsed here when asked
@@ -133,9 +133,9 @@ class Plugin {
 
   /// Reads the configuration, an object; the first call.
   virtual void setup(const Json& /*config*/) {}
-  /// Subscribes and starts threads.
+  /// Subscribes, and names its sources with run_source().
   virtual void start() {}
-  /// What was queued has been handled. Publishing still works.
+  /// Its sources have ended, and what was queued has been handled. Publishing still works.
   virtual void stop() {}
   virtual void teardown() {}
   virtual PluginHealth health() { return PluginHealth::ok(); }
@@ -218,9 +218,11 @@ class Plugin {
   bool cancel(TimerId timer);
 
   /// Makes this plugin a source: runs f on a thread of its own, and the source ends when f returns.
-  /// The stop token is set before stop() is called; f must then return soon: wait for input with
-  /// poll() and a time-out or an eventfd, not with a read that may last for ever. Call it in
-  /// start(). What f throws ends the source and is reported.
+  /// Called in start(), f begins when all plugins that start together have started, so that none of
+  /// them misses its first event; called later, at once. Before stop() the stop token is set and f
+  /// must return soon: wait for input with poll() and a time-out or an eventfd, not with a read
+  /// that may last for ever. Handlers go on until it has returned. What f throws ends the source
+  /// and is reported.
   void run_source(std::function<void(std::stop_token)> f);
 
   void log(LogLevel level, std::string_view message) {
@@ -237,7 +239,8 @@ class Plugin {
     return plugin_detail::text(link().api->plugin_id(link().host));
   }
 
-  /// For a plugin that runs source threads of its own; run_source() does it for its own.
+  /// For a plugin that runs source threads of its own, which it then ends in stop(); run_source()
+  /// does it for its own.
   void set_source_state(std::uint32_t state) {
     link().require(link().api->set_source_state(link().host, state));
   }
@@ -258,8 +261,14 @@ class Plugin {
                                    const PluginSubscribeOptions& options);
   PluginPublishResult send(std::string_view topic, std::uint32_t kind, std::string_view payload,
                            std::string_view content_type, const PluginPublishOptions& options);
-  void end_sources() noexcept;
+  void begin_sources() noexcept;
+  [[nodiscard]] bool ask_sources_to_end() noexcept;
+  void join_sources() noexcept;
+  void launch_source(std::function<void(std::stop_token)> f);
+  void source_has_ended() noexcept;
   void forget_handlers() noexcept;
+
+  enum class Sources : unsigned char { held, begun, ending };
 
   plugin_detail::HostLink link_;
   std::mutex mutex_;  // guards what follows; never held while code of the plugin or host runs
@@ -268,7 +277,13 @@ class Plugin {
   std::map<SubscriptionId, std::uint64_t> tags_;
   std::map<std::uint64_t, std::function<void()>> timers_;  // by tag
   std::map<TimerId, std::uint64_t> timer_tags_;
-  std::size_t open_sources_ = 0;
+
+  // Guards what follows. Held while the host is told of a source's state, so that two changes reach
+  // it in their order; the host only notes it.
+  std::mutex source_mutex_;
+  Sources sources_phase_ = Sources::held;
+  std::vector<std::function<void(std::stop_token)>> held_sources_;
+  std::size_t open_sources_ = 0;  // held ones, and those whose function has not returned
   std::vector<std::jthread> sources_;
 };
 

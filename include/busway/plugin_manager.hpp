@@ -2,8 +2,9 @@
 // Layer: plugin
 //
 // Model      load() checks the file, opens it on a worker thread of its own, creates the plugin and
-//            calls its setup(). start() calls its start(), after all it requires. stop() lets it
-//            handle what is queued, calls its stop() and ends its subscriptions and timers.
+//            calls its setup(). start() calls its start(), after all it requires; sources begin
+//            when all have started. stop() ends the sources, lets the plugin handle what is
+//            queued, calls its stop() and ends its subscriptions and timers.
 //            unload() calls teardown(), destroys it, joins the worker, closes the library and
 //            checks that it is unmapped. Each step is published as plugin.<state> with a
 //            PluginEventData, from source "plugin_manager".
@@ -42,6 +43,12 @@ struct PluginProblem {
   std::string message{};
 };
 
+/// What start_all() does with plugins that bring events in from outside.
+enum class PluginSources : unsigned char {
+  begin,  ///< when all have started
+  hold    ///< until begin_sources(): the program says something of its own first
+};
+
 class PluginManager {
  public:
   explicit PluginManager(Bus& bus, PluginManagerOptions options = {});
@@ -56,16 +63,20 @@ class PluginManager {
   std::string load(const PluginSpec& spec);
   std::string load(const std::string& path) { return load(PluginSpec{.path = path}); }
 
-  /// Starts one; what it requires must be running.
+  /// Starts one; what it requires must be running. If it is a source it begins now.
   void start(std::string_view id);
   /// Starts all that are loaded, in the order of what they require. A requirement that is missing
   /// or circular throws before anything has started. A plugin that fails is in the answer, and so
   /// are those that require it; the others run.
-  [[nodiscard]] std::vector<PluginProblem> start_all();
+  /// Sources begin when all have started, whatever the order, so nobody misses what they say.
+  [[nodiscard]] std::vector<PluginProblem> start_all(PluginSources sources = PluginSources::begin);
+  /// Lets the sources of running plugins begin that have not yet.
+  void begin_sources();
 
-  /// Stops one; none that runs may require it.
+  /// Stops one; none that runs may require it. Its source ends first, then what is queued for it is
+  /// handled, then its stop() is called.
   void stop(std::string_view id);
-  /// Stops all, those that require others first.
+  /// Ends all sources, then stops all, those that require others first.
   std::vector<PluginProblem> stop_all();
 
   /// Stops it if it runs, and takes it out of the process. It stays in list() as unloaded.

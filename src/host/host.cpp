@@ -171,12 +171,13 @@ void Host::Impl::start() {
     if (config_.values.plugins[i].enabled) load(config_.values.plugins[i], i);
   }
   if (!problems_.empty()) give_up_dependants();
-  for (PluginProblem& problem : plugins_.start_all()) {
+  for (PluginProblem& problem : plugins_.start_all(PluginSources::hold)) {
     // What a plugin's start() said has been logged; that another one never got to its own has not.
     if (problem.code == ErrorCode::plugin_requires) log(LogLevel::error, problem.message);
     problems_.push_back(std::move(problem));
   }
   (void)bus_->publish(system_startup(kComponent, host_event()));
+  plugins_.begin_sources();
 }
 
 // -- Running --------------------------------------------------------------------------------------

@@ -133,6 +133,8 @@ std::optional<Error> PluginInstance::setup(const std::string& config,
 }
 
 std::optional<Error> PluginInstance::start(std::chrono::nanoseconds timeout) {
+  sources_ = Sources::held;
+  give_up_sources();
   return on_worker(
       "start",
       [this]() -> busway_status {
@@ -141,6 +143,39 @@ std::optional<Error> PluginInstance::start(std::chrono::nanoseconds timeout) {
         return api->start(plugin_);
       },
       timeout);
+}
+
+void PluginInstance::begin_sources() {
+  if (sources_ != Sources::held) return;
+  sources_ = Sources::begun;
+  // Not waited for: what it is doing now may take as long as it likes.
+  (void)worker_->post([this] {
+    const busway_plugin_api* api = image_->api();
+    if (plugin_ == nullptr || !BUSWAY_HAS(busway_plugin_api, api, begin_sources)) return;
+    message_.clear();
+    const busway_status status = api->begin_sources(plugin_);
+    if (status == BUSWAY_OK) return;
+    if (source() == PluginSource::active) set_source(PluginSource::ended);
+    report_error(describe("begin_sources", status).what());
+  });
+}
+
+void PluginInstance::ask_sources_to_end() {
+  const busway_plugin_api* api = image_->api();
+  if (sources_ == Sources::asked_to_end || source() != PluginSource::active || hung() ||
+      !BUSWAY_HAS(busway_plugin_api, api, end_sources)) {
+    return;
+  }
+  sources_ = Sources::asked_to_end;
+  source_ends_.store(true, std::memory_order_release);
+  (void)worker_->post([this, api] {
+    message_.clear();
+    const busway_status status = api->end_sources(plugin_);
+    if (status == BUSWAY_OK) return;
+    give_up_sources();
+    on_source_();
+    if (status != BUSWAY_NOT_FOUND) report_error(describe("end_sources", status).what());
+  });
 }
 
 std::optional<Error> PluginInstance::stop(std::chrono::nanoseconds timeout) {

@@ -83,6 +83,17 @@ class PluginInstance final : public busway_host {
   [[nodiscard]] std::optional<Error> setup(const std::string& config,
                                            std::chrono::nanoseconds timeout);
   [[nodiscard]] std::optional<Error> start(std::chrono::nanoseconds timeout);
+  /// Lets the sources begin, once after each start(). Does not wait: a source that cannot begin is
+  /// reported like one that breaks later.
+  void begin_sources();
+  /// Asks the sources to end, once. Does not wait: on_source tells when source_ends() may have
+  /// changed.
+  void ask_sources_to_end();
+  void give_up_sources() noexcept { source_ends_.store(false, std::memory_order_release); }
+  /// Whether the sources have been asked to end, will say when they have, and have not yet.
+  [[nodiscard]] bool source_ends() const noexcept {
+    return source_ends_.load(std::memory_order_acquire) && source() == PluginSource::active;
+  }
   [[nodiscard]] std::optional<Error> stop(std::chrono::nanoseconds timeout);
   [[nodiscard]] std::optional<Error> teardown(std::chrono::nanoseconds timeout);
   [[nodiscard]] std::optional<Error> health(PluginHealthInfo& out,
@@ -178,7 +189,10 @@ class PluginInstance final : public busway_host {
   const std::shared_ptr<std::atomic<Gate>> gate_;
   Facts facts_;
   std::atomic<PluginSource> source_{PluginSource::none};
+  std::atomic<bool> source_ends_{false};
   std::atomic<bool> hung_{false};
+  enum class Sources : unsigned char { held, begun, asked_to_end };
+  Sources sources_ = Sources::held;  // by the manager only
 
   // [plugin-worker]
   busway_plugin* plugin_ = nullptr;

@@ -62,12 +62,16 @@ std::string PluginManager::load(const PluginSpec& spec) {
 
 void PluginManager::start(std::string_view id) {
   const Impl::Change change(*impl_);
-  impl_->start(change, impl_->require(id));
+  Impl::Record& record = impl_->require(id);
+  impl_->start(change, record);
+  record.instance->begin_sources();
 }
 
-std::vector<PluginProblem> PluginManager::start_all() {
-  return impl_->start_all(Impl::Change(*impl_));
+std::vector<PluginProblem> PluginManager::start_all(PluginSources sources) {
+  return impl_->start_all(Impl::Change(*impl_), sources);
 }
+
+void PluginManager::begin_sources() { impl_->begin_sources(Impl::Change(*impl_)); }
 
 void PluginManager::stop(std::string_view id) {
   const Impl::Change change(*impl_);

@@ -1,4 +1,6 @@
 // Plugins that bring events in from outside, and the end of a run.
+#include <algorithm>
+
 #include "busway/events/plugin_event_data.hpp"
 #include "busway/typed.hpp"
 #include "plugin_fixture.hpp"
@@ -6,7 +8,123 @@
 namespace busway {
 namespace {
 
-class Sources : public PluginTest {};
+using Topics = std::vector<std::string>;
+
+class Sources : public PluginTest {
+ protected:
+  void load(const char* id, Json config = Json::object()) {
+    manager_.load(PluginSpec{.path = library("everything"), .id = id, .config = std::move(config)});
+  }
+};
+
+TEST_F(Sources, BeginWhenAllPluginsHaveStartedWhateverTheOrder) {
+  Watcher watch(bus_, {"plugin.running", "test.line"});
+  load("source", {{"lines", 2}});
+  load("listener");
+  manager_.load(library("alpha"));
+  EXPECT_TRUE(manager_.start_all().empty());
+  ASSERT_TRUE(manager_.wait_until_idle(kGuard));
+  EXPECT_EQ(watch.topics(), (Topics{"plugin.running", "plugin.running", "plugin.running",
+                                    "test.line", "test.line"}));
+}
+
+TEST_F(Sources, ThatAreHeldBeginWhenTheyAreTold) {
+  Watcher watch(bus_, "test.*");
+  load("source", {{"lines", 2}});
+  EXPECT_TRUE(manager_.start_all(PluginSources::hold).empty());
+  EXPECT_EQ(manager_.find("source")->source, PluginSource::active) << "more will come";
+  bus_.publish("test.echo", Json());
+  watch.wait("test.echoed");
+  EXPECT_EQ(watch.count("test.line"), 0U);
+  manager_.begin_sources();
+  manager_.begin_sources();
+  ASSERT_TRUE(manager_.wait_until_idle(kGuard));
+  EXPECT_EQ(watch.count("test.line"), 2U) << "each begins once";
+}
+
+TEST_F(Sources, ThatAreStoppedBeforeTheyBeganNeverRun) {
+  Watcher watch(bus_, {"test.source_began", "test.farewell", "test.stopping"});
+  load("source", {{"farewell", true}});
+  EXPECT_TRUE(manager_.start_all(PluginSources::hold).empty());
+  EXPECT_TRUE(manager_.stop_all().empty());
+  EXPECT_EQ(manager_.find("source")->source, PluginSource::ended);
+  EXPECT_EQ(watch.topics(), Topics{"test.stopping"});
+}
+
+TEST_F(Sources, OfAPluginStartedAloneBeginAtOnceAndAgainAfterAStop) {
+  Watcher watch(bus_, "test.line");
+  run("everything", {{"lines", 3}});
+  ASSERT_TRUE(manager_.wait_until_idle(kGuard));
+  EXPECT_EQ(watch.count("test.line"), 3U);
+  manager_.stop("everything");
+  manager_.start("everything");
+  ASSERT_TRUE(manager_.wait_until_idle(kGuard));
+  EXPECT_EQ(watch.count("test.line"), 6U);
+}
+
+TEST_F(Sources, CanBeginInAHandlerOfAPluginThatRuns) {
+  run("everything");
+  Watcher watch(bus_, "test.source_began");
+  for (std::size_t i = 0; i < 3; ++i) {
+    bus_.publish("test.begin_source", Json());
+    watch.wait("test.source_began", i);
+  }
+  ASSERT_TRUE(manager_.wait_until_idle(kGuard));
+  EXPECT_EQ(manager_.find("everything")->source, PluginSource::ended);
+}
+
+TEST_F(Sources, EndBeforeAnyPluginIsStoppedAndAllHearTheirLastEvent) {
+  Watcher watch(bus_, {"test.farewell", "test.heard_farewell", "plugin.stopping"});
+  load("source", {{"farewell", true}});
+  load("listener");
+  EXPECT_TRUE(manager_.start_all().empty());
+  EXPECT_TRUE(manager_.stop_all().empty());
+  const Topics topics = watch.topics();
+  const auto at = [&](const char* topic) {
+    return std::find(topics.begin(), topics.end(), topic) - topics.begin();
+  };
+  EXPECT_EQ(watch.count("test.farewell"), 1U);
+  EXPECT_LT(at("test.farewell"), at("plugin.stopping"));
+  EXPECT_EQ(watch.count("test.heard_farewell"), 2U);
+}
+
+TEST_F(Sources, EndBeforeTheStopOfTheirOwnPlugin) {
+  Watcher watch(bus_, {"test.farewell", "test.heard_farewell", "test.stopping"});
+  run("everything", {{"farewell", true}});
+  manager_.stop("everything");
+  EXPECT_EQ(watch.count("test.farewell"), 1U);
+  EXPECT_EQ(watch.count("test.heard_farewell"), 1U);
+  EXPECT_EQ(watch.topics().back(), "test.stopping");
+}
+
+TEST_F(Sources, ThatWaitForRoomInTheirOwnPluginsMailboxStillEnd) {
+  Watcher watch(bus_, "test.own_heard");
+  run("everything", {{"feeds_itself", true}});
+  watch.wait("test.own_heard", 10);
+  manager_.stop("everything");
+  EXPECT_EQ(manager_.find("everything")->state, PluginState::stopped);
+}
+
+TEST_F(Sources, ThatDoNotEndWhenAskedAreReportedAndThePluginIsStoppedAllTheSame) {
+  PluginManager impatient(bus_, {.call_timeout = std::chrono::seconds(1)});
+  Watcher watch(bus_, "plugin.error");
+  impatient.load(PluginSpec{.path = library("everything"), .config = {{"waits_for_stop", true}}});
+  impatient.start("everything");
+  impatient.stop("everything");
+  EXPECT_EQ(impatient.find("everything")->state, PluginState::stopped);
+  const PluginEventData data = watch.wait("plugin.error").as<PluginEventData>();
+  EXPECT_EQ(data.error,
+            "its source did not end within 1000 ms of being asked to; it is stopped all the same. "
+            "The function of a source returns soon after its stop token is set");
+}
+
+TEST_F(Sources, OfATableFromBeforeTheyWereToldToBeginAndEndWorkAsTheyDid) {
+  run("old_source");
+  EXPECT_EQ(manager_.find("old_source")->source, PluginSource::active);
+  manager_.stop("old_source");
+  EXPECT_EQ(manager_.find("old_source")->source, PluginSource::ended);
+  EXPECT_EQ(manager_.find("old_source")->state, PluginState::stopped);
+}
 
 TEST_F(Sources, ARunIsIdleWhenTheSourceHasEndedAndAllItsEventsAreHandled) {
   std::atomic<int> lines{0};

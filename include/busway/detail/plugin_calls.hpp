@@ -148,20 +148,81 @@ inline bool Plugin::cancel(TimerId timer) {
 }
 
 inline void Plugin::run_source(std::function<void(std::stop_token)> f) {
-  set_source_state(BUSWAY_SOURCE_ACTIVE);
-  const std::lock_guard lock(mutex_);
+  const plugin_detail::HostLink& host = link();
+  std::vector<std::jthread> ended;  // joined without the lock
+  const std::lock_guard lock(source_mutex_);
+  if (sources_phase_ == Sources::ending) {
+    throw PluginError(BUSWAY_WRONG_STATE,
+                      "run_source() came when the plugin's sources had been asked to end; call it "
+                      "in start(), or in a handler before the plugin stops");
+  }
+  if (open_sources_ == 0) ended.swap(sources_);
+  host.require(host.api->set_source_state(host.host, BUSWAY_SOURCE_ACTIVE));
+  if (sources_phase_ == Sources::held) {
+    held_sources_.push_back(std::move(f));
+    ++open_sources_;
+  } else {
+    launch_source(std::move(f));
+  }
+}
+
+/// With source_mutex_ held.
+inline void Plugin::launch_source(std::function<void(std::stop_token)> f) {
   ++open_sources_;
-  sources_.emplace_back([this, f = std::move(f)](std::stop_token stop) {
-    try {
-      f(stop);
-    } catch (...) {
-      report_error("the source ended: " + plugin_detail::current_exception_text());
+  try {
+    sources_.emplace_back([this, f = std::move(f)](std::stop_token stop) {
+      try {
+        f(stop);
+      } catch (...) {
+        report_error("the source ended: " + plugin_detail::current_exception_text());
+      }
+      const std::lock_guard lock(source_mutex_);
+      source_has_ended();
+    });
+  } catch (...) {
+    source_has_ended();
+    throw;
+  }
+}
+
+/// With source_mutex_ held.
+inline void Plugin::source_has_ended() noexcept {
+  if (--open_sources_ == 0) link_.api->set_source_state(link_.host, BUSWAY_SOURCE_ENDED);
+}
+
+inline void Plugin::begin_sources() noexcept {
+  std::string problem;  // told without the lock: a handler of the host may come back here
+  {
+    const std::lock_guard lock(source_mutex_);
+    if (sources_phase_ != Sources::held) return;
+    sources_phase_ = Sources::begun;
+    for (auto& f : std::exchange(held_sources_, {})) {
+      try {
+        launch_source(std::move(f));
+      } catch (...) {
+        problem = "a source could not begin: " + plugin_detail::current_exception_text();
+      }
+      source_has_ended();  // the one that was held; the one that runs is counted too
     }
-    std::unique_lock inner(mutex_);
-    const bool last = --open_sources_ == 0;
-    inner.unlock();
-    if (last) link_.api->set_source_state(link_.host, BUSWAY_SOURCE_ENDED);
-  });
+  }
+  if (!problem.empty()) report_error(problem);
+}
+
+/// Whether they will tell the host that they have ended.
+inline bool Plugin::ask_sources_to_end() noexcept {
+  std::vector<std::function<void(std::stop_token)>> held;  // destroyed without the lock
+  std::vector<std::stop_source> running;
+  bool any = false;
+  {
+    const std::lock_guard lock(source_mutex_);
+    sources_phase_ = Sources::ending;
+    any = open_sources_ != 0;
+    held.swap(held_sources_);
+    for (std::size_t n = held.size(); n != 0; --n) source_has_ended();
+    for (std::jthread& source : sources_) running.push_back(source.get_stop_source());
+  }
+  for (std::stop_source& source : running) source.request_stop();  // runs the plugin's callbacks
+  return any;
 }
 
 inline void Plugin::forget_handlers() noexcept {
@@ -174,13 +235,13 @@ inline void Plugin::forget_handlers() noexcept {
   timer_tags_.clear();
 }
 
-inline void Plugin::end_sources() noexcept {
+inline void Plugin::join_sources() noexcept {
+  (void)ask_sources_to_end();
   std::vector<std::jthread> sources;
   {
-    const std::lock_guard lock(mutex_);
+    const std::lock_guard lock(source_mutex_);
     sources.swap(sources_);
   }
-  for (std::jthread& source : sources) source.request_stop();
   for (std::jthread& source : sources) source.join();
 }
 

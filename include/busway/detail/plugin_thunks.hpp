@@ -87,7 +87,7 @@ struct Thunks {
   }
 
   static void destroy(busway_plugin* plugin) noexcept {
-    of(plugin).end_sources();
+    of(plugin).join_sources();
     delete &of(plugin);
   }
 
@@ -99,25 +99,31 @@ struct Thunks {
   }
 
   static busway_status start(busway_plugin* plugin) noexcept {
-    const busway_status status = guard(of(plugin).link_, [&] {
-      of(plugin).start();
+    Plugin& self = of(plugin);
+    {
+      const std::lock_guard lock(self.source_mutex_);
+      self.sources_phase_ = Plugin::Sources::held;
+    }
+    const busway_status status = guard(self.link_, [&] {
+      self.start();
       return BUSWAY_OK;
     });
-    if (status != BUSWAY_OK) of(plugin).end_sources();
+    if (status != BUSWAY_OK) {
+      self.join_sources();
+      self.forget_handlers();
+    }
     return status;
   }
 
   static busway_status stop(busway_plugin* plugin) noexcept {
     Plugin& self = of(plugin);
-    {
-      const std::lock_guard lock(self.mutex_);
-      for (std::jthread& source : self.sources_) source.request_stop();
-    }
+    // One that has not ended although it was asked may be waiting for what stop() does.
+    if (!self.ask_sources_to_end()) self.join_sources();
     const busway_status status = guard(self.link_, [&] {
       self.stop();
       return BUSWAY_OK;
     });
-    self.end_sources();
+    self.join_sources();
     self.forget_handlers();  // the host ends the subscriptions and timers; start() makes new ones
     return status;
   }
@@ -205,6 +211,15 @@ struct Thunks {
       return BUSWAY_OK;
     });
   }
+
+  static busway_status begin_sources(busway_plugin* plugin) noexcept {
+    of(plugin).begin_sources();
+    return BUSWAY_OK;
+  }
+
+  static busway_status end_sources(busway_plugin* plugin) noexcept {
+    return of(plugin).ask_sources_to_end() ? BUSWAY_OK : BUSWAY_NOT_FOUND;
+  }
 };
 
 /// The plugin's facts as busway_add_plugin() defines them; required ids are separated by commas.
@@ -258,6 +273,8 @@ template <class Class, std::size_t N>
   table.on_timer = &Thunks::on_timer;
   table.save_state = &Thunks::save_state;
   table.restore_state = &Thunks::restore_state;
+  table.begin_sources = &Thunks::begin_sources;
+  table.end_sources = &Thunks::end_sources;
   return table;
 }
 

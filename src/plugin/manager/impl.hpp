@@ -65,7 +65,8 @@ class PluginManager::Impl {
   void start(const Change& change, Record& record);
   void stop(const Change& change, Record& record);
   void unload(const Change& change, Record& record);
-  std::vector<PluginProblem> start_all(const Change& change);
+  std::vector<PluginProblem> start_all(const Change& change, PluginSources sources);
+  void begin_sources(const Change& change);
   std::vector<PluginProblem> stop_all(const Change& change);
   std::vector<PluginProblem> unload_all(const Change& change);
   PluginHealthInfo health(const Change& change, Record& record);
@@ -85,6 +86,7 @@ class PluginManager::Impl {
   void require_started(const Record& record) const;
   void require_no_dependant(const Record& record) const;
   [[nodiscard]] std::vector<std::string> order() const;
+  void end_sources(const std::vector<Record*>& records);
 
   void set_state(Record& record, PluginState state, const std::string& error = {});
   void announce(const PluginInfo& info) noexcept;

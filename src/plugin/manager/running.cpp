@@ -1,12 +1,23 @@
 // Plugins start and stop, alone or all in the order of what they require.
 #include <algorithm>
+#include <iterator>
 #include <optional>
+#include <string>
 
+#include "base/deadline.hpp"
 #include "base/escape.hpp"
 #include "plugin/load_order.hpp"
 #include "plugin/manager/impl.hpp"
 
 namespace busway {
+namespace {
+
+std::string milliseconds(std::chrono::nanoseconds time) {
+  return std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(time).count()) +
+         " ms";
+}
+
+}  // namespace
 
 void PluginManager::Impl::require_started(const Record& record) const {
   for (const std::string& required : record.info.required) {
@@ -59,6 +70,7 @@ void PluginManager::Impl::stop(const Change& /*change*/, Record& record) {
   }
   require_no_dependant(record);
   set_state(record, PluginState::stopping);
+  end_sources({&record});
   if (const std::size_t left = record.instance->drain(options_.drain_timeout); left != 0) {
     report(record.info, std::to_string(left) +
                             " events were still queued for it when its time to handle them was "
@@ -76,6 +88,27 @@ void PluginManager::Impl::stop(const Change& /*change*/, Record& record) {
   set_state(record, PluginState::stopped);
 }
 
+/// Asks them all, then waits for all. Their workers go on meanwhile: a source may be waiting for
+/// room in a mailbox of its own plugin.
+void PluginManager::Impl::end_sources(const std::vector<Record*>& records) {
+  for (Record* record : records) record->instance->ask_sources_to_end();
+  std::vector<Record*> late;
+  {
+    const auto ends = [](const Record* record) { return record->instance->source_ends(); };
+    std::unique_lock lock(mutex_);
+    source_changed_.wait_until(lock, deadline_after(options_.call_timeout),
+                               [&] { return std::none_of(records.begin(), records.end(), ends); });
+    std::copy_if(records.begin(), records.end(), std::back_inserter(late), ends);
+  }
+  for (Record* record : late) {
+    record->instance->give_up_sources();
+    report(record->info,
+           "its source did not end within " + milliseconds(options_.call_timeout) +
+               " of being asked to; it is stopped all the same. The function of a source returns "
+               "soon after its stop token is set");
+  }
+}
+
 std::vector<std::string> PluginManager::Impl::order() const {
   std::vector<plugin_host_detail::Requirement> loaded;
   for (const auto& record : records_) {
@@ -84,7 +117,8 @@ std::vector<std::string> PluginManager::Impl::order() const {
   return plugin_host_detail::load_order(loaded);
 }
 
-std::vector<PluginProblem> PluginManager::Impl::start_all(const Change& change) {
+std::vector<PluginProblem> PluginManager::Impl::start_all(const Change& change,
+                                                          PluginSources sources) {
   std::vector<PluginProblem> problems;
   for (const std::string& id : order()) {
     Record& record = *find(id);
@@ -95,18 +129,28 @@ std::vector<PluginProblem> PluginManager::Impl::start_all(const Change& change) 
       problems.push_back({id, error.code(), error.what()});
     }
   }
+  if (sources == PluginSources::begin) begin_sources(change);
   return problems;
+}
+
+void PluginManager::Impl::begin_sources(const Change& /*change*/) {
+  for (const auto& record : records_) {
+    if (record->info.state == PluginState::running) record->instance->begin_sources();
+  }
 }
 
 std::vector<PluginProblem> PluginManager::Impl::stop_all(const Change& change) {
   std::vector<PluginProblem> problems;
   // Among those that run, whatever one requires runs too: its start() saw to that.
   std::vector<plugin_host_detail::Requirement> running;
+  std::vector<Record*> feeding;
   for (const auto& record : records_) {
-    if (record->info.state == PluginState::running) {
-      running.push_back({record->info.id, record->info.required});
-    }
+    if (record->info.state != PluginState::running) continue;
+    running.push_back({record->info.id, record->info.required});
+    feeding.push_back(record.get());
   }
+  // First of all, so that whoever they feed still hears what they said.
+  end_sources(feeding);
   std::vector<std::string> ids = plugin_host_detail::load_order(running);
   std::reverse(ids.begin(), ids.end());
   for (const std::string& id : ids) {

@@ -1,4 +1,5 @@
 // A plugin that does what its events and its configuration tell it, so that tests can watch.
+#include <atomic>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -95,12 +96,37 @@ class Everything : public busway::Plugin {
         while (!stop.stop_requested()) std::this_thread::yield();
       });
     }
+    subscribe("test.farewell", [this](const PluginEvent&) { publish("test.heard_farewell"); });
+    if (config_.value("farewell", false)) {
+      run_source([this](std::stop_token stop) {
+        publish("test.source_began");
+        while (!stop.stop_requested()) std::this_thread::yield();
+        publish("test.farewell");
+      });
+    }
+    if (config_.value("feeds_itself", false)) {
+      subscribe("test.own", [this](const PluginEvent&) { publish("test.own_heard"); },
+                {.queue_capacity = 1,
+                 .overflow = Overflow::block,
+                 .block_timeout = std::chrono::hours(1)});
+      run_source([this](std::stop_token stop) {
+        while (!stop.stop_requested()) publish("test.own");
+      });
+    }
+    if (config_.value("waits_for_stop", false)) {
+      run_source([this](std::stop_token) { stopping_.wait(false); });
+    }
+    subscribe("test.begin_source", [this](const PluginEvent&) {
+      run_source([this](std::stop_token) { publish("test.source_began"); });
+    });
     if (config_.value("broken_source", false)) {
       run_source([](std::stop_token) { throw std::runtime_error("the line went dead"); });
     }
   }
 
   void stop() override {
+    stopping_ = true;
+    stopping_.notify_all();
     fail_in("stop");
     publish("test.stopping");
   }
@@ -157,6 +183,7 @@ class Everything : public busway::Plugin {
   }
 
   Json config_;
+  std::atomic<bool> stopping_{false};
   int seen_sync_ = 0;
   SubscriptionId once_ = 0;
   SubscriptionId sync_once_ = 0;
