@@ -2,10 +2,11 @@
 // Layer: host
 //
 // Model      Host host = initialize("busway.yaml"); its handle stops all in order. Events from
-//            source "host": system.startup when all plugins have been started, system.shutdown
-//            before the first is stopped, config.changed after reload(), system.error when that was
-//            refused. A plugin that cannot be loaded or started is a problem() and a plugin.failed
-//            event; the host and its other plugins go on.
+//            source "host": system.startup when all plugins have been started and before their
+//            sources begin, system.shutdown before the first is stopped, config.changed after
+//            reload(), system.error when that was refused. A plugin that cannot be loaded or
+//            started is a problem() and a plugin.failed event; the host and its other plugins go
+//            on.
 // Threads    [any-thread], except moving and destruction. stop() waits for a stop that is under
 //            way.
 // Ownership  Owns the plugins, and shares the bus with default_bus(), which keeps it: it is then

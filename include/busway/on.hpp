@@ -4,7 +4,8 @@
 // Model      BUSWAY_ON(on_user, "user:registered") after void on_user(const Event& event) {...}, or
 //            BUSWAY_ON(on_order, {"order.*", "invoice.*"}, {.mode = Mode::async}). It only notes
 //            the handler, which is subscribed when default_bus() is first used or set: no bus is
-//            made by a file that is merely linked in, and the options of initialize() count.
+//            made by a file that is merely linked in, and the options of initialize() count. In a
+//            file of a plugin BUSWAY_ON is busway/plugin.hpp's, which subscribes to the plugin.
 // Threads    Runs before main(), or when the library that holds it is opened.
 // Ownership  The subscription lasts as long as the program or library: closing the library ends it.
 // Errors     A bad pattern or option is thrown by default_bus() or set_default_bus(), with file,
@@ -65,6 +66,14 @@ class OnRegistration {
 
 }  // namespace busway::detail
 
+#if defined(BUSWAY_ON)
+// busway/plugin.hpp came before: in a plugin's file BUSWAY_ON subscribes to the plugin.
+#elif defined(BUSWAY_PLUGIN_ID)
+#define BUSWAY_ON(handler, ...)                                        \
+  static_assert(sizeof(#handler) == 0,                                 \
+                "BUSWAY_ON in a plugin is that of busway/plugin.hpp, " \
+                "which subscribes to the plugin; include that header");
+#else
 #define BUSWAY_DETAIL_ON_JOIN(a, b) a##b
 #define BUSWAY_DETAIL_ON_NAME(number) BUSWAY_DETAIL_ON_JOIN(busway_on_, number)
 
@@ -74,3 +83,4 @@ class OnRegistration {
   const ::busway::detail::OnRegistration BUSWAY_DETAIL_ON_NAME(__COUNTER__)(     \
       #handler, __FILE__, __LINE__, ::busway::detail::on(handler, __VA_ARGS__)); \
   }
+#endif

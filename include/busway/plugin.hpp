@@ -57,6 +57,7 @@ namespace busway {
 namespace plugin_detail {
 
 struct Thunks;
+struct On;
 
 using Handler = std::function<Outcome(const PluginEvent&, PluginContext&)>;
 
@@ -247,6 +248,7 @@ class Plugin {
 
  private:
   friend struct plugin_detail::Thunks;
+  friend struct plugin_detail::On;
 
   [[nodiscard]] const plugin_detail::HostLink& link() const {
     if (link_.api == nullptr) {
@@ -271,6 +273,7 @@ class Plugin {
   enum class Sources : unsigned char { held, begun, ending };
 
   plugin_detail::HostLink link_;
+  std::string_view library_;  // whose BUSWAY_ON are this plugin's
   std::mutex mutex_;  // guards what follows; never held while code of the plugin or host runs
   std::uint64_t next_tag_ = 1;
   std::map<std::uint64_t, std::shared_ptr<plugin_detail::Handler>> handlers_;  // by tag
@@ -289,37 +292,46 @@ class Plugin {
 
 }  // namespace busway
 
-#include "busway/detail/plugin_calls.hpp"   // the members' bodies
-#include "busway/detail/plugin_thunks.hpp"  // from the C table to the class
-
 #define BUSWAY_DETAIL_JOIN(a, b) a##b
 #define BUSWAY_DETAIL_ENTRY(target) BUSWAY_DETAIL_JOIN(busway_plugin_entry_, target)
+#define BUSWAY_DETAIL_TEXT_OF(name) #name
+#define BUSWAY_DETAIL_TEXT(name) BUSWAY_DETAIL_TEXT_OF(name)
 #if defined(BUSWAY_STATIC_PLUGIN)
 #define BUSWAY_DETAIL_ENTRY_NAME BUSWAY_DETAIL_ENTRY(BUSWAY_STATIC_PLUGIN)
+#define BUSWAY_DETAIL_LIBRARY BUSWAY_DETAIL_TEXT(BUSWAY_STATIC_PLUGIN)
 #else
 #define BUSWAY_DETAIL_ENTRY_NAME busway_plugin_entry
+#define BUSWAY_DETAIL_LIBRARY ""
 #endif
+
+#include "busway/detail/plugin_calls.hpp"   // the members' bodies
+#include "busway/detail/plugin_on.hpp"      // BUSWAY_ON
+#include "busway/detail/plugin_thunks.hpp"  // from the C table to the class
 
 /// Makes the class the plugin of this library. Once a library, outside any namespace. The plugin's
 /// id, version, description and what it requires are arguments of busway_add_plugin(), or the
 /// definitions BUSWAY_PLUGIN_ID, _VERSION, _DESCRIPTION and _REQUIRES ("a,b") where another build
 /// system is used.
-#define BUSWAY_PLUGIN(Class)                                                                    \
-  namespace {                                                                                   \
-  static_assert(sizeof(BUSWAY_PLUGIN_ID) > 1,                                                   \
-                "BUSWAY_PLUGIN_ID is not defined: build the plugin with busway_add_plugin(), "  \
-                "or define it as the plugin's id in quotes");                                   \
-  constexpr auto busway_plugin_requires =                                                       \
-      ::busway::plugin_detail::split_ids<::busway::plugin_detail::count_ids(                    \
-          BUSWAY_PLUGIN_REQUIRES)>(BUSWAY_PLUGIN_REQUIRES);                                     \
-  constexpr busway_plugin_api busway_plugin_table = ::busway::plugin_detail::make_table<Class>( \
-      {BUSWAY_PLUGIN_ID, BUSWAY_PLUGIN_VERSION, BUSWAY_PLUGIN_DESCRIPTION,                      \
-       BUSWAY_PLUGIN_REQUIRES},                                                                 \
-      busway_plugin_requires);                                                                  \
-  }                                                                                             \
-  extern "C" BUSWAY_PLUGIN_EXPORT const busway_plugin_api* BUSWAY_DETAIL_ENTRY_NAME(            \
-      std::uint32_t min_abi, std::uint32_t max_abi);                                            \
-  extern "C" BUSWAY_PLUGIN_EXPORT const busway_plugin_api* BUSWAY_DETAIL_ENTRY_NAME(            \
-      std::uint32_t min_abi, std::uint32_t max_abi) {                                           \
-    return min_abi <= BUSWAY_ABI && BUSWAY_ABI <= max_abi ? &busway_plugin_table : nullptr;     \
+#define BUSWAY_PLUGIN(Class)                                                                   \
+  namespace {                                                                                  \
+  static_assert(sizeof(BUSWAY_PLUGIN_ID) > 1,                                                  \
+                "BUSWAY_PLUGIN_ID is not defined: build the plugin with busway_add_plugin(), " \
+                "or define it as the plugin's id in quotes");                                  \
+  constexpr auto busway_plugin_requires =                                                      \
+      ::busway::plugin_detail::split_ids<::busway::plugin_detail::count_ids(                   \
+          BUSWAY_PLUGIN_REQUIRES)>(BUSWAY_PLUGIN_REQUIRES);                                    \
+  struct busway_plugin_library {                                                               \
+    static constexpr std::string_view name = BUSWAY_DETAIL_LIBRARY;                            \
+  };                                                                                           \
+  constexpr busway_plugin_api busway_plugin_table =                                            \
+      ::busway::plugin_detail::make_table<Class, busway_plugin_library>(                       \
+          {BUSWAY_PLUGIN_ID, BUSWAY_PLUGIN_VERSION, BUSWAY_PLUGIN_DESCRIPTION,                 \
+           BUSWAY_PLUGIN_REQUIRES},                                                            \
+          busway_plugin_requires);                                                             \
+  }                                                                                            \
+  extern "C" BUSWAY_PLUGIN_EXPORT const busway_plugin_api* BUSWAY_DETAIL_ENTRY_NAME(           \
+      std::uint32_t min_abi, std::uint32_t max_abi);                                           \
+  extern "C" BUSWAY_PLUGIN_EXPORT const busway_plugin_api* BUSWAY_DETAIL_ENTRY_NAME(           \
+      std::uint32_t min_abi, std::uint32_t max_abi) {                                          \
+    return min_abi <= BUSWAY_ABI && BUSWAY_ABI <= max_abi ? &busway_plugin_table : nullptr;    \
   }

@@ -41,7 +41,7 @@ TEST_F(StaticPlugin, ThatIsNotLinkedIsNamedWithTheNearest) {
 }
 
 TEST_F(StaticPlugin, IsListed) {
-  EXPECT_EQ(imported_plugins(), (std::vector<std::string>{"test_linked_in"}));
+  EXPECT_EQ(imported_plugins(), (std::vector<std::string>{"test_linked_in", "test_on_linked_in"}));
 }
 
 }  // namespace

@@ -27,6 +27,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "busway/detail/plugin_on.hpp"
 #include "busway/detail/plugin_values.hpp"
 #include "busway/plugin.h"
 #include "busway/plugin.hpp"
@@ -73,7 +74,7 @@ struct Thunks {
     }
   }
 
-  template <class Class>
+  template <class Class, class Library>
   static busway_status create(const busway_host_api* api, busway_host* host,
                               busway_plugin** out) noexcept {
     const HostLink link{api, host};
@@ -81,6 +82,7 @@ struct Thunks {
       auto made = std::make_unique<Class>();
       Plugin* plugin = made.release();
       plugin->link_ = link;
+      plugin->library_ = Library::name;
       *out = reinterpret_cast<busway_plugin*>(plugin);
       return BUSWAY_OK;
     });
@@ -105,6 +107,7 @@ struct Thunks {
       self.sources_phase_ = Plugin::Sources::held;
     }
     const busway_status status = guard(self.link_, [&] {
+      OnNote::attach_all(self, self.library_);
       self.start();
       return BUSWAY_OK;
     });
@@ -248,7 +251,7 @@ template <std::size_t N>
   return ids;
 }
 
-template <class Class, std::size_t N>
+template <class Class, class Library, std::size_t N>
 [[nodiscard]] constexpr busway_plugin_api make_table(const Facts& facts,
                                                      const std::array<busway_view, N>& required) {
   static_assert(std::is_base_of_v<Plugin, Class>,
@@ -262,7 +265,7 @@ template <class Class, std::size_t N>
   table.description = view(facts.description);
   table.requires_ids = N == 0 ? nullptr : required.data();
   table.requires_count = N;
-  table.create = &Thunks::create<Class>;
+  table.create = &Thunks::create<Class, Library>;
   table.destroy = &Thunks::destroy;
   table.on_event = &Thunks::on_event;
   table.setup = &Thunks::setup;
