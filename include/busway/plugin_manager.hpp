@@ -9,7 +9,8 @@
 //            checks that it is unmapped. Each step is published as plugin.<state> with a
 //            PluginEventData, from source "plugin_manager".
 // Threads    [any-thread], one change at a time: others wait, except that a call from inside a
-//            change (a handler of plugin.*) or on a plugin's own worker throws Error(would_block).
+//            change (a handler of plugin.*), or on a plugin's own worker or a source's thread,
+//            throws Error(would_block).
 //            list(), find() and idle() never wait.
 // Ownership  Borrows the bus, which must outlive it, or owns one. The destructor stops and unloads
 //            all.

@@ -27,7 +27,7 @@ struct PluginManagerOptions {
   /// Libraries must lie in this folder, symbolic links resolved; empty: anywhere.
   std::string folder{};
   /// How long one call into a plugin (setup, start, stop ...) may take before its thread is left
-  /// behind.
+  /// behind, and how long a source may take to end; more than 0.
   std::chrono::nanoseconds call_timeout = std::chrono::seconds(30);
   /// How long stop() lets a plugin handle what is queued for it.
   std::chrono::nanoseconds drain_timeout = std::chrono::seconds(5);

@@ -33,6 +33,16 @@ busway_status refuse(busway_status status, std::string_view why) noexcept {
   return status;
 }
 
+/// How many calls that may run handlers this thread is inside of.
+thread_local int calls_of_plugins = 0;
+
+struct CallScope {
+  CallScope() { ++calls_of_plugins; }
+  CallScope(const CallScope&) = delete;
+  CallScope& operator=(const CallScope&) = delete;
+  ~CallScope() { --calls_of_plugins; }
+};
+
 /// Runs f; an exception becomes a status.
 template <class F>
 busway_status guard(F&& f) noexcept {
@@ -47,6 +57,12 @@ busway_status guard(F&& f) noexcept {
   } catch (...) {
     return refuse(BUSWAY_INTERNAL, "unknown exception in the host");
   }
+}
+
+void require_not_negative(std::int64_t ns, const char* what) {
+  if (ns >= 0) return;
+  throw Error(ErrorCode::invalid_argument,
+              std::string(what) + " is " + std::to_string(ns) + "; it takes 0 or more");
 }
 
 busway_view plugin_id(busway_host* host) { return to_view(PluginInstance::of(host).id()); }
@@ -103,6 +119,7 @@ busway_status publish(busway_host* host, const busway_message* given, busway_pub
   return guard([&] {
     PluginInstance& plugin = PluginInstance::of(host);
     const busway_message message = read_struct(given, "message");
+    const CallScope inside;
     const PublishResult result = plugin.bus().publish(
         read_text(message.topic, "topic"),
         read_payload(message.payload_kind, message.payload, message.content_type),
@@ -126,15 +143,16 @@ busway_status request(busway_host* host, const busway_message* given, std::int64
                       busway_on_reply on_reply, void* user) {
   return guard([&]() -> busway_status {
     constexpr std::chrono::seconds kDefault(30);
-    if (on_reply == nullptr || timeout_ns < 0) {
-      throw Error(ErrorCode::invalid_argument,
-                  "a request needs a function for the reply and a time-out of 0 or more");
+    if (on_reply == nullptr) {
+      throw Error(ErrorCode::invalid_argument, "on_reply is null; a request needs it");
     }
+    require_not_negative(timeout_ns, "timeout_ns");
     PluginInstance& plugin = PluginInstance::of(host);
     const busway_message message = read_struct(given, "message");
     const std::chrono::nanoseconds timeout =
         timeout_ns == 0 ? std::chrono::nanoseconds(kDefault) : std::chrono::nanoseconds(timeout_ns);
     const RequestResult result = [&] {
+      const CallScope inside;
       const PluginInstance::RequestScope waits(plugin);
       return plugin.bus().request(
           read_text(message.topic, "topic"),
@@ -160,7 +178,7 @@ busway_status reply(busway_host* host, std::uint64_t delivery_id, std::uint32_t 
 
 busway_status set_retry_delay(busway_host* host, std::uint64_t delivery_id, std::int64_t delay_ns) {
   return guard([&] {
-    if (delay_ns < 0) throw Error(ErrorCode::invalid_argument, "a delay is 0 or more nanoseconds");
+    require_not_negative(delay_ns, "delay_ns");
     PluginInstance::of(host).set_retry_delay(delivery_id, std::chrono::nanoseconds(delay_ns));
     return BUSWAY_OK;
   });
@@ -178,7 +196,7 @@ std::uint32_t stop_requested(busway_host* host, std::uint64_t delivery_id) {
 busway_status schedule(busway_host* host, std::int64_t delay_ns, std::uint64_t tag,
                        std::uint64_t* out_id) {
   return guard([&] {
-    if (delay_ns < 0) throw Error(ErrorCode::invalid_argument, "a delay is 0 or more nanoseconds");
+    require_not_negative(delay_ns, "delay_ns");
     const std::uint64_t id =
         PluginInstance::of(host).schedule(std::chrono::nanoseconds(delay_ns), tag);
     if (out_id != nullptr) *out_id = id;
@@ -189,7 +207,8 @@ busway_status schedule(busway_host* host, std::int64_t delay_ns, std::uint64_t t
 busway_status cancel_timer(busway_host* host, std::uint64_t id) {
   return guard([&] {
     if (PluginInstance::of(host).worker().cancel(id)) return busway_status{BUSWAY_OK};
-    return refuse(BUSWAY_NOT_FOUND, "the timer has run, or there was none of this number");
+    return refuse(BUSWAY_NOT_FOUND, "there is no timer " + std::to_string(id) +
+                                        ": it has run, was cancelled or never was");
   });
 }
 
@@ -259,5 +278,7 @@ constexpr busway_host_api kHostApi = make_table();
 }  // namespace
 
 const busway_host_api& host_api() noexcept { return kHostApi; }
+
+bool inside_call_of_plugin() noexcept { return calls_of_plugins != 0; }
 
 }  // namespace busway::plugin_host_detail

@@ -41,7 +41,7 @@ PluginInstance::~PluginInstance() {
 
 std::optional<Error> PluginInstance::on_worker(std::string_view what,
                                                std::function<busway_status()> f,
-                                               std::chrono::nanoseconds timeout) {
+                                               std::chrono::nanoseconds timeout, Late late) {
   struct Answer {
     std::optional<Error> error;
   };
@@ -59,12 +59,13 @@ std::optional<Error> PluginInstance::on_worker(std::string_view what,
       },
       timeout);
   if (came_back) return answer->error;
-  hung_.store(true, std::memory_order_relaxed);
+  if (late == Late::left_behind) hung_.store(true, std::memory_order_relaxed);
   return Error(
       ErrorCode::timed_out,
       "the plugin " + facts_.id + " did not come back from " + step + " within " +
           std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(timeout).count()) +
-          " ms; its thread is left behind");
+          (late == Late::left_behind ? " ms; its thread is left behind"
+                                     : " ms; it is busy with something else, or hangs"));
 }
 
 Error PluginInstance::describe(std::string_view what, busway_status status) {
@@ -217,7 +218,7 @@ std::optional<Error> PluginInstance::health(PluginHealthInfo& out,
         answer->message = take_message();
         return BUSWAY_OK;
       },
-      timeout);
+      timeout, Late::forgiven);
   if (!error) out = *answer;
   return error;
 }

@@ -170,9 +170,12 @@ class PluginInstance final : public busway_host {
   };
   enum class MayWait : unsigned char { yes, no };
 
+  /// What a call that did not come back in time means: left_behind, nothing can follow it.
+  enum class Late : unsigned char { left_behind, forgiven };
   [[nodiscard]] std::optional<Error> on_worker(std::string_view what,
                                                std::function<busway_status()> f,
-                                               std::chrono::nanoseconds timeout);
+                                               std::chrono::nanoseconds timeout,
+                                               Late late = Late::left_behind);
   [[nodiscard]] Error describe(std::string_view what, busway_status status);
   [[nodiscard]] Active& active(std::uint64_t delivery_id);
   [[nodiscard]] std::string take_message();

@@ -1,18 +1,35 @@
 #include "busway/plugin_manager.hpp"
 
+#include <string>
 #include <utility>
 
 #include "bus/bus_core.hpp"
 #include "bus/dispatch.hpp"
+#include "plugin/host_api.hpp"
 #include "plugin/manager/impl.hpp"
 #include "plugin/worker.hpp"
 
 namespace busway {
 
+PluginManager::Impl::Impl(std::unique_ptr<Bus> own, Bus* bus, PluginManagerOptions options)
+    : own_bus_(std::move(own)), bus_(bus), options_(std::move(options)) {
+  if (options_.call_timeout <= std::chrono::nanoseconds::zero()) {
+    throw Error(ErrorCode::invalid_option, "call_timeout of PluginManagerOptions is " +
+                                               std::to_string(options_.call_timeout.count()) +
+                                               " ns; it takes more than 0");
+  }
+  if (options_.drain_timeout < std::chrono::nanoseconds::zero()) {
+    throw Error(ErrorCode::invalid_option, "drain_timeout of PluginManagerOptions is " +
+                                               std::to_string(options_.drain_timeout.count()) +
+                                               " ns; it takes 0 or more");
+  }
+}
+
 // -- Changes --------------------------------------------------------------------------------------
 
 PluginManager::Impl::Change::Change(Impl& impl) : impl_(impl) {
-  if (plugin_host_detail::PluginWorker::current() != nullptr) {
+  if (plugin_host_detail::PluginWorker::current() != nullptr ||
+      plugin_host_detail::inside_call_of_plugin()) {
     throw Error(ErrorCode::would_block,
                 "plugins cannot be loaded, started, stopped or unloaded on the thread of a plugin; "
                 "do it on a thread of the host");

@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "base/deadline.hpp"
 #include "bus/dispatch.hpp"
 #include "plugin/handler_scope.hpp"
 #include "plugin/plugin_instance.hpp"
@@ -81,8 +82,9 @@ Outcome deliver_sync(PluginInstance& plugin, std::uint64_t tag,
 
   using State = SyncDelivery::State;
   std::unique_lock lock(delivery->mutex);
-  const bool in_time = delivery->changed.wait_for(
-      lock, timeout, [&] { return delivery->state == State::done || delivery->must_return; });
+  const bool in_time = delivery->changed.wait_until(lock, deadline_after(timeout), [&] {
+    return delivery->state == State::done || delivery->must_return;
+  });
   if (delivery->state == State::done) {
     if (delivery->error) throw Error(*delivery->error);
     return delivery->outcome;

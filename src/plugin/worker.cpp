@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/deadline.hpp"
+
 namespace busway::plugin_host_detail {
 namespace {
 
@@ -63,7 +65,7 @@ bool PluginWorker::run(std::function<void()> f, std::chrono::nanoseconds timeout
   });
   if (posted == Posted::refused) return false;
   std::unique_lock lock(call->mutex);
-  return call->done_changed.wait_for(lock, timeout, [&] { return call->done; });
+  return call->done_changed.wait_until(lock, deadline_after(timeout), [&] { return call->done; });
 }
 
 PluginWorker::TimerId PluginWorker::schedule(std::chrono::nanoseconds delay,

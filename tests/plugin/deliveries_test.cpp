@@ -134,6 +134,8 @@ TEST_F(Deliveries, ATypedHandlerGetsItsTypeAndFailsOnAnother) {
   bus_.publish("test.point", Json{{"x", 3}, {"y", 4}});
   EXPECT_EQ(watch.wait("test.point_seen").json().at("sum"), 7);
   EXPECT_EQ(watch.count("test.point_seen"), 1U);
+  bus_.publish("test.make_point", Json());
+  EXPECT_EQ(watch.wait("test.point_seen", 1).json().at("sum"), 7);
 }
 
 TEST_F(Deliveries, BytesGoAsTheyAre) {

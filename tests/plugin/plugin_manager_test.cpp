@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <future>
 #include <thread>
 
 #include "busway/events/plugin_event_data.hpp"
@@ -136,6 +137,67 @@ TEST_F(PluginManagerTest, RefusesASpecThatCannotBe) {
   EXPECT_EQ(
       error_of([&] { manager_.load(PluginSpec{.path = library("alpha"), .config = 3}); }).code(),
       ErrorCode::invalid_argument);
+}
+
+TEST_F(PluginManagerTest, RefusesAConfigurationThatIsNoText) {
+  const Error error = error_of([&] {
+    manager_.load(PluginSpec{.path = library("everything"), .config = {{"name", "caf\xE9"}}});
+  });
+  EXPECT_EQ(error.code(), ErrorCode::invalid_argument);
+  EXPECT_NE(std::string_view(error.what()).find("UTF-8"), std::string_view::npos) << error.what();
+  EXPECT_FALSE(platform_detail::is_mapped(kImage)) << "nothing was opened";
+}
+
+TEST_F(PluginManagerTest, RefusesTimesThatCannotBe) {
+  const auto refused = [&](PluginManagerOptions options) {
+    const Error error = error_of([&] { const PluginManager manager(bus_, std::move(options)); });
+    EXPECT_EQ(error.code(), ErrorCode::invalid_option);
+    return std::string(error.what());
+  };
+  EXPECT_EQ(refused({.call_timeout = std::chrono::nanoseconds(0)}),
+            "call_timeout of PluginManagerOptions is 0 ns; it takes more than 0");
+  EXPECT_EQ(refused({.drain_timeout = std::chrono::nanoseconds(-1)}),
+            "drain_timeout of PluginManagerOptions is -1 ns; it takes 0 or more");
+}
+
+TEST_F(PluginManagerTest, TakesTimesThatNeverEnd) {
+  PluginManager patient(bus_, {.call_timeout = std::chrono::nanoseconds::max(),
+                               .drain_timeout = std::chrono::nanoseconds::max()});
+  patient.load(PluginSpec{.path = library("everything"), .config = {{"farewell", true}}});
+  patient.start("everything");
+  EXPECT_EQ(patient.health("everything").level, PluginHealthInfo::Level::ok);
+  EXPECT_EQ(bus_.publish("test.echo", Json()).queued, 1U);
+  patient.unload("everything");
+  EXPECT_EQ(patient.find("everything")->state, PluginState::unloaded);
+}
+
+TEST_F(PluginManagerTest, APluginTooBusyForAQuestionOfItsHealthIsNotGivenUp) {
+  PluginManager impatient(bus_, {.call_timeout = std::chrono::seconds(1)});
+  impatient.load(library("everything"));
+  impatient.start("everything");
+  std::promise<void> free;
+  const Subscription busy =
+      bus_.subscribe("test.echoed", [&](const Event&) { free.get_future().wait(); });
+  bus_.publish("test.echo", Json());
+  const PluginHealthInfo health = impatient.health("everything");
+  EXPECT_EQ(health.level, PluginHealthInfo::Level::failing);
+  EXPECT_EQ(health.message,
+            "the plugin everything did not come back from health within 1000 ms; it is busy with "
+            "something else, or hangs");
+  free.set_value();
+  impatient.unload("everything");
+  EXPECT_EQ(impatient.find("everything")->state, PluginState::unloaded);
+  EXPECT_FALSE(impatient.find("everything")->still_mapped);
+}
+
+TEST_F(PluginManagerTest, RefusesAChangeOnTheThreadOfASource) {
+  std::vector<ErrorCode> codes;
+  const Subscription on_source = bus_.subscribe("test.line", [&](const Event&) {
+    codes.push_back(error_of([&] { manager_.stop("everything"); }).code());
+  });
+  run("everything", {{"lines", 1}});
+  ASSERT_TRUE(manager_.wait_until_idle(kGuard));
+  EXPECT_EQ(codes, (std::vector<ErrorCode>{ErrorCode::would_block}));
 }
 
 TEST_F(PluginManagerTest, RefusesAChangeWithinAChange) {

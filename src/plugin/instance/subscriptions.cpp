@@ -2,6 +2,7 @@
 #include <thread>
 #include <utility>
 
+#include "base/deadline.hpp"
 #include "plugin/handler_scope.hpp"
 #include "plugin/plugin_instance.hpp"
 #include "plugin/sync_delivery.hpp"
@@ -73,7 +74,7 @@ void PluginInstance::unsubscribe(std::uint64_t id) {
 
 std::size_t PluginInstance::drain(std::chrono::nanoseconds timeout) {
   gate_->store(Gate::closed, std::memory_order_relaxed);
-  const auto deadline = std::chrono::steady_clock::now() + timeout;
+  const auto deadline = deadline_after(timeout);
   for (;;) {
     const bool idle = worker_->wait_idle(deadline);
     std::size_t left = 0;

@@ -38,8 +38,7 @@ class PluginManager::Impl {
   using PluginInstance = plugin_host_detail::PluginInstance;
   using Instance = std::shared_ptr<PluginInstance>;
 
-  Impl(std::unique_ptr<Bus> own, Bus* bus, PluginManagerOptions options)
-      : own_bus_(std::move(own)), bus_(bus), options_(std::move(options)) {}
+  Impl(std::unique_ptr<Bus> own, Bus* bus, PluginManagerOptions options);
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
   ~Impl();
@@ -78,7 +77,8 @@ class PluginManager::Impl {
   Bus& bus() noexcept { return *bus_; }
 
  private:
-  void load_steps(const PluginSpec& spec, PluginInfo& info, Instance& instance);
+  void load_steps(const PluginSpec& spec, const std::string& config, PluginInfo& info,
+                  Instance& instance);
   Instance make_instance(std::unique_ptr<PluginImage> image, const std::string& name);
   void commit(const PluginInfo& info, Instance instance);
   [[nodiscard]] std::uint64_t next_generation(std::string_view id) const;

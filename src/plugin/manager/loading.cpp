@@ -1,10 +1,13 @@
 // How plugins come into the process, and how they leave it.
 #include <algorithm>
 #include <mutex>
+#include <nlohmann/json.hpp>
 #include <optional>
+#include <string>
 #include <utility>
 
 #include "base/escape.hpp"
+#include "busway/json.hpp"
 #include "plugin/manager/impl.hpp"
 
 namespace busway {
@@ -40,10 +43,24 @@ void check_spec(const PluginSpec& spec) {
   }
 }
 
+/// The text that setup() gets.
+std::string text_of_config(const PluginSpec& spec) {
+  if (spec.config.is_null()) return "{}";
+  try {
+    return spec.config.dump();
+  } catch (const Json::exception& error) {
+    throw Error(ErrorCode::invalid_argument, "the configuration of the plugin " + quote(spec.path) +
+                                                 " cannot be written as JSON; its texts must be "
+                                                 "UTF-8: " +
+                                                 escape(error.what(), 200));
+  }
+}
+
 }  // namespace
 
 std::string PluginManager::Impl::load(const Change& /*change*/, const PluginSpec& spec) {
   check_spec(spec);
+  const std::string config = text_of_config(spec);
   if (!spec.id.empty()) require_free(spec.id, spec.path);
   PluginInfo info;
   info.id = provisional_id(spec);
@@ -51,12 +68,12 @@ std::string PluginManager::Impl::load(const Change& /*change*/, const PluginSpec
   info.generation = next_generation(info.id);
   Instance instance;
   try {
-    load_steps(spec, info, instance);
+    load_steps(spec, config, info, instance);
   } catch (const Error& error) {
     info.state = PluginState::failed;
     info.last_error = error.what();
     if (instance != nullptr) {
-      (void)instance->teardown(options_.call_timeout);
+      if (!instance->hung()) (void)instance->teardown(options_.call_timeout);
       info.still_mapped = !instance->dismantle(options_.call_timeout);
       if (instance->hung()) leave_behind(instance);
     }
@@ -68,7 +85,8 @@ std::string PluginManager::Impl::load(const Change& /*change*/, const PluginSpec
   return info.id;
 }
 
-void PluginManager::Impl::load_steps(const PluginSpec& spec, PluginInfo& info, Instance& instance) {
+void PluginManager::Impl::load_steps(const PluginSpec& spec, const std::string& config,
+                                     PluginInfo& info, Instance& instance) {
   const auto reach = [&](PluginState state) {
     info.state = state;
     announce(info);
@@ -94,7 +112,7 @@ void PluginManager::Impl::load_steps(const PluginSpec& spec, PluginInfo& info, I
   reach(PluginState::loaded);
 
   check(instance->create(options_.call_timeout));
-  check(instance->setup(spec.config.is_null() ? "{}" : spec.config.dump(), options_.call_timeout));
+  check(instance->setup(config, options_.call_timeout));
   info.state = PluginState::created;
   commit(info, instance);
   announce(info);

@@ -63,6 +63,7 @@ class Everything : public busway::Plugin {
     subscribe<Point>("test.point", [this](const Point& point) {
       publish("test.point_seen", {{"sum", point.x + point.y}});
     });
+    subscribe("test.make_point", [this](const PluginEvent&) { publish(Point{.x = 3, .y = 4}); });
     subscribe("test.bytes", [this](const PluginEvent& event) {
       publish_bytes("test.bytes_back", std::string(event.bytes()) + "!", event.content_type());
     });
