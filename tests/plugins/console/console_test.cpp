@@ -123,6 +123,20 @@ TEST_F(ConsoleTest, AnAsynchronousListenerThatBlocksLosesNothing) {
   EXPECT_EQ(bus.stats().dropped, 0U);
 }
 
+TEST_F(ConsoleTest, ReadsNothingBeforeAPluginThatIsListedAfterItHasStarted) {
+  const std::string path = file("alice: hi\n");
+  Bus bus;
+  auto events = bus.subscribe({"plugin.running", "chat.message"},
+                              [this](const Event& event) { keep(event); });
+  PluginManager plugins(bus);
+  plugins.load(PluginSpec{.path = kLibrary, .config = {{"input", path}}});
+  plugins.load(PluginSpec{.path = kLibrary, .id = "after", .config = {{"input", "/dev/null"}}});
+  EXPECT_TRUE(plugins.start_all().empty());
+  EXPECT_TRUE(plugins.wait_until_idle(60s));
+  EXPECT_EQ(topics_,
+            (std::vector<std::string>{"plugin.running", "plugin.running", "chat.message"}));
+}
+
 TEST_F(ConsoleTest, StopsWhileItWaitsForInput) {
   const fs::path path = folder_ / "pipe";
   ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0);
