@@ -241,7 +241,7 @@ class Plugin {
   }
 
   /// For a plugin that runs source threads of its own, which it then ends in stop(); run_source()
-  /// does it for its own.
+  /// does it for its own, and is told when to begin. Better begin and end such threads in there.
   void set_source_state(std::uint32_t state) {
     link().require(link().api->set_source_state(link().host, state));
   }
