@@ -13,7 +13,7 @@ namespace busway::plugin_host_detail {
 /// One table for all plugins of the process.
 [[nodiscard]] const busway_host_api& host_api() noexcept;
 
-/// Whether this thread publishes for a plugin, on its worker or on a thread of its own: the handlers
+/// Whether this thread publishes for a plugin, on its worker or on a thread of its own: a handler
 /// that it then runs must not wait for that thread to end.
 [[nodiscard]] bool inside_call_of_plugin() noexcept;
 
