@@ -15,8 +15,10 @@ if(PROJECT_IS_TOP_LEVEL)
   find_program(BUSWAY_CCACHE ccache)
   mark_as_advanced(BUSWAY_CCACHE)
   if(BUSWAY_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
-    # Precompiled headers defeat ccache unless it is told not to mind their time stamps.
+    # Precompiled headers defeat ccache unless it is told not to mind their time stamps. What one
+    # checkout has compiled serves the next one in another folder.
     set(launcher "${CMAKE_COMMAND}" -E env
+      "CCACHE_BASEDIR=${PROJECT_SOURCE_DIR}" "CCACHE_NOHASHDIR=1"
       "CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime"
       "${BUSWAY_CCACHE}")
     set(CMAKE_C_COMPILER_LAUNCHER ${launcher})

@@ -16,9 +16,17 @@ target_precompile_headers(busway_test_pch PRIVATE
   <gtest/gtest.h> <atomic> <chrono> <filesystem> <fstream> <functional> <map> <memory> <random>
   <sstream> <string> <string_view> <thread> <vector>)
 
+# In a header and not on the command line, so that ccache knows the other tests from any folder.
+file(CONFIGURE OUTPUT "${PROJECT_BINARY_DIR}/tests/include/test_paths.hpp" @ONLY CONTENT
+  "#pragma once
+#define BUSWAY_SOURCE_DIR \"@PROJECT_SOURCE_DIR@\"
+#define BUSWAY_BINARY_DIR \"@PROJECT_BINARY_DIR@\"
+")
+
 # busway_add_tests(<layer> SOURCES <file>... [DEPS <layer or target>...] [LABELS <label>...])
-# Makes busway_<layer>_tests. Tests may include private headers; BUSWAY_SOURCE_DIR and
-# BUSWAY_BINARY_DIR are the project's folders. A test may take TIMEOUT seconds (default 120).
+# Makes busway_<layer>_tests. Tests may include private headers; "test_paths.hpp" defines
+# BUSWAY_SOURCE_DIR and BUSWAY_BINARY_DIR, the project's folders. A test may take TIMEOUT seconds
+# (default 120).
 function(busway_add_tests layer)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "TIMEOUT" "SOURCES;DEPS;LABELS")
   if(arg_UNPARSED_ARGUMENTS OR NOT arg_SOURCES)
@@ -38,8 +46,7 @@ function(busway_add_tests layer)
   busway_use_private_headers(${target})
   set_target_properties(${target} PROPERTIES
     RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/tests/bin")
-  target_compile_definitions(${target} PRIVATE
-    "BUSWAY_SOURCE_DIR=\"${PROJECT_SOURCE_DIR}\"" "BUSWAY_BINARY_DIR=\"${PROJECT_BINARY_DIR}\"")
+  target_include_directories(${target} PRIVATE "${PROJECT_BINARY_DIR}/tests/include")
   target_precompile_headers(${target} REUSE_FROM busway_test_pch)
   target_link_libraries(${target} PRIVATE GTest::gtest_main Threads::Threads)
   foreach(dep IN LISTS arg_DEPS)

@@ -66,6 +66,7 @@ class Context {
   PublishResult publish(std::string_view topic, Json payload, const EventOptions& options = {});
 
  protected:
+  explicit Context(detail::BusCore& core) noexcept : event_(nullptr), core_(&core) {}
   Context(detail::BusCore& core, const Event& event) noexcept : event_(&event), core_(&core) {}
   ~Context() = default;
 

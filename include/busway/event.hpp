@@ -116,6 +116,10 @@ class Event {
   template <class T>
   [[nodiscard]] const T* try_as() const;
 
+  /// The payload when it is a T of this very library, which costs one comparison; else null.
+  template <class T>
+  [[nodiscard]] const T* if_same() const noexcept;
+
   /// A copy of this event with a part replaced; used by replay, gateways and stores. A typed
   /// payload brings its schema version along.
   [[nodiscard]] Event with_topic(std::string_view topic) const;

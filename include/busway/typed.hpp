@@ -30,10 +30,11 @@ PublishResult publish_typed(const Bus& bus, std::string_view topic, const Payloa
 PublishResult publish_typed(BusCore& core, TopicEntry* entry, const PayloadType& type,
                             const void* value, const EventOptions* options);
 
-bool publish_small(BusCore& core, std::string_view topic, const PayloadType& type,
-                   const SmallPayload& payload, PublishResult& result);
-bool publish_small(BusCore& core, TopicEntry* entry, const PayloadType& type,
-                   const SmallPayload& payload, PublishResult& result);
+/// padded: kInlinePayloadBytes bytes that begin with the value.
+PublishResult publish_small(BusCore& core, std::string_view topic, const PayloadType& type,
+                            const void* padded);
+PublishResult publish_small(BusCore& core, TopicEntry* entry, const PayloadType& type,
+                            const void* padded);
 
 /// Whether publishing may refer to the caller's value until someone needs to keep it.
 template <class T>
@@ -41,12 +42,29 @@ inline constexpr bool kBorrowable = std::is_copy_constructible_v<std::remove_cvr
                                     (std::is_lvalue_reference_v<T> ||
                                      std::is_trivially_copyable_v<std::remove_cvref_t<T>>);
 
+/// A value that fits into an event, padded unless it has the full size already.
 template <class T>
-[[nodiscard]] inline SmallPayload small_payload(const T& value) noexcept {
-  SmallPayload small{};
-  std::memcpy(small.bytes, &value, sizeof(T));
-  return small;
-}
+class Padded {
+ public:
+  explicit Padded(const T& value) noexcept {
+    if constexpr (kFull) {
+      place_ = &value;
+    } else {
+      std::memcpy(place_.bytes, &value, sizeof(T));
+    }
+  }
+  [[nodiscard]] const void* data() const noexcept {
+    if constexpr (kFull) {
+      return place_;
+    } else {
+      return place_.bytes;
+    }
+  }
+
+ private:
+  static constexpr bool kFull = sizeof(T) == kInlinePayloadBytes;
+  std::conditional_t<kFull, const void*, SmallPayload> place_{};
+};
 
 template <class T>
 consteval void require_publishable() {
@@ -66,13 +84,9 @@ PublishResult Bus::publish(std::string_view topic, T&& payload) {
   detail::require_publishable<T>();
   using Value = std::remove_cvref_t<T>;
   if constexpr (detail::payload_type_of<Value>().fits_inline()) {
-    PublishResult result;
-    if (detail::publish_small(*core_, topic, detail::payload_type_of<Value>(),
-                              detail::small_payload(payload), result)) [[likely]] {
-      return result;
-    }
-  }
-  if constexpr (detail::kBorrowable<T>) {
+    return detail::publish_small(*core_, topic, detail::payload_type_of<Value>(),
+                                 detail::Padded<Value>(payload).data());
+  } else if constexpr (detail::kBorrowable<T>) {
     return detail::publish_typed(*this, topic, detail::payload_type_of<Value>(), &payload, nullptr);
   } else {
     return publish(topic, typed_payload<Value>(std::forward<T>(payload)));
@@ -119,13 +133,11 @@ PublishResult Topic::publish(const T& payload) const {
   detail::require_publishable<const T&>();
   if (core_ == nullptr) return publish(Payload{});
   if constexpr (detail::payload_type_of<T>().fits_inline()) {
-    PublishResult result;
-    if (detail::publish_small(*core_, entry_, detail::payload_type_of<T>(),
-                              detail::small_payload(payload), result)) [[likely]] {
-      return result;
-    }
+    return detail::publish_small(*core_, entry_, detail::payload_type_of<T>(),
+                                 detail::Padded<T>(payload).data());
+  } else {
+    return detail::publish_typed(*core_, entry_, detail::payload_type_of<T>(), &payload, nullptr);
   }
-  return detail::publish_typed(*core_, entry_, detail::payload_type_of<T>(), &payload, nullptr);
 }
 
 template <class T>

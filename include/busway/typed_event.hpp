@@ -160,6 +160,11 @@ const T* Event::try_as() const {
   return static_cast<const T*>(decode(wanted));
 }
 
+template <class T>
+const T* Event::if_same() const noexcept {
+  return type_ == &detail::payload_type_of<T>() ? static_cast<const T*>(object_) : nullptr;
+}
+
 /// A payload that holds the value.
 template <PayloadClass T>
 [[nodiscard]] Payload typed_payload(T value) {

@@ -21,8 +21,6 @@ using detail::Draft;
 
 namespace {
 
-constexpr detail::SmallPayload kNoPayload{};
-
 /// A payload's block, held for the length of a call.
 class HeldBlock {
  public:
@@ -102,11 +100,7 @@ std::vector<SubscriptionInfo> Bus::subscriptions(std::string_view owner) const {
 
 PublishResult Bus::publish(const Event& event) { return core_->publish(event); }
 PublishResult Bus::publish(std::string_view topic, Payload payload) {
-  if (payload.empty()) {
-    PublishResult result;
-    if (core_->publish_small(topic, nullptr, kNoPayload, result)) [[likely]]
-      return result;
-  }
+  if (payload.empty()) return core_->publish_empty(topic);
   const HeldBlock block(std::move(payload));
   return core_->publish(topic, block.draft());
 }
@@ -260,11 +254,7 @@ void require_handle(const void* core) {
 
 PublishResult Topic::publish(Payload payload) const {
   require_handle(core_);
-  if (payload.empty()) {
-    PublishResult result;
-    if (core_->publish_small(entry_, nullptr, kNoPayload, result)) [[likely]]
-      return result;
-  }
+  if (payload.empty()) return core_->publish_empty(entry_);
   const HeldBlock block(std::move(payload));
   return core_->publish(entry_, block.draft());
 }
@@ -328,7 +318,10 @@ std::stop_token Context::stop_token() const {
   static std::mutex mutex;
   auto& dispatch = const_cast<Dispatch&>(static_cast<const Dispatch&>(*this));
   const std::lock_guard lock(mutex);
-  if (dispatch.stop == nullptr) dispatch.stop = new std::stop_source;
+  if (dispatch.stop == nullptr) {
+    dispatch.stop = new std::stop_source;
+    dispatch.adjusted = true;
+  }
   return dispatch.stop->get_token();
 }
 

@@ -58,12 +58,13 @@ BusCore::BusCore(BusOptions options)
       frames_max_(std::uint32_t{options_.max_hops} * 2 + 16) {
   (void)ended_subscriber();
   manual_clock_ = options_.clock != Clock::system();
-  if (manual_clock_ || platform_detail::kThreadSanitizer ||
-      !platform_detail::heavy_barrier_available()) {
+  if (manual_clock_ ||
+      (!platform_detail::kThreadSanitizer && !platform_detail::heavy_barrier_available())) {
     gate_.fetch_or(kNoShortcut, std::memory_order_relaxed);
   }
   if (!options_.enabled) gate_.fetch_or(kDisabled, std::memory_order_relaxed);
   serial_ = enter_live_buses(this);
+  known_at_ = static_cast<std::uint32_t>(serial_ % ThreadLocals::kKnown);
 }
 
 BusCore::~BusCore() {

@@ -5,7 +5,8 @@
 //            its own ThreadState. Everything else happens under one mutex. What publishing may
 //            still see when it is replaced goes to the retired list and is freed once no frame can
 //            see it. docs/design/0001-routes.md tells why. Parts: publish.cpp runs events along
-//            routes; routes.cpp builds and retires them; subscribe.cpp adds and ends subscriptions;
+//            routes, publish_straight.cpp small ones when all is as usual, publish_async.cpp later
+//            ones; routes.cpp builds and retires them; subscribe.cpp adds and ends subscriptions;
 //            invoke.cpp holds what a route may call; history.cpp, stats.cpp, request.cpp,
 //            receipt.cpp and stop.cpp what their names say; bus.cpp is the public face.
 // Threads    publish* take no lock unless a route is missing. mutex_ is never held while foreign
@@ -81,6 +82,9 @@ void sample_latency(Subscriber& subscriber, std::uint64_t ns);
 [[nodiscard]] std::uint64_t enter_live_buses(BusCore* core);
 void leave_live_buses(std::uint64_t serial) noexcept;
 
+/// Fills in what an event made elsewhere lacks, as of now.
+void complete(BusCore& core, Event& event, event_detail::IdGenerator& ids);
+
 struct BusFilter {
   std::string name;
   std::function<bool(const Event&)> predicate;
@@ -121,12 +125,16 @@ class BusCore {
   PublishResult publish(std::string_view topic, const Draft& draft);
   PublishResult publish(TopicEntry* entry, const Draft& draft);
   PublishResult publish(const Event& event);
-  /// The same for no payload or one that fits into an event, the usual case, in a straight line;
-  /// false when something is not as usual: nothing has happened then, and publish() does it.
-  bool publish_small(std::string_view topic, const PayloadType* type, const SmallPayload& payload,
-                     PublishResult& result);
-  bool publish_small(TopicEntry* entry, const PayloadType* type, const SmallPayload& payload,
-                     PublishResult& result);
+  /// The same without a payload.
+  PublishResult publish_empty(std::string_view topic);
+  PublishResult publish_empty(TopicEntry* entry);
+  /// The same for a payload that fits into an event, as kInlinePayloadBytes bytes: in a straight
+  /// line when all is as usual, else as above. Only in publish_straight.cpp.
+  template <bool kPayload>
+  PublishResult publish_by_name(std::string_view topic, const PayloadType* type,
+                                const void* padded);
+  template <bool kPayload>
+  PublishResult publish_by_entry(TopicEntry* entry, const PayloadType* type, const void* padded);
   Receipt publish_async(Event event);
   Event make_event(std::string_view topic, const Draft& draft);
 
@@ -185,10 +193,6 @@ class BusCore {
  private:
   friend struct FrameGuard;
   friend class Garbage;
-  friend bool publish_small(BusCore& core, std::string_view topic, const PayloadType& type,
-                            const SmallPayload& payload, PublishResult& result);
-  friend bool publish_small(BusCore& core, TopicEntry* entry, const PayloadType& type,
-                            const SmallPayload& payload, PublishResult& result);
   friend class Strand;
   enum Gate : std::uint32_t {
     kDisabled = 1,
@@ -207,8 +211,8 @@ class BusCore {
   [[gnu::noinline]] ThreadState& register_thread();
   template <class Locate>
   PublishResult publish_with(Locate&& locate, const Draft& draft);
-  template <class Locate>
-  bool publish_straight(Locate&& locate, const PayloadType* type, const SmallPayload& payload,
+  template <bool kPayload, class Locate>
+  bool publish_straight(Locate&& locate, const PayloadType* type, const void* padded,
                         PublishResult& result);
   bool admit(const Event& event, ThreadState& state, PublishResult& result);
   bool refuse(std::uint32_t gate, ThreadState& state, PublishResult& result) const;
@@ -223,10 +227,8 @@ class BusCore {
   }
   [[gnu::noinline]] void recount(ThreadState& state, Route& route, std::uint64_t key);
   void record(ThreadState& state, const Event& event);
-  [[gnu::noinline]] void record_slow(ThreadState& state, const Event& event);
-  static void write_ring(ThreadState& state, const Event& event);
-  template <bool kLight>
-  void run(Route& route, std::uint32_t size, Dispatch& dispatch);
+  /// The ring is this thread's until ring_busy is 0 again; waits while someone reads.
+  [[gnu::noinline]] void begin_ring_write(ThreadState& state);
   void run_sampled(Route& route, std::uint32_t size, Dispatch& dispatch);
   void run_part(Route& route, std::uint32_t size, Dispatch& dispatch, Part part,
                 std::uint64_t before_id);
@@ -267,6 +269,7 @@ class BusCore {
   }
   void fold(Route& route);
   void credit(Route& route, std::uint32_t size, std::uint64_t count);
+  void settle_credit(Route& route);
   void gain_use(TopicEntry& entry) noexcept;
   void lose_use(TopicEntry& entry) noexcept;
   void evict_if_due(Garbage& garbage);
@@ -289,6 +292,7 @@ class BusCore {
 
   const BusOptions options_;
   std::uint64_t serial_ = 0;
+  std::uint32_t known_at_ = 0;  // its place in ThreadLocals::known
   const std::uint32_t frames_max_;
   std::atomic<std::uint32_t> references_{1};
 

@@ -2,13 +2,13 @@
 // underneath.
 // Layer: bus
 //
-// Model      Made on the stack for each publish and each asynchronous delivery, and linked into the
-//            chain of those that run on this thread, so that an event published inside a handler
-//            knows its cause.
+// Model      Made on the stack for a publish or an asynchronous delivery, or standing ready in a
+//            Frame for the straight way; linked into the chain of those that run on this thread, so
+//            that an event published inside a handler knows its cause.
 // Threads    Belongs to its thread, except what Context says.
 // Ownership  Refers to its event, result and bus.
 // Errors     record_failure() keeps them.
-// Cost       A dozen stores.
+// Cost       A dozen stores; four in a Frame.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +17,6 @@
 #include <stop_token>
 #include <string>
 
-#include "bus/thread_state.hpp"
 #include "busway/context.hpp"
 #include "busway/error.hpp"
 #include "busway/publish_result.hpp"
@@ -32,10 +31,18 @@ class Bus;
 
 namespace busway::detail {
 
+struct Frame;
 struct ReceiptState;
+struct TopicEntry;
 
 struct Dispatch final : Context {
+  /// Ready for events that are still to come.
+  explicit Dispatch(BusCore& core) noexcept : Context(core) {}
   Dispatch(BusCore& core, const Event& event) noexcept : Context(core, event) {}
+  ~Dispatch() { delete stop; }
+
+  void set_event(const Event* event) noexcept { event_ = event; }
+  [[nodiscard]] const Event* event_if_any() const noexcept { return event_; }
 
   [[nodiscard]] BusCore& core() const noexcept { return *core_; }
   void set_history_was_cut(bool cut) noexcept { history_was_cut_ = cut; }
@@ -73,11 +80,17 @@ struct Dispatch final : Context {
   std::uint32_t failed = 0;
   std::uint32_t refused = 0;  // by a full mailbox: this event was dropped
   std::uint32_t dropped = 0;  // refused ones, and older events that gave way
-  bool adjusted = false;      // any of these is not 0
+  bool adjusted = false;      // any of these is not 0, or stop was made
 
-  [[nodiscard]] Subscriber* running() const noexcept {
-    return frame != nullptr ? frame->current.load(std::memory_order_relaxed) : subscriber;
+  /// As new, for the next event of a frame.
+  void reset_adjusted() noexcept {
+    delete stop;
+    stop = nullptr;
+    passed_over = queued = failed = refused = dropped = 0;
+    adjusted = false;
   }
+
+  [[nodiscard]] inline Subscriber* running() const noexcept;  // thread_state.hpp
 };
 
 }  // namespace busway::detail

@@ -22,6 +22,7 @@ void Route::destroy(Route* route) noexcept {
   for (std::uint32_t i = 0; i < size; ++i) {
     release(route->subscribers()[i].load(std::memory_order_relaxed));
   }
+  route->~Route();
   ::operator delete(route);
 }
 

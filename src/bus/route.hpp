@@ -35,6 +35,12 @@ struct Route {
   std::uint64_t stamp;                 // of the wildcards when it was built
   std::atomic<std::uint64_t> key;      // serial << 32 | size: what RouteCount counts by
   std::atomic<std::uint64_t> checked;  // the wildcard epoch it is known to be good for; 0: rebuild
+  // Publishes at sizes it no longer has, not yet credited to its subscribers one by one.
+  struct Uncredited {
+    std::uint32_t size;
+    std::uint64_t count;
+  };
+  std::vector<Uncredited> uncredited{};
 
   [[nodiscard]] std::uint32_t size() const noexcept {
     return static_cast<std::uint32_t>(key.load(std::memory_order_acquire));

@@ -267,7 +267,7 @@ void BusCore::retire(TopicTable::Table* table) {
 
 bool BusCore::only_this_thread() const noexcept {
   if (threads_.empty()) return true;
-  const ThreadLocals::Known& known = thread_locals.known[serial_ % ThreadLocals::kKnown];
+  const ThreadLocals::Known& known = thread_locals.known[known_at_];
   return threads_.size() == 1 && known.bus == serial_ && threads_.front().get() == known.state;
 }
 
@@ -300,6 +300,7 @@ void BusCore::collect(Garbage& garbage) {
       case Retired::Kind::route: {
         auto* route = static_cast<Route*>(one->what);
         fold(*route);
+        settle_credit(*route);
         TopicEntry* entry = route->entry;
         if (--entry->routes == 0 && entry->evicted) free_entry(entry);
         garbage.add(route);
@@ -328,11 +329,32 @@ void BusCore::credit(Route& route, std::uint32_t size, std::uint64_t count) {
   if (count == 0) return;
   route.entry->published += count;
   route.entry->matched += count * size;
-  if (size == 0) folded_.unmatched += count;
-  for (std::uint32_t i = 0; i < size; ++i) {
+  if (size == 0) {
+    folded_.unmatched += count;
+    return;
+  }
+  if (!route.uncredited.empty() && route.uncredited.back().size == size) {
+    route.uncredited.back().count += count;
+    return;
+  }
+  route.uncredited.push_back({size, count});
+  // As much to walk as the route: now and then, so that a change of size costs the same at any.
+  if (route.uncredited.size() >= std::max(64U, route.capacity)) settle_credit(route);
+}
+
+/// Each subscriber of the route gets what was counted at sizes that took it in.
+void BusCore::settle_credit(Route& route) {
+  if (route.uncredited.empty()) return;
+  std::sort(route.uncredited.begin(), route.uncredited.end(),
+            [](const auto& a, const auto& b) { return a.size > b.size; });
+  std::uint64_t count = 0;
+  auto next = route.uncredited.begin();
+  for (std::uint32_t i = next->size; i-- > 0;) {
+    for (; next != route.uncredited.end() && next->size > i; ++next) count += next->count;
     Subscriber* one = route.subscribers()[i].load(std::memory_order_relaxed);
     one->base_matched.fetch_add(count, std::memory_order_relaxed);
   }
+  route.uncredited.clear();
 }
 
 /// This thread publishes along another route, or size, than it counted last for the topic.

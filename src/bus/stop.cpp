@@ -125,7 +125,7 @@ StopResult BusCore::stop(std::chrono::nanoseconds timeout) {
 std::vector<StopResult::Left> BusCore::running_elsewhere() {
   std::vector<StopResult::Left> left;
   const std::lock_guard lock(mutex_);
-  const ThreadLocals::Known& known = thread_locals.known[serial_ % ThreadLocals::kKnown];
+  const ThreadLocals::Known& known = thread_locals.known[known_at_];
   for (const auto& thread : threads_) {
     if (known.bus == serial_ && known.state == thread.get()) continue;
     thread->for_each_frame([&](const Frame& frame) {
@@ -146,7 +146,7 @@ void BusCore::close() {
     bool inside = false;
     {
       const std::lock_guard lock(mutex_);
-      const ThreadLocals::Known& known = thread_locals.known[serial_ % ThreadLocals::kKnown];
+      const ThreadLocals::Known& known = thread_locals.known[known_at_];
       for (const auto& thread : threads_) {
         if (known.bus == serial_ && known.state == thread.get()) continue;
         thread->for_each_frame([&](const Frame& frame) {

@@ -531,6 +531,7 @@ std::vector<SubscriptionInfo> BusCore::subscriptions(std::string_view owner) {
   // What live routes have counted and not folded yet.
   std::unordered_map<const Subscriber*, std::uint64_t> counted;
   const auto add_route = [&](Route& route) {
+    settle_credit(route);
     for (const auto& thread : threads_) {
       if (route.index >= thread->counts_size) continue;
       const RouteCount& record = thread->counts[route.index];

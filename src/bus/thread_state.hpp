@@ -13,6 +13,7 @@
 // Cost       A few hundred bytes, 16 bytes a topic published, and the history ring.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstddef>
@@ -20,18 +21,28 @@
 #include <memory>
 #include <vector>
 
+#include "bus/dispatch.hpp"
 #include "bus/route.hpp"
 #include "busway/event.hpp"
+#include "event/event_access.hpp"
 #include "event/id_generator.hpp"
 #include "platform/membarrier.hpp"
 
 namespace busway::detail {
 
 struct Frame {
+  explicit Frame(BusCore& core) noexcept : dispatch(core) { dispatch.frame = this; }
+
   std::atomic<const Route*> route{nullptr};
   std::atomic<std::uint64_t> epoch{0};
   std::atomic<Subscriber*> current{nullptr};
+  /// Of a publish along the straight way, whose event stands in the ring; else without an event.
+  Dispatch dispatch;
 };
+
+inline Subscriber* Dispatch::running() const noexcept {
+  return frame != nullptr ? frame->current.load(std::memory_order_relaxed) : subscriber;
+}
 
 /// In Frame::route while a publish looks for its route: everything of its epoch is in use.
 inline const Route* const kSearching = reinterpret_cast<const Route*>(std::uintptr_t{8});
@@ -51,7 +62,7 @@ struct ThreadState {
   ThreadState() noexcept = default;
   ThreadState(const ThreadState&) = delete;
   ThreadState& operator=(const ThreadState&) = delete;
-  ~ThreadState() = default;
+  ~ThreadState();
 
   // One for each level of publishes inside handlers; made for the deepest chain that max_hops
   // allows.
@@ -61,20 +72,23 @@ struct ThreadState {
   // Indexed by TopicEntry::index.
   RouteCount* counts = nullptr;
   std::uint32_t counts_size = 0;
-  std::uint32_t until_sample = 1;
-  // Publishes that may take the straight way before one goes the long way, to be sampled; none
-  // while the ring holds something to release.
-  std::uint32_t straight_left = 0;
+  // Publishes left before one goes the long way, to take the time of its handlers.
+  std::uint32_t until_sample = 0;
 
   event_detail::IdGenerator* ids = nullptr;
 
-  // The last events published by this thread; ring_busy while one is written.
+  // The last events published by this thread; ring_busy while one is written. On the straight way
+  // an event is written here once and the handlers read it here, so what a handler still reads must
+  // not be overwritten: ring_stop is the slot before which turn_ring() looks.
   Event* ring = nullptr;
-  Event* ring_at = nullptr;  // the next to write, and the oldest once the ring is full
+  Event* ring_at = nullptr;    // the next to write, and the oldest once the ring is full
+  Event* ring_stop = nullptr;  // the end, or a slot whose event is being handled
   Event* ring_end = nullptr;
+  std::size_t ring_shown = 0;  // so many of its last events are history
   bool ring_full = false;
-  std::uint64_t ring_wraps = 0;
-  std::uint32_t ring_counted = 0;  // slots that hold something to release
+  bool ring_overwrote = false;
+  // So many more writes may come to slots that hold something to release.
+  std::uint32_t ring_unclean = 0;
   std::atomic<std::uint32_t> ring_busy{0};
 
   // What did not go the plain way, by outcome.
@@ -86,36 +100,65 @@ struct ThreadState {
   std::atomic<std::uint64_t> failed{0};
 
   std::unique_ptr<RouteCount[]> counts_memory;
-  std::unique_ptr<Frame[]> frames_memory;
+  std::unique_ptr<std::byte[]> frames_memory;
+  Frame* frames = nullptr;
   std::unique_ptr<Event[]> ring_memory;
+  // Rings that were left because handlers still read events there.
+  std::vector<std::unique_ptr<Event[]>> old_rings;
   std::unique_ptr<event_detail::IdGenerator> own_ids;
 
-  void wrap_ring() noexcept {
-    ring_at = ring;
-    ++ring_wraps;
-    ring_full = true;
+  /// Something that counts references was written into a slot.
+  void note_unclean() noexcept { ring_unclean = static_cast<std::uint32_t>(ring_end - ring); }
+  void make_frames(BusCore& core, std::uint32_t count);
+  void make_ring(std::size_t shown);
+  /// The place for the next event, with nothing in it to release.
+  [[nodiscard]] Event& next_slot() {
+    Event& slot = *ring_at;
+    if (ring_unclean != 0 || event_holds_json(slot)) [[unlikely]]
+      clean(slot);
+    return slot;
   }
-  /// Whether an event has been overwritten.
+  /// The next event stands in its place.
+  void advance_ring() {
+    if (++ring_at == ring_stop) [[unlikely]]
+      turn_ring();
+  }
+  /// Whether an event that was published is no longer here.
   [[nodiscard]] bool ring_lost() const noexcept {
-    return ring_wraps > 1 || (ring_wraps == 1 && ring_at != ring);
+    return ring_overwrote || (ring_full && ring_at != ring) ||
+           static_cast<std::size_t>((ring_full ? ring_end : ring_at) - ring) > ring_shown;
   }
-  /// The events in the ring, oldest first. The ring must not be written meanwhile.
+  /// The last events, oldest first. The ring must not be written meanwhile.
   template <class F>
   void for_each_event(F&& visit) {
-    if (ring_full) {
-      for (Event* event = ring_at; event != ring_end; ++event) visit(*event);
-    }
-    for (Event* event = ring; event != ring_at; ++event) visit(*event);
+    const auto size = static_cast<std::size_t>((ring_full ? ring_end : ring_at) - ring);
+    std::size_t hidden = size - std::min(size, ring_shown);
+    const auto show = [&](Event* from, Event* to) {
+      for (; from != to; ++from) {
+        if (hidden != 0) {
+          --hidden;
+        } else {
+          visit(*from);
+        }
+      }
+    };
+    if (ring_full) show(ring_at, ring_end);
+    show(ring, ring_at);
   }
 
   template <class F>
   void for_each_frame(F&& visit) const {
     // Those above the top are empty; the top itself belongs to the thread.
-    for (const Frame* frame = frames_memory.get(); frame != frames_end; ++frame) visit(*frame);
+    for (const Frame* frame = frames; frame != frames_end; ++frame) visit(*frame);
   }
-};
 
-struct Dispatch;
+ private:
+  [[nodiscard]] static bool event_holds_json(const Event& event) noexcept {
+    return EventAccess::has_cache(event);
+  }
+  [[gnu::noinline]] void clean(Event& slot);
+  [[gnu::noinline]] void turn_ring();
+};
 
 /// Per thread of the process: the states last used, and the delivery that runs here.
 struct ThreadLocals {

@@ -78,7 +78,7 @@ void leave_live_buses(std::uint64_t serial) noexcept {
 }
 
 ThreadState& BusCore::register_thread() {
-  ThreadLocals::Known& known = thread_locals.known[serial_ % ThreadLocals::kKnown];
+  ThreadLocals::Known& known = thread_locals.known[known_at_];
   if (!visits_over) {
     if (ThreadState* state = thread_visits.find(serial_)) {
       known = {serial_, state};
@@ -87,15 +87,8 @@ ThreadState& BusCore::register_thread() {
   }
   auto made = std::make_unique<ThreadState>();
   ThreadState* state = made.get();
-  made->frames_memory = std::make_unique<Frame[]>(frames_max_ + 1);  // one to be refused on
-  made->top = made->frames_memory.get();
-  made->frames_end = made->top + frames_max_;
-  if (options_.history != 0) {
-    made->ring_memory = std::make_unique<Event[]>(options_.history);
-    made->ring = made->ring_memory.get();
-    made->ring_at = made->ring;
-    made->ring_end = made->ring + options_.history;
-  }
+  made->make_frames(*this, frames_max_);
+  made->make_ring(options_.history);
   made->ids = &thread_ids;
   {
     const std::lock_guard lock(mutex_);

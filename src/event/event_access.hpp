@@ -185,13 +185,29 @@ struct EventAccess {
     copy_inline_payload(slot, from);
   }
 
-  /// slot = from, for a slot and a fresh borrowed event that are both plain, where from has no
-  /// payload or has it inside (put_inline): a borrowed one would still be the publisher's.
-  static void assign_plain(Event& slot, const Event& from) noexcept {
-    // Nothing is counted and the cache is empty on both sides, so the bytes are the value.
-    std::memcpy(static_cast<void*>(&slot), static_cast<const void*>(&from), sizeof(Event));
+  /// Writes a new event over a plain one, in place: a text that is not counted as its topic, no
+  /// source, and the value of a type that fits inside, as kInlinePayloadBytes bytes.
+  static void write_plain(Event& slot, const EventId& id, std::int64_t time_ns,
+                          const TextRep* topic, const PayloadType& type,
+                          const void* padded) noexcept {
+    write_common(slot, id, time_ns, topic);
+    slot.type_ = &type;
     slot.object_ = slot.inline_;
-    slot.borrowed_ = false;
+    std::memcpy(slot.inline_, padded, kInlinePayloadBytes);
+    write_tail(slot, static_cast<std::uint16_t>(type.version), Event::Storage::inlined);
+  }
+  /// The same without a payload.
+  static void write_plain(Event& slot, const EventId& id, std::int64_t time_ns,
+                          const TextRep* topic) noexcept {
+    write_common(slot, id, time_ns, topic);
+    slot.type_ = nullptr;
+    slot.object_ = nullptr;
+    write_tail(slot, 1, Event::Storage::none);
+  }
+
+  /// Whether JSON or the like was made from this event's payload and is kept with it.
+  [[nodiscard]] static bool has_cache(const Event& event) noexcept {
+    return event.cache_.load(std::memory_order_relaxed) != nullptr;
   }
 
   /// slot = from, for a fresh slot. A plain event with its payload inside is copied as bytes; the
@@ -215,6 +231,24 @@ struct EventAccess {
 
  private:
   friend class busway::Event;
+
+  static void write_common(Event& slot, const EventId& id, std::int64_t time_ns,
+                           const TextRep* topic) noexcept {
+    slot.id_ = id;
+    slot.causation_ = {};
+    slot.time_ns_ = time_ns;
+    slot.topic_ = topic;
+    slot.source_ = nullptr;
+    slot.rare_ = nullptr;
+  }
+  static void write_tail(Event& slot, std::uint16_t version, Event::Storage storage) noexcept {
+    slot.hops_ = 0;
+    slot.schema_version_ = version;
+    slot.priority_ = Priority::normal;
+    slot.origin_ = Origin::internal;
+    slot.storage_ = storage;
+    slot.borrowed_ = false;
+  }
 
   static void copy_inline_payload(Event& to, const Event& from) noexcept {
     to.type_ = from.type_;

@@ -31,6 +31,7 @@ void IdGenerator::advance(std::int64_t wall_ns) noexcept {
     last_high_ = ((last_high_ >> 16U) + 1) << 16U | kVersion;
     next_ms_ns_ += kNsPerMs;
   }
+  full_high_ = last_high_ | kCounterMask;
 }
 
 }  // namespace busway::event_detail

@@ -29,10 +29,9 @@ class IdGenerator {
   explicit IdGenerator(std::uint64_t seed, std::uint64_t stream = 0) noexcept;
 
   [[nodiscard]] EventId next(std::int64_t wall_ns) noexcept {
-    const bool same_process = seeded_at_ == platform_detail::fork_generation();
     // In the millisecond of the last id, or before it, and a count left: the usual case.
-    if (wall_ns < next_ms_ns_ && (last_high_ & kCounterMask) != kCounterMask && same_process)
-        [[likely]] {
+    if (wall_ns < next_ms_ns_ && last_high_ != full_high_ &&
+        seeded_at_ == platform_detail::fork_generation()) [[likely]] {
       ++last_high_;
     } else {
       advance(wall_ns);
@@ -49,6 +48,7 @@ class IdGenerator {
   void advance(std::int64_t wall_ns) noexcept;
 
   std::uint64_t last_high_ = 0;
+  std::uint64_t full_high_ = kCounterMask;  // the last one of its millisecond
   /// Where the millisecond after that of last_high_ begins; no id has been made yet: before all
   /// time.
   std::int64_t next_ms_ns_ = std::numeric_limits<std::int64_t>::min();

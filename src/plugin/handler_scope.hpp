@@ -10,6 +10,7 @@
 #pragma once
 
 #include "bus/dispatch.hpp"
+#include "bus/thread_state.hpp"
 #include "busway/bus.hpp"
 
 namespace busway::plugin_host_detail {

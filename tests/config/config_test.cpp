@@ -7,6 +7,7 @@
 #include <string>
 
 #include "problems.hpp"
+#include "test_paths.hpp"
 
 namespace busway::config {
 namespace {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "markdown.hpp"
+#include "test_paths.hpp"
 
 namespace busway::docs {
 namespace {

@@ -4,6 +4,7 @@
 
 #include "layer_rules.hpp"
 #include "planted_tree.hpp"
+#include "test_paths.hpp"
 
 namespace busway::structure {
 namespace {

@@ -9,6 +9,8 @@
 #include <string>
 #include <string_view>
 
+#include "test_paths.hpp"
+
 namespace busway::structure {
 
 class PlantedTree {

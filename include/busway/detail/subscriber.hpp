@@ -168,9 +168,17 @@ struct SubscriberOf final : Subscriber {
       call_handler<F, Event>(handler, event, context);
     } else if constexpr (std::same_as<T, Json>) {
       call_handler<F, Json>(handler, event.json(), context);
+    } else if (const T* same = event.template if_same<T>()) [[likely]] {
+      call_handler<F, T>(handler, *same, context);
     } else {
-      call_handler<F, T>(handler, event.template as<T>(), context);
+      run_decoded(self, event, context);
     }
+  }
+  /// Apart, so that the usual call saves no registers for it.
+  [[gnu::noinline]] static void run_decoded(Subscriber* self, const Event& event,
+                                            Context& context) {
+    F& handler = *reinterpret_cast<F*>(static_cast<SubscriberOf*>(self)->storage);
+    call_handler<F, T>(handler, event.template as<T>(), context);
   }
   static void destroy(Subscriber* self) noexcept {
     reinterpret_cast<F*>(static_cast<SubscriberOf*>(self)->storage)->~F();

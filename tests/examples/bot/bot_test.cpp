@@ -13,6 +13,7 @@
 #include "busway/error.hpp"
 #include "busway/plugin_manager.hpp"
 #include "busway/testing/manual_clock.hpp"
+#include "test_paths.hpp"
 
 namespace busway {
 namespace {

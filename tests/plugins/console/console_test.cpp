@@ -15,6 +15,7 @@
 #include "busway/bus.hpp"
 #include "busway/error.hpp"
 #include "busway/plugin_manager.hpp"
+#include "test_paths.hpp"
 
 namespace busway {
 namespace {

@@ -1,0 +1,185 @@
+// publish_async: queues at once, and runs the synchronous subscriptions later on one worker.
+#include <cxxabi.h>
+
+#include <mutex>
+#include <string>
+#include <utility>
+
+#include "bus/bus_core.hpp"
+#include "bus/payload_size.hpp"
+#include "bus/publish_guards.hpp"
+#include "bus/strand.hpp"
+
+namespace busway::detail {
+
+Event BusCore::make_event(std::string_view topic, const Draft& draft) {
+  Payload payload;
+  if (draft.block != nullptr) {
+    acquire(draft.block);
+    payload = Payload::adopt(draft.block);
+  } else if (draft.type != nullptr) {
+    payload = Payload::adopt(draft.type->share(draft.object));
+  }
+  return draft.options != nullptr ? Event(topic, std::move(payload), *draft.options)
+                                  : Event(topic, std::move(payload));
+}
+
+Receipt BusCore::publish_async(Event event) {
+  auto* raw = new ReceiptState;
+  raw->core = this;
+  retain();
+  std::shared_ptr<ReceiptState> shared(raw, [](ReceiptState* one) { detail::release(*one); });
+  Receipt receipt = Dispatch::make_receipt(shared);
+  PublishResult& result = raw->result;
+
+  ThreadState& state = thread_state();
+  const FrameGuard guard(*this, state);
+  const auto settle_now = [&] {
+    const std::lock_guard lock(raw->mutex);
+    raw->open = 0;
+    raw->changed.notify_all();
+  };
+  const std::uint32_t gate = gate_.load(std::memory_order_acquire);
+  if (gate != 0 && refuse(gate, state, result)) {
+    settle_now();
+    return receipt;
+  }
+  TopicEntry* entry = topics_.find(event.topic(), hash_text(event.topic()));
+  if (entry == nullptr) entry = find_or_add_now(event.topic());
+  complete(*this, event, *state.ids);
+  result.id = event.id();
+  const PayloadBlock* block = EventAccess::block(event);
+  if (event.hops() > options_.max_hops) {
+    refuse_hops(event, state, result);
+  } else if (block != nullptr && payload_exceeds(*block, options_.max_payload)) {
+    refuse_size(event, payload_bytes(*block), state, result);
+  } else if ((gate & kFilters) == 0 || admit(event, state, result)) {
+    delivery_detail::Mailbox& worker = strand();
+    record(state, event);
+    // Subscriptions made from now on do not get this event; a replay of theirs finds it recorded.
+    std::uint64_t before_id = 0;
+    {
+      const std::lock_guard lock(mutex_);
+      before_id = next_sequence_ << kSlotBits;
+      ++entry->published;
+    }
+    Route& route = *route_of(entry);
+    guard.frame->route.store(&route, std::memory_order_release);
+    const std::uint32_t size = route.size();
+    PublishResult queued_result;
+    {
+      Dispatch dispatch(*this, event);
+      const DispatchGuard chain(dispatch);
+      dispatch.frame = guard.frame;
+      dispatch.result = &queued_result;
+      dispatch.receipt = raw;
+      run_part(route, size, dispatch, Part::queued_only, before_id);
+      queued_result.matched = dispatch.queued + dispatch.refused;
+      queued_result.queued = dispatch.queued;
+      bump(state.queued, queued_result.matched);
+      const std::lock_guard lock(mutex_);
+      entry->matched += queued_result.matched;
+      queued_result.dropped = dispatch.dropped;
+    }
+    {
+      const std::lock_guard lock(raw->mutex);
+      result.matched += queued_result.matched;
+      result.queued += queued_result.queued;
+      result.dropped += queued_result.dropped;
+      for (const DeliveryFailure& failure : queued_result.failures) {
+        result.failures.push_back(failure);
+      }
+    }
+    raw->before_id = before_id;
+    raw->references.fetch_add(1, std::memory_order_relaxed);
+    if (worker.push(event, raw, delivery_detail::MayWait::no) !=
+        delivery_detail::Pushed::accepted) {
+      {
+        const std::lock_guard lock(raw->mutex);
+        result.failures.push_back({0, "publish_async", ErrorCode::queue_full,
+                                   "the queue of publish_async is full (" +
+                                       std::to_string(worker.options().capacity) +
+                                       " events): no synchronous subscription got the event"});
+      }
+      close_part(raw);
+    }
+    return receipt;
+  }
+  settle_now();
+  return receipt;
+}
+
+/// The synchronous part of a publish_async, on the strand.
+void BusCore::run_strand(delivery_detail::Delivery& delivery) {
+  auto* receipt = static_cast<ReceiptState*>(delivery.token);
+  {
+    const std::lock_guard lock(receipt->mutex);
+    receipt->begun = true;
+  }
+  ThreadState& state = thread_state();
+  PublishResult sync_result;
+  {
+    const FrameGuard guard(*this, state);
+    TopicEntry* entry = topics_.find(delivery.event.topic(), hash_text(delivery.event.topic()));
+    if (entry == nullptr) entry = find_or_add_now(delivery.event.topic());
+    Route& route = *route_of(entry);
+    guard.frame->route.store(&route, std::memory_order_release);
+    Dispatch dispatch(*this, delivery.event);
+    const DispatchGuard chain(dispatch);
+    dispatch.frame = guard.frame;
+    dispatch.result = &sync_result;
+    dispatch.receipt = receipt;
+    run_part(route, route.size(), dispatch, Part::sync_only, receipt->before_id);
+    bump(state.failed, dispatch.failed);
+    const std::lock_guard lock(mutex_);
+    route.entry->matched += sync_result.matched;
+  }
+  bool unmatched = false;
+  {
+    const std::lock_guard lock(receipt->mutex);
+    receipt->result.matched += sync_result.matched;
+    unmatched = receipt->result.matched == 0;
+    receipt->result.delivered += sync_result.delivered;
+    for (const DeliveryFailure& failure : sync_result.failures) {
+      receipt->result.failures.push_back(failure);
+    }
+  }
+  if (unmatched) {
+    const std::lock_guard lock(mutex_);
+    ++folded_.unmatched;
+  }
+  close_part(receipt);
+}
+
+/// Runs only the queueing or only the synchronous part, and only subscriptions older than an id.
+void BusCore::run_part(Route& route, std::uint32_t size, Dispatch& dispatch, Part part,
+                       std::uint64_t before_id) {
+  for (std::uint32_t i = 0; i < size; ++i) {
+    Subscriber* const subscriber = route.subscribers()[i].load(std::memory_order_acquire);
+    const bool queued = subscriber->extra != nullptr && subscriber->extra->mailbox != nullptr;
+    if (queued != (part == Part::queued_only) || subscriber->id >= before_id) continue;
+    platform_detail::publish_slot(dispatch.frame->current, subscriber);
+    const std::uint32_t failed = dispatch.failed;
+    const std::uint32_t passed = dispatch.passed_over;
+    try {
+      subscriber->invoke.load(std::memory_order_acquire)(subscriber, dispatch.event(), dispatch);
+    } catch (const abi::__forced_unwind&) {
+      throw;
+    } catch (...) {
+      dispatch.record_exception();
+    }
+    if (part == Part::sync_only && dispatch.passed_over == passed) {
+      ++dispatch.result->matched;
+      subscriber->async_matched.fetch_add(1, std::memory_order_relaxed);
+      if (dispatch.failed == failed) ++dispatch.result->delivered;
+      if (dispatch.receipt != nullptr) {
+        const bool well = dispatch.failed == failed;
+        ended(*dispatch.receipt, *subscriber,
+              well ? DeliveryOutcome::Kind::delivered : DeliveryOutcome::Kind::failed,
+              well ? std::string() : dispatch.result->failures.back().reason);
+      }
+    }
+  }
+}
+
+}  // namespace busway::detail
