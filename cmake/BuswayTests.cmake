@@ -24,7 +24,7 @@ file(CONFIGURE OUTPUT "${PROJECT_BINARY_DIR}/tests/include/test_paths.hpp" @ONLY
 ")
 
 # busway_add_tests(<layer> SOURCES <file>... [DEPS <layer or target>...] [LABELS <label>...])
-# Makes busway_<layer>_tests. Tests may include private headers; "test_paths.hpp" defines
+# Makes busway_<layer>_tests. Tests may include private headers; <test_paths.hpp> defines
 # BUSWAY_SOURCE_DIR and BUSWAY_BINARY_DIR, the project's folders. A test may take TIMEOUT seconds
 # (default 120).
 function(busway_add_tests layer)

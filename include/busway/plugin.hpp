@@ -304,6 +304,12 @@ class Plugin {
 #define BUSWAY_DETAIL_LIBRARY ""
 #endif
 
+namespace busway::plugin_detail {
+/// Subscribes what BUSWAY_ON noted in a library; of detail/plugin_on.hpp, which takes turns with the
+/// headers below.
+void attach_on_notes(Plugin& plugin, std::string_view library);
+}  // namespace busway::plugin_detail
+
 #include "busway/detail/plugin_calls.hpp"   // the members' bodies
 #include "busway/detail/plugin_on.hpp"      // BUSWAY_ON
 #include "busway/detail/plugin_thunks.hpp"  // from the C table to the class

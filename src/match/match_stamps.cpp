@@ -141,14 +141,14 @@ std::size_t MatchStamps::counter_of(const Pattern& pattern) {
 }
 
 void MatchStamps::bump(const Pattern& pattern) {
-  std::size_t counter = kCounters;
+  std::size_t bumped = kCounters;
   try {
-    counter = counter_of(pattern);
+    bumped = counter_of(pattern);
   } catch (...) {
-    counters_[kCounters].fetch_add(1, std::memory_order_acq_rel);
+    counter(kCounters).fetch_add(1, std::memory_order_acq_rel);
     throw;
   }
-  counters_[counter].fetch_add(1, std::memory_order_acq_rel);
+  counter(bumped).fetch_add(1, std::memory_order_acq_rel);
 }
 
 MatchStamps::Keys MatchStamps::keys_of(std::string_view topic) noexcept {

@@ -11,13 +11,17 @@
 // Ownership  None.
 // Errors     bump() may throw std::bad_alloc, and has then bumped the counter that counts for all
 //            topics.
-// Cost       keys_of(): a hash a word, no allocation. stamp(): at most 17 loads. 32 KiB.
+// Cost       keys_of(): a hash a word, no allocation. stamp(): at most 17 loads. 512 KiB of address
+//            space, of which only the pages of counters that were bumped take memory.
 #pragma once
 
 #include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
+#include <memory>
+#include <new>
 #include <string_view>
 
 #include "busway/pattern.hpp"
@@ -28,7 +32,7 @@ class MatchStamps {
  public:
   /// Words further from both ends than this are not looked at.
   static constexpr std::size_t kWordsMax = 8;
-  static constexpr std::size_t kCounters = 4096;
+  static constexpr std::size_t kCounters = 65'536;
 
   /// The counters of a topic, to be kept with its route.
   struct Keys {
@@ -43,9 +47,9 @@ class MatchStamps {
   [[nodiscard]] static Keys keys_of(std::string_view topic) noexcept;
 
   [[nodiscard]] std::uint64_t stamp(const Keys& keys) const noexcept {
-    std::uint64_t sum = counters_[kCounters].load(std::memory_order_acquire);
+    std::uint64_t sum = counter(kCounters).load(std::memory_order_acquire);
     for (std::size_t i = 0; i < keys.count; ++i) {
-      sum += counters_[keys.counters[i]].load(std::memory_order_acquire);
+      sum += counter(keys.counters[i]).load(std::memory_order_acquire);
     }
     return sum;
   }
@@ -54,7 +58,20 @@ class MatchStamps {
   [[nodiscard]] static std::size_t counter_of(const Pattern& pattern);
 
  private:
-  std::array<std::atomic<std::uint64_t>, kCounters + 1> counters_{};
+  struct Free {
+    void operator()(std::uint64_t* memory) const noexcept { std::free(memory); }
+  };
+  /// calloc: the kernel gives zeroes when a page is first written.
+  [[nodiscard]] static std::uint64_t* make_counters() {
+    void* memory = std::calloc(kCounters + 1, sizeof(std::uint64_t));
+    if (memory == nullptr) throw std::bad_alloc();
+    return static_cast<std::uint64_t*>(memory);
+  }
+  [[nodiscard]] std::atomic_ref<std::uint64_t> counter(std::size_t at) const noexcept {
+    return std::atomic_ref<std::uint64_t>(counters_[at]);
+  }
+
+  const std::unique_ptr<std::uint64_t[], Free> counters_{make_counters()};
 };
 
 }  // namespace busway

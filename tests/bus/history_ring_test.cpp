@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "bus/bus_fixture.hpp"
+#include "bus_fixture.hpp"
 
 namespace busway {
 namespace {

@@ -6,8 +6,8 @@
 #include <iterator>
 #include <string>
 
+#include <test_paths.hpp>
 #include "problems.hpp"
-#include "test_paths.hpp"
 
 namespace busway::config {
 namespace {

@@ -9,8 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include <test_paths.hpp>
 #include "markdown.hpp"
-#include "test_paths.hpp"
 
 namespace busway::docs {
 namespace {

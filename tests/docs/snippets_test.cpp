@@ -1,5 +1,5 @@
 #include "snippets.hpp"
-#include "test_paths.hpp"
+#include <test_paths.hpp>
 
 #include <gtest/gtest.h>
 

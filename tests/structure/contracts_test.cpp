@@ -2,9 +2,9 @@
 
 #include <string>
 
+#include <test_paths.hpp>
 #include "layer_rules.hpp"
 #include "planted_tree.hpp"
-#include "test_paths.hpp"
 
 namespace busway::structure {
 namespace {

@@ -9,7 +9,7 @@
 #include <string>
 #include <string_view>
 
-#include "test_paths.hpp"
+#include <test_paths.hpp>
 
 namespace busway::structure {
 

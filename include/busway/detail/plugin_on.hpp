@@ -41,13 +41,8 @@ class OnNote {
   OnNote(const OnNote&) = delete;
   OnNote& operator=(const OnNote&) = delete;
 
-  static void attach_all(Plugin& plugin, std::string_view library) {
-    for (const OnNote* note = first_on_note; note != nullptr; note = note->next_) {
-      if (note->library_ == library) note->attach(plugin);
-    }
-  }
-
  private:
+  friend void attach_on_notes(Plugin& plugin, std::string_view library);
   void attach(Plugin& plugin) const {
     try {
       attach_(plugin);
@@ -64,6 +59,12 @@ class OnNote {
   std::function<void(Plugin&)> attach_;
   OnNote* next_ = nullptr;
 };
+
+inline void attach_on_notes(Plugin& plugin, std::string_view library) {
+  for (const OnNote* note = first_on_note; note != nullptr; note = note->next_) {
+    if (note->library_ == library) note->attach(plugin);
+  }
+}
 
 /// What BUSWAY_ON says, as a function that subscribes it; Plugin lets it.
 struct On {

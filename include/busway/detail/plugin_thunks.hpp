@@ -27,7 +27,6 @@
 #include <type_traits>
 #include <utility>
 
-#include "busway/detail/plugin_on.hpp"
 #include "busway/detail/plugin_values.hpp"
 #include "busway/plugin.h"
 #include "busway/plugin.hpp"
@@ -107,7 +106,7 @@ struct Thunks {
       self.sources_phase_ = Plugin::Sources::held;
     }
     const busway_status status = guard(self.link_, [&] {
-      OnNote::attach_all(self, self.library_);
+      attach_on_notes(self, self.library_);
       self.start();
       return BUSWAY_OK;
     });

@@ -9,11 +9,11 @@
 #include <utility>
 #include <vector>
 
+#include <test_paths.hpp>
 #include "busway/bus.hpp"
 #include "busway/error.hpp"
 #include "busway/plugin_manager.hpp"
 #include "busway/testing/manual_clock.hpp"
-#include "test_paths.hpp"
 
 namespace busway {
 namespace {

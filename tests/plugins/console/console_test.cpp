@@ -12,10 +12,10 @@
 #include <string>
 #include <vector>
 
+#include <test_paths.hpp>
 #include "busway/bus.hpp"
 #include "busway/error.hpp"
 #include "busway/plugin_manager.hpp"
-#include "test_paths.hpp"
 
 namespace busway {
 namespace {

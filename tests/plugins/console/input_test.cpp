@@ -1,5 +1,5 @@
 #include "../../../plugins/console/input.hpp"
-#include "test_paths.hpp"
+#include <test_paths.hpp>
 
 #include <gtest/gtest.h>
 
