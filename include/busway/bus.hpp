@@ -28,6 +28,7 @@
 
 #include "busway/bus_options.hpp"
 #include "busway/context.hpp"
+#include "busway/dead_letters.hpp"
 #include "busway/detail/subscriber.hpp"
 #include "busway/event.hpp"
 #include "busway/event_handler.hpp"
@@ -167,17 +168,20 @@ class Bus {
   [[nodiscard]] std::vector<Event> history(const Patterns& pattern = "*", std::size_t limit = 0,
                                            WallTime since = {}) const;
   [[nodiscard]] Stats stats() const;
+  /// Deliveries that were given up.
+  [[nodiscard]] DeadLetters dead_letters() const noexcept;
   [[nodiscard]] const std::string& instance_id() const noexcept;
   [[nodiscard]] const BusOptions& options() const noexcept;
 
   // -- Running and stopping -----------------------------------------------------------------------
 
-  /// Runs what is ready on the bus's ManualExecutor, at most max tasks; returns how many ran. With
+  /// Runs what is ready on the bus's ManualExecutor, retries that are due first, at most max tasks;
+  /// returns how many ran. With
   /// another executor there is nothing to pump: 0.
   std::size_t poll(std::size_t max = static_cast<std::size_t>(-1));
 
-  /// Whether no mailbox holds an event and no asynchronous handler runs. wait_idle waits for it;
-  /// false at the deadline.
+  /// Whether no mailbox holds an event, no asynchronous handler runs and no retry waits. wait_idle
+  /// waits for it; false at the deadline.
   [[nodiscard]] bool idle() const;
   bool wait_idle(std::chrono::nanoseconds timeout) const;
 

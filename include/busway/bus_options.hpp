@@ -35,6 +35,7 @@ struct BusOptions {
   std::size_t queue_capacity = limits::kQueueDefault;
   Overflow overflow = Overflow::reject;
   std::size_t history = limits::kHistoryDefault;  ///< events; 0 keeps none
+  std::size_t dead_letters = limits::kDeadLettersDefault;  ///< kept at most; the oldest falls out
   std::uint16_t max_hops = limits::kHopsDefault;
   std::size_t max_payload = limits::kPayloadBytesDefault;  ///< bytes
   Wildcards wildcards = Wildcards::glob;

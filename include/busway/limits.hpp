@@ -10,6 +10,7 @@
 // Example    docs/guarantees.md
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 
@@ -35,10 +36,23 @@ inline constexpr std::size_t kHistoryDefault = 100;
 inline constexpr std::size_t kHistoryMax = 1'048'576;
 inline constexpr std::size_t kFiltersMax = 64;
 
+inline constexpr unsigned kRetriesMax = 100'000;
+inline constexpr double kBackoffFactorMax = 100.0;
+/// Also of what a handler may ask for with Outcome::retry(): a longer wait is cut to this.
+inline constexpr std::chrono::nanoseconds kRetryDelayMax = std::chrono::hours(7 * 24);
+inline constexpr std::chrono::nanoseconds kRetryTotalMax = std::chrono::hours(30 * 24);
+inline constexpr unsigned kBreakerFailuresMax = 1'000'000;
+inline constexpr std::chrono::nanoseconds kBreakerOpenMax = std::chrono::hours(7 * 24);
+
 /// Topics without a subscription of their own or a handle whose route is remembered.
 inline constexpr std::size_t kCachedRoutesMax = 65'536;
 /// Topics counted one by one in stats(); the rest goes to "other".
 inline constexpr std::size_t kCountedTopicsMax = 1'024;
+/// Letters kept in memory by default, and at most.
+inline constexpr std::size_t kDeadLettersDefault = 1'000;
+inline constexpr std::size_t kDeadLettersMax = 1'048'576;
+/// Retries of one subscription that wait at the same time; beyond it a failure is a dead letter.
+inline constexpr std::size_t kRetriesWaitingMax = 1'048'576;
 /// Ids remembered for `dedupe`, a subscription.
 inline constexpr std::size_t kDedupeIdsMax = 65'536;
 

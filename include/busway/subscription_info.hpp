@@ -50,6 +50,7 @@ struct SubscriptionInfo {
   enum class State : unsigned char { active, paused, replaying, ended } state = State::active;
   std::size_t queued = 0;
   std::size_t queue_capacity = 0;
+  std::size_t retries_waiting = 0;
   DeliveryCounters counters;
   LatencyQuantiles latency;
 };

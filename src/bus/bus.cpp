@@ -161,9 +161,18 @@ Stats Bus::stats() const { return core_->stats(); }
 const std::string& Bus::instance_id() const noexcept { return core_->options().instance_id; }
 const BusOptions& Bus::options() const noexcept { return core_->options(); }
 
+DeadLetters Bus::dead_letters() const noexcept { return DeadLetters(*core_); }
+
 std::size_t Bus::poll(std::size_t max) {
   auto* manual = dynamic_cast<ManualExecutor*>(core_->options().executor.get());
-  return manual != nullptr ? manual->run(max) : 0;
+  if (manual == nullptr) return 0;
+  std::size_t ran = 0;
+  // A retry that is due puts its event into a mailbox, which posts a task.
+  do {
+    (void)core_->run_due();
+    ran += manual->run(max - ran);
+  } while (ran < max && core_->run_due() != 0);
+  return ran;
 }
 bool Bus::idle() const { return core_->idle(); }
 bool Bus::wait_idle(std::chrono::nanoseconds timeout) const {

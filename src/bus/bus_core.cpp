@@ -30,6 +30,7 @@ BusOptions checked(BusOptions options) {
               " (0: the cores, at least 2)");
   check_range("queue_capacity", options.queue_capacity, 1, limits::kQueueMax, " events");
   check_range("history", options.history, 0, limits::kHistoryMax, " events");
+  check_range("dead_letters", options.dead_letters, 0, limits::kDeadLettersMax, " letters");
   check_range("max_hops", options.max_hops, 1, limits::kHopsMax, "");
   check_range("max_payload", options.max_payload, 1, limits::kPayloadBytesMax, " bytes");
   if (options.stuck_after <= std::chrono::nanoseconds::zero()) {
@@ -55,7 +56,8 @@ BusOptions checked(BusOptions options) {
 
 BusCore::BusCore(BusOptions options)
     : options_(checked(std::move(options))),
-      frames_max_(std::uint32_t{options_.max_hops} * 2 + 16) {
+      frames_max_(std::uint32_t{options_.max_hops} * 2 + 16),
+      dead_letters_(options_.dead_letters) {
   (void)ended_subscriber();
   manual_clock_ = options_.clock != Clock::system();
   if (manual_clock_ ||

@@ -30,6 +30,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "bus/dead_letter_box.hpp"
 #include "bus/dispatch.hpp"
 #include "bus/route.hpp"
 #include "bus/subscriber_extra.hpp"
@@ -160,9 +161,9 @@ class BusCore {
   delivery_detail::WorkerPool& pool();
 
   // -- history.cpp, stats.cpp, request.cpp, stop.cpp ----------------------------------------------
+  std::vector<Event> history(const Patterns& patterns, std::size_t limit, WallTime since);
   /// cut: whether events have fallen out of what is kept.
-  std::vector<Event> history(const Patterns& patterns, std::size_t limit, WallTime since,
-                             bool* cut = nullptr);
+  std::vector<delivery_detail::PastEvent> past_events(bool* cut);
   Stats stats();
   RequestResult request(std::string_view topic, const Draft& draft,
                         std::chrono::nanoseconds timeout);
@@ -188,7 +189,19 @@ class BusCore {
   void leave_async(Subscriber* subscriber) noexcept;
   /// Runs the handler of a queued delivery.
   void run_queued(Subscriber& subscriber, delivery_detail::Delivery& delivery,
-                  std::optional<DeliveryFailure>& failure);
+                  std::optional<DeliveryFailure>& failure, Outcome& asked);
+
+  // -- retrying.cpp, dead_letters.cpp ---------------------------------------------------------------
+  /// Where waiting retries are kept; made when the first one waits.
+  [[nodiscard]] delivery_detail::Timekeeper& timekeeper();
+  /// Runs the retries that are due, on this thread, when nobody else does.
+  std::size_t run_due();
+  /// Waits on the bus's clock; false when the bus stops meanwhile, or waiting here could never end.
+  bool sleep_until(SteadyTime when);
+  void wake_sleepers();
+  [[nodiscard]] std::uint64_t random_word() noexcept;
+  [[nodiscard]] DeadLetterBox& dead_letters() noexcept { return dead_letters_; }
+  RedriveResult redrive(std::span<const DeadLetter> letters);
 
  private:
   friend struct FrameGuard;
@@ -352,6 +365,13 @@ class BusCore {
 
   std::mutex stop_mutex_;
 
+  std::mutex timekeeper_mutex_;
+  std::unique_ptr<delivery_detail::Timekeeper> timekeeper_;
+  std::atomic<bool> timekeeper_made_{false};
+  std::mutex sleep_mutex_;
+  std::condition_variable sleep_;
+  DeadLetterBox dead_letters_;
+
   /// All subscriptions with a mailbox, until they are freed: their counters live in them.
   std::mutex async_mutex_;
   std::vector<Subscriber*> async_;
@@ -366,6 +386,8 @@ void invoke_ended(Subscriber* subscriber, const Event& event, Context& context);
 void invoke_paused(Subscriber* subscriber, const Event& event, Context& context);
 void invoke_checked(Subscriber* subscriber, const Event& event, Context& context);
 void invoke_queue(Subscriber* subscriber, const Event& event, Context& context);
+/// Calls a synchronous handler until it is done or its policy ends.
+void call_with_retries(Subscriber& subscriber, const Event& event, Dispatch& dispatch);
 /// Which of them a subscription that is active wants.
 [[nodiscard]] Invoke invoke_of(const Subscriber& subscriber) noexcept;
 

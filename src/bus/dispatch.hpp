@@ -46,6 +46,7 @@ struct Dispatch final : Context {
 
   [[nodiscard]] BusCore& core() const noexcept { return *core_; }
   void set_history_was_cut(bool cut) noexcept { history_was_cut_ = cut; }
+  void set_attempt(unsigned attempt) noexcept { attempt_ = attempt; }
 
   /// The running delivery failed.
   void record_failure(ErrorCode code, std::string reason);
@@ -72,9 +73,12 @@ struct Dispatch final : Context {
   Frame* frame = nullptr;            // of a publish: frame->current is the subscriber
   PublishResult* result = nullptr;   // of a publish; null in a mailbox
   Subscriber* subscriber = nullptr;  // of a mailbox
-  std::optional<DeliveryFailure>* failure = nullptr;  // of a mailbox's delivery
-  ReceiptState* receipt = nullptr;                    // asynchronous outcomes go there
-  std::stop_source* stop = nullptr;                   // made when a handler asks
+  // Of a mailbox's delivery, or of one attempt of several: the failure goes there and not into the
+  // result, and what the handler asked for beside it.
+  std::optional<DeliveryFailure>* failure = nullptr;
+  Outcome* asked = nullptr;
+  ReceiptState* receipt = nullptr;   // asynchronous outcomes go there
+  std::stop_source* stop = nullptr;  // made when a handler asks
   std::uint32_t passed_over = 0;
   std::uint32_t queued = 0;
   std::uint32_t failed = 0;

@@ -6,14 +6,23 @@
 
 namespace busway::detail {
 
-std::vector<Event> BusCore::history(const Patterns& patterns, std::size_t limit, WallTime since,
-                                    bool* cut) {
+std::vector<Event> BusCore::history(const Patterns& patterns, std::size_t limit, WallTime since) {
   const std::vector<Pattern> wanted = read(patterns);
-  const auto matches = [&](const Event& event) {
-    return event.time() >= since &&
-           std::any_of(wanted.begin(), wanted.end(),
-                       [&](const Pattern& pattern) { return pattern.matches(event.topic()); });
-  };
+  std::vector<Event> out;
+  for (auto& [event, publisher] : past_events(nullptr)) {
+    if (limit != 0 && out.size() == limit) break;
+    if (event.time() < since) continue;
+    const std::string_view topic = event.topic();
+    const bool matches = std::any_of(wanted.begin(), wanted.end(), [topic](const Pattern& pattern) {
+      return pattern.matches(topic);
+    });
+    if (matches) out.push_back(std::move(event));
+  }
+  return out;
+}
+
+/// All that is kept, newest first.
+std::vector<delivery_detail::PastEvent> BusCore::past_events(bool* cut) {
   // One list a thread, oldest first, so that the order of each is kept even if its clock stepped
   // back.
   std::vector<std::vector<Event>> lists;
@@ -33,25 +42,22 @@ std::vector<Event> BusCore::history(const Patterns& patterns, std::size_t limit,
     lists.push_back(old_history_);
     lost = lost || old_history_lost_ || options_.history == 0;
   }
-  std::vector<Event> all;
+  std::vector<delivery_detail::PastEvent> all;
   while (all.size() < options_.history) {
-    std::vector<Event>* newest = nullptr;
-    for (std::vector<Event>& list : lists) {
-      if (list.empty()) continue;
-      if (newest == nullptr || list.back().time() > newest->back().time()) newest = &list;
+    std::size_t newest = lists.size();
+    for (std::size_t i = 0; i < lists.size(); ++i) {
+      if (lists[i].empty()) continue;
+      if (newest == lists.size() || lists[i].back().time() > lists[newest].back().time()) {
+        newest = i;
+      }
     }
-    if (newest == nullptr) break;
-    all.push_back(std::move(newest->back()));
-    newest->pop_back();
+    if (newest == lists.size()) break;
+    all.push_back({std::move(lists[newest].back()), static_cast<std::uint32_t>(newest)});
+    lists[newest].pop_back();
   }
   for (const std::vector<Event>& list : lists) lost = lost || !list.empty();
   if (cut != nullptr) *cut = lost;
-  std::vector<Event> out;
-  for (Event& event : all) {
-    if (limit != 0 && out.size() == limit) break;
-    if (matches(event)) out.push_back(std::move(event));
-  }
-  return out;
+  return all;
 }
 
 }  // namespace busway::detail

@@ -54,6 +54,7 @@ void invoke_checked(Subscriber* subscriber, const Event& event, Context& context
         BusCore& core;
         ~EndOnce() { core.unsubscribe(mine.id); }
       } const end{*subscriber, dispatch.core()};
+      if (extra.retry) return call_with_retries(*subscriber, event, dispatch);
       subscriber->call(subscriber, event, context);
       return;
     }
@@ -65,6 +66,7 @@ void invoke_checked(Subscriber* subscriber, const Event& event, Context& context
     if (extra.dedupe != nullptr && dispatch.refused != refused) extra.dedupe->forget(event.id());
     return;
   }
+  if (extra.retry) return call_with_retries(*subscriber, event, dispatch);
   subscriber->call(subscriber, event, context);
 }
 
@@ -139,7 +141,10 @@ Invoke invoke_of(const Subscriber& subscriber) noexcept {
   }
   const SubscriberExtra* extra = subscriber.extra;
   if (extra == nullptr) return subscriber.call;
-  if (extra->filter || extra->dedupe != nullptr || extra->once) return &invoke_checked;
+  if (extra->filter || extra->dedupe != nullptr || extra->once ||
+      (extra->retry && extra->mailbox == nullptr)) {
+    return &invoke_checked;
+  }
   return extra->mailbox != nullptr ? &invoke_queue : subscriber.call;
 }
 
@@ -189,12 +194,13 @@ void settle(Context& context, Outcome outcome) {
     case Outcome::Kind::fail:
       return dispatch.record_failure(ErrorCode::handler_failed, outcome.reason());
     case Outcome::Kind::retry:
-      return dispatch.record_failure(
-          ErrorCode::handler_failed,
-          "the handler asked for a retry, which this version does not make");
+      dispatch.record_failure(ErrorCode::handler_failed, "the handler asked for a retry");
+      break;
     case Outcome::Kind::dead_letter:
-      return dispatch.record_failure(ErrorCode::handler_failed, outcome.reason());
+      dispatch.record_failure(ErrorCode::handler_failed, outcome.reason());
+      break;
   }
+  if (dispatch.asked != nullptr) *dispatch.asked = std::move(outcome);
 }
 
 bool Dedupe::seen(const EventId& id, std::int64_t now_ns) {
@@ -219,85 +225,6 @@ void Dedupe::forget(const EventId& id) {
 
 void sample_latency(Subscriber& subscriber, std::uint64_t ns) {
   subscriber.core->sample(subscriber, ns);
-}
-
-namespace {
-void count_one(std::atomic<std::uint64_t>& counter) noexcept {
-  counter.fetch_add(1, std::memory_order_relaxed);
-}
-}  // namespace
-
-void SubscriberSink::deliver(delivery_detail::Delivery& delivery) noexcept {
-  // One delivery in 256 on a thread takes its time.
-  constinit static thread_local std::uint32_t until_sample = 1;
-  std::optional<DeliveryFailure> failure;
-  const bool timed = --until_sample == 0;
-  std::int64_t begin = 0;
-  if (timed) [[unlikely]] {
-    until_sample = 256;
-    begin = platform_detail::thread_clock().steady_ns();
-  }
-  subscriber_.core->run_queued(subscriber_, delivery, failure);
-  if (timed) [[unlikely]] {
-    const std::int64_t took = platform_detail::thread_clock().steady_ns() - begin;
-    sample_latency(subscriber_, static_cast<std::uint64_t>(std::max<std::int64_t>(took, 0)));
-  }
-  if (failure) [[unlikely]] {
-    count_one(failed);
-    const std::array fields{LogField{"subscription", failure->name},
-                            LogField{"topic", delivery.event.topic()},
-                            LogField{"reason", failure->reason}};
-    subscriber_.core->log(LogLevel::warning, "an asynchronous delivery failed", fields);
-  }
-  if (delivery.token != nullptr) {
-    auto* receipt = static_cast<ReceiptState*>(delivery.token);
-    ended(*receipt, subscriber_,
-          failure ? DeliveryOutcome::Kind::failed : DeliveryOutcome::Kind::delivered,
-          failure ? std::move(failure->reason) : std::string());
-    close_part(receipt);
-  }
-  if (subscriber_.extra->once) {
-    // The pump that called is still at work: nothing here may wait for it.
-    detail::retain(&subscriber_);
-    const std::array one{&subscriber_};
-    subscriber_.core->end(one, BusCore::Waiting::never);
-  }
-}
-
-void SubscriberSink::delivered_some(std::uint32_t count) noexcept {
-  handled.fetch_add(count, std::memory_order_release);
-}
-
-void SubscriberSink::dropped(delivery_detail::Delivery& delivery,
-                             delivery_detail::DropReason reason) noexcept {
-  count_one(dropped_count);
-  if (delivery.token == nullptr) return;
-  auto* receipt = static_cast<ReceiptState*>(delivery.token);
-  const char* why = reason == delivery_detail::DropReason::displaced
-                        ? "a newer event took its place in a full mailbox"
-                    : reason == delivery_detail::DropReason::unsubscribed
-                        ? "the subscription ended before the event was handled"
-                        : "the executor of the subscription takes no more tasks";
-  ended(*receipt, subscriber_, DeliveryOutcome::Kind::dropped, why);
-  close_part(receipt);
-}
-
-void SubscriberSink::retain() noexcept { detail::retain(&subscriber_); }
-void SubscriberSink::release() noexcept { detail::release(&subscriber_); }
-
-/// In flight is what was pushed and has no outcome yet.
-DeliveryCounters SubscriberSink::counters(const delivery_detail::Mailbox& mailbox) const {
-  DeliveryCounters out;
-  // Outcomes first: a delivery that ends meanwhile then counts as in flight, not twice. A failure
-  // is counted at once, the call it belongs to with its run.
-  out.failed = failed.load(std::memory_order_acquire);
-  const std::uint64_t calls = std::max(handled.load(std::memory_order_acquire), out.failed);
-  out.delivered = calls - out.failed;
-  const std::uint64_t not_queued = refused.load(std::memory_order_acquire);
-  out.dropped = dropped_count.load(std::memory_order_acquire) + not_queued;
-  out.matched = mailbox.pushes() + not_queued;
-  out.in_flight = out.matched - out.delivered - out.failed - out.dropped;
-  return out;
 }
 
 void destroy_subscriber(Subscriber* subscriber) noexcept {

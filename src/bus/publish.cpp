@@ -322,11 +322,13 @@ PublishResult BusCore::publish(const Event& original) {
 
 /// The handler of an asynchronous subscription.
 void BusCore::run_queued(Subscriber& subscriber, delivery_detail::Delivery& delivery,
-                         std::optional<DeliveryFailure>& failure) {
+                         std::optional<DeliveryFailure>& failure, Outcome& asked) {
   Dispatch dispatch(*this, delivery.event);
   const DispatchGuard guard(dispatch);
   dispatch.subscriber = &subscriber;
   dispatch.failure = &failure;
+  dispatch.asked = &asked;
+  if (delivery.attempts != nullptr) dispatch.set_attempt(delivery.attempts->made + 1);
   dispatch.set_history_was_cut(delivery.history_was_cut);
   try {
     subscriber.call(&subscriber, delivery.event, dispatch);

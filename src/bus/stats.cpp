@@ -19,6 +19,8 @@ Stats BusCore::stats() {
     out.delivered += counters.delivered;
     out.failed += counters.failed;
     out.dropped += counters.dropped;
+    out.retried += counters.retried;
+    out.dead_lettered += counters.dead_lettered;
     out.in_flight += counters.in_flight;
   }
 
@@ -37,6 +39,10 @@ Stats BusCore::stats() {
       failed += thread->failed.load(std::memory_order_relaxed);
       out.filtered += thread->filtered.load(std::memory_order_relaxed);
       out.refused += thread->refused.load(std::memory_order_relaxed);
+    }
+    for (const Subscriber* one : slots_) {
+      if (one == nullptr || one->extra == nullptr) continue;
+      out.retried += one->extra->retried.load(std::memory_order_relaxed);
     }
     std::unordered_map<const TopicEntry*, TopicStats> by_topic;
     std::uint64_t unmatched = folded_.unmatched;

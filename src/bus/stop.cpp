@@ -30,9 +30,9 @@ bool BusCore::idle() {
     const std::lock_guard lock(pool_mutex_);
     if (strand_ != nullptr && !strand_->mailbox().idle()) return false;
   }
-  return std::all_of(all.list.begin(), all.list.end(), [](const Subscriber* one) {
-    return state_of(*one) == SubscriberState::ended || one->extra->mailbox->idle();
-  });
+  // Of those that have ended a call may still run.
+  return std::all_of(all.list.begin(), all.list.end(),
+                     [](const Subscriber* one) { return one->extra->mailbox->idle(); });
 }
 
 /// Until no mailbox holds an event and no asynchronous handler runs; false at the deadline.
@@ -42,7 +42,7 @@ bool BusCore::wait_drained(Clock::time_point deadline) {
     if (inside_handler() || Clock::now() >= deadline) return false;
     Executor& where = executor();
     if (where.pumped_by_this_thread()) {
-      if (!where.run_one_here()) return idle();
+      if (run_due() == 0 && !where.run_one_here()) return idle();
       continue;
     }
     // A handler may publish into another mailbox: each is waited for in turn until one look finds
@@ -50,7 +50,6 @@ bool BusCore::wait_drained(Clock::time_point deadline) {
     const References all{with_mailbox()};
     using delivery_detail::Mailbox;
     for (Subscriber* one : all.list) {
-      if (state_of(*one) == SubscriberState::ended) continue;
       Mailbox& mailbox = *one->extra->mailbox;
       if (mailbox.executor().pumped_by_this_thread()) {
         while (!mailbox.idle() && mailbox.executor().run_one_here()) {
@@ -73,6 +72,7 @@ bool BusCore::wait_drained(Clock::time_point deadline) {
 StopResult BusCore::stop(std::chrono::nanoseconds timeout) {
   const auto deadline = deadline_after(timeout);
   gate_.fetch_or(kStopping, std::memory_order_seq_cst);
+  wake_sleepers();
   StopResult result;
   if (inside_handler()) {
     result.kind = StopResult::Kind::begun;
@@ -97,7 +97,7 @@ StopResult BusCore::stop(std::chrono::nanoseconds timeout) {
   const References all{with_mailbox()};
   for (Subscriber* one : all.list) {
     delivery_detail::Mailbox& mailbox = *one->extra->mailbox;
-    const std::size_t queued = mailbox.waiting();
+    const std::size_t queued = mailbox.waiting() + mailbox.waiting_again();
     const std::size_t running = mailbox.running();
     if (queued + running == 0) continue;
     result.left.push_back({one->id, subscriber_name(*one), queued, running});
@@ -109,6 +109,8 @@ StopResult BusCore::stop(std::chrono::nanoseconds timeout) {
           {0, "publish_async", strand_->mailbox().waiting(), strand_->mailbox().running()});
     }
   }
+  // Their time will not come any more.
+  for (Subscriber* one : all.list) one->extra->sink->drop_retries();
   if (!result.left.empty()) {
     result.kind = StopResult::Kind::deadline;
     for (const StopResult::Left& left : result.left) {
@@ -140,6 +142,7 @@ std::vector<StopResult::Left> BusCore::running_elsewhere() {
 /// The Bus is being destroyed.
 void BusCore::close() {
   gate_.fetch_or(kClosed, std::memory_order_seq_cst);
+  wake_sleepers();
   platform_detail::heavy_barrier();
   // Publishes that were inside when the gate closed.
   for (int round = 0;; ++round) {
@@ -174,6 +177,7 @@ void BusCore::close() {
     pool = std::move(pool_);
   }
   if (pool != nullptr) pool->shut_down();
+  if (timekeeper_made_.load(std::memory_order_acquire)) timekeeper().shut_down();
   // All routes and topics without a handle go; nobody can be on them any more.
   Garbage garbage(*this);
   const std::lock_guard lock(mutex_);

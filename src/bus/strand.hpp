@@ -21,8 +21,9 @@ class Strand final : public delivery_detail::MailboxSink {
 
   [[nodiscard]] delivery_detail::Mailbox& mailbox() noexcept { return mailbox_; }
 
-  void deliver(delivery_detail::Delivery& delivery) noexcept override {
+  delivery_detail::Then deliver(delivery_detail::Delivery& delivery) noexcept override {
     core_.run_strand(delivery);
+    return delivery_detail::Then::next;
   }
   void delivered_some(std::uint32_t) noexcept override {}
   void dropped(delivery_detail::Delivery& delivery,

@@ -11,6 +11,7 @@
 #include "base/escape.hpp"
 #include "bus/bus_core.hpp"
 #include "busway/topic_name.hpp"
+#include "delivery/retry_schedule.hpp"
 
 namespace busway::detail {
 namespace {
@@ -71,11 +72,18 @@ void refuse_empty_handler() {
 
 void BusCore::check_options(const SubscriptionOptions& options, const Subscriber&) const {
   if (options.timeout) not_yet("timeout");
-  if (options.retry) not_yet("retry");
   if (options.breaker) not_yet("breaker");
   if (!options.durable.empty()) not_yet("durable");
   if (options.replay.from == Replay::From::sequence) not_yet("replay from a sequence");
   const bool async = options.mode.value_or(options_.mode) == Mode::async;
+  if (options.retry) {
+    delivery_detail::check_retry(*options.retry, async ? Mode::async : Mode::sync);
+    if (options.retry->order == RetryOrder::strict && options.concurrency > 1 &&
+        options.order_by != OrderBy::key) {
+      bad_option("retry.order", "strict with concurrency " + std::to_string(options.concurrency),
+                 "strict with concurrency 1, or with order_by key");
+    }
+  }
   if (options.queue_capacity > limits::kQueueMax) {
     bad_option("queue_capacity", std::to_string(options.queue_capacity),
                "1 to " + std::to_string(limits::kQueueMax) + ", or 0 for the bus's default");
@@ -150,7 +158,7 @@ void BusCore::equip(Subscriber& subscriber, const SubscriptionOptions& options,
                     std::vector<Pattern> patterns) {
   const bool async = options.mode.value_or(options_.mode) == Mode::async;
   if (patterns.empty() && options.name.empty() && options.owner.empty() && !options.filter &&
-      !options.dedupe && !options.once && !async) {
+      !options.dedupe && !options.once && !options.retry && !async) {
     return;
   }
   auto extra = std::make_unique<SubscriberExtra>();
@@ -160,6 +168,8 @@ void BusCore::equip(Subscriber& subscriber, const SubscriptionOptions& options,
   extra->filter = options.filter;
   if (options.dedupe) extra->dedupe = std::make_unique<Dedupe>(*options.dedupe);
   extra->once = options.once;
+  extra->retry = options.retry;
+  if (async && !extra->retry) extra->retry = RetryPolicy{};
   if (async) {
     const delivery_detail::MailboxOptions mailbox{
         .capacity = options.queue_capacity != 0 ? options.queue_capacity : options_.queue_capacity,
@@ -261,14 +271,15 @@ Subscriber* BusCore::subscribe(Subscriber* subscriber, const Patterns& patterns,
 /// them.
 void BusCore::begin_replay(Subscriber& subscriber, const Replay& replay) {
   bool cut = false;  // older events may have fallen out of the history
-  std::vector<Event> all = history("*", 0, {}, &cut);  // newest first
-  std::vector<Event> past;
+  std::vector<delivery_detail::PastEvent> all = past_events(&cut);  // newest first
+  std::vector<delivery_detail::PastEvent> past;
   const auto matches = [&](const Event& event) {
     if (subscriber.topic != nullptr) return subscriber.topic->view() == event.topic();
     return std::any_of(subscriber.extra->patterns.begin(), subscriber.extra->patterns.end(),
                        [&](const Pattern& pattern) { return pattern.matches(event.topic()); });
   };
-  for (Event& event : all) {
+  for (delivery_detail::PastEvent& one : all) {
+    const Event& event = one.event;
     if (replay.from == Replay::From::last && past.size() >= replay.count) {
       cut = false;
       break;
@@ -287,7 +298,7 @@ void BusCore::begin_replay(Subscriber& subscriber, const Replay& replay) {
         subscriber.extra->dedupe->seen(event.id(), steady_now().time_since_epoch().count())) {
       continue;
     }
-    past.push_back(std::move(event));
+    past.push_back(std::move(one));
   }
   if (replay.from == Replay::From::last && past.size() >= replay.count) cut = false;
   std::reverse(past.begin(), past.end());
@@ -403,7 +414,9 @@ void BusCore::end(std::span<Subscriber* const> subscribers, Waiting waiting) {
     collect_if_due(garbage);
   }
   for (Subscriber* one : ending) {
-    if (one->extra != nullptr && one->extra->mailbox != nullptr) one->extra->mailbox->close();
+    if (one->extra == nullptr || one->extra->mailbox == nullptr) continue;
+    one->extra->mailbox->close();
+    one->extra->sink->drop_retries();
   }
   wait_for_calls(subscribers, ending, inside);
   for (Subscriber* one : subscribers) garbage.add(one);
@@ -577,6 +590,7 @@ std::vector<SubscriptionInfo> BusCore::subscriptions(std::string_view owner) {
       info.counters.matched += not_queued;
       info.counters.failed += not_queued;
       info.queued = extra->mailbox->waiting();
+      info.retries_waiting = extra->mailbox->waiting_again();
     } else {
       const auto live = counted.find(one);
       const std::uint64_t listed = one->base_matched.load(std::memory_order_relaxed) +
@@ -589,6 +603,7 @@ std::vector<SubscriptionInfo> BusCore::subscriptions(std::string_view owner) {
       info.counters.failed = std::min<std::uint64_t>(
           info.counters.matched, one->not_delivered.load(std::memory_order_relaxed));
       info.counters.delivered = info.counters.matched - info.counters.failed;
+      if (extra != nullptr) info.counters.retried = extra->retried.load(std::memory_order_relaxed);
     }
     out.push_back(std::move(info));
   }
@@ -614,6 +629,8 @@ void BusCore::leave_async(Subscriber* subscriber) noexcept {
   async_folded_.matched += counters.matched;
   async_folded_.delivered += counters.delivered;
   async_folded_.failed += counters.failed;
+  async_folded_.retried += counters.retried;
+  async_folded_.dead_lettered += counters.dead_lettered;
   async_folded_.dropped += counters.dropped;
 }
 

@@ -16,12 +16,14 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <unordered_set>
 #include <utility>
 #include <vector>
 
 #include "bus/latency_histogram.hpp"
+#include "bus/subscriber_sink.hpp"
 #include "busway/detail/subscriber.hpp"
 #include "busway/pattern.hpp"
 #include "busway/subscription_options.hpp"
@@ -49,30 +51,6 @@ class Dedupe {
   std::unordered_set<EventId> ids_;
 };
 
-/// Turns a mailbox's deliveries into handler calls of a subscription.
-class SubscriberSink final : public delivery_detail::MailboxSink {
- public:
-  explicit SubscriberSink(Subscriber& subscriber) noexcept : subscriber_(subscriber) {}
-  void deliver(delivery_detail::Delivery& delivery) noexcept override;
-  void delivered_some(std::uint32_t count) noexcept override;
-  void dropped(delivery_detail::Delivery& delivery,
-               delivery_detail::DropReason reason) noexcept override;
-  void retain() noexcept override;
-  void release() noexcept override;
-
-  [[nodiscard]] DeliveryCounters counters(const delivery_detail::Mailbox& mailbox) const;
-
-  std::atomic<std::uint64_t> refused{0};   // did not get into the full mailbox
-  std::atomic<std::uint64_t> replayed{0};  // put into the mailbox by a replay
-  // Calls that have returned, well or not; failed are those that were not well.
-  std::atomic<std::uint64_t> handled{0};
-  std::atomic<std::uint64_t> failed{0};
-  std::atomic<std::uint64_t> dropped_count{0};
-
- private:
-  Subscriber& subscriber_;
-};
-
 struct SubscriberExtra {
   std::vector<Pattern> patterns;  // empty: the entry's topic
   std::vector<PatternIndex::Handle> handles;
@@ -80,6 +58,8 @@ struct SubscriberExtra {
   std::string owner;
   std::function<bool(const Event&)> filter;
   std::unique_ptr<Dedupe> dedupe;
+  std::optional<RetryPolicy> retry;       // none: a failure is final
+  std::atomic<std::uint64_t> retried{0};  // of a synchronous subscription
   bool once = false;
   std::atomic<bool> taken{false};  // once: an event has claimed it
   std::atomic<LatencyHistogram*> latency{nullptr};

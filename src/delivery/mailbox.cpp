@@ -58,7 +58,7 @@ Mailbox::Stripe& Mailbox::stripe_of(const Event& event) noexcept {
   return stripes_[std::hash<std::string_view>{}(event.key()) % stripes_.size()];
 }
 
-void Mailbox::append(Lane& lane, const Event& event, void* token, bool cut) {
+Delivery& Mailbox::append(Lane& lane, const Event& event, void* token, bool cut) {
   if (lane.last == nullptr || lane.end == kChunkSize) {
     Chunk* chunk = spare_;
     if (chunk != nullptr) {
@@ -82,6 +82,15 @@ void Mailbox::append(Lane& lane, const Event& event, void* token, bool cut) {
   delivery->history_was_cut = cut;
   ++lane.end;
   ++lane.size;
+  return *delivery;
+}
+
+void Mailbox::append_again(Stripe& stripe, const Event& event, void* token, Attempts* attempts) {
+  append(stripe.lanes[kAgainLane], event, token, std::exchange(cut_next_, false)).attempts =
+      attempts;
+  ++stripe.size;
+  ++beyond_size_;
+  if (stripe.active != 0) interrupt_.store(true, std::memory_order_relaxed);
 }
 
 std::size_t Mailbox::waiting_locked() const noexcept {
@@ -93,8 +102,14 @@ std::size_t Mailbox::waiting_locked() const noexcept {
   return waiting;
 }
 
+/// Whether a pump would find something to do.
+bool Mailbox::runnable(const Stripe& stripe) const noexcept {
+  if (closed_ || held_ || paused_) return false;
+  return stripe.held ? stripe.lanes[kAgainLane].size != 0 : stripe.size != 0;
+}
+
 Mailbox::Pump* Mailbox::next_pump(Stripe& stripe) {
-  if (held_ || paused_ || stripe.size == 0 || stripe.active >= stripe.pumps.size()) return nullptr;
+  if (!runnable(stripe) || stripe.active >= stripe.pumps.size()) return nullptr;
   for (const auto& pump : stripe.pumps) {
     if (!pump->scheduled) {
       pump->scheduled = true;
@@ -293,6 +308,7 @@ void Mailbox::unschedule(Pump& pump) noexcept {
 void Mailbox::Pump::run() noexcept { stripe->mailbox->run(*stripe, *this); }
 
 std::uint32_t Mailbox::choose_lane(Stripe& stripe) const {
+  if (stripe.lanes[kAgainLane].size != 0) return kAgainLane;
   // What is replayed is older than all that is live: no share is kept for others before its end.
   if (stripe.lanes[kReplayLane].size != 0) return kReplayLane;
   for (std::uint32_t i = 0; i < 2; ++i) {
@@ -306,9 +322,8 @@ std::uint32_t Mailbox::choose_lane(Stripe& stripe) const {
 
 Mailbox::Claim Mailbox::claim(Stripe& stripe, Pump& pump) {
   interrupt_.store(closed_ || paused_ || room_waiters_ != 0, std::memory_order_relaxed);
-  if (closed_ || held_ || paused_) return {};
+  if (!runnable(stripe)) return {};
   const std::uint32_t chosen = choose_lane(stripe);
-  if (chosen == kLanes) return {};
   Lane& lane = stripe.lanes[chosen];
   bool lower_waits = false;
   for (std::uint32_t i = 0; i < chosen; ++i) lower_waits = lower_waits || stripe.lanes[i].size != 0;
@@ -322,9 +337,9 @@ Mailbox::Claim Mailbox::claim(Stripe& stripe, Pump& pump) {
   claim.lane = chosen;
   const std::uint32_t available = (claim.chunk == lane.last ? lane.end : kChunkSize) - lane.take;
   claim.count = std::min(available, run_max_);
-  if (higher_waits || room_waiters_ != 0) {
+  if (higher_waits || room_waiters_ != 0 || chosen == kAgainLane) {
     claim.count = 1;
-  } else if (lower_waits && chosen != kReplayLane) {
+  } else if (lower_waits && is_bounded(chosen)) {
     claim.count = std::min(claim.count, kShare[1]);
   }
   lane.take += claim.count;
@@ -335,14 +350,14 @@ Mailbox::Claim Mailbox::claim(Stripe& stripe, Pump& pump) {
   }
   lane.size -= claim.count;
   stripe.size -= claim.count;
-  (chosen == kReplayLane ? replay_size_ : size_) -= claim.count;
-  if (chosen != kReplayLane) {
+  (is_bounded(chosen) ? size_ : beyond_size_) -= claim.count;
+  if (is_bounded(chosen)) {
     // The first one starts at once.
     pump.claimed = claim.count - 1;
     claimed_ += pump.claimed;
   }
   lane.passed_over = 0;
-  for (std::uint32_t i = 0; i < chosen && i < 2 && chosen != kReplayLane; ++i) {
+  for (std::uint32_t i = 0; i < chosen && i < 2 && is_bounded(chosen); ++i) {
     if (stripe.lanes[i].size != 0) stripe.lanes[i].passed_over += claim.count;
   }
   stripe.serving = chosen;
@@ -359,8 +374,14 @@ void Mailbox::recycle(Chunk* chunk, std::uint32_t finished) {
 }
 
 /// Ends a claim of which `done` deliveries were made; the rest goes back to where it was taken.
-void Mailbox::finish(Stripe& stripe, Pump& pump, const Claim& claim, std::uint32_t done) {
+void Mailbox::finish(Stripe& stripe, Pump& pump, const Claim& claim, std::uint32_t done,
+                     Then then) {
   running_ -= 1;
+  if (then == Then::hold) {
+    stripe.held = true;
+  } else if (claim.lane == kAgainLane) {
+    stripe.held = false;
+  }
   claimed_ -= pump.claimed;
   pump.claimed = 0;
   pump.started.store(0, std::memory_order_relaxed);
@@ -379,15 +400,15 @@ void Mailbox::finish(Stripe& stripe, Pump& pump, const Claim& claim, std::uint32
     lane.take = claim.begin + done;
     lane.size += rest;
     stripe.size += rest;
-    (claim.lane == kReplayLane ? replay_size_ : size_) += rest;
+    (is_bounded(claim.lane) ? size_ : beyond_size_) += rest;
   }
   recycle(claim.chunk, done);
 }
 
 /// Makes the deliveries of a claim until told to stop; returns how many are done with.
-std::uint32_t Mailbox::deliver(const Claim& claim, Pump& pump) {
+std::uint32_t Mailbox::deliver(const Claim& claim, Pump& pump, Then& then) {
   Delivery* delivery = claim.chunk->at(claim.begin);
-  const bool counts = claim.lane != kReplayLane;
+  const bool counts = is_bounded(claim.lane);
   std::uint32_t done = 0;
   for (; done < claim.count; ++done, ++delivery) {
     if (interrupt_.load(std::memory_order_relaxed)) [[unlikely]] {
@@ -408,8 +429,12 @@ std::uint32_t Mailbox::deliver(const Claim& claim, Pump& pump) {
       if (done != 0) break;
     }
     if (counts) pump.started.store(done, std::memory_order_relaxed);
-    sink_.deliver(*delivery);
+    then = sink_.deliver(*delivery);
     delivery->~Delivery();
+    if (then == Then::hold) [[unlikely]] {
+      ++done;
+      break;
+    }
   }
   sink_.delivered_some(done);
   return done;
@@ -426,7 +451,7 @@ void Mailbox::run(Stripe& stripe, Pump& pump) {
       if (budget > 0) taken = claim(stripe, pump);
       notify = room_waiters_ != 0;
       if (taken.count == 0) {
-        again = !closed_ && !held_ && !paused_ && stripe.size != 0;
+        again = runnable(stripe);
         if (!again) {
           --stripe.active;
           pump.scheduled = false;
@@ -436,10 +461,11 @@ void Mailbox::run(Stripe& stripe, Pump& pump) {
       }
     }
     if (notify) notify_waiters();
-    const std::uint32_t done = deliver(taken, pump);
+    Then then = Then::next;
+    const std::uint32_t done = deliver(taken, pump, then);
     {
       const std::lock_guard guard(lock_);
-      finish(stripe, pump, taken, done);
+      finish(stripe, pump, taken, done, then);
       notify = room_waiters_ + idle_waiters_ != 0;
     }
     budget -= std::min(budget, done);
@@ -460,7 +486,7 @@ void Mailbox::take_all(std::vector<Delivery>& out) {
         delivery->~Delivery();
         --lane.size;
         --stripe.size;
-        --(i == kReplayLane ? replay_size_ : size_);
+        --(is_bounded(i) ? size_ : beyond_size_);
         if (++lane.take == kChunkSize) {
           lane.take_chunk = chunk->next;
           lane.take = 0;
@@ -516,7 +542,7 @@ void Mailbox::tell_next_of_cut() {
   cut_next_ = true;
 }
 
-std::size_t Mailbox::begin_with(const std::vector<Event>& past, bool cut) {
+std::size_t Mailbox::begin_with(const std::vector<PastEvent>& past, bool cut) {
   std::vector<Pump*> pumps;
   std::size_t put = 0;
   {
@@ -536,12 +562,17 @@ std::size_t Mailbox::begin_with(const std::vector<Event>& past, bool cut) {
         }
       }
     }
-    for (const Event& event : past) {
-      if (queued.contains(event.id())) continue;
+    std::unordered_set<std::uint32_t> live;  // publishers whose events queue by now
+    for (const auto& [event, publisher] : past) {
+      if (live.contains(publisher)) continue;
+      if (queued.contains(event.id())) {
+        live.insert(publisher);
+        continue;
+      }
       Stripe& stripe = stripe_of(event);
       append(stripe.lanes[kReplayLane], event, nullptr, cut && put == 0);
       ++stripe.size;
-      ++replay_size_;
+      ++beyond_size_;
       ++pushes_;
       ++put;
       replayed_.insert(event.id());
@@ -554,6 +585,67 @@ std::size_t Mailbox::begin_with(const std::vector<Event>& past, bool cut) {
   }
   for (Pump* pump : pumps) schedule(pump);
   return put;
+}
+
+void Mailbox::wait_again() {
+  const std::lock_guard guard(lock_);
+  ++again_waiting_;
+}
+
+bool Mailbox::push_again(const Event& event, void* token, Attempts* attempts) {
+  Pump* pump = nullptr;
+  bool notify = false;
+  bool closed = false;
+  {
+    const std::lock_guard guard(lock_);
+    --again_waiting_;
+    closed = closed_;
+    notify = idle_waiters_ != 0;
+    if (!closed) {
+      Stripe& stripe = stripe_of(event);
+      append_again(stripe, event, token, attempts);
+      pump = next_pump(stripe);
+    }
+  }
+  if (notify) notify_waiters();
+  if (pump != nullptr) schedule(pump);
+  return !closed;
+}
+
+void Mailbox::give_up_again(const Event& event) {
+  Pump* pump = nullptr;
+  {
+    const std::lock_guard guard(lock_);
+    --again_waiting_;
+    Stripe& stripe = stripe_of(event);
+    stripe.held = false;
+    pump = next_pump(stripe);
+  }
+  notify_waiters();
+  if (pump != nullptr) schedule(pump);
+}
+
+Pushed Mailbox::push_redriven(const Event& event, Attempts* attempts) {
+  Pump* pump = nullptr;
+  {
+    const std::lock_guard guard(lock_);
+    if (closed_) return Pushed::closed;
+    Stripe& stripe = stripe_of(event);
+    // Not among those that are tried again: it must not end the hold that one of them has.
+    append(stripe.lanes[kReplayLane], event, nullptr, std::exchange(cut_next_, false)).attempts =
+        attempts;
+    ++stripe.size;
+    ++beyond_size_;
+    ++pushes_;
+    pump = next_pump(stripe);
+  }
+  if (pump != nullptr) schedule(pump);
+  return Pushed::accepted;
+}
+
+std::size_t Mailbox::waiting_again() const {
+  const std::lock_guard guard(lock_);
+  return again_waiting_;
 }
 
 void Mailbox::pause() {
@@ -584,7 +676,7 @@ bool Mailbox::wait_idle(Idle what, std::chrono::steady_clock::time_point deadlin
     std::unique_lock waiting_lock(wait_mutex_);
     const auto done = [this, what] {
       const std::lock_guard guard(lock_);
-      return running_ == 0 && (what == Idle::no_call || size_ + replay_size_ == 0);
+      return what == Idle::no_call ? running_ == 0 : idle_locked();
     };
     idle_now = deadline == std::chrono::steady_clock::time_point::max()
                    ? (wait_.wait(waiting_lock, done), true)
@@ -595,14 +687,18 @@ bool Mailbox::wait_idle(Idle what, std::chrono::steady_clock::time_point deadlin
   return idle_now;
 }
 
+bool Mailbox::idle_locked() const noexcept {
+  return running_ == 0 && size_ + beyond_size_ + again_waiting_ == 0;
+}
+
 bool Mailbox::idle() const {
   const std::lock_guard guard(lock_);
-  return running_ == 0 && size_ + replay_size_ == 0;
+  return idle_locked();
 }
 
 std::size_t Mailbox::waiting() const {
   const std::lock_guard guard(lock_);
-  return waiting_locked() + replay_size_;
+  return waiting_locked() + beyond_size_;
 }
 
 std::size_t Mailbox::running() const {

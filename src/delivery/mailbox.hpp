@@ -1,17 +1,19 @@
 // delivery/mailbox.hpp -- the bounded queue in front of an asynchronous subscription, and the pump
 // that empties it.
 //
-// Model      Four lanes: replay, high, normal, low, each a list of chunks whose deliveries never
-//            move. A pump claims a run of deliveries in place, hands them to the sink without a
+// Model      Five lanes: again, replay, high, normal, low, each a list of chunks whose deliveries
+//            never move. What failed and is tried again, or is sent again by hand, comes through the
+//            lane `again`; while it waits elsewhere for its time, wait_again() has said so. A pump claims a run of deliveries in place, hands them to the sink without a
 //            lock, then gives the run back. With order_by key there are `concurrency` stripes, each
 //            with one pump, and a key always takes the same stripe; else one stripe with
 //            `concurrency` pumps. Invariants:
 //              1. A delivery that push() accepted goes to sink.deliver() or to sink.dropped(),
 //              exactly once.
 //              2. Within a stripe and a lane deliveries start in the order pushed.
-//              3. Waiting deliveries (pushed, not started) never exceed the capacity, replayed ones
-//              aside.
+//              3. Waiting deliveries (pushed, not started) never exceed the capacity, those replayed
+//              or tried again aside.
 //              4. After close() no delivery starts; those waiting are dropped.
+//              5. A stripe that is held delivers nothing but the lane `again`.
 // Threads    All [any-thread].
 // Ownership  Belongs to its sink, on which each scheduled pump holds a reference.
 // Errors     push() says what happened; the executor refusing a pump drops what waits.
@@ -37,19 +39,38 @@
 
 namespace busway::delivery_detail {
 
-/// One event on its way to one subscription. `token` belongs to the sink (a receipt's reference).
+/// What is known of a delivery that was tried before; made when it fails first.
+struct Attempts {
+  unsigned made = 0;
+  std::uint64_t letter = 0;                       // the dead letter that is sent again; 0: none
+  std::chrono::steady_clock::time_point began{};  // the first attempt
+};
+
+/// One event on its way to one subscription. `token` belongs to the sink (a receipt's reference),
+/// and so does `attempts`.
 struct Delivery {
   Event event;
   void* token = nullptr;
+  Attempts* attempts = nullptr;
   bool history_was_cut = false;
 };
+
+/// An event of the history, for begin_with().
+struct PastEvent {
+  Event event;
+  std::uint32_t publisher = 0;  // events of the same one are in the order it published them
+};
+
+/// What a stripe does after a delivery: goes on, or holds back all but the lane `again`, because
+/// this delivery will be tried again and the others must not pass it.
+enum class Then : unsigned char { next, hold };
 
 enum class DropReason : unsigned char { displaced, unsubscribed, no_executor };
 
 class MailboxSink {
  public:
   /// Runs the handler. No lock is held.
-  virtual void deliver(Delivery& delivery) noexcept = 0;
+  virtual Then deliver(Delivery& delivery) noexcept = 0;
   /// So many deliver() have returned since the last call; before the mailbox counts as idle.
   virtual void delivered_some(std::uint32_t count) noexcept = 0;
   /// The delivery will never be made. No lock is held.
@@ -90,9 +111,21 @@ class Mailbox final {
   /// Starts held: pushes queue, nothing is delivered, until begin_with() puts past events before
   /// them.
   void hold();
-  /// Puts past events, oldest first, before all that is queued, leaving out those queued already,
-  /// and starts. Returns how many were put. `make_token` gives each its token.
-  std::size_t begin_with(const std::vector<Event>& past, bool cut);
+  /// Puts past events, oldest first, before all that is queued, and starts. Leaves out those queued
+  /// already and what their publishers published after them: that is on its way, and put here it
+  /// would come before what is queued. Returns how many were put.
+  std::size_t begin_with(const std::vector<PastEvent>& past, bool cut);
+
+  /// A delivery that was made will be made again: until push_again() or give_up_again() the mailbox
+  /// is not idle.
+  void wait_again();
+  /// Its time has come. False when the mailbox has closed: the caller keeps all of it.
+  bool push_again(const Event& event, void* token, Attempts* attempts);
+  /// It will not be made again after all; lets a stripe go on that was held for it.
+  void give_up_again(const Event& event);
+  /// A delivery of an event that was given up before: as a push, beyond the capacity.
+  Pushed push_redriven(const Event& event, Attempts* attempts);
+  [[nodiscard]] std::size_t waiting_again() const;
 
   void pause();
   void resume();
@@ -113,8 +146,9 @@ class Mailbox final {
   [[nodiscard]] Executor& executor() const noexcept;
 
  private:
-  static constexpr std::size_t kLanes = 4;  // low, normal, high, replay
+  static constexpr std::size_t kLanes = 5;  // low, normal, high, replay, again
   static constexpr std::size_t kReplayLane = 3;
+  static constexpr std::size_t kAgainLane = 4;
   static constexpr std::uint32_t kChunkSize = 32;
 
   struct Chunk {
@@ -155,6 +189,7 @@ class Mailbox final {
     std::size_t active = 0;  // pumps scheduled or running
     std::size_t size = 0;    // deliveries not claimed, all lanes
     std::uint32_t serving = 0;
+    bool held = false;
   };
 
   struct Claim {
@@ -165,12 +200,16 @@ class Mailbox final {
   };
 
   // With lock_ held:
-  void append(Lane& lane, const Event& event, void* token, bool cut);
+  Delivery& append(Lane& lane, const Event& event, void* token, bool cut);
+  void append_again(Stripe& stripe, const Event& event, void* token, Attempts* attempts);
+  [[nodiscard]] static bool is_bounded(std::size_t lane) noexcept { return lane < kReplayLane; }
+  [[nodiscard]] bool runnable(const Stripe& stripe) const noexcept;
+  [[nodiscard]] bool idle_locked() const noexcept;
   bool displace(Priority newest, Delivery& out);
   void tell_next_of_cut();
   [[nodiscard]] Claim claim(Stripe& stripe, Pump& pump);
   [[nodiscard]] std::uint32_t choose_lane(Stripe& stripe) const;
-  void finish(Stripe& stripe, Pump& pump, const Claim& claim, std::uint32_t done);
+  void finish(Stripe& stripe, Pump& pump, const Claim& claim, std::uint32_t done, Then then);
   void recycle(Chunk* chunk, std::uint32_t finished);
   [[nodiscard]] std::size_t waiting_locked() const noexcept;
   [[nodiscard]] Pump* next_pump(Stripe& stripe);
@@ -183,7 +222,7 @@ class Mailbox final {
   void schedule(Pump* pump);
   void unschedule(Pump& pump) noexcept;
   void run(Stripe& stripe, Pump& pump);
-  std::uint32_t deliver(const Claim& claim, Pump& pump);
+  std::uint32_t deliver(const Claim& claim, Pump& pump, Then& then);
   void drop_all(DropReason reason);
   [[nodiscard]] Stripe& stripe_of(const Event& event) noexcept;
   void notify_waiters();
@@ -197,10 +236,11 @@ class Mailbox final {
   mutable SpinLock lock_;
   // Guarded by lock_.
   std::vector<Stripe> stripes_;
-  std::size_t size_ = 0;     // not claimed, replay aside
-  std::size_t claimed_ = 0;  // Pump::claimed of all pumps
-  std::size_t replay_size_ = 0;
-  std::size_t running_ = 0;  // claims in the hands of pumps
+  std::size_t size_ = 0;           // not claimed, in the lanes that are bounded
+  std::size_t claimed_ = 0;        // Pump::claimed of all pumps
+  std::size_t beyond_size_ = 0;    // not claimed, in the others
+  std::size_t again_waiting_ = 0;  // wait elsewhere for push_again()
+  std::size_t running_ = 0;        // claims in the hands of pumps
   std::uint64_t pushes_ = 0;
   std::unordered_set<EventId> replayed_;  // put by begin_with(); a live push of one comes too late
   Chunk* spare_ = nullptr;

@@ -85,17 +85,19 @@ TEST(Receipt, TellsWhatFailed) {
   Pumped pumped;
   const Subscription sync =
       pumped.bus.subscribe("a", [](const Event&) { throw 42; }, {.name = "sync"});
-  const Subscription async =
-      pumped.bus.subscribe("a", [](const Event&) { return Outcome::fail("no disk"); },
-                           {.name = "async", .mode = Mode::async});
+  const Subscription async = pumped.bus.subscribe(
+      "a", [](const Event&) { return Outcome::fail("no disk"); },
+      {.name = "async", .mode = Mode::async, .retry = RetryPolicy{.max_retries = 0}});
   const Subscription well = pumped.bus.subscribe("a", [](const Event&) {});
   const Receipt receipt = pumped.bus.publish_async("a");
   EXPECT_TRUE(receipt.wait_for(kLong));
   EXPECT_EQ(receipt.status(), EventStatus::failed);
   int failed = 0;
   for (const DeliveryOutcome& one : receipt.outcomes()) {
-    if (one.kind != DeliveryOutcome::Kind::failed) continue;
+    if (one.kind == DeliveryOutcome::Kind::delivered) continue;
     ++failed;
+    EXPECT_EQ(one.kind, one.name == "sync" ? DeliveryOutcome::Kind::failed
+                                           : DeliveryOutcome::Kind::dead_lettered);
     EXPECT_TRUE(mentions(one.reason, one.name == "sync" ? "int" : "no disk"));
   }
   EXPECT_EQ(failed, 2);

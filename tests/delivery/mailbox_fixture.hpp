@@ -35,13 +35,14 @@ inline bool eventually(const std::function<bool()>& holds) {
 }
 
 struct RecordingSink final : MailboxSink {
-  void deliver(Delivery& delivery) noexcept override {
+  Then deliver(Delivery& delivery) noexcept override {
     {
       const std::lock_guard lock(mutex);
       delivered.emplace_back(delivery.event.topic());
       cut.push_back(delivery.history_was_cut);
     }
     if (on_deliver) on_deliver(delivery);
+    return then;
   }
   void delivered_some(std::uint32_t count) noexcept override { counted += count; }
   void dropped(Delivery& delivery, DropReason reason) noexcept override {
@@ -63,9 +64,17 @@ struct RecordingSink final : MailboxSink {
   std::vector<std::string> gone;
   std::vector<DropReason> reasons;
   std::function<void(Delivery&)> on_deliver;
+  Then then = Then::next;
   std::atomic<int> references{0};
   std::atomic<std::size_t> counted{0};
 };
+
+/// Past events of one publisher.
+inline std::vector<PastEvent> by_one(const std::vector<Event>& events) {
+  std::vector<PastEvent> past;
+  for (const Event& event : events) past.push_back({event, 0});
+  return past;
+}
 
 /// A mailbox whose pumps run when the test says.
 struct HandPumped {

@@ -100,7 +100,7 @@ TEST(MailboxOverflow, DropOldestGoesOnForALongTime) {
 TEST(MailboxOverflow, ReplayedEventsAreNotDisplacedAndNeedNoRoom) {
   HandPumped box({.capacity = 1, .overflow = Overflow::drop_oldest});
   box.mailbox.hold();
-  box.mailbox.begin_with({named("past1"), named("past2")}, false);
+  box.mailbox.begin_with(by_one({named("past1"), named("past2")}), false);
   EXPECT_EQ(box.push("a"), Pushed::accepted);
   EXPECT_EQ(box.push("b"), Pushed::displaced);
   EXPECT_EQ(box.sink.gone, Names{"a"});

@@ -185,6 +185,88 @@ TEST(Mailbox, DropsWhatWaitsWhenItsExecutorRefuses) {
   EXPECT_TRUE(mailbox.idle());
 }
 
+// -- Again ----------------------------------------------------------------------------------------
+
+TEST(MailboxAgain, IsNotIdleWhileADeliveryWaitsElsewhere) {
+  HandPumped box;
+  EXPECT_TRUE(box.mailbox.idle());
+  box.mailbox.wait_again();
+  EXPECT_FALSE(box.mailbox.idle());
+  EXPECT_EQ(box.mailbox.waiting_again(), 1U);
+  EXPECT_TRUE(box.mailbox.push_again(named("again"), nullptr, nullptr));
+  EXPECT_FALSE(box.mailbox.idle());
+  box.executor->run();
+  EXPECT_TRUE(box.mailbox.idle());
+  EXPECT_EQ(box.sink.delivered, Names{"again"});
+}
+
+TEST(MailboxAgain, ComesBeforeWhatWaitsAndBeyondTheCapacity) {
+  HandPumped box({.capacity = 1});
+  box.push("waits");
+  box.mailbox.wait_again();
+  EXPECT_TRUE(box.mailbox.push_again(named("again"), nullptr, nullptr));
+  EXPECT_EQ(box.push("full"), Pushed::full);
+  box.executor->run();
+  EXPECT_EQ(box.sink.delivered, (Names{"again", "waits"}));
+}
+
+TEST(MailboxAgain, AHeldStripeDeliversNothingUntilTheDeliveryItIsHeldForHasEnded) {
+  HandPumped box;
+  box.sink.on_deliver = [&](Delivery& delivery) {
+    const bool fails = delivery.event.topic() == "fails";
+    if (fails) box.mailbox.wait_again();
+    box.sink.then = fails ? Then::hold : Then::next;
+  };
+  for (const char* topic : {"a", "fails", "b", "c"}) box.push(topic);
+  box.executor->run();
+  EXPECT_EQ(box.sink.delivered, (Names{"a", "fails"}));
+  EXPECT_TRUE(box.mailbox.push_again(named("again"), nullptr, nullptr));
+  box.executor->run();
+  EXPECT_EQ(box.sink.delivered, (Names{"a", "fails", "again", "b", "c"}));
+  EXPECT_TRUE(box.mailbox.idle());
+}
+
+TEST(MailboxAgain, AHeldStripeGoesOnWhenTheDeliveryIsGivenUp) {
+  HandPumped box;
+  box.sink.on_deliver = [&](Delivery& delivery) {
+    const bool fails = delivery.event.topic() == "fails";
+    if (fails) box.mailbox.wait_again();
+    box.sink.then = fails ? Then::hold : Then::next;
+  };
+  box.push("fails");
+  box.push("b");
+  box.executor->run();
+  box.mailbox.give_up_again(named("fails"));
+  box.executor->run();
+  EXPECT_EQ(box.sink.delivered, (Names{"fails", "b"}));
+}
+
+TEST(MailboxAgain, ARedrivenDeliveryDoesNotEndAHold) {
+  HandPumped box;
+  box.sink.on_deliver = [&](Delivery& delivery) {
+    const bool fails = delivery.event.topic() == "fails";
+    if (fails) box.mailbox.wait_again();
+    box.sink.then = fails ? Then::hold : Then::next;
+  };
+  box.push("fails");
+  box.executor->run();
+  EXPECT_EQ(box.mailbox.push_redriven(named("redriven"), nullptr), Pushed::accepted);
+  box.executor->run();
+  EXPECT_EQ(box.sink.delivered, Names{"fails"});
+  EXPECT_TRUE(box.mailbox.push_again(named("again"), nullptr, nullptr));
+  box.executor->run();
+  EXPECT_EQ(box.sink.delivered, (Names{"fails", "again", "redriven"}));
+}
+
+TEST(MailboxAgain, AClosedMailboxTakesNothingBack) {
+  HandPumped box;
+  box.mailbox.wait_again();
+  box.mailbox.close();
+  EXPECT_FALSE(box.mailbox.push_again(named("again"), nullptr, nullptr));
+  EXPECT_EQ(box.mailbox.push_redriven(named("late"), nullptr), Pushed::closed);
+  EXPECT_TRUE(box.mailbox.idle());
+}
+
 // -- Replay ---------------------------------------------------------------------------------------
 
 TEST(MailboxReplay, HoldsWhatIsPushedUntilThePastIsPutBeforeIt) {
@@ -193,7 +275,7 @@ TEST(MailboxReplay, HoldsWhatIsPushedUntilThePastIsPutBeforeIt) {
   box.push("live");
   box.executor->run();
   EXPECT_TRUE(box.sink.delivered.empty());
-  EXPECT_EQ(box.mailbox.begin_with({named("old"), named("newer")}, false), 2U);
+  EXPECT_EQ(box.mailbox.begin_with(by_one({named("old"), named("newer")}), false), 2U);
   box.executor->run();
   EXPECT_EQ(box.sink.delivered, (Names{"old", "newer", "live"}));
 }
@@ -203,9 +285,24 @@ TEST(MailboxReplay, LeavesOutWhatIsQueuedAlready) {
   box.mailbox.hold();
   const Event both = named("both");
   box.mailbox.push(both, nullptr, MayWait::no);
-  EXPECT_EQ(box.mailbox.begin_with({named("old"), both}, false), 1U);
+  EXPECT_EQ(box.mailbox.begin_with(by_one({named("old"), both}), false), 1U);
   box.executor->run();
   EXPECT_EQ(box.sink.delivered, (Names{"old", "both"}));
+}
+
+TEST(MailboxReplay, LeavesOutWhatAPublisherPublishedAfterAnEventThatIsQueued) {
+  HandPumped box;
+  box.mailbox.hold();
+  const Event first = named("first");
+  const Event second = named("second");  // recorded, and on its way to the mailbox
+  box.mailbox.push(first, nullptr, MayWait::no);
+  EXPECT_EQ(box.mailbox.begin_with(
+                {{named("old"), 0}, {named("other"), 1}, {first, 0}, {second, 0}, {named("x"), 1}},
+                false),
+            3U);
+  box.mailbox.push(second, nullptr, MayWait::no);
+  box.executor->run();
+  EXPECT_EQ(box.sink.delivered, (Names{"old", "other", "x", "first", "second"}));
 }
 
 TEST(MailboxReplay, EndsBeforeAnyLiveEventWhateverTheLane) {
@@ -218,7 +315,7 @@ TEST(MailboxReplay, EndsBeforeAnyLiveEventWhateverTheLane) {
   }
   std::vector<Event> past;
   for (int i = 0; i < 100; ++i) past.push_back(named("past"));
-  box.mailbox.begin_with(past, false);
+  box.mailbox.begin_with(by_one(past), false);
   box.executor->run();
   ASSERT_EQ(box.sink.delivered.size(), 115U);
   EXPECT_EQ(Names(box.sink.delivered.begin(), box.sink.delivered.begin() + 100),
@@ -229,7 +326,7 @@ TEST(MailboxReplay, TakesMoreThanTheCapacity) {
   HandPumped box({.capacity = 2});
   box.mailbox.hold();
   const std::vector<Event> past{named("a"), named("b"), named("c"), named("d")};
-  EXPECT_EQ(box.mailbox.begin_with(past, false), 4U);
+  EXPECT_EQ(box.mailbox.begin_with(by_one(past), false), 4U);
   EXPECT_EQ(box.push("live"), Pushed::accepted);
   box.executor->run();
   EXPECT_EQ(box.sink.delivered, (Names{"a", "b", "c", "d", "live"}));
@@ -239,7 +336,7 @@ TEST(MailboxReplay, TellsTheFirstCallThatTheHistoryWasCut) {
   HandPumped box;
   box.mailbox.hold();
   box.push("live");
-  box.mailbox.begin_with({named("a"), named("b")}, true);
+  box.mailbox.begin_with(by_one({named("a"), named("b")}), true);
   box.executor->run();
   EXPECT_EQ(box.sink.cut, (std::vector{true, false, false}));
 }
@@ -266,7 +363,7 @@ TEST(MailboxReplay, BeginsNothingOnceClosed) {
   HandPumped box;
   box.mailbox.hold();
   box.mailbox.close();
-  EXPECT_EQ(box.mailbox.begin_with({named("a")}, false), 0U);
+  EXPECT_EQ(box.mailbox.begin_with(by_one({named("a")}), false), 0U);
   box.executor->run();
   EXPECT_TRUE(box.sink.delivered.empty());
   EXPECT_TRUE(box.mailbox.idle());

@@ -1,0 +1,135 @@
+// Attempts after the first: the bus's timekeeper, and synchronous handlers that are tried again.
+#include <cxxabi.h>
+
+#include <mutex>
+#include <optional>
+#include <utility>
+
+#include "bus/bus_core.hpp"
+#include "busway/manual_executor.hpp"
+#include "bus/retrying.hpp"
+#include "delivery/later.hpp"
+#include "platform/random.hpp"
+
+namespace busway::detail {
+
+std::string_view why_no_retry(delivery_detail::RetryVerdict verdict) noexcept {
+  using delivery_detail::RetryVerdict;
+  switch (verdict) {
+    case RetryVerdict::again:
+    case RetryVerdict::no_retries_left: break;
+    case RetryVerdict::not_worth_it: return " (not worth a retry: retry_if)";
+    case RetryVerdict::total_used_up: return " (no retry: the total time is used up)";
+  }
+  return "";
+}
+
+std::optional<std::chrono::nanoseconds> asked_again(const Outcome& outcome) noexcept {
+  if (outcome.kind() != Outcome::Kind::retry) return std::nullopt;
+  return outcome.after();
+}
+
+delivery_detail::Timekeeper& BusCore::timekeeper() {
+  const std::lock_guard lock(timekeeper_mutex_);
+  if (timekeeper_ == nullptr) {
+    const bool by_hand = dynamic_cast<ManualExecutor*>(options_.executor.get()) != nullptr;
+    timekeeper_ = std::make_unique<delivery_detail::Timekeeper>(
+        options_.clock, by_hand ? delivery_detail::Drive::by_hand : delivery_detail::Drive::thread);
+    timekeeper_made_.store(true, std::memory_order_release);
+  }
+  return *timekeeper_;
+}
+
+std::size_t BusCore::run_due() {
+  return timekeeper_made_.load(std::memory_order_acquire) ? timekeeper().run_due() : 0;
+}
+
+std::uint64_t BusCore::random_word() noexcept {
+  constinit static thread_local platform_detail::RandomStream stream;
+  constinit static thread_local bool seeded = false;
+  if (!std::exchange(seeded, true)) stream = platform_detail::RandomStream::from_system();
+  return stream.next();
+}
+
+bool BusCore::sleep_until(SteadyTime when) {
+  constexpr std::uint32_t kEnding = kStopping | kStopped | kClosed;
+  const auto over = [&] { return (gate_.load(std::memory_order_acquire) & kEnding) != 0; };
+  if (!options_.clock->is_manual()) {
+    std::unique_lock lock(sleep_mutex_);
+    return !sleep_.wait_until(lock, std::chrono::steady_clock::time_point(when.time_since_epoch()),
+                              over);
+  }
+  // The thread that moves the clock by hand may be this one.
+  if (options_.executor != nullptr && options_.executor->pumped_by_this_thread()) {
+    return options_.clock->steady() >= when;
+  }
+  const Clock::Watch watch = options_.clock->watch([this] { wake_sleepers(); });
+  std::unique_lock lock(sleep_mutex_);
+  sleep_.wait(lock, [&] { return over() || options_.clock->steady() >= when; });
+  return !over();
+}
+
+void BusCore::wake_sleepers() {
+  { const std::lock_guard lock(sleep_mutex_); }
+  sleep_.notify_all();
+}
+
+void call_with_retries(Subscriber& subscriber, const Event& event, Dispatch& dispatch) {
+  BusCore& core = dispatch.core();
+  const RetryPolicy& policy = *subscriber.extra->retry;
+  const auto began = core.steady_now();
+  std::optional<DeliveryFailure> failure;
+  Outcome asked = Outcome::done();
+  struct Trial {
+    Dispatch& mine;
+    ~Trial() {
+      mine.failure = nullptr;
+      mine.asked = nullptr;
+      mine.set_attempt(1);
+    }
+  };
+  for (unsigned made = 1;; ++made) {
+    failure.reset();
+    asked = Outcome::done();
+    {
+      const Trial trial{dispatch};
+      dispatch.failure = &failure;
+      dispatch.asked = &asked;
+      dispatch.set_attempt(made);
+      try {
+        subscriber.call(&subscriber, event, dispatch);
+      } catch (const abi::__forced_unwind&) {
+        throw;
+      } catch (...) {
+        dispatch.record_exception();
+      }
+    }
+    if (!failure) return;
+    if (asked.kind() == Outcome::Kind::dead_letter) break;
+    const auto now = core.steady_now();
+    const delivery_detail::NextAttempt next =
+        delivery_detail::next_attempt(policy,
+                                      {.code = failure->code,
+                                       .retries_made = made - 1,
+                                       .first_began = began,
+                                       .now = now,
+                                       .asked = asked_again(asked)},
+                                      core.random_word());
+    if (next.verdict != delivery_detail::RetryVerdict::again) {
+      failure->reason += why_no_retry(next.verdict);
+      break;
+    }
+    if (!core.sleep_until(delivery_detail::later(now, next.delay))) {
+      failure->reason += " (no retry: the bus stops, or waiting here could never end)";
+      break;
+    }
+    if (state_of(subscriber) == SubscriberState::ended) {
+      failure->reason += " (no retry: the subscription has ended)";
+      break;
+    }
+    subscriber.extra->retried.fetch_add(1, std::memory_order_relaxed);
+  }
+  dispatch.record_failure(failure->code, std::move(failure->reason));
+}
+
+}  // namespace busway::detail

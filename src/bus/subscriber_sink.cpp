@@ -1,0 +1,269 @@
+#include "bus/subscriber_sink.hpp"
+
+#include <algorithm>
+#include <array>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "bus/bus_core.hpp"
+#include "bus/retrying.hpp"
+#include "delivery/later.hpp"
+#include "delivery/retry_schedule.hpp"
+#include "platform/fast_clock.hpp"
+
+namespace busway::detail {
+
+using delivery_detail::Attempts;
+using delivery_detail::Delivery;
+using delivery_detail::DropReason;
+using delivery_detail::Then;
+
+namespace {
+
+void count_one(std::atomic<std::uint64_t>& counter) noexcept {
+  counter.fetch_add(1, std::memory_order_relaxed);
+}
+
+const char* words(DropReason reason) noexcept {
+  switch (reason) {
+    case DropReason::displaced: return "a newer event took its place in a full mailbox";
+    case DropReason::unsubscribed: return "the subscription ended before the event was handled";
+    case DropReason::no_executor: return "the executor of the subscription takes no more tasks";
+  }
+  return "";
+}
+
+}  // namespace
+
+Then SubscriberSink::deliver(Delivery& delivery) noexcept {
+  // One delivery in 256 on a thread takes its time.
+  constinit static thread_local std::uint32_t until_sample = 1;
+  std::optional<DeliveryFailure> failure;
+  Outcome asked = Outcome::done();
+  const bool timed = --until_sample == 0;
+  std::int64_t begin = 0;
+  if (timed) [[unlikely]] {
+    until_sample = 256;
+    begin = platform_detail::thread_clock().steady_ns();
+  }
+  BusCore& core = *subscriber_.core;
+  const std::optional<RetryPolicy>& retry = subscriber_.extra->retry;
+  std::chrono::steady_clock::time_point began{};
+  if (retry && retry->total) [[unlikely]]
+    began = core.steady_now();
+  core.run_queued(subscriber_, delivery, failure, asked);
+  if (timed) [[unlikely]] {
+    const std::int64_t took = platform_detail::thread_clock().steady_ns() - begin;
+    sample_latency(subscriber_, static_cast<std::uint64_t>(std::max<std::int64_t>(took, 0)));
+  }
+  if (failure) [[unlikely]]
+    return after_failure(delivery, std::move(*failure), asked, began);
+  if (delivery.attempts != nullptr) [[unlikely]] {
+    if (delivery.attempts->letter != 0) core.dead_letters().delivered(delivery.attempts->letter);
+    delete std::exchange(delivery.attempts, nullptr);
+  }
+  if (delivery.token != nullptr) {
+    auto* receipt = static_cast<ReceiptState*>(delivery.token);
+    ended(*receipt, subscriber_, DeliveryOutcome::Kind::delivered, {});
+    close_part(receipt);
+  }
+  if (subscriber_.extra->once) end_once();
+  return Then::next;
+}
+
+void SubscriberSink::end_once() noexcept {
+  // The pump that called is still at work: nothing here may wait for it.
+  detail::retain(&subscriber_);
+  const std::array one{&subscriber_};
+  subscriber_.core->end(one, BusCore::Waiting::never);
+}
+
+/// Another attempt later, if the policy has one left; else the end.
+Then SubscriberSink::after_failure(Delivery& delivery, DeliveryFailure failure,
+                                   const Outcome& asked,
+                                   std::chrono::steady_clock::time_point began) {
+  count_one(failed);
+  BusCore& core = *subscriber_.core;
+  const auto now = core.steady_now();
+  if (delivery.attempts == nullptr) delivery.attempts = new Attempts;
+  Attempts& attempts = *delivery.attempts;
+  if (attempts.made++ == 0) attempts.began = began != decltype(began){} ? began : now;
+
+  const std::optional<RetryPolicy>& retry = subscriber_.extra->retry;
+  const bool ended_meanwhile = state_of(subscriber_) == SubscriberState::ended;
+  if (retry && asked.kind() != Outcome::Kind::dead_letter && !ended_meanwhile) {
+    delivery_detail::Mailbox& mailbox = *subscriber_.extra->mailbox;
+    const delivery_detail::NextAttempt next = delivery_detail::next_attempt(
+        *retry,
+        {.code = failure.code,
+         .retries_made = attempts.made - 1,
+         .first_began = attempts.began,
+         .now = now,
+         .asked = asked_again(asked)},
+        core.random_word());
+    const bool again = next.verdict == delivery_detail::RetryVerdict::again;
+    if (again && mailbox.waiting_again() < limits::kRetriesWaitingMax) {
+      auto timer = std::make_unique<RetryTimer>(*this, delivery.event);
+      timer->token = std::exchange(delivery.token, nullptr);
+      timer->attempts = std::exchange(delivery.attempts, nullptr);
+      count_one(retried);
+      mailbox.wait_again();
+      retain();
+      {
+        const std::lock_guard lock(retries_mutex_);
+        timer->next = retries_;
+        if (retries_ != nullptr) retries_->previous = timer.get();
+        retries_ = timer.get();
+      }
+      if (!core.timekeeper().schedule(*timer, delivery_detail::later(now, next.delay))) {
+        // The bus is being destroyed.
+        {
+          const std::lock_guard lock(retries_mutex_);
+          unlink(*timer);
+        }
+        mailbox.give_up_again(timer->event);
+        drop(*timer);
+        release();
+        return Then::next;
+      }
+      (void)timer.release();
+      // An unsubscribe that looked before the timer was there has missed it.
+      if (state_of(subscriber_) == SubscriberState::ended) drop_retries();
+      return retry->order == RetryOrder::strict ? Then::hold : Then::next;
+    }
+    failure.reason += again ? " (as many retries wait as may)" : why_no_retry(next.verdict);
+  }
+  give_up(delivery, std::move(failure));
+  if (subscriber_.extra->once) end_once();
+  return Then::next;
+}
+
+void SubscriberSink::give_up(Delivery& delivery, DeliveryFailure failure) {
+  count_one(dead_lettered);
+  BusCore& core = *subscriber_.core;
+  const std::string attempts = std::to_string(delivery.attempts->made);
+  const std::array fields{LogField{"subscription", failure.name},
+                          LogField{"topic", delivery.event.topic()}, LogField{"attempts", attempts},
+                          LogField{"reason", failure.reason}};
+  core.log(LogLevel::warning, "a delivery was given up and is a dead letter now", fields);
+
+  DeadLetter::Death death{.time = WallTime(std::chrono::nanoseconds(core.wall_ns())),
+                          .code = failure.code,
+                          .reason = failure.reason,
+                          .attempts = delivery.attempts->made};
+  const DeadLetterId known = delivery.attempts->letter;
+  if (known == 0 || !core.dead_letters().died_again(known, death)) {
+    DeadLetter letter;
+    letter.event = delivery.event;
+    letter.subscription = subscriber_.id;
+    letter.name = failure.name;
+    letter.owner = std::string(owner_of(subscriber_));
+    letter.history.push_back(std::move(death));
+    (void)core.dead_letters().add(std::move(letter));
+  }
+  delete std::exchange(delivery.attempts, nullptr);
+  if (delivery.token != nullptr) {
+    auto* receipt = static_cast<ReceiptState*>(std::exchange(delivery.token, nullptr));
+    ended(*receipt, subscriber_, DeliveryOutcome::Kind::dead_lettered, std::move(failure.reason));
+    close_part(receipt);
+  }
+}
+
+void RetryTimer::due() noexcept { sink.retry_due(*this); }
+
+void SubscriberSink::unlink(RetryTimer& timer) noexcept {
+  if (timer.previous != nullptr) {
+    timer.previous->next = timer.next;
+  } else {
+    retries_ = timer.next;
+  }
+  if (timer.next != nullptr) timer.next->previous = timer.previous;
+}
+
+void SubscriberSink::retry_due(RetryTimer& timer) noexcept {
+  {
+    const std::lock_guard lock(retries_mutex_);
+    unlink(timer);
+  }
+  if (subscriber_.extra->mailbox->push_again(timer.event, timer.token, timer.attempts)) {
+    timer.token = nullptr;
+    timer.attempts = nullptr;
+  } else {
+    drop(timer);
+  }
+  delete &timer;
+  release();
+}
+
+/// Its mailbox has closed.
+void SubscriberSink::drop(RetryTimer& timer) noexcept {
+  Delivery delivery;
+  delivery.event = timer.event;
+  delivery.token = std::exchange(timer.token, nullptr);
+  delivery.attempts = std::exchange(timer.attempts, nullptr);
+  dropped(delivery, DropReason::unsubscribed);
+}
+
+void SubscriberSink::drop_retries() {
+  std::vector<RetryTimer*> mine;
+  {
+    const std::lock_guard lock(retries_mutex_);
+    for (RetryTimer* timer = retries_; timer != nullptr;) {
+      RetryTimer* const next = timer->next;
+      // One that is due now finds the mailbox closed and drops itself.
+      if (subscriber_.core->timekeeper().cancel(*timer)) {
+        unlink(*timer);
+        mine.push_back(timer);
+      }
+      timer = next;
+    }
+  }
+  for (RetryTimer* timer : mine) {
+    subscriber_.extra->mailbox->give_up_again(timer->event);
+    drop(*timer);
+    delete timer;
+    release();
+  }
+}
+
+void SubscriberSink::delivered_some(std::uint32_t count) noexcept {
+  handled.fetch_add(count, std::memory_order_release);
+}
+
+void SubscriberSink::dropped(Delivery& delivery, DropReason reason) noexcept {
+  count_one(dropped_count);
+  if (delivery.attempts != nullptr) {
+    if (delivery.attempts->letter != 0) {
+      subscriber_.core->dead_letters().unmark(delivery.attempts->letter);
+    }
+    delete std::exchange(delivery.attempts, nullptr);
+  }
+  if (delivery.token == nullptr) return;
+  auto* receipt = static_cast<ReceiptState*>(delivery.token);
+  ended(*receipt, subscriber_, DeliveryOutcome::Kind::dropped, words(reason));
+  close_part(receipt);
+}
+
+void SubscriberSink::retain() noexcept { detail::retain(&subscriber_); }
+void SubscriberSink::release() noexcept { detail::release(&subscriber_); }
+
+/// In flight is what was pushed and has no outcome yet, a retry that waits included.
+DeliveryCounters SubscriberSink::counters(const delivery_detail::Mailbox& mailbox) const {
+  DeliveryCounters out;
+  // Outcomes first: a delivery that ends meanwhile then counts as in flight, not twice. A failure
+  // is counted at once, the call it belongs to with its run.
+  out.dead_lettered = dead_lettered.load(std::memory_order_acquire);
+  out.retried = retried.load(std::memory_order_acquire);
+  const std::uint64_t failures = failed.load(std::memory_order_acquire);
+  const std::uint64_t calls = std::max(handled.load(std::memory_order_acquire), failures);
+  out.delivered = calls - failures;
+  const std::uint64_t not_queued = refused.load(std::memory_order_acquire);
+  out.dropped = dropped_count.load(std::memory_order_acquire) + not_queued;
+  out.matched = mailbox.pushes() + not_queued;
+  out.in_flight = out.matched - out.delivered - out.dead_lettered - out.dropped;
+  return out;
+}
+
+}  // namespace busway::detail

@@ -1,0 +1,131 @@
+#include "delivery/retry_schedule.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <string_view>
+
+#include "busway/limits.hpp"
+#include "delivery/later.hpp"
+
+namespace busway::delivery_detail {
+namespace {
+
+using std::chrono::nanoseconds;
+
+/// From 0 up to, but not 1: the 53 bits a double can hold.
+double unit_of(std::uint64_t random) noexcept {
+  return static_cast<double>(random >> 11U) * 0x1.0p-53;
+}
+
+/// Grown and capped; compared as doubles, so that what no integer can hold is capped too.
+nanoseconds grown(const RetryPolicy& policy, unsigned retries_made) noexcept {
+  const double wanted = static_cast<double>(policy.initial_delay.count()) *
+                        std::pow(policy.backoff_factor, retries_made);
+  if (!(wanted < static_cast<double>(policy.max_delay.count()))) return policy.max_delay;
+  return nanoseconds(static_cast<nanoseconds::rep>(wanted));
+}
+
+/// jitter * u is less than 1 by as much as a double can tell, so the wait never becomes negative.
+nanoseconds spread(nanoseconds delay, double jitter, std::uint64_t random) noexcept {
+  if (jitter == 0.0) return delay;  // exact, also beyond the 53 bits
+  const double taken = static_cast<double>(delay.count()) * jitter * unit_of(random);
+  return delay - std::min(delay, nanoseconds(static_cast<nanoseconds::rep>(taken)));
+}
+
+bool is_worth_it(const RetryPolicy& policy, ErrorCode code) noexcept {
+  if (!policy.retry_if) return true;
+  try {
+    return policy.retry_if(code);
+  } catch (...) {
+    return false;
+  }
+}
+
+[[noreturn]] void bad_option(std::string_view field, const std::string& value,
+                             const std::string& right) {
+  throw Error(ErrorCode::invalid_option,
+              "subscribe: " + std::string(field) + " is " + value + "; it is " + right);
+}
+
+/// In the largest of ms, us and ns that tells all of it: a wrong value shown as 0ms helps nobody.
+std::string text_of(nanoseconds duration) {
+  const nanoseconds::rep ns = duration.count();
+  if (ns % 1'000'000 == 0) return std::to_string(ns / 1'000'000) + "ms";
+  if (ns % 1'000 == 0) return std::to_string(ns / 1'000) + "us";
+  return std::to_string(ns) + "ns";
+}
+
+/// Whole numbers without a fraction, "nan" and "inf" as they are.
+std::string text_of(double number) {
+  if (std::abs(number) < 1e15 && number == std::trunc(number)) {
+    return std::to_string(static_cast<std::int64_t>(number));
+  }
+  return std::to_string(number);
+}
+
+void check_duration(std::string_view field, nanoseconds value, nanoseconds max) {
+  if (value > nanoseconds::zero() && value <= max) return;
+  bad_option(field, text_of(value), "longer than 0 and at most " + text_of(max));
+}
+
+/// False for NaN as well.
+bool is_within(double value, double min, double max) { return value >= min && value <= max; }
+
+}  // namespace
+
+SteadyTime total_ends(const RetryPolicy& policy, SteadyTime first_began) noexcept {
+  return policy.total ? later(first_began, *policy.total) : SteadyTime::max();
+}
+
+NextAttempt next_attempt(const RetryPolicy& policy, const FailedAttempt& failed,
+                         std::uint64_t random) noexcept {
+  if (failed.retries_made >= policy.max_retries) return {.verdict = RetryVerdict::no_retries_left};
+  // A handler that asks for another attempt has judged its failure itself.
+  if (!failed.asked && !is_worth_it(policy, failed.code)) {
+    return {.verdict = RetryVerdict::not_worth_it};
+  }
+  // Its wait is not made shorter by jitter: it may be what the other side demands.
+  const nanoseconds delay =
+      failed.asked ? std::clamp(*failed.asked, nanoseconds::zero(), limits::kRetryDelayMax)
+                   : spread(grown(policy, failed.retries_made), policy.jitter, random);
+  if (later(failed.now, delay) > total_ends(policy, failed.first_began)) {
+    return {.verdict = RetryVerdict::total_used_up};
+  }
+  return {.verdict = RetryVerdict::again, .delay = delay};
+}
+
+void check_retry(const RetryPolicy& policy, Mode mode) {
+  if (policy.max_retries > limits::kRetriesMax) {
+    bad_option("retry.max_retries", std::to_string(policy.max_retries),
+               "0 to " + std::to_string(limits::kRetriesMax));
+  }
+  check_duration("retry.initial_delay", policy.initial_delay, limits::kRetryDelayMax);
+  check_duration("retry.max_delay", policy.max_delay, limits::kRetryDelayMax);
+  if (policy.max_delay < policy.initial_delay) {
+    bad_option("retry.max_delay", text_of(policy.max_delay),
+               "at least initial_delay (" + text_of(policy.initial_delay) + ")");
+  }
+  if (!is_within(policy.backoff_factor, 1.0, limits::kBackoffFactorMax)) {
+    bad_option("retry.backoff_factor", text_of(policy.backoff_factor),
+               "1 to " + text_of(limits::kBackoffFactorMax));
+  }
+  if (!is_within(policy.jitter, 0.0, 1.0)) {
+    bad_option("retry.jitter", text_of(policy.jitter), "0 to 1");
+  }
+  if (policy.total) check_duration("retry.total", *policy.total, limits::kRetryTotalMax);
+  if (mode == Mode::sync && policy.max_retries > 0 && !policy.total) {
+    bad_option("retry.total", "unset",
+               "needed in mode sync: the publisher waits for all attempts, and total bounds them");
+  }
+}
+
+void check_breaker(const BreakerPolicy& policy) {
+  if (policy.failures == 0 || policy.failures > limits::kBreakerFailuresMax) {
+    bad_option("breaker.failures", std::to_string(policy.failures),
+               "1 to " + std::to_string(limits::kBreakerFailuresMax));
+  }
+  check_duration("breaker.open_for", policy.open_for, limits::kBreakerOpenMax);
+}
+
+}  // namespace busway::delivery_detail
