@@ -57,7 +57,7 @@ function(busway_compile target)
     list(APPEND warnings -Wno-restrict)
     if(BUSWAY_SANITIZE)
       list(APPEND warnings
-        -Wno-array-bounds -Wno-stringop-overflow -Wno-stringop-overread -Wno-maybe-uninitialized)
+        -Wno-tsan -Wno-array-bounds -Wno-stringop-overflow -Wno-stringop-overread -Wno-maybe-uninitialized)
     endif()
   endif()
   if(BUSWAY_WERROR)

@@ -6,7 +6,7 @@
 //            ones get the event through a mailbox.
 // Threads    Everything is [any-thread], also inside handlers, except construction and destruction.
 // Ownership  Owns its subscriptions' callables, its workers and its history. Handles (Subscription,
-//            Topic, Receipt) may outlive it.
+//            Publisher, Topic, Receipt) may outlive it.
 // Errors     Misuse throws Error at the call (bad pattern, bad option, bad topic). What happens at
 //            run time is in the PublishResult; a handler's failure never throws into the publisher
 //            and never stops the next handler.
@@ -30,6 +30,7 @@
 #include "busway/context.hpp"
 #include "busway/dead_letters.hpp"
 #include "busway/detail/subscriber.hpp"
+#include "busway/detail/typed_payload.hpp"
 #include "busway/event.hpp"
 #include "busway/event_handler.hpp"
 #include "busway/patterns.hpp"
@@ -45,15 +46,6 @@
 #include "busway/topic.hpp"
 
 namespace busway {
-
-namespace detail {
-/// A payload class: what publish(topic, value) takes beside Json and Payload.
-template <class T>
-concept TypedPayload =
-    std::is_class_v<std::remove_cvref_t<T>> && !std::is_same_v<std::remove_cvref_t<T>, Json> &&
-    !std::is_same_v<std::remove_cvref_t<T>, Payload> &&
-    !std::is_same_v<std::remove_cvref_t<T>, Event> && !std::is_convertible_v<T, std::string_view>;
-}  // namespace detail
 
 /// Which subscriptions unsubscribe() ends: those that fit all fields given.
 struct SubscriptionQuery {
@@ -137,6 +129,11 @@ class Bus {
   Receipt publish_async(std::string_view topic, Payload payload = {},
                         const PublishOptions& options = {});
   Receipt publish_async(std::string_view topic, Json payload, const PublishOptions& options = {});
+  template <detail::TypedPayload T>
+  Receipt publish_async(std::string_view topic, const T& payload,
+                        const PublishOptions& options = {});
+  template <detail::TypedPayload T>
+  Receipt publish_async(const T& payload, const PublishOptions& options = {});
 
   /// One result an event, in order.
   std::vector<PublishResult> publish_batch(std::span<const Event> events);
@@ -147,8 +144,9 @@ class Bus {
   /// A handle that publishes in the name of a component.
   [[nodiscard]] Publisher publisher(std::string_view source, Origin origin = Origin::internal);
 
-  /// Publishes and waits for the first context.reply(). A request is never stored and stays in this
-  /// process.
+  /// Publishes and waits for the first context.reply(), at most so long; not at all when the event
+  /// went to synchronous handlers alone and none of them replied. A request is never stored and
+  /// stays in this process.
   RequestResult request(std::string_view topic, Payload payload, std::chrono::nanoseconds timeout,
                         const PublishOptions& options = {});
   RequestResult request(std::string_view topic, Json payload, std::chrono::nanoseconds timeout,

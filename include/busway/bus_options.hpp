@@ -34,6 +34,7 @@ struct BusOptions {
   std::size_t worker_count = 0;  ///< 0: the cores, at least 2
   std::size_t queue_capacity = limits::kQueueDefault;
   Overflow overflow = Overflow::reject;
+  RetryPolicy retry{};                            ///< of asynchronous subscriptions that do not say
   std::size_t history = limits::kHistoryDefault;  ///< events; 0 keeps none
   std::size_t dead_letters = limits::kDeadLettersDefault;  ///< kept at most; the oldest falls out
   std::uint16_t max_hops = limits::kHopsDefault;

@@ -19,6 +19,7 @@
 #include <stop_token>
 #include <string_view>
 
+#include "busway/detail/typed_payload.hpp"
 #include "busway/event.hpp"
 #include "busway/outcome.hpp"
 #include "busway/payload.hpp"
@@ -64,6 +65,11 @@ class Context {
   PublishResult publish(std::string_view topic, Payload payload = {},
                         const EventOptions& options = {});
   PublishResult publish(std::string_view topic, Json payload, const EventOptions& options = {});
+  /// Typed payloads: busway/typed.hpp.
+  template <detail::TypedPayload T>
+  PublishResult publish(std::string_view topic, const T& payload, const EventOptions& options = {});
+  template <detail::TypedPayload T>
+  PublishResult publish(const T& payload, const EventOptions& options = {});
 
  protected:
   explicit Context(detail::BusCore& core) noexcept : event_(nullptr), core_(&core) {}

@@ -13,7 +13,7 @@
 //            Error(invalid_pattern).
 // Cost       At most BusOptions::dead_letters are kept; then the oldest falls out, and is counted.
 //            list() and the calls that take a query look at all of them.
-// Example    examples/08_retry_dead_letter
+// Example    examples/03_retry_dead_letter
 #pragma once
 
 #include <cstddef>

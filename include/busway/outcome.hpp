@@ -3,7 +3,9 @@
 //
 // Model      A handler that returns nothing is done when it returns and has failed when it throws.
 //            One that returns an Outcome chooses: done, fail, retry later, or give the event up as
-//            a dead letter.
+//            a dead letter. A synchronous subscription keeps no dead letters: there the delivery
+//            has failed, with that reason in the publisher's result, and retry() has a meaning only
+//            with a retry policy.
 // Threads    A value.
 // Ownership  Owns its reason.
 // Errors     None.

@@ -13,6 +13,7 @@
 #include <string>
 #include <string_view>
 
+#include "busway/detail/typed_payload.hpp"
 #include "busway/event_options.hpp"
 #include "busway/payload.hpp"
 #include "busway/publish_result.hpp"
@@ -39,6 +40,12 @@ class Publisher {
                         const PublishOptions& options = {}) const;
   PublishResult publish(std::string_view topic, Json payload,
                         const PublishOptions& options = {}) const;
+  /// Typed payloads: busway/typed.hpp.
+  template <detail::TypedPayload T>
+  PublishResult publish(std::string_view topic, const T& payload,
+                        const PublishOptions& options = {}) const;
+  template <detail::TypedPayload T>
+  PublishResult publish(const T& payload, const PublishOptions& options = {}) const;
 
  private:
   friend struct detail::Dispatch;

@@ -13,7 +13,7 @@
 //            (limits.hpp); a synchronous subscription that retries must set total. A retry_if that
 //            throws counts as one that says no.
 // Cost       None by itself.
-// Example    docs/guarantees.md
+// Example    examples/03_retry_dead_letter
 #pragma once
 
 #include <chrono>

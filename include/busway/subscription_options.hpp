@@ -6,8 +6,8 @@
 // Threads    A plain struct.
 // Ownership  Owns its strings and functions; shares its executor.
 // Errors     Checked by subscribe(): Error(invalid_option) names the field, the value and the
-//            range; Error(not_yet) names what this version refuses: timeout, retry, breaker,
-//            durable, replay from a sequence.
+//            range; Error(not_yet) names what this version refuses: timeout, breaker, durable,
+//            replay from a sequence.
 // Cost       Options beyond priority and mode make the delivery take a longer path; unset ones cost
 //            nothing.
 // Example    examples/02_patterns_and_priorities
@@ -65,6 +65,7 @@ struct SubscriptionOptions {
   std::size_t concurrency = 1;  ///< calls at the same time; async only
   OrderBy order_by = OrderBy::none;
   std::optional<std::chrono::nanoseconds> timeout{};
+  /// Default: BusOptions::retry for async subscriptions, no retry for synchronous ones.
   std::optional<RetryPolicy> retry{};
   std::optional<BreakerPolicy> breaker{};
   std::optional<std::chrono::nanoseconds>

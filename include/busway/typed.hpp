@@ -147,6 +147,36 @@ PublishResult Topic::publish(const T& payload, const PublishOptions& options) co
   return detail::publish_typed(*core_, entry_, detail::payload_type_of<T>(), &payload, &options);
 }
 
+template <detail::TypedPayload T>
+Receipt Bus::publish_async(std::string_view topic, const T& payload,
+                           const PublishOptions& options) {
+  return publish_async(topic, typed_payload<T>(T(payload)), options);
+}
+template <detail::TypedPayload T>
+Receipt Bus::publish_async(const T& payload, const PublishOptions& options) {
+  return publish_async(std::string_view(T::topic), payload, options);
+}
+
+template <detail::TypedPayload T>
+PublishResult Publisher::publish(std::string_view topic, const T& payload,
+                                 const PublishOptions& options) const {
+  return publish(topic, typed_payload<T>(T(payload)), options);
+}
+template <detail::TypedPayload T>
+PublishResult Publisher::publish(const T& payload, const PublishOptions& options) const {
+  return publish(std::string_view(T::topic), payload, options);
+}
+
+template <detail::TypedPayload T>
+PublishResult Context::publish(std::string_view topic, const T& payload,
+                               const EventOptions& options) {
+  return publish(topic, typed_payload<T>(T(payload)), options);
+}
+template <detail::TypedPayload T>
+PublishResult Context::publish(const T& payload, const EventOptions& options) {
+  return publish(std::string_view(T::topic), payload, options);
+}
+
 template <class T>
 bool Context::reply(const T& value) {
   return reply(typed_payload<T>(T(value)));

@@ -12,6 +12,7 @@
 #include "bus/bus_core.hpp"
 #include "busway/manual_executor.hpp"
 #include "busway/topic_name.hpp"
+#include "event/text_field.hpp"
 
 namespace busway {
 
@@ -280,6 +281,7 @@ PublishResult Topic::publish(Json payload, const PublishOptions& options) const 
 
 Publisher Bus::publisher(std::string_view source, Origin origin) {
   if (source.empty()) throw Error(ErrorCode::invalid_argument, "publisher: the source is empty");
+  detail::require_text_field("source", source);
   Publisher made = Dispatch::make_publisher(core_, source, origin);
   core_->retain();
   return made;

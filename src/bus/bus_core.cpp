@@ -8,6 +8,7 @@
 
 #include "base/escape.hpp"
 #include "bus/strand.hpp"
+#include "delivery/retry_schedule.hpp"
 #include "platform/host_name.hpp"
 
 namespace busway::detail {
@@ -33,6 +34,7 @@ BusOptions checked(BusOptions options) {
   check_range("dead_letters", options.dead_letters, 0, limits::kDeadLettersMax, " letters");
   check_range("max_hops", options.max_hops, 1, limits::kHopsMax, "");
   check_range("max_payload", options.max_payload, 1, limits::kPayloadBytesMax, " bytes");
+  delivery_detail::check_retry(options.retry, Mode::async, "BusOptions");
   if (options.stuck_after <= std::chrono::nanoseconds::zero()) {
     throw Error(ErrorCode::invalid_option, "BusOptions: stuck_after is " +
                                                std::to_string(options.stuck_after.count()) +

@@ -14,6 +14,7 @@
 #include "bus/publish_guards.hpp"
 #include "bus/run_route.hpp"
 #include "busway/topic_name.hpp"
+#include "event/text_field.hpp"
 #include "platform/fast_clock.hpp"
 
 namespace busway::detail {
@@ -252,6 +253,7 @@ PublishResult BusCore::publish_with(Locate&& locate, const Draft& draft) {
     return result;
   }
   const EventOptions& options = *draft.options;
+  require_text_field("source", options.source);
   const Text source(options.source);
   const RareHandle rare(RareFields::make(options));
   EventAccess::set_identity(event, options.id.value_or(event.id()),

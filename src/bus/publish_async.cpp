@@ -1,6 +1,7 @@
 // publish_async: queues at once, and runs the synchronous subscriptions later on one worker.
 #include <cxxabi.h>
 
+#include <array>
 #include <mutex>
 #include <string>
 #include <utility>
@@ -174,6 +175,14 @@ void BusCore::run_part(Route& route, std::uint32_t size, Dispatch& dispatch, Par
       if (dispatch.failed == failed) ++dispatch.result->delivered;
       if (dispatch.receipt != nullptr) {
         const bool well = dispatch.failed == failed;
+        if (!well) {
+          // Nobody may ever look at the receipt.
+          const std::string name = subscriber_name(*subscriber);
+          const std::array fields{LogField{"subscription", name},
+                                  LogField{"topic", dispatch.event().topic()},
+                                  LogField{"reason", dispatch.result->failures.back().reason}};
+          log(LogLevel::warning, "a handler of an event from publish_async failed", fields);
+        }
         ended(*dispatch.receipt, *subscriber,
               well ? DeliveryOutcome::Kind::delivered : DeliveryOutcome::Kind::failed,
               well ? std::string() : dispatch.result->failures.back().reason);

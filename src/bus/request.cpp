@@ -75,11 +75,20 @@ RequestResult BusCore::request(std::string_view topic, const Draft& draft,
   };
   const auto take = [&]() -> RequestResult {
     const std::lock_guard lock(pending->mutex);
-    return {ErrorCode::ok, {}, event.with_payload(std::move(pending->payload))};
+    return {ErrorCode::ok, {}, event.with_payload(std::move(pending->payload)), published.failures};
+  };
+  const auto fail = [&](ErrorCode code, std::string message) -> RequestResult {
+    if (!published.failures.empty()) message += "; " + published.message();
+    return {code, std::move(message), {}, published.failures};
   };
   if (answered()) return take();
   if (published.matched == 0) {
     return {ErrorCode::no_responder, "no subscription matches the request " + quote(topic)};
+  }
+  if (published.queued == 0) {
+    // Only handlers that have returned could have replied.
+    return fail(ErrorCode::handler_failed,
+                "no handler replied to the request " + quote(topic) + ", and all have returned");
   }
   Executor& where = executor();
   if (where.pumped_by_this_thread()) {
@@ -87,10 +96,9 @@ RequestResult BusCore::request(std::string_view topic, const Draft& draft,
       if (std::chrono::steady_clock::now() >= deadline) break;
       if (!where.run_one_here()) {
         if (answered()) break;
-        return {ErrorCode::would_block,
-                "the request " + quote(topic) +
-                    " waits on the thread that pumps the executor, and nothing is "
-                    "left to run"};
+        return fail(ErrorCode::would_block,
+                    "the request " + quote(topic) +
+                        " waits on the thread that pumps the executor, and nothing is left to run");
       }
     }
   } else {
@@ -98,8 +106,8 @@ RequestResult BusCore::request(std::string_view topic, const Draft& draft,
     pending->answered.wait_until(lock, deadline, [&] { return pending->done; });
   }
   if (answered()) return take();
-  return {ErrorCode::timed_out, "no reply to the request " + quote(topic) + " within " +
-                                    std::to_string(timeout.count() / 1'000'000) + "ms"};
+  return fail(ErrorCode::timed_out, "no reply to the request " + quote(topic) + " within " +
+                                        std::to_string(timeout.count() / 1'000'000) + "ms");
 }
 
 }  // namespace busway::detail

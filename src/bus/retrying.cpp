@@ -6,8 +6,8 @@
 #include <utility>
 
 #include "bus/bus_core.hpp"
-#include "busway/manual_executor.hpp"
 #include "bus/retrying.hpp"
+#include "busway/manual_executor.hpp"
 #include "delivery/later.hpp"
 #include "platform/random.hpp"
 

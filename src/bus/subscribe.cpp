@@ -169,7 +169,7 @@ void BusCore::equip(Subscriber& subscriber, const SubscriptionOptions& options,
   if (options.dedupe) extra->dedupe = std::make_unique<Dedupe>(*options.dedupe);
   extra->once = options.once;
   extra->retry = options.retry;
-  if (async && !extra->retry) extra->retry = RetryPolicy{};
+  if (async && !extra->retry) extra->retry = options_.retry;
   if (async) {
     const delivery_detail::MailboxOptions mailbox{
         .capacity = options.queue_capacity != 0 ? options.queue_capacity : options_.queue_capacity,

@@ -95,14 +95,14 @@ Then SubscriberSink::after_failure(Delivery& delivery, DeliveryFailure failure,
   const bool ended_meanwhile = state_of(subscriber_) == SubscriberState::ended;
   if (retry && asked.kind() != Outcome::Kind::dead_letter && !ended_meanwhile) {
     delivery_detail::Mailbox& mailbox = *subscriber_.extra->mailbox;
-    const delivery_detail::NextAttempt next = delivery_detail::next_attempt(
-        *retry,
-        {.code = failure.code,
-         .retries_made = attempts.made - 1,
-         .first_began = attempts.began,
-         .now = now,
-         .asked = asked_again(asked)},
-        core.random_word());
+    const delivery_detail::NextAttempt next =
+        delivery_detail::next_attempt(*retry,
+                                      {.code = failure.code,
+                                       .retries_made = attempts.made - 1,
+                                       .first_began = attempts.began,
+                                       .now = now,
+                                       .asked = asked_again(asked)},
+                                      core.random_word());
     const bool again = next.verdict == delivery_detail::RetryVerdict::again;
     if (again && mailbox.waiting_again() < limits::kRetriesWaitingMax) {
       auto timer = std::make_unique<RetryTimer>(*this, delivery.event);

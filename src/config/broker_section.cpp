@@ -47,9 +47,9 @@ Section<RetrySection> retry_section() {
       .integer("max_retries", &RetrySection::max_retries, {0, kMaxRetriesMax},
                "Attempts after the first one.")
       .when_unset("3 for async and durable, 0 for sync")
-      .duration("initial_delay", &RetrySection::initial_delay, {milliseconds(0), kDelayMax},
+      .duration("initial_delay", &RetrySection::initial_delay, {milliseconds(1), kDelayMax},
                 "Wait before the first retry.")
-      .duration("max_delay", &RetrySection::max_delay, {milliseconds(0), kDelayMax},
+      .duration("max_delay", &RetrySection::max_delay, {milliseconds(1), kDelayMax},
                 "No wait is longer.")
       .number("backoff_factor", &RetrySection::backoff_factor, {1.0, 100.0},
               "Each wait is this many times the one before.")

@@ -42,11 +42,20 @@ bool is_worth_it(const RetryPolicy& policy, ErrorCode code) noexcept {
   }
 }
 
-[[noreturn]] void bad_option(std::string_view field, const std::string& value,
-                             const std::string& right) {
-  throw Error(ErrorCode::invalid_option,
-              "subscribe: " + std::string(field) + " is " + value + "; it is " + right);
-}
+/// Names in its errors who was told.
+class Checker {
+ public:
+  explicit Checker(std::string_view where) : where_(where) {}
+  [[noreturn]] void bad_option(std::string_view field, const std::string& value,
+                               const std::string& right) const {
+    throw Error(ErrorCode::invalid_option,
+                where_ + ": " + std::string(field) + " is " + value + "; it is " + right);
+  }
+  void check_duration(std::string_view field, nanoseconds value, nanoseconds max) const;
+
+ private:
+  std::string where_;
+};
 
 /// In the largest of ms, us and ns that tells all of it: a wrong value shown as 0ms helps nobody.
 std::string text_of(nanoseconds duration) {
@@ -64,7 +73,7 @@ std::string text_of(double number) {
   return std::to_string(number);
 }
 
-void check_duration(std::string_view field, nanoseconds value, nanoseconds max) {
+void Checker::check_duration(std::string_view field, nanoseconds value, nanoseconds max) const {
   if (value > nanoseconds::zero() && value <= max) return;
   bad_option(field, text_of(value), "longer than 0 and at most " + text_of(max));
 }
@@ -95,37 +104,40 @@ NextAttempt next_attempt(const RetryPolicy& policy, const FailedAttempt& failed,
   return {.verdict = RetryVerdict::again, .delay = delay};
 }
 
-void check_retry(const RetryPolicy& policy, Mode mode) {
+void check_retry(const RetryPolicy& policy, Mode mode, std::string_view where) {
+  const Checker check(where);
   if (policy.max_retries > limits::kRetriesMax) {
-    bad_option("retry.max_retries", std::to_string(policy.max_retries),
-               "0 to " + std::to_string(limits::kRetriesMax));
+    check.bad_option("retry.max_retries", std::to_string(policy.max_retries),
+                     "0 to " + std::to_string(limits::kRetriesMax));
   }
-  check_duration("retry.initial_delay", policy.initial_delay, limits::kRetryDelayMax);
-  check_duration("retry.max_delay", policy.max_delay, limits::kRetryDelayMax);
+  check.check_duration("retry.initial_delay", policy.initial_delay, limits::kRetryDelayMax);
+  check.check_duration("retry.max_delay", policy.max_delay, limits::kRetryDelayMax);
   if (policy.max_delay < policy.initial_delay) {
-    bad_option("retry.max_delay", text_of(policy.max_delay),
-               "at least initial_delay (" + text_of(policy.initial_delay) + ")");
+    check.bad_option("retry.max_delay", text_of(policy.max_delay),
+                     "at least initial_delay (" + text_of(policy.initial_delay) + ")");
   }
   if (!is_within(policy.backoff_factor, 1.0, limits::kBackoffFactorMax)) {
-    bad_option("retry.backoff_factor", text_of(policy.backoff_factor),
-               "1 to " + text_of(limits::kBackoffFactorMax));
+    check.bad_option("retry.backoff_factor", text_of(policy.backoff_factor),
+                     "1 to " + text_of(limits::kBackoffFactorMax));
   }
   if (!is_within(policy.jitter, 0.0, 1.0)) {
-    bad_option("retry.jitter", text_of(policy.jitter), "0 to 1");
+    check.bad_option("retry.jitter", text_of(policy.jitter), "0 to 1");
   }
-  if (policy.total) check_duration("retry.total", *policy.total, limits::kRetryTotalMax);
+  if (policy.total) check.check_duration("retry.total", *policy.total, limits::kRetryTotalMax);
   if (mode == Mode::sync && policy.max_retries > 0 && !policy.total) {
-    bad_option("retry.total", "unset",
-               "needed in mode sync: the publisher waits for all attempts, and total bounds them");
+    check.bad_option(
+        "retry.total", "unset",
+        "needed in mode sync: the publisher waits for all attempts, and total bounds them");
   }
 }
 
 void check_breaker(const BreakerPolicy& policy) {
+  const Checker check("subscribe");
   if (policy.failures == 0 || policy.failures > limits::kBreakerFailuresMax) {
-    bad_option("breaker.failures", std::to_string(policy.failures),
-               "1 to " + std::to_string(limits::kBreakerFailuresMax));
+    check.bad_option("breaker.failures", std::to_string(policy.failures),
+                     "1 to " + std::to_string(limits::kBreakerFailuresMax));
   }
-  check_duration("breaker.open_for", policy.open_for, limits::kBreakerOpenMax);
+  check.check_duration("breaker.open_for", policy.open_for, limits::kBreakerOpenMax);
 }
 
 }  // namespace busway::delivery_detail

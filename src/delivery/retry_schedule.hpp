@@ -12,6 +12,7 @@
 #include <chrono>
 #include <cstdint>
 #include <optional>
+#include <string_view>
 
 #include "busway/error.hpp"
 #include "busway/retry_policy.hpp"
@@ -45,7 +46,8 @@ struct NextAttempt {
 /// the policy sets none.
 [[nodiscard]] SteadyTime total_ends(const RetryPolicy& policy, SteadyTime first_began) noexcept;
 
-void check_retry(const RetryPolicy& policy, Mode mode);
+/// where: who was told, for the message.
+void check_retry(const RetryPolicy& policy, Mode mode, std::string_view where = "subscribe");
 void check_breaker(const BreakerPolicy& policy);
 
 }  // namespace busway::delivery_detail

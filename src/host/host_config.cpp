@@ -23,12 +23,13 @@ std::string folder_of(const std::string& path) {
   return error ? folder.lexically_normal().string() : real.string();
 }
 
-/// What may stand in the file but has no effect yet.
-void warn_of_later_keys(const HostConfig& config, config::Issues& issues) {
-  if (config.document.root->find("event_broker.retry_policy") == nullptr) return;
-  issues.add({config.document.issue_at(
-      "event_broker.retry_policy", "has no effect in this version, which does not retry deliveries",
-      ConfigIssue::Severity::warning)});
+RetryPolicy to_retry(const config::RetrySection& section) {
+  RetryPolicy policy;
+  if (section.max_retries) policy.max_retries = *section.max_retries;
+  policy.initial_delay = section.initial_delay;
+  policy.max_delay = section.max_delay;
+  policy.backoff_factor = section.backoff_factor;
+  return policy;
 }
 
 Overflow to_overflow(config::OverflowPolicy policy) noexcept {
@@ -89,7 +90,6 @@ HostConfig read_host_config(const std::string& path, config::Issues& issues) {
   config::config_section().read(*config.document.root, config.values, place);
   config.patterns = read_configured_patterns(
       config.document, to_wildcards(config.values.event_broker.wildcards), issues);
-  warn_of_later_keys(config, issues);
   return config;
 }
 
@@ -116,6 +116,7 @@ BusOptions bus_options(const HostConfig& config, const InitializeOptions& option
           .worker_count = broker.worker_count.value_or(0),
           .queue_capacity = broker.buffer_size,
           .overflow = to_overflow(broker.overflow),
+          .retry = to_retry(broker.retry_policy),
           .history = config.values.history.size,
           .max_hops = broker.max_hops,
           .wildcards = to_wildcards(broker.wildcards),

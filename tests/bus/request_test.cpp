@@ -46,6 +46,18 @@ TEST(Request, WithoutASubscriptionHasNoResponderAtOnce) {
   error_of(ErrorCode::no_responder, [&] { (void)result.reply(); });
 }
 
+TEST(Request, EndsAtOnceWhenAllHandlersHaveReturnedWithoutAReplyAndSaysWhatTheyThrew) {
+  Bus bus(quiet());
+  const Subscription mute = bus.subscribe("ask", [](const Event&) {});
+  const Subscription broken = bus.subscribe(
+      "ask", [](const Event&) { throw std::runtime_error("no database"); }, {.name = "answers"});
+  const RequestResult result = bus.request("ask", Payload{}, std::chrono::nanoseconds::max());
+  EXPECT_EQ(result.code(), ErrorCode::handler_failed);
+  EXPECT_TRUE(mentions(result.message(), "no database"));
+  ASSERT_EQ(result.failures().size(), 1U);
+  EXPECT_EQ(result.failures().front().name, "answers");
+}
+
 TEST(Request, ThatIsAnsweredBySilenceTimesOut) {
   Bus bus(quiet());
   const Subscription mute = bus.subscribe("ask", [](const Event&) {}, {.mode = Mode::async});

@@ -83,13 +83,26 @@ TEST(HostConfig, RefusesProvidersOfLaterVersionsAtTheirLine) {
       provider_issues(read(ConfigFolder("event_broker: {provider: \"memory:\"}\n"))).empty());
 }
 
-TEST(HostConfig, WarnsThatRetriesHaveNoEffectYet) {
-  const ConfigFolder folder("event_broker:\n  retry_policy:\n    max_retries: 2\n");
+TEST(HostConfig, TheRetryPolicyIsThatOfTheBus) {
+  const ConfigFolder folder(
+      "event_broker:\n"
+      "  retry_policy: {max_retries: 2, initial_delay: 5ms, max_delay: 1s, backoff_factor: 3}\n");
   config::Issues issues(folder.file());
-  (void)read_host_config(folder.file(), issues);
-  ASSERT_EQ(issues.sorted().size(), 1U);
-  EXPECT_EQ(issues.sorted()[0].severity, ConfigIssue::Severity::warning);
-  EXPECT_EQ(issues.sorted()[0].path, "event_broker.retry_policy");
+  const HostConfig config = read_host_config(folder.file(), issues);
+  EXPECT_TRUE(issues.sorted().empty());
+  const RetryPolicy retry = bus_options(config, {}).retry;
+  EXPECT_EQ(retry.max_retries, 2U);
+  EXPECT_EQ(retry.initial_delay, std::chrono::milliseconds(5));
+  EXPECT_EQ(retry.max_delay, std::chrono::seconds(1));
+  EXPECT_EQ(retry.backoff_factor, 3.0);
+}
+
+TEST(HostConfig, WithoutARetryPolicyThatOfTheBusStays) {
+  const ConfigFolder folder("event_broker: {}\n");
+  config::Issues issues(folder.file());
+  const RetryPolicy retry = bus_options(read_host_config(folder.file(), issues), {}).retry;
+  EXPECT_EQ(retry.max_retries, RetryPolicy{}.max_retries);
+  EXPECT_EQ(retry.initial_delay, RetryPolicy{}.initial_delay);
 }
 
 TEST(HostConfig, RefusesTheBadPatternsOfPluginsAndReadsTheOthers) {
