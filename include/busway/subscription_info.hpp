@@ -40,6 +40,10 @@ struct LatencyQuantiles {
   std::uint64_t max_ns = 0;
 };
 
+/// none: the subscription has no breaker.
+enum class BreakerState : unsigned char { none, closed, open, half_open };
+[[nodiscard]] std::string_view to_string(BreakerState state) noexcept;
+
 struct SubscriptionInfo {
   SubscriptionId id = 0;
   std::vector<std::string> patterns;
@@ -51,6 +55,9 @@ struct SubscriptionInfo {
   std::size_t queued = 0;
   std::size_t queue_capacity = 0;
   std::size_t retries_waiting = 0;
+  BreakerState breaker = BreakerState::none;
+  std::uint64_t breaker_opened = 0;   ///< how often it has opened
+  std::uint64_t breaker_refused = 0;  ///< calls that were not made because it was open
   DeliveryCounters counters;
   LatencyQuantiles latency;
 };

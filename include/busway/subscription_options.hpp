@@ -6,7 +6,7 @@
 // Threads    A plain struct.
 // Ownership  Owns its strings and functions; shares its executor.
 // Errors     Checked by subscribe(): Error(invalid_option) names the field, the value and the
-//            range; Error(not_yet) names what this version refuses: timeout, breaker, durable,
+//            range; Error(not_yet) names what this version refuses: timeout, durable,
 //            replay from a sequence.
 // Cost       Options beyond priority and mode make the delivery take a longer path; unset ones cost
 //            nothing.

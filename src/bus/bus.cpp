@@ -227,6 +227,15 @@ std::string_view to_string(SubscriptionInfo::State state) noexcept {
   }
   return "ended";
 }
+std::string_view to_string(BreakerState state) noexcept {
+  switch (state) {
+    case BreakerState::none: return "none";
+    case BreakerState::closed: return "closed";
+    case BreakerState::open: return "open";
+    case BreakerState::half_open: return "half_open";
+  }
+  return "none";
+}
 std::string_view to_string(Mode mode) noexcept { return mode == Mode::sync ? "sync" : "async"; }
 
 // -- Topic ----------------------------------------------------------------------------------------

@@ -36,6 +36,35 @@ void invoke_paused(Subscriber* subscriber, const Event&, Context& context) {
   pass_over(*subscriber, dispatch_of(context));
 }
 
+/// A synchronous handler, behind its breaker and with its retries.
+static void call_guarded(Subscriber& subscriber, const Event& event, Dispatch& dispatch) {
+  SubscriberExtra& extra = *subscriber.extra;
+  const auto call = [&] {
+    if (extra.retry) {
+      call_with_retries(subscriber, event, dispatch);
+    } else {
+      subscriber.call(&subscriber, event, dispatch);
+    }
+  };
+  if (extra.breaker == nullptr) return call();
+  using Verdict = delivery_detail::Breaker::Verdict;
+  const Verdict verdict = extra.breaker->ask(dispatch.core().steady_now());
+  if (verdict == Verdict::refuse) {
+    dispatch.record_failure(ErrorCode::breaker_open, breaker_words(subscriber));
+    return;
+  }
+  const std::uint32_t failed = dispatch.failed;
+  try {
+    call();
+  } catch (const abi::__forced_unwind&) {
+    extra.breaker->withdrawn(verdict);
+    throw;
+  } catch (...) {
+    dispatch.record_exception();
+  }
+  tell_breaker(subscriber, verdict, dispatch.failed == failed);
+}
+
 void invoke_checked(Subscriber* subscriber, const Event& event, Context& context) {
   Dispatch& dispatch = dispatch_of(context);
   SubscriberExtra& extra = *subscriber->extra;
@@ -54,8 +83,7 @@ void invoke_checked(Subscriber* subscriber, const Event& event, Context& context
         BusCore& core;
         ~EndOnce() { core.unsubscribe(mine.id); }
       } const end{*subscriber, dispatch.core()};
-      if (extra.retry) return call_with_retries(*subscriber, event, dispatch);
-      subscriber->call(subscriber, event, context);
+      call_guarded(*subscriber, event, dispatch);
       return;
     }
   }
@@ -66,8 +94,7 @@ void invoke_checked(Subscriber* subscriber, const Event& event, Context& context
     if (extra.dedupe != nullptr && dispatch.refused != refused) extra.dedupe->forget(event.id());
     return;
   }
-  if (extra.retry) return call_with_retries(*subscriber, event, dispatch);
-  subscriber->call(subscriber, event, context);
+  call_guarded(*subscriber, event, dispatch);
 }
 
 /// Whether waiting for room in the mailbox could wait for this very thread.
@@ -142,7 +169,7 @@ Invoke invoke_of(const Subscriber& subscriber) noexcept {
   const SubscriberExtra* extra = subscriber.extra;
   if (extra == nullptr) return subscriber.call;
   if (extra->filter || extra->dedupe != nullptr || extra->once ||
-      (extra->retry && extra->mailbox == nullptr)) {
+      (extra->mailbox == nullptr && (extra->retry || extra->breaker != nullptr))) {
     return &invoke_checked;
   }
   return extra->mailbox != nullptr ? &invoke_queue : subscriber.call;

@@ -72,7 +72,6 @@ void refuse_empty_handler() {
 
 void BusCore::check_options(const SubscriptionOptions& options, const Subscriber&) const {
   if (options.timeout) not_yet("timeout");
-  if (options.breaker) not_yet("breaker");
   if (!options.durable.empty()) not_yet("durable");
   if (options.replay.from == Replay::From::sequence) not_yet("replay from a sequence");
   const bool async = options.mode.value_or(options_.mode) == Mode::async;
@@ -84,6 +83,7 @@ void BusCore::check_options(const SubscriptionOptions& options, const Subscriber
                  "strict with concurrency 1, or with order_by key");
     }
   }
+  if (options.breaker) delivery_detail::check_breaker(*options.breaker);
   if (options.queue_capacity > limits::kQueueMax) {
     bad_option("queue_capacity", std::to_string(options.queue_capacity),
                "1 to " + std::to_string(limits::kQueueMax) + ", or 0 for the bus's default");
@@ -158,7 +158,7 @@ void BusCore::equip(Subscriber& subscriber, const SubscriptionOptions& options,
                     std::vector<Pattern> patterns) {
   const bool async = options.mode.value_or(options_.mode) == Mode::async;
   if (patterns.empty() && options.name.empty() && options.owner.empty() && !options.filter &&
-      !options.dedupe && !options.once && !options.retry && !async) {
+      !options.dedupe && !options.once && !options.retry && !options.breaker && !async) {
     return;
   }
   auto extra = std::make_unique<SubscriberExtra>();
@@ -169,6 +169,9 @@ void BusCore::equip(Subscriber& subscriber, const SubscriptionOptions& options,
   if (options.dedupe) extra->dedupe = std::make_unique<Dedupe>(*options.dedupe);
   extra->once = options.once;
   extra->retry = options.retry;
+  if (options.breaker) {
+    extra->breaker = std::make_unique<delivery_detail::Breaker>(*options.breaker);
+  }
   if (async && !extra->retry) extra->retry = options_.retry;
   if (async) {
     const delivery_detail::MailboxOptions mailbox{
@@ -576,6 +579,15 @@ std::vector<SubscriptionInfo> BusCore::subscriptions(std::string_view owner) {
       case SubscriberState::paused: info.state = SubscriptionInfo::State::paused; break;
       case SubscriberState::replaying: info.state = SubscriptionInfo::State::replaying; break;
       case SubscriberState::ended: info.state = SubscriptionInfo::State::ended; break;
+    }
+    if (extra != nullptr && extra->breaker != nullptr) {
+      using Breaker = delivery_detail::Breaker;
+      const Breaker::State state = extra->breaker->state();
+      info.breaker = state == Breaker::State::closed ? BreakerState::closed
+                     : state == Breaker::State::open ? BreakerState::open
+                                                     : BreakerState::half_open;
+      info.breaker_opened = extra->breaker->times_opened();
+      info.breaker_refused = extra->breaker->refused();
     }
     const LatencyHistogram* latency = extra != nullptr
                                           ? extra->latency.load(std::memory_order_acquire)

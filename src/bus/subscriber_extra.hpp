@@ -27,6 +27,7 @@
 #include "busway/detail/subscriber.hpp"
 #include "busway/pattern.hpp"
 #include "busway/subscription_options.hpp"
+#include "delivery/breaker.hpp"
 #include "delivery/mailbox.hpp"
 #include "match/pattern_index.hpp"
 
@@ -60,6 +61,7 @@ struct SubscriberExtra {
   std::unique_ptr<Dedupe> dedupe;
   std::optional<RetryPolicy> retry;       // none: a failure is final
   std::atomic<std::uint64_t> retried{0};  // of a synchronous subscription
+  std::unique_ptr<delivery_detail::Breaker> breaker;
   bool once = false;
   std::atomic<bool> taken{false};  // once: an event has claimed it
   std::atomic<LatencyHistogram*> latency{nullptr};
@@ -83,6 +85,11 @@ inline void release(Subscriber* subscriber) noexcept {
     destroy_subscriber(subscriber);
   }
 }
+
+/// What a call's end tells its breaker; a change of state is logged.
+void tell_breaker(Subscriber& subscriber, delivery_detail::Breaker::Verdict verdict, bool well);
+/// Why a call was refused.
+[[nodiscard]] std::string breaker_words(const Subscriber& subscriber);
 
 /// The name, or the first pattern: for people.
 [[nodiscard]] std::string subscriber_name(const Subscriber& subscriber);

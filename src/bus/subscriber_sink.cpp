@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/escape.hpp"
 #include "bus/bus_core.hpp"
 #include "bus/retrying.hpp"
 #include "delivery/later.hpp"
@@ -16,6 +17,7 @@
 namespace busway::detail {
 
 using delivery_detail::Attempts;
+using delivery_detail::Breaker;
 using delivery_detail::Delivery;
 using delivery_detail::DropReason;
 using delivery_detail::Then;
@@ -37,6 +39,25 @@ const char* words(DropReason reason) noexcept {
 
 }  // namespace
 
+void tell_breaker(Subscriber& subscriber, Breaker::Verdict verdict, bool well) {
+  Breaker& breaker = *subscriber.extra->breaker;
+  BusCore& core = *subscriber.core;
+  const SteadyTime now = core.steady_now();
+  if (!(well ? breaker.succeeded(now, verdict) : breaker.failed(now, verdict))) return;
+  const std::string name = subscriber_name(subscriber);
+  const std::array fields{LogField{"subscription", name}};
+  if (breaker.state() == Breaker::State::open) {
+    core.log(LogLevel::warning, "the breaker of a subscription has opened", fields);
+  } else {
+    core.log(LogLevel::info, "the breaker of a subscription has closed", fields);
+  }
+}
+
+std::string breaker_words(const Subscriber& subscriber) {
+  return "the breaker of " + quote(subscriber_name(subscriber)) +
+         " is open after failures in a row; the handler was not called";
+}
+
 Then SubscriberSink::deliver(Delivery& delivery) noexcept {
   // One delivery in 256 on a thread takes its time.
   constinit static thread_local std::uint32_t until_sample = 1;
@@ -49,6 +70,19 @@ Then SubscriberSink::deliver(Delivery& delivery) noexcept {
     begin = platform_detail::thread_clock().steady_ns();
   }
   BusCore& core = *subscriber_.core;
+  const std::unique_ptr<Breaker>& breaker = subscriber_.extra->breaker;
+  Breaker::Verdict verdict = Breaker::Verdict::pass;
+  if (breaker != nullptr) [[unlikely]] {
+    verdict = breaker->ask(core.steady_now());
+    if (verdict == Breaker::Verdict::refuse) {
+      count_one(failed);
+      if (delivery.attempts == nullptr) delivery.attempts = new Attempts;
+      give_up(delivery, {subscriber_.id, subscriber_name(subscriber_), ErrorCode::breaker_open,
+                         breaker_words(subscriber_)});
+      if (subscriber_.extra->once) end_once();
+      return Then::next;
+    }
+  }
   const std::optional<RetryPolicy>& retry = subscriber_.extra->retry;
   std::chrono::steady_clock::time_point began{};
   if (retry && retry->total) [[unlikely]]
@@ -58,6 +92,8 @@ Then SubscriberSink::deliver(Delivery& delivery) noexcept {
     const std::int64_t took = platform_detail::thread_clock().steady_ns() - begin;
     sample_latency(subscriber_, static_cast<std::uint64_t>(std::max<std::int64_t>(took, 0)));
   }
+  if (breaker != nullptr) [[unlikely]]
+    tell_breaker(subscriber_, verdict, !failure);
   if (failure) [[unlikely]]
     return after_failure(delivery, std::move(*failure), asked, began);
   if (delivery.attempts != nullptr) [[unlikely]] {

@@ -25,8 +25,6 @@ TEST(SubscriptionOptions, SayNotYetByName) {
   for (const Mode mode : {Mode::sync, Mode::async}) {
     EXPECT_TRUE(
         mentions(refused(ErrorCode::not_yet, {.mode = mode, .timeout = seconds(1)}), "timeout"));
-    EXPECT_TRUE(mentions(refused(ErrorCode::not_yet, {.mode = mode, .breaker = BreakerPolicy{}}),
-                         "breaker"));
     EXPECT_TRUE(mentions(refused(ErrorCode::not_yet, {.mode = mode, .durable = "d"}), "durable"));
   }
   EXPECT_TRUE(

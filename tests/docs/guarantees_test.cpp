@@ -161,7 +161,6 @@ TEST(Guarantee, WhatALaterVersionOffersIsRefusedByName) {
     return message;
   };
   EXPECT_NE(refusal({.timeout = 1s}).find("timeout"), std::string::npos);
-  EXPECT_NE(refusal({.breaker = busway::BreakerPolicy{}}).find("breaker"), std::string::npos);
   EXPECT_NE(refusal({.durable = "mine"}).find("durable"), std::string::npos);
   EXPECT_NE(refusal({.mode = Mode::async, .replay = Replay::sequence(1)}).find("sequence"),
             std::string::npos);
