@@ -1,4 +1,4 @@
-// busway match PATTERN NAME...: how a string is read, and which names it matches.
+// busway match PATTERN [NAME...]: how a string is read, and which names it matches.
 #include <CLI/CLI.hpp>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -79,9 +79,9 @@ void add_match(CLI::App& tool, Chosen& chosen) {
           "PATTERN", options->pattern,
           "A pattern as in subscribe(); exact:, glob:, seg: and re: before it say its kind")
       ->required();
-  command
-      ->add_option("NAME", options->names, "Names to match; each gives one line, NAME<tab>yes|no")
-      ->required();
+  command->add_option(
+      "NAME", options->names,
+      "Names to match; each gives one line, NAME<tab>yes|no; without one the pattern is explained");
   command
       ->add_option("--wildcards", options->wildcards,
                    "What a plain pattern with wildcards is: glob or segments")

@@ -79,6 +79,9 @@ Finding find_flaw(std::string_view topic) noexcept {
   return {};
 }
 
+constexpr bool is_blank(std::uint32_t c) noexcept { return c == 0x20 || c == 0xA0; }
+constexpr bool is_control(std::uint32_t c) noexcept { return c < 0x20 || (c >= 0x7F && c < 0xA0); }
+
 std::string byte_in_words(unsigned char byte) {
   std::array<char, 16> text{};
   std::snprintf(text.data(), text.size(), "0x%02X", byte);
@@ -108,13 +111,19 @@ std::string describe(std::string_view topic, Finding finding) {
              "\", which marks a pattern";
     case Flaw::bad_character: {
       const Utf8Char character = decode_utf8(topic.substr(finding.offset));
+      const std::string byte =
+          "byte " + byte_in_words(static_cast<unsigned char>(topic[finding.offset]));
+      if (is_blank(character.code_point)) {
+        return byte + at + ": a blank is not allowed in a topic; use . or _";
+      }
       const bool for_patterns =
           character.size == 1 &&
           kPatternCharacters.find(topic[finding.offset]) != std::string_view::npos;
-      return "byte " + byte_in_words(static_cast<unsigned char>(topic[finding.offset])) + " (" +
-             quote(topic.substr(finding.offset, character.size)) + ")" + at +
-             (for_patterns ? " is reserved for patterns"
-                           : " begins a blank, control or invisible character");
+      return byte + " (" + quote(topic.substr(finding.offset, character.size)) + ")" + at +
+             (for_patterns                       ? " is reserved for patterns"
+              : is_control(character.code_point) ? ": a control character is not allowed in a topic"
+                                                 : ": an invisible character is not allowed in a "
+                                                   "topic");
     }
   }
   return {};

@@ -21,6 +21,14 @@ TEST(Match, PrintsOneLineANameAndHowThePatternWasReadOnStandardError) {
   EXPECT_TRUE(has(ended.err, "glob")) << ended.err;
 }
 
+TEST(Match, ExplainsThePatternAloneWhenNoNameIsGiven) {
+  const Ended ended = busway({"match", "a*"});
+  EXPECT_EQ(ended.code, 0) << ended.err;
+  EXPECT_EQ(ended.out, "");
+  EXPECT_TRUE(has(ended.err, "\"a*\" is read as a glob")) << ended.err;
+  EXPECT_EQ(json::parse(busway({"match", "--json", "a*"}).out).at("names"), json::array());
+}
+
 TEST(Match, ReadsRegularExpressionsExactNamesAndPrefixes) {
   EXPECT_EQ(
       busway({"match", R"(^phase\.(started|completed)$)", "phase.started", "phase.failed"}).out,

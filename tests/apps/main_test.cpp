@@ -32,7 +32,7 @@ TEST(Tool, SaysItsVersion) {
 
 TEST(Tool, EndsWithTwoWhenTheCommandLineCannotBeUsed) {
   for (const std::vector<std::string>& arguments : std::vector<std::vector<std::string>>{
-           {}, {"walk"}, {"run"}, {"match", "a.*"}, {"check"}, {"run", "x.yaml", "--until-idel"}}) {
+           {}, {"walk"}, {"run"}, {"match"}, {"check"}, {"run", "x.yaml", "--until-idel"}}) {
     const Ended ended = busway(arguments);
     EXPECT_EQ(ended.code, 2) << ended.err;
     EXPECT_EQ(ended.out, "");
@@ -43,6 +43,38 @@ TEST(Tool, EndsWithTwoWhenTheCommandLineCannotBeUsed) {
 TEST(Tool, NamesTheNearestCommandAndOption) {
   EXPECT_TRUE(has(busway({"chekc", "x.yaml"}).err, "did you mean check?"));
   EXPECT_TRUE(has(busway({"run", "x.yaml", "--until-idel"}).err, "did you mean --until-idle?"));
+}
+
+TEST(Tool, SaysWhichWordIsNoCommandAndWhichThereAre) {
+  for (const std::string word : {"pub", "sub", "stats"}) {
+    EXPECT_EQ(busway({word, "x"}).err,
+              "busway: error: \"" + word +
+                  "\" is no command of this version; commands: run, match, check"
+                  " (see busway --help)\n");
+  }
+  EXPECT_EQ(busway({}).err,
+            "busway: error: a command is missing; commands: run, match, check"
+            " (see busway --help)\n");
+  EXPECT_TRUE(has(busway({"--versoin"}).err,
+                  "\"--versoin\" is no option of busway; did you mean "
+                  "--version?"));
+}
+
+TEST(Tool, PointsToTheHelpOfTheCommandThatWasNamed) {
+  for (const std::string command : {"run", "match", "check"}) {
+    const std::string err = busway({command}).err;
+    EXPECT_TRUE(has(err, "(see busway " + command + " --help)")) << err;
+  }
+  EXPECT_TRUE(has(busway({"run", "a.yaml", "--duration", "5"}).err, "(see busway run --help)"));
+}
+
+TEST(Tool, NamesWhatWasTakenForAnOptionAndTheCure) {
+  const Ended ended = busway({"match", "-x", "a"});
+  EXPECT_EQ(ended.code, 2);
+  EXPECT_EQ(ended.err,
+            "busway: error: \"-x\" is no option of busway match; write -- before an argument that "
+            "begins with - (see busway match --help)\n");
+  EXPECT_EQ(busway({"match", "--", "-x", "-x"}).out, "-x\tyes\n");
 }
 
 TEST(Tool, ShowsTheArgumentsOfOthersEscaped) {

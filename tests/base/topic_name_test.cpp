@@ -26,6 +26,16 @@ TEST(TopicName, WordsDotsColonsAndLettersOfAnyScriptAreLegal) {
   }
 }
 
+TEST(TopicName, ThatHasABlankIsRefusedWithTheCure) {
+  const std::string blank = complaint("user login");
+  EXPECT_TRUE(mentions(blank, "\"user login\"")) << blank;
+  EXPECT_TRUE(mentions(blank, "byte 0x20 at offset 4")) << blank;
+  EXPECT_TRUE(mentions(blank, "a blank is not allowed in a topic; use . or _")) << blank;
+  EXPECT_TRUE(mentions(complaint("a\xC2\xA0z"), "byte 0xC2 at offset 1: a blank"));
+  EXPECT_TRUE(mentions(complaint("a\tb"), "control character"));
+  EXPECT_TRUE(mentions(complaint("a\xEF\xBB\xBF"), "invisible character"));
+}
+
 TEST(TopicName, EachCharacterReservedForPatternsIsNamedWithItsOffset) {
   for (const char c : std::string_view("*>?[](){}|^$\\+")) {
     const std::string topic = std::string("ab.") + c + "x";
