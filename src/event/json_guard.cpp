@@ -1,5 +1,6 @@
 #include "event/json_guard.hpp"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
@@ -35,17 +36,80 @@ bool is_underflow(double value, std::string_view number) {
   return digits.find_first_of("123456789") != std::string_view::npos;
 }
 
-// The sentence without nlohmann's "[json.exception.parse_error.101] ".
-std::string parser_sentence(std::string_view what) {
-  const std::size_t end = what.starts_with('[') ? what.find("] ") : std::string_view::npos;
-  return escape(end == std::string_view::npos ? what : what.substr(end + 2));
+bool says(std::string_view what, std::string_view part) noexcept {
+  return what.find(part) != std::string_view::npos;
+}
+
+// What would have been right, from where the parser stood when it met `token`. Its own words name
+// its states and tokens, which say little to someone who wrote the text.
+std::string_view json_cure(std::string_view what, std::string_view token) noexcept {
+  if (token.starts_with('\'')) return "names and texts stand in double quotes";
+  if (says(what, "object key")) {
+    return token == "}" ? "no comma stands before }" : "names stand in double quotes";
+  }
+  if (says(what, "object separator")) return "a : stands between a name and its value";
+  if (says(what, "expected end of input")) return "nothing may follow the value";
+  if (says(what, "while parsing object")) return "a comma or } follows a value";
+  if (says(what, "while parsing array")) return "a comma or ] follows a value";
+  return "a value is null, true, false, a number, a text in double quotes, a list or an object";
+}
+
+// Why a text in double quotes is none: the part of the parser's sentence that says it.
+std::string_view string_fault(std::string_view what) noexcept {
+  constexpr std::string_view kBefore = "invalid string: ";
+  const std::size_t begin = what.find(kBefore);
+  if (begin == std::string_view::npos) return {};
+  const std::string_view rest = what.substr(begin + kBefore.size());
+  return rest.substr(0, rest.find("; last read"));
+}
+
+bool is_word(char c) noexcept {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+         c == '.' || c == '+' || c == '-';
+}
+
+// What the parser stumbled over: the end of what it has read since the last text or number began. A
+// word that is none of null, true, false is met at the character that shows it.
+struct Stumble {
+  std::size_t begin = 0;
+  std::size_t end = 0;
+};
+Stumble find_stumble(std::string_view read, std::string_view what) noexcept {
+  std::size_t end = read.size();
+  if (end >= 2 && read.front() == '"' && read.back() == '"') return {0, end};
+  if (says(what, "invalid literal") && end >= 2 && !is_word(read[end - 1]) &&
+      is_word(read[end - 2])) {
+    --end;
+  }
+  std::size_t begin = end;
+  while (begin > 0 && is_word(read[begin - 1])) --begin;
+  return {begin < end ? begin : end - std::min<std::size_t>(end, 1), end};
+}
+
+std::string json_fault(std::string_view text, std::size_t position, std::string_view read,
+                       std::string_view what) {
+  if (position > text.size()) {
+    return text.find_first_not_of(" \t\r\n") == std::string_view::npos
+               ? "not JSON: the text is empty; write null for no value"
+               : "not JSON: it ends at byte " + std::to_string(text.size()) +
+                     ", before it is complete";
+  }
+  if (const std::string_view fault = string_fault(what); !fault.empty()) {
+    return "not JSON: the text that ends at byte " + std::to_string(position - 1) + ": " +
+           escape(fault);
+  }
+  const Stumble stumble = find_stumble(read, what);
+  const std::string_view token = read.substr(stumble.begin, stumble.end - stumble.begin);
+  const std::size_t begin = position - std::min(position, read.size() - stumble.begin);
+  return "not JSON: " + quote(token, 60) + " at byte " + std::to_string(begin) + "; " +
+         std::string(json_cure(what, token));
 }
 
 // Builds the value as nlohmann's own handler does, and throws at the first thing to refuse. The
 // parser it serves keeps its own stack on the heap, so neither recurses.
 class Builder {
  public:
-  explicit Builder(std::size_t depth_max) : depth_max_(depth_max) {}
+  Builder(std::string_view text, std::size_t depth_max) : text_(text), depth_max_(depth_max) {}
 
   bool null() { return put(nullptr); }
   bool boolean(bool value) { return put(value); }
@@ -73,11 +137,11 @@ class Builder {
     return true;
   }
 
-  bool parse_error(std::size_t /*position*/, const std::string& last_token,
+  bool parse_error(std::size_t position, const std::string& last_token,
                    const nlohmann::detail::exception& error) {
     constexpr int kNumberOverflow = 406;
     if (error.id == kNumberOverflow) throw_rounded(last_token);
-    throw Error(ErrorCode::invalid_json, "not JSON: " + parser_sentence(error.what()));
+    throw Error(ErrorCode::invalid_json, json_fault(text_, position, last_token, error.what()));
   }
 
   [[nodiscard]] Json take() { return std::move(root_); }
@@ -109,6 +173,7 @@ class Builder {
     return true;
   }
 
+  std::string_view text_;
   std::size_t depth_max_;
   Json root_;
   std::vector<Json*> open_;  // containers not yet closed; a parent does not grow meanwhile
@@ -153,7 +218,7 @@ Json parse_json(std::string_view text, std::size_t depth_max) {
   if (const std::size_t nul = text.find('\0'); nul != std::string_view::npos) {
     throw Error(ErrorCode::invalid_json, "not JSON: a zero byte at byte " + std::to_string(nul));
   }
-  Builder builder(depth_max);
+  Builder builder(text, depth_max);
   Json::sax_parse(text.begin(), text.end(), &builder);
   return builder.take();
 }

@@ -8,6 +8,8 @@
 #include <nlohmann/json.hpp>
 #include <random>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "expect_error.hpp"
 
@@ -57,12 +59,40 @@ TEST(JsonGuard, RefusesTextThatIsNotUnicode) {
 
 TEST(JsonGuard, RefusesWhatIsNotJsonWithItsPlace) {
   for (const std::string text :
-       {"", " ", "nul", "[1,]", "{\"a\":}", "[1] 2", "{'a':1}", "NaN", "01", "[1", "// x\n1"}) {
-    EXPECT_TRUE(mentions(refusal(text), "line 1")) << text;
+       {"nul", "[1,]", "{\"a\":}", "[1] 2", "{'a':1}", "NaN", "01", "[1", "// x\n1"}) {
+    EXPECT_TRUE(mentions(refusal(text), "at byte ")) << refusal(text);
+    EXPECT_FALSE(mentions(refusal(text), "parse error")) << refusal(text);
   }
   EXPECT_EQ(refusal("[\"a\x1b[31m\"]").find('\x1b'), std::string::npos);
   EXPECT_TRUE(mentions(refusal(std::string("[1]\0", 4)), "zero byte at byte 3"));
   EXPECT_TRUE(mentions(refusal(std::string("[1]\0garbage", 11)), "zero byte"));
+}
+
+TEST(JsonGuard, SaysInPlainWordsWhatWouldHaveBeenRight) {
+  const std::vector<std::pair<std::string, std::string>> table{
+      {"{a:1}", "not JSON: \"a\" at byte 1; names stand in double quotes"},
+      {"{'a':1}", "not JSON: \"'\" at byte 1; names and texts stand in double quotes"},
+      {"['a']", "not JSON: \"'\" at byte 1; names and texts stand in double quotes"},
+      {"{1:2}", "not JSON: \"1\" at byte 1; names stand in double quotes"},
+      {R"({"a":1,})", "not JSON: \"}\" at byte 7; no comma stands before }"},
+      {R"({"a" 1})", "not JSON: \"1\" at byte 5; a : stands between a name and its value"},
+      {R"({"a":1 "b":2})", "not JSON: \"\\\"b\\\"\" at byte 7; a comma or } follows a value"},
+      {R"({"a":"b",})", "not JSON: \"}\" at byte 9; no comma stands before }"},
+      {"{\"a\": 1, b: 2}", "not JSON: \"b\" at byte 9; names stand in double quotes"},
+      {"[12 345]", "not JSON: \"345\" at byte 4; a comma or ] follows a value"},
+      {"[1 2]", "not JSON: \"2\" at byte 3; a comma or ] follows a value"},
+      {"[1] 2", "not JSON: \"2\" at byte 4; nothing may follow the value"},
+      {"", "not JSON: the text is empty; write null for no value"},
+      {"  ", "not JSON: the text is empty; write null for no value"},
+      {"[1", "not JSON: it ends at byte 2, before it is complete"},
+      {"{\"a\"", "not JSON: it ends at byte 4, before it is complete"},
+      {"\"a", "not JSON: it ends at byte 2, before it is complete"},
+      {"[nul]",
+       "not JSON: \"nul\" at byte 1; a value is null, true, false, a number, a text in double "
+       "quotes, a list or an object"},
+  };
+  for (const auto& [text, words] : table) EXPECT_EQ(refusal(text), words) << text;
+  EXPECT_TRUE(mentions(refusal("\"a\nb\""), "at byte 2")) << refusal("\"a\nb\"");
 }
 
 TEST(JsonGuard, ReadsSixtyFourLevelsAndRefusesOneMore) {

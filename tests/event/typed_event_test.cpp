@@ -171,7 +171,7 @@ TEST(TypedEvent, SaysWhyAPayloadCannotBeDecoded) {
   EXPECT_TRUE(mentions(message(Event("a", bytes("x", "text/plain"))), "\"text/plain\""));
   EXPECT_TRUE(mentions(message(Event("a", Payload::json({{"total", 1}}))), "buyer"));
   EXPECT_TRUE(mentions(message(Event("a", Payload::json(3))), "JSON payload"));
-  EXPECT_TRUE(mentions(message(Event("a", bytes("{", "application/json"))), "line 1"));
+  EXPECT_TRUE(mentions(message(Event("a", bytes("{", "application/json"))), "byte 1"));
   EXPECT_TRUE(mentions(
       message(Event("a", Payload::json({{"total", 1}, {"buyer", "x"}}), {.schema_version = 2})),
       "version 2"));
