@@ -6,7 +6,8 @@
 // Threads    A plain struct.
 // Ownership  Owns its strings and functions; shares clock and executor.
 // Errors     Checked by the constructor of Bus: Error(invalid_option) names the field, the value
-//            and the range.
+//            and the range; Error(not_yet) a store that is planned (sqlite, redis, nats, postgres
+//            and their addresses).
 // Cost       None.
 // Example    docs/configuration.md
 #pragma once

@@ -7,8 +7,10 @@
 #include <utility>
 
 #include "base/escape.hpp"
+#include "base/nearest.hpp"
 #include "bus/strand.hpp"
 #include "delivery/retry_schedule.hpp"
+#include "event/text_field.hpp"
 #include "platform/host_name.hpp"
 
 namespace busway::detail {
@@ -22,11 +24,39 @@ void check_range(std::string_view field, std::uint64_t value, std::uint64_t low,
                   std::to_string(low) + " to " + std::to_string(high) + std::string(unit));
 }
 
-BusOptions checked(BusOptions options) {
-  if (options.store != "memory" && options.store != "memory:") {
-    throw Error(ErrorCode::not_yet, "BusOptions: store is " + quote(options.store) +
-                                        "; this version keeps events in memory only: \"memory\"");
+constexpr std::array<std::string_view, 7> kStores{"memory",   "sqlite",     "redis",   "nats",
+                                                  "postgres", "postgresql", "database"};
+
+/// Shows no more of an address than its scheme: the rest may hold a password.
+void check_store(std::string_view store) {
+  if (store == "memory" || store == "memory:") return;
+  constexpr std::string_view kOnly = "this version keeps events in memory only: \"memory\"";
+  const std::size_t colon = store.find(':');
+  const std::string_view scheme = store.substr(0, colon);
+  std::string text = "BusOptions: store is " + quote(scheme);
+  if (colon != std::string_view::npos) text += " with an address";
+  if (scheme == "memory") {
+    throw Error(ErrorCode::invalid_option, text + "; it has none, write \"memory\"");
   }
+  if (std::find(kStores.begin(), kStores.end(), scheme) != kStores.end()) {
+    throw Error(ErrorCode::not_yet, text.append("; ").append(kOnly));
+  }
+  if (const std::string_view near = nearest(scheme, kStores); !near.empty()) {
+    text += "; did you mean " + quote(near) + '?';
+  }
+  throw Error(
+      ErrorCode::invalid_option,
+      text.append("; it is \"memory\", \"sqlite\", \"redis\", \"nats\" or \"postgres\", and ")
+          .append(kOnly));
+}
+
+BusOptions checked(BusOptions options) {
+  check_store(options.store);
+  // A number that a cast made an enumerator would be taken for some other one further on.
+  check_range("mode", static_cast<unsigned>(options.mode), 0, 1, " (sync, async)");
+  check_range("overflow", static_cast<unsigned>(options.overflow), 0, 3,
+              " (reject, block, drop_oldest, drop_newest)");
+  check_range("wildcards", static_cast<unsigned>(options.wildcards), 0, 1, " (glob, segments)");
   check_range("worker_count", options.worker_count, 0, limits::kWorkersMax,
               " (0: the cores, at least 2)");
   check_range("queue_capacity", options.queue_capacity, 1, limits::kQueueMax, " events");
@@ -40,11 +70,7 @@ BusOptions checked(BusOptions options) {
                                                std::to_string(options.stuck_after.count()) +
                                                "ns; it is longer than 0");
   }
-  if (options.instance_id.size() > limits::kTextBytesMax) {
-    throw Error(ErrorCode::invalid_option,
-                "BusOptions: instance_id has " + std::to_string(options.instance_id.size()) +
-                    " bytes; at most " + std::to_string(limits::kTextBytesMax));
-  }
+  require_text_field("BusOptions: instance_id", options.instance_id);
   if (options.instance_id.empty()) options.instance_id = platform_detail::host_name();
   if (options.worker_count == 0) {
     options.worker_count = std::max(2U, std::thread::hardware_concurrency());

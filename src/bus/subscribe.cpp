@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/escape.hpp"
+#include "base/utf8.hpp"
 #include "bus/bus_core.hpp"
 #include "busway/topic_name.hpp"
 #include "delivery/retry_schedule.hpp"
@@ -25,6 +26,51 @@ namespace {
 [[noreturn]] void not_yet(std::string_view field) {
   throw Error(ErrorCode::not_yet, "subscribe: the option " + std::string(field) +
                                       " is not offered yet by this version; leave it unset");
+}
+
+template <class Enum>
+void check_name(std::string_view field, Enum value, Enum last, std::string_view right) {
+  if (value > last) bad_option(field, std::to_string(static_cast<unsigned>(value)), right);
+}
+
+/// A number that a cast made an enumerator would be taken for some other one further on.
+void check_names(const SubscriptionOptions& options) {
+  if (options.mode) check_name("mode", *options.mode, Mode::async, "sync (0) or async (1)");
+  if (options.overflow) {
+    check_name("overflow", *options.overflow, Overflow::drop_newest,
+               "reject (0), block (1), drop_oldest (2) or drop_newest (3)");
+  }
+  check_name("order_by", options.order_by, OrderBy::key, "none (0) or key (1)");
+  check_name("replay.from", options.replay.from, Replay::From::beginning,
+             "none (0), last (1), since (2), sequence (3) or beginning (4)");
+}
+
+void check_texts(const SubscriptionOptions& options) {
+  const auto check = [](std::string_view field, std::string_view text) {
+    if (text.size() > limits::kTextBytesMax) {
+      bad_option(field, std::to_string(text.size()) + " bytes long",
+                 "at most " + std::to_string(limits::kTextBytesMax));
+    }
+    const std::size_t bad = find_invalid_utf8(text);
+    if (bad == std::string_view::npos) return;
+    bad_option(field, quote(text) + ", which is not valid UTF-8 at byte " + std::to_string(bad),
+               "UTF-8 of at most " + std::to_string(limits::kTextBytesMax) + " bytes");
+  };
+  check("name", options.name);
+  check("owner", options.owner);
+}
+
+/// beginning and since ask for what there is, and are told that it is not all; last asks for a
+/// number.
+void check_replay(const Replay& replay, std::size_t history) {
+  if (replay.from != Replay::From::last) return;
+  if (replay.count == 0) {
+    bad_option("replay.count", "0", "1 or more; for no past events leave replay unset");
+  }
+  if (history == 0) {
+    bad_option("replay", "last(" + std::to_string(replay.count) + ')',
+               "unset on a bus that keeps no past events: BusOptions: history is 0");
+  }
 }
 
 /// A name that is plainly an exact topic: letters, digits, _ - / : and single inner dots. Others
@@ -74,6 +120,9 @@ void BusCore::check_options(const SubscriptionOptions& options, const Subscriber
   if (options.timeout) not_yet("timeout");
   if (!options.durable.empty()) not_yet("durable");
   if (options.replay.from == Replay::From::sequence) not_yet("replay from a sequence");
+  check_names(options);
+  check_texts(options);
+  check_replay(options.replay, options_.history);
   const bool async = options.mode.value_or(options_.mode) == Mode::async;
   if (options.retry) {
     delivery_detail::check_retry(*options.retry, async ? Mode::async : Mode::sync);
@@ -99,14 +148,6 @@ void BusCore::check_options(const SubscriptionOptions& options, const Subscriber
     bad_option("dedupe", milliseconds(*options.dedupe),
                "longer than 0: the window in which an id counts as seen");
   }
-  if (options.name.size() > limits::kTextBytesMax) {
-    bad_option("name", std::to_string(options.name.size()) + " bytes long",
-               "at most " + std::to_string(limits::kTextBytesMax));
-  }
-  if (options.owner.size() > limits::kTextBytesMax) {
-    bad_option("owner", std::to_string(options.owner.size()) + " bytes long",
-               "at most " + std::to_string(limits::kTextBytesMax));
-  }
   if (async) return;
   const auto async_only = [](std::string_view field) {
     throw Error(ErrorCode::invalid_option,
@@ -123,8 +164,9 @@ void BusCore::check_options(const SubscriptionOptions& options, const Subscriber
 }
 
 Pattern BusCore::read(const PatternArg& argument) const {
-  if (argument.pattern() == nullptr) return Pattern::parse(argument.text(), options_.wildcards);
-  const Pattern& pattern = *argument.pattern();
+  Pattern pattern = argument.pattern() == nullptr
+                        ? Pattern::parse(argument.text(), options_.wildcards)
+                        : *argument.pattern();
   if (pattern.kind() == PatternKind::exact) {
     if (const auto fault = check_topic(pattern.text())) {
       throw Error(ErrorCode::invalid_pattern,

@@ -200,16 +200,13 @@ TEST(ReplayOf, TheLastNCountsThoseThatMatch) {
   const Subscription one = replay(pumped.bus, "a.*", got, Replay::last(2));
   Replayed all;
   const Subscription two = replay(pumped.bus, "a.*", all, Replay::last(50));
-  Replayed none;
-  const Subscription three = replay(pumped.bus, "a.*", none, Replay::last(0));
   Replayed filtered;
-  const Subscription four =
+  const Subscription three =
       replay(pumped.bus, "a.*", filtered, Replay::last(2),
              {.filter = [](const Event& event) { return event.topic() < "a.5"; }});
   pumped.bus.poll();
   EXPECT_EQ(got.seen, (Names{"a.6", "a.8"}));
   EXPECT_EQ(all.seen, (Names{"a.0", "a.2", "a.4", "a.6", "a.8"}));
-  EXPECT_TRUE(none.seen.empty());
   EXPECT_EQ(filtered.seen, (Names{"a.2", "a.4"}));
 }
 

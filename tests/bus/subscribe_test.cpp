@@ -50,6 +50,11 @@ TEST(Handler, TakesAnEventATypeOrJsonEachWithOrWithoutContext) {
                           "own topic", "many topics 1"}));
 }
 
+TEST(Handler, OfABuiltInTypeIsRefusedBeforeItsPayloadIsLookedAt) {
+  static_assert(!detail::HandlerArgument<int> && !detail::HandlerArgument<const char*>);
+  static_assert(detail::HandlerArgument<Event> && detail::HandlerArgument<Json>);
+}
+
 TEST(Handler, MayBeAFunctionAStdFunctionOrAMoveOnlyObject) {
   Bus bus;
   free_calls = 0;
@@ -207,7 +212,7 @@ TEST(Subscribe, WithAListOfExactNamesWorksInEitherOrder) {
 TEST(Subscribe, RefusesBadPatternsByName) {
   Bus bus;
   const auto handler = [](const Event&) {};
-  for (const char* bad : {"", "a..b", "input..*", "seg:phase.s*", "re:(", "a b"}) {
+  for (const char* bad : {"", "a..b", "input..*", "seg:phase.s*", "re:(", "a b", "exact:room.*"}) {
     error_of(ErrorCode::invalid_pattern, [&] { (void)bus.subscribe(bad, handler); });
     error_of(ErrorCode::invalid_pattern, [&] { (void)bus.subscribe({"good", bad}, handler); });
   }
@@ -217,6 +222,17 @@ TEST(Subscribe, RefusesBadPatternsByName) {
   error_of(ErrorCode::too_many, [&] { (void)bus.subscribe(many, handler); });
   EXPECT_TRUE(bus.subscriptions().empty());
   EXPECT_EQ(bus.stats().subscriptions, 0U);
+}
+
+TEST(Subscribe, RefusesAnExactPatternThatNoTopicCanBeHoweverItIsWritten) {
+  Bus bus;
+  const auto handler = [](const Event&) {};
+  const std::string made = error_of(
+      ErrorCode::invalid_pattern, [&] { (void)bus.subscribe(Pattern::exact("room.*"), handler); });
+  const std::string written =
+      error_of(ErrorCode::invalid_pattern, [&] { (void)bus.subscribe("exact:room.*", handler); });
+  EXPECT_EQ(written, made);
+  EXPECT_TRUE(mentions(written, "exact pattern \"room.*\"")) << written;
 }
 
 // -- When it counts -------------------------------------------------------------------------------

@@ -79,6 +79,44 @@ TEST(SubscriptionOptions, OutOfRangeNameTheFieldTheValueAndTheRange) {
       mentions(refused(bad, {.owner = std::string(limits::kTextBytesMax + 1, 'n')}), "owner"));
 }
 
+TEST(SubscriptionOptions, OfNoKnownNameAreRefusedWithTheNamesThereAre) {
+  const auto bad = ErrorCode::invalid_option;
+  const std::string mode = refused(bad, {.mode = static_cast<Mode>(7)});
+  EXPECT_TRUE(mentions(mode, "mode is 7")) << mode;
+  EXPECT_TRUE(mentions(mode, "sync (0) or async (1)")) << mode;
+  const std::string overflow =
+      refused(bad, {.mode = Mode::async, .overflow = static_cast<Overflow>(4)});
+  EXPECT_TRUE(mentions(overflow, "overflow is 4")) << overflow;
+  EXPECT_TRUE(mentions(overflow, "drop_newest (3)")) << overflow;
+  EXPECT_TRUE(mentions(refused(bad, {.mode = Mode::async, .order_by = static_cast<OrderBy>(2)}),
+                       "order_by is 2"));
+  EXPECT_TRUE(mentions(
+      refused(bad, {.mode = Mode::async, .replay = {.from = static_cast<Replay::From>(9)}}),
+      "replay.from is 9"));
+}
+
+TEST(SubscriptionOptions, ThatAreNotUtf8AreShownEscaped) {
+  const auto bad = ErrorCode::invalid_option;
+  const std::string name = refused(bad, {.name = "a\xff"});
+  EXPECT_TRUE(mentions(name, "name is \"a\\xff\"")) << name;
+  EXPECT_TRUE(mentions(name, "at byte 1")) << name;
+  EXPECT_TRUE(mentions(refused(bad, {.owner = "\xc0\x80"}), "owner"));
+}
+
+TEST(SubscriptionOptions, OfAReplayThatCanGiveNothingAreRefused) {
+  const auto bad = ErrorCode::invalid_option;
+  const std::string none = refused(bad, {.mode = Mode::async, .replay = Replay::last(0)});
+  EXPECT_TRUE(mentions(none, "replay.count is 0")) << none;
+  EXPECT_TRUE(mentions(none, "1 or more")) << none;
+  Bus forgetful({.history = 0});
+  const std::string message = error_of(bad, [&] {
+    (void)forgetful.subscribe("a", [](const Event&) {},
+                              {.mode = Mode::async, .replay = Replay::last(3)});
+  });
+  EXPECT_TRUE(mentions(message, "replay is last(3)")) << message;
+  EXPECT_TRUE(mentions(message, "history is 0")) << message;
+}
+
 TEST(BusOptions, OutOfRangeNameTheField) {
   const auto refused_bus = [](ErrorCode code, BusOptions options) {
     return error_of(code, [&] { const Bus bus(std::move(options)); });
@@ -95,6 +133,53 @@ TEST(BusOptions, OutOfRangeNameTheField) {
   EXPECT_TRUE(
       mentions(refused_bus(bad, {.stuck_after = std::chrono::nanoseconds(0)}), "stuck_after"));
   EXPECT_TRUE(mentions(refused_bus(ErrorCode::not_yet, {.store = "sqlite:x"}), "store"));
+}
+
+TEST(BusOptions, SayNotYetOnlyForStoresThatArePlanned) {
+  const auto refused_store = [](ErrorCode code, const std::string& store) {
+    return error_of(code, [&] { const Bus bus({.store = store}); });
+  };
+  for (const std::string store :
+       {"sqlite", "redis", "nats", "postgres", "database", "sqlite:events.db", "redis://localhost",
+        "nats://localhost:4222", "postgres://localhost/events", "postgresql://localhost/events"}) {
+    EXPECT_TRUE(mentions(refused_store(ErrorCode::not_yet, store), "store")) << store;
+  }
+  const std::string slip = refused_store(ErrorCode::invalid_option, "memry");
+  EXPECT_TRUE(mentions(slip, "store is \"memry\"; did you mean \"memory\"?")) << slip;
+  EXPECT_TRUE(
+      mentions(refused_store(ErrorCode::invalid_option, "rediss://localhost"), "\"redis\""));
+  EXPECT_TRUE(mentions(refused_store(ErrorCode::invalid_option, "memory:x"), "memory"));
+  EXPECT_TRUE(mentions(refused_store(ErrorCode::invalid_option, ""), "store"));
+}
+
+TEST(BusOptions, ShowNoPasswordOfAStoresAddress) {
+  for (const std::string store : {"redis://me:geheim@host", "reds://me:geheim@host"}) {
+    try {
+      const Bus bus({.store = store});
+      ADD_FAILURE() << store;
+    } catch (const Error& error) {
+      EXPECT_FALSE(mentions(error.what(), "geheim")) << error.what();
+    }
+  }
+}
+
+TEST(BusOptions, RefuseAnInstanceIdThatNoEventCouldCarry) {
+  for (const std::string id : {"a\nb", "a\xff", "a\x7f"}) {
+    const std::string message =
+        error_of(ErrorCode::invalid_option, [&] { const Bus bus({.instance_id = id}); });
+    EXPECT_TRUE(mentions(message, "BusOptions: instance_id")) << message;
+    EXPECT_TRUE(mentions(message, "at byte 1")) << message;
+  }
+  EXPECT_EQ(Bus({.instance_id = "kn\xc3\xb6terich-1"}).instance_id(), "kn\xc3\xb6terich-1");
+}
+
+TEST(BusOptions, OfNoKnownNameAreRefusedWithTheNamesThereAre) {
+  const auto refused_bus = [](BusOptions options) {
+    return error_of(ErrorCode::invalid_option, [&] { const Bus bus(std::move(options)); });
+  };
+  EXPECT_TRUE(mentions(refused_bus({.mode = static_cast<Mode>(7)}), "mode is 7"));
+  EXPECT_TRUE(mentions(refused_bus({.overflow = static_cast<Overflow>(4)}), "overflow is 4"));
+  EXPECT_TRUE(mentions(refused_bus({.wildcards = static_cast<Wildcards>(2)}), "wildcards is 2"));
 }
 
 TEST(BusOptions, GiveSubscriptionsTheirDefaults) {

@@ -197,13 +197,25 @@ concept MayBeEmpty = std::is_constructible_v<F, std::nullptr_t> && requires(cons
   static_cast<bool>(handler);
 };
 
+/// What a handler may take as its first argument, as far as its kind goes.
+template <class T>
+concept HandlerArgument = std::is_class_v<T>;
+
 template <class T, class F>
 [[nodiscard]] Subscriber* make_subscriber(F&& handler) {
+  // First of all, or an int is reported as a payload type that is none, deep inside.
+  static_assert(HandlerArgument<T>,
+                "a busway handler takes const Event&, const T& of a struct T or const Json&, and "
+                "maybe Context&");
   using Stored = std::decay_t<F>;
   if constexpr (MayBeEmpty<Stored>) {
     if (!static_cast<bool>(static_cast<const Stored&>(handler))) refuse_empty_handler();
   }
-  return new SubscriberOf<Stored, T>(std::forward<F>(handler));
+  if constexpr (HandlerArgument<T>) {
+    return new SubscriberOf<Stored, T>(std::forward<F>(handler));
+  } else {
+    return nullptr;  // refused above; nothing more is to be said of it
+  }
 }
 
 }  // namespace busway::detail
