@@ -16,7 +16,9 @@
 
 namespace busway::limits {
 
+/// The longest topic, in bytes of UTF-8.
 inline constexpr std::size_t kTopicBytesMax = 255;
+/// The longest pattern, in bytes, without its prefix.
 inline constexpr std::size_t kPatternBytesMax = 1024;
 inline constexpr std::size_t kPatternsPerSubscriptionMax = 1024;
 inline constexpr std::size_t kTextBytesMax = 4096;  // source, key, user_id and the like

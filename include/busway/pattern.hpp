@@ -12,7 +12,8 @@
 //            the kind outright; else it is exact without * ? [, regex with one of ^ $ \ ( ) | + { }
 //            or when it is or begins with .*, and else what `Wildcards` says. explain() tells how a
 //            string was read. Said outright, exact, glob and regex take any character, so that they
-//            can match text that is no topic; a plain string that can match no topic is refused.
+//            can match text that is no topic; a plain string that can match no topic is refused,
+//            and so is by subscribe() an exact text that no topic can be.
 // Threads    All functions are [any-thread]; a Pattern is a value that may be copied between
 //            threads.
 // Ownership  Copies share one immutable text. Compiled expressions live in a bounded cache of the
@@ -31,14 +32,15 @@
 #include <string_view>
 #include <utility>
 
+#include "busway/limits.hpp"
+
 namespace busway {
 
 namespace match_detail {
 class PatternState;
 }
 
-/// The longest pattern, in bytes, without its prefix.
-inline constexpr std::size_t kPatternBytesMax = 1024;
+using limits::kPatternBytesMax;
 
 enum class PatternKind : unsigned char { exact, glob, segments, regex };
 

@@ -19,10 +19,11 @@
 #include <string>
 #include <string_view>
 
+#include "busway/limits.hpp"
+
 namespace busway {
 
-/// The longest topic, in bytes of UTF-8.
-inline constexpr std::size_t kTopicBytesMax = 255;
+using limits::kTopicBytesMax;
 
 /// Nothing when the topic is legal; else a sentence that shows the topic, the first bad byte and
 /// its offset.

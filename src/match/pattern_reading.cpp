@@ -25,9 +25,13 @@ bool is_plain(Reading reading) noexcept {
   return reading != Reading::maker && reading != Reading::prefix;
 }
 
-[[noreturn]] void refuse(PatternKind kind, std::string_view text, const std::string& why) {
+// The pattern stands in the message as it was written, so that it is found where it stands.
+[[noreturn]] void refuse(PatternKind kind, Reading reading, std::string_view text,
+                         const std::string& why) {
+  const std::string written =
+      std::string(reading == Reading::prefix ? prefix_of(kind) : std::string_view{}).append(text);
   throw Error(ErrorCode::invalid_pattern, "the " + std::string(to_string(kind)) + " pattern " +
-                                              quote(text) + " cannot be used: " + why);
+                                              quote(written) + " cannot be used: " + why);
 }
 
 std::string without_doubled_dots(std::string_view text) {
@@ -68,16 +72,16 @@ void check_glob(Reading reading, std::string_view text, std::size_t literal_from
   const auto alphabet =
       is_plain(reading) ? GlobAlphabet::topic_character : GlobAlphabet::any_character;
   if (const auto flaw = glob_flaw(text, literal_from, alphabet)) {
-    refuse(PatternKind::glob, text,
+    refuse(PatternKind::glob, reading, text,
            "it can match no legal topic: " + *flaw + suggest_for_glob(text));
   }
 }
 
-void check_segments(std::string_view text) {
-  if (const auto flaw = segments_flaw(text)) refuse(PatternKind::segments, text, *flaw);
+void check_segments(Reading reading, std::string_view text) {
+  if (const auto flaw = segments_flaw(text)) refuse(PatternKind::segments, reading, text, *flaw);
 }
 
-void check_regex(std::string_view text, std::atomic<std::uint32_t>& hint) {
+void check_regex(Reading reading, std::string_view text, std::atomic<std::uint32_t>& hint) {
   const auto regex = RegexCache::process().get(text, hint);
   if (regex->ok()) return;
   std::string why = escape(regex->error());
@@ -87,12 +91,15 @@ void check_regex(std::string_view text, std::atomic<std::uint32_t>& hint) {
     case re2::RE2::ErrorRepeatOp:
       why += "; a glob or segments pattern is written \"glob:...\" or \"seg:...\"";
       break;
+    case re2::RE2::ErrorUnexpectedParen:
+    case re2::RE2::ErrorMissingParen: why += "; a literal parenthesis is written \\( or \\)"; break;
+    case re2::RE2::ErrorMissingBracket: why += "; a literal bracket is written \\["; break;
     case re2::RE2::ErrorPatternTooLarge:
       why += "; it needs more than " + std::to_string(kRegexBytesLarge >> 10U) + " KiB";
       break;
     default: break;
   }
-  refuse(PatternKind::regex, text, why);
+  refuse(PatternKind::regex, reading, text, why);
 }
 
 std::string why_read_so(PatternKind kind, Reading reading, std::string_view text) {
@@ -156,12 +163,13 @@ const PatternState* make_state(PatternKind kind, Reading reading, std::string_vi
                     "to match every topic write \"*\"");
   }
   if (text.size() > kPatternBytesMax) {
-    refuse(kind, text,
+    refuse(kind, reading, text,
            "it has " + std::to_string(text.size()) + " bytes; at most " +
                std::to_string(kPatternBytesMax) + " are allowed");
   }
   if (const std::size_t bad = find_invalid_utf8(text); bad != std::string_view::npos) {
-    refuse(kind, text, "the byte at offset " + std::to_string(bad) + " is not valid UTF-8");
+    refuse(kind, reading, text,
+           "the byte at offset " + std::to_string(bad) + " is not valid UTF-8");
   }
   std::size_t literal_from = 0;
   std::atomic<std::uint32_t> hint{0};
@@ -171,8 +179,8 @@ const PatternState* make_state(PatternKind kind, Reading reading, std::string_vi
       literal_from = glob_literal_from(text);
       check_glob(reading, text, literal_from);
       break;
-    case PatternKind::segments: check_segments(text); break;
-    case PatternKind::regex: check_regex(text, hint); break;
+    case PatternKind::segments: check_segments(reading, text); break;
+    case PatternKind::regex: check_regex(reading, text, hint); break;
   }
   const PatternState* const state = PatternState::make(kind, reading, text, literal_from);
   state->cache_hint().store(hint.load(std::memory_order_relaxed), std::memory_order_relaxed);

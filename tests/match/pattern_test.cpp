@@ -281,10 +281,20 @@ TEST(Pattern, RegexRefusalsCarryTheSentenceOfTheEngine) {
   EXPECT_TRUE(mentions(refusal(As::regex, "*.created"), "no argument for repetition operator"));
   EXPECT_TRUE(mentions(refusal(As::regex, "*.created"), "glob:"));
   EXPECT_TRUE(mentions(refusal(As::regex, "a(b"), "missing"));
+  EXPECT_TRUE(mentions(refusal(As::regex, "a(b"), "a literal parenthesis is written \\( or \\)"));
+  EXPECT_TRUE(mentions(refusal(As::regex, "a)b"), "a literal parenthesis is written \\( or \\)"));
+  EXPECT_TRUE(mentions(refusal(As::regex, "a[b"), "a literal bracket is written \\["));
   EXPECT_TRUE(mentions(refusal(As::regex, "((a{100}){100}){100}"), "repetition size"));
   EXPECT_TRUE(mentions(refusal(As::regex, "(\\pL{5}x){20}"), "too large"));
   EXPECT_EQ(refusal(As::regex, "[^a]{300}"), "");
   EXPECT_EQ(refusal(As::regex, "\\pL{20}"), "") << "fits into the large budget";
+}
+
+TEST(Pattern, RefusalsShowTheTextAsItWasWritten) {
+  for (const std::string text : {"re:(", "seg:phase.s*", "glob:input..*"}) {
+    EXPECT_TRUE(mentions(refusal(As::plain, text), '"' + text + '"')) << text;
+  }
+  EXPECT_TRUE(mentions(refusal(As::regex, "("), "\"(\""));
 }
 
 TEST(Pattern, PatternsThatAreTooLongOrNotUtf8AreRefused) {
