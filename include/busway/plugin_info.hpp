@@ -54,6 +54,7 @@ struct PluginInfo {
   PluginSource source = PluginSource::none;
   std::string last_error{};
   bool still_mapped = false;  ///< unloaded, yet its code could not be taken out of memory
+  std::string place{};        ///< PluginSpec::place
 };
 
 }  // namespace busway

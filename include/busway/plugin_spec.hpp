@@ -21,6 +21,7 @@ struct PluginSpec {
   std::string path{};            ///< a shared library, or "static:NAME" of one linked in
   std::string id{};              ///< empty: what the plugin calls itself
   Json config = Json::object();  ///< given to its setup(); an object
+  std::string place{};           ///< where it is named, such as bot.yaml:5; stands with its errors
 };
 
 struct PluginManagerOptions {

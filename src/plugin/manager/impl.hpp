@@ -92,7 +92,7 @@ class PluginManager::Impl {
   void announce(const PluginInfo& info) noexcept;
   void report(PluginInstance& instance, std::string_view message) noexcept;
   void report(const PluginInfo& info, std::string_view message) noexcept;
-  void warn(const PluginInfo& info, const std::string& message) const noexcept;
+  void log(LogLevel level, const PluginInfo& info, const std::string& message) const noexcept;
   [[nodiscard]] std::vector<Instance> instances() const;
   [[nodiscard]] bool sources_active() const;
   [[nodiscard]] Record* find(std::string_view id) const;

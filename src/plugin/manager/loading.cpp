@@ -65,6 +65,7 @@ std::string PluginManager::Impl::load(const Change& /*change*/, const PluginSpec
   PluginInfo info;
   info.id = provisional_id(spec);
   info.path = spec.path;
+  info.place = spec.place;
   info.generation = next_generation(info.id);
   Instance instance;
   try {
@@ -97,7 +98,7 @@ void PluginManager::Impl::load_steps(const PluginSpec& spec, const std::string& 
   reach(PluginState::discovered);
   auto image = std::make_unique<PluginImage>(spec.path,
                                              platform_detail::PathRules{.folder = options_.folder});
-  for (const std::string& warning : image->warnings()) warn(info, warning);
+  for (const std::string& warning : image->warnings()) log(LogLevel::warning, info, warning);
   reach(PluginState::validated);
 
   instance = make_instance(std::move(image), info.id);

@@ -1,6 +1,7 @@
 // What happens to plugins is published and, when it is bad, logged.
 #include <array>
 #include <exception>
+#include <span>
 
 #include "bus/bus_core.hpp"
 #include "bus/dispatch.hpp"
@@ -37,10 +38,10 @@ EventOptions manager_options() { return {.source = "plugin_manager", .origin = O
 
 void PluginManager::Impl::announce(const PluginInfo& info) noexcept {
   try {
-    if (info.state == PluginState::failed) warn(info, info.last_error);
+    if (info.state == PluginState::failed) log(LogLevel::error, info, info.last_error);
     (void)bus_->publish(plugin_state(to_string(info.state), event_data(info), manager_options()));
   } catch (const std::exception& error) {
-    warn(info, error.what());
+    log(LogLevel::error, info, error.what());
   }
 }
 
@@ -53,6 +54,7 @@ void PluginManager::Impl::report(PluginInstance& instance, std::string_view mess
       const std::lock_guard lock(mutex_);
       if (Record* record = find(info.id); record != nullptr) {
         info.path = record->info.path;
+        info.place = record->info.place;
         info.generation = record->info.generation;
         record->info.last_error = message;
       }
@@ -65,16 +67,18 @@ void PluginManager::Impl::report(PluginInstance& instance, std::string_view mess
 
 void PluginManager::Impl::report(const PluginInfo& info, std::string_view message) noexcept {
   try {
-    warn(info, std::string(message));
+    log(LogLevel::error, info, std::string(message));
     (void)bus_->publish(plugin_error(event_data(info), message, manager_options()));
   } catch (const std::exception& error) {
-    warn(info, error.what());
+    log(LogLevel::error, info, error.what());
   }
 }
 
-void PluginManager::Impl::warn(const PluginInfo& info, const std::string& message) const noexcept {
-  const std::array fields{LogField{"plugin", info.id}};
-  detail::Dispatch::core_of(*bus_).log(LogLevel::warning, message, fields);
+void PluginManager::Impl::log(LogLevel level, const PluginInfo& info,
+                              const std::string& message) const noexcept {
+  const std::array both{LogField{"plugin", info.id}, LogField{"at", info.place}};
+  const std::span<const LogField> fields(both.data(), info.place.empty() ? 1U : 2U);
+  detail::Dispatch::core_of(*bus_).log(level, message, fields);
 }
 
 }  // namespace busway
