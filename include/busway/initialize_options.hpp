@@ -26,6 +26,9 @@ struct InitializeOptions {
   /// Where a plugin named without a folder is looked for after the folder of the file. Libraries
   /// may lie here too.
   std::vector<std::string> plugin_folders{};
+  /// Words beyond password, secret, token, authorization, api_key and passwd, and beyond those the
+  /// file names: a key that is or ends with one is shown as ***. Case, '-' and '_' do not matter.
+  std::vector<std::string> secret_keys{};
   DefaultBus default_bus = DefaultBus::set;
   LogSink log{};                         ///< default: log_to_stderr
   std::shared_ptr<Clock> clock{};        ///< default: the system's

@@ -8,6 +8,9 @@
 namespace busway::config {
 namespace {
 
+constexpr std::string_view kSecretKeyLetters =
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
+
 Section<HistorySection> make_history_section() {
   Section<HistorySection> section("What the bus remembers.");
   section.integer("size", &HistorySection::size,
@@ -21,6 +24,12 @@ Section<Config> make_config_section() {
   section.section("event_broker", &Config::event_broker, broker_section())
       .list("plugins", &Config::plugins, plugin_section())
       .section("history", &Config::history, history_section())
+      .texts("secret_keys", &Config::secret_keys,
+             {.bytes_min = 1,
+              .bytes_max = 128,
+              .letters = std::string(kSecretKeyLetters),
+              .form = "words of letters, digits and _ -"},
+             "Further words that mark a key as secret.")
       .not_yet("gateway", "HTTP and WebSocket.")
       .check([](Config& config, const Checker& checker) {
         check_plugin_ids(config.plugins, checker);
@@ -55,14 +64,14 @@ void check_plugin_ids(const std::vector<PluginSection>& plugins, const Checker& 
 Loaded<Config> load_config(const std::string& path, const ReadOptions& options) {
   Issues issues(path);
   Document document = open_document(path, options, issues);
-  return load_as(std::move(document), issues, config_section(), options.secrets);
+  return load_as(std::move(document), issues, config_section());
 }
 
 Loaded<Config> load_text(std::string_view text, const std::string& name,
                          const ReadOptions& options) {
   Issues issues(name);
   Document document = open_text(text, name, options, issues);
-  return load_as(std::move(document), issues, config_section(), options.secrets);
+  return load_as(std::move(document), issues, config_section());
 }
 
 }  // namespace busway::config

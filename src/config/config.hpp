@@ -34,6 +34,7 @@ struct Config {
   BrokerSection event_broker{};
   std::vector<PluginSection> plugins{};
   HistorySection history{};
+  std::vector<std::string> secret_keys{};  // in force since the file was opened: Document::secrets
 };
 
 [[nodiscard]] const Section<Config>& config_section();
@@ -51,10 +52,10 @@ struct Loaded {
 /// Reads the root map of an opened document as `section` declares it; throws if the issues then
 /// hold an error.
 template <class Root>
-[[nodiscard]] Loaded<Root> load_as(Document document, Issues& issues, const Section<Root>& section,
-                                   const SecretKeys& secrets = {}) {
+[[nodiscard]] Loaded<Root> load_as(Document document, Issues& issues,
+                                   const Section<Root>& section) {
   Loaded<Root> loaded;
-  const Place place{.issues = &issues, .secrets = &secrets};
+  const Place place{.issues = &issues, .secrets = &document.secrets};
   if (document.root != nullptr) section.read(*document.root, loaded.value, place);
   issues.throw_if_errors();
   loaded.warnings = issues.sorted();

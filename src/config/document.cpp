@@ -12,6 +12,16 @@
 namespace busway::config {
 namespace {
 
+// Known before anything of the file is shown. What is wrong with the list is reported with the
+// other keys.
+void add_secret_keys(const Node& root, SecretKeys& secrets) {
+  const Entry* const entry = root.entry("secret_keys");
+  if (entry == nullptr) return;
+  for (const NodePtr& item : entry->value->items) {
+    if (item->kind == Node::Kind::scalar) secrets.add(item->text);
+  }
+}
+
 Document parse(const std::string& text, const std::string& name, const ReadOptions& options,
                Issues& issues) {
   NodePtr root = parse_yaml(text, options.variables, issues);
@@ -26,7 +36,9 @@ Document parse(const std::string& text, const std::string& name, const ReadOptio
                      std::string(describe(root->kind)));
     root = nullptr;
   }
-  return {.file = name, .root = std::move(root), .warnings = {}};
+  SecretKeys secrets = options.secrets;
+  if (root != nullptr) add_secret_keys(*root, secrets);
+  return {.file = name, .root = std::move(root), .warnings = {}, .secrets = std::move(secrets)};
 }
 
 Document strict(Document document, const Issues& issues) {
@@ -128,7 +140,7 @@ Document open_document(const std::string& path, const ReadOptions& options, Issu
   const FileText file = read_file_text(path);
   Document document = parse(file.text, path, options, issues);
   if (document.root != nullptr && file.readable == Readable::by_everyone) {
-    warn_of_exposed(*document.root, {}, "chmod o-r " + shell_word(path), options.secrets, issues);
+    warn_of_exposed(*document.root, {}, "chmod o-r " + shell_word(path), document.secrets, issues);
   }
   return document;
 }

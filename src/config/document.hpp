@@ -83,6 +83,7 @@ struct Document {
   std::string file{};
   NodePtr root{};  // a map
   std::vector<ConfigIssue> warnings{};
+  SecretKeys secrets{};  // those of the options and of the file's secret_keys
 
   /// An issue that points to a path of this document, or to the nearest parent that exists.
   [[nodiscard]] ConfigIssue issue_at(std::string path, std::string message,

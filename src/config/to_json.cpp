@@ -167,9 +167,10 @@ json to_json(const Node& node, const std::string& path, const SecretKeys& secret
   return Converter(secrets, issues).run(node, path, false);
 }
 
-std::string masked_dump(const Document& document, const SecretKeys& secrets) {
+std::string masked_dump(const Document& document) {
   Issues ignored(document.file);
-  const json value = masked(to_json(*document.root, {}, secrets, ignored), secrets);
+  const json value =
+      masked(to_json(*document.root, {}, document.secrets, ignored), document.secrets);
   return value.dump(2, ' ', false, json::error_handler_t::replace);
 }
 

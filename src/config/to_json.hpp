@@ -23,7 +23,7 @@ namespace busway::config {
 [[nodiscard]] nlohmann::json to_json(const Node& node, const std::string& path,
                                      const SecretKeys& secrets, Issues& issues);
 
-/// The whole document to show: secrets masked, two spaces of indentation.
-[[nodiscard]] std::string masked_dump(const Document& document, const SecretKeys& secrets = {});
+/// The whole document to show: its secrets masked, two spaces of indentation.
+[[nodiscard]] std::string masked_dump(const Document& document);
 
 }  // namespace busway::config

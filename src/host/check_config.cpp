@@ -1,6 +1,7 @@
 #include "busway/check_config.hpp"
 
 #include <algorithm>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -16,8 +17,12 @@ namespace {
 
 using host_detail::HostConfig;
 
+/// The first item that takes its id from a library, by the library's path.
+using Unnamed = std::map<std::string, std::size_t>;
+
 void check_library(const HostConfig& config, std::size_t index,
-                   const host_detail::PluginPlaces& places, std::vector<ConfigIssue>& issues) {
+                   const host_detail::PluginPlaces& places, Unnamed& unnamed,
+                   std::vector<ConfigIssue>& issues) {
   const config::PluginSection& plugin = config.values.plugins[index];
   const bool linked_in = !plugin.static_name.empty();
   const std::string at = "plugins[" + std::to_string(index) + (linked_in ? "].static" : "].path");
@@ -31,6 +36,13 @@ void check_library(const HostConfig& config, std::size_t index,
     const plugin_host_detail::PluginImage image(path, {});
     for (const std::string& warning : image.warnings())
       note(warning, ConfigIssue::Severity::warning);
+    if (plugin.id) return;  // two of one id have been reported
+    const auto [first, is_first] = unnamed.emplace(path, index);
+    if (is_first) return;
+    note("names the library of plugins[" + std::to_string(first->second) +
+             "] again, and both take the id it gives itself; give one an id of its own, or remove "
+             "it",
+         ConfigIssue::Severity::error);
   } catch (const Error& error) {
     note(error.what(), ConfigIssue::Severity::error);
   }
@@ -48,15 +60,16 @@ ConfigReport check_config(const std::string& path, const InitializeOptions& opti
   ConfigReport report;
   config::Issues issues(path);
   try {
-    HostConfig config = host_detail::read_host_config(path, issues);
+    HostConfig config = host_detail::read_host_config(path, issues, options.secret_keys);
     if (!issues.has_errors()) issues.add(host_detail::provider_issues(config));
     const host_detail::PluginPlaces places{config.folder, options.plugin_folders};
     std::vector<ConfigIssue> of_libraries;
+    Unnamed unnamed;
     for (std::size_t i = 0; i < config.values.plugins.size(); ++i) {
       const config::PluginSection& plugin = config.values.plugins[i];
       // An item with a faulty key may have neither.
       if (!plugin.enabled || (plugin.path.empty() && plugin.static_name.empty())) continue;
-      check_library(config, i, places, of_libraries);
+      check_library(config, i, places, unnamed, of_libraries);
     }
     issues.add(std::move(of_libraries));
     if (config.document.root != nullptr) report.shown = config::masked_dump(config.document);

@@ -31,9 +31,10 @@ constexpr std::string_view kComponent = "host";
 EventOptions host_event() { return {.source = kComponent, .origin = Origin::system}; }
 
 /// Reads the file or throws what initialize() promises.
-HostConfig require_config(const std::string& path, std::vector<ConfigIssue>& warnings) {
+HostConfig require_config(const std::string& path, const std::vector<std::string>& secret_keys,
+                          std::vector<ConfigIssue>& warnings) {
   config::Issues issues(path);
-  HostConfig config = host_detail::read_host_config(path, issues);
+  HostConfig config = host_detail::read_host_config(path, issues, secret_keys);
   issues.throw_if_errors();
   if (const std::vector<ConfigIssue> refused = host_detail::provider_issues(config);
       !refused.empty()) {
@@ -73,6 +74,7 @@ class Host::Impl {
 
   // Constant after the constructor:
   std::string path_;
+  std::vector<std::string> secret_keys_;
   std::vector<ConfigIssue> warnings_;
   HostConfig config_;
   host_detail::PluginPlaces places_;
@@ -92,10 +94,11 @@ class Host::Impl {
 
 Host::Impl::Impl(const std::string& path, const InitializeOptions& options)
     : path_(path),
-      config_(require_config(path, warnings_)),
+      secret_keys_(options.secret_keys),
+      config_(require_config(path, secret_keys_, warnings_)),
       places_{config_.folder, options.plugin_folders},
       bus_(std::make_shared<Bus>(host_detail::bus_options(config_, options))),
-      summaries_(*bus_),
+      summaries_(*bus_, config_.document.secrets),
       plugins_(*bus_) {
   for (const ConfigIssue& warning : warnings_) log(LogLevel::warning, to_string(warning));
   if (options.default_bus == DefaultBus::set) set_default_bus(bus_);
@@ -135,7 +138,11 @@ void Host::Impl::load(const config::PluginSection& plugin, std::size_t index) {
     }
   }
   try {
-    (void)plugins_.load({.path = path, .id = plugin.id.value_or(""), .config = plugin.config});
+    const ConfigIssue here = config_.document.issue_at(at, {}, ConfigIssue::Severity::error);
+    (void)plugins_.load({.path = path,
+                         .id = plugin.id.value_or(""),
+                         .config = plugin.config,
+                         .place = here.file + ':' + std::to_string(here.line)});
   } catch (const Error& error) {
     (void)note(error);  // the manager has logged and published it
   }
@@ -185,7 +192,7 @@ void Host::Impl::start() {
 ReloadResult Host::Impl::reload() {
   ReloadResult result;
   try {
-    const HostConfig now = require_config(path_, result.issues);
+    const HostConfig now = require_config(path_, secret_keys_, result.issues);
     result.keys = host_detail::changed_keys(config_.document, now.document);
     (void)bus_->publish(config_changed(path_, result.keys, host_event()));
   } catch (const Error& error) {

@@ -75,10 +75,12 @@ Flat flatten(const config::Document& document) {
 
 }  // namespace
 
-HostConfig read_host_config(const std::string& path, config::Issues& issues) {
+HostConfig read_host_config(const std::string& path, config::Issues& issues,
+                            const std::vector<std::string>& secret_keys) {
   HostConfig config;
   config.folder = folder_of(path);
   config::ReadOptions options;
+  for (const std::string& word : secret_keys) options.secrets.add(word);
   options.variables = [folder =
                            config.folder](const std::string& name) -> std::optional<std::string> {
     if (name == "BUSWAY_CONFIG_DIR") return folder;
@@ -86,7 +88,7 @@ HostConfig read_host_config(const std::string& path, config::Issues& issues) {
   };
   config.document = config::open_document(path, options, issues);
   if (config.document.root == nullptr) return config;
-  const config::Place place{.issues = &issues, .secrets = &options.secrets};
+  const config::Place place{.issues = &issues, .secrets = &config.document.secrets};
   config::config_section().read(*config.document.root, config.values, place);
   config.patterns = read_configured_patterns(
       config.document, to_wildcards(config.values.event_broker.wildcards), issues);

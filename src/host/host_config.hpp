@@ -24,7 +24,9 @@ struct HostConfig {
   std::string folder{};  // of the file, absolute
 };
 
-[[nodiscard]] HostConfig read_host_config(const std::string& path, config::Issues& issues);
+/// The words are further ones that mark a key as secret.
+[[nodiscard]] HostConfig read_host_config(const std::string& path, config::Issues& issues,
+                                          const std::vector<std::string>& secret_keys = {});
 
 /// What is wrong with the provider in this version, at its line; empty when it is offered.
 [[nodiscard]] std::vector<ConfigIssue> provider_issues(const HostConfig& config);

@@ -54,7 +54,8 @@ void add(DeliveryCounters& sum, const DeliveryCounters& more) {
 
 }  // namespace
 
-RunSummaries::RunSummaries(Bus& bus) : bus_(bus) {
+RunSummaries::RunSummaries(Bus& bus, config::SecretKeys secrets)
+    : bus_(bus), secrets_(std::move(secrets)) {
   subscription_ = bus.subscribe({kRunSummaryTopic, topics::kPluginStopping},
                                 [this](const Event& event) { take(event); },
                                 {.name = "run summaries", .owner = "host", .mode = Mode::sync});
@@ -69,7 +70,7 @@ void RunSummaries::take(const Event& event) {
   const std::lock_guard lock(mutex_);
   Kept& kept = kept_[plugin];
   kept.deliveries = deliveries;
-  if (!stopping) kept.found = event.json();
+  if (!stopping) kept.found = config::masked(event.json(), secrets_);
 }
 
 DeliveryCounters RunSummaries::counted(const std::string& owner) const {

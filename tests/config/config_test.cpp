@@ -73,10 +73,11 @@ std::vector<std::string> samples(const std::string& text) {
   return found;
 }
 
+// HOSTNAME aside, which busway knows itself, no variable is set: whoever copies a sample has none.
 TEST(ConfigurationPage, HoldsOnlySamplesThatAreAccepted) {
   const std::vector<std::string> found = samples(page());
   ASSERT_GE(found.size(), 2U);
-  const ReadOptions options = with_variables({{"HOSTNAME", "host"}, {"REDIS_PASSWORD", "p"}});
+  const ReadOptions options = with_variables({{"HOSTNAME", "host"}});
   for (const std::string& sample : found) {
     EXPECT_EQ(errors_in(sample, options), Lines{}) << sample;
     EXPECT_EQ(warnings_in(sample, options), Lines{}) << sample;

@@ -134,8 +134,10 @@ TEST(VariablesInAFile, ThatFailedCauseNoSecondError) {
 }
 
 TEST(VariablesInAFile, AreNotExpandedInKeys) {
-  EXPECT_EQ(errors_in("${A}: 1\n", with_variables({{"A", "history"}})),
-            Lines{"f.yaml:1: ${A}: unknown key; it is one of event_broker, plugins, history"});
+  EXPECT_EQ(
+      errors_in("${A}: 1\n", with_variables({{"A", "history"}})),
+      Lines{
+          "f.yaml:1: ${A}: unknown key; it is one of event_broker, plugins, history, secret_keys"});
 }
 
 }  // namespace

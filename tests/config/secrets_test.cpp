@@ -80,6 +80,22 @@ TEST(MaskedDump, ShowsADocumentWithoutItsSecrets) {
   EXPECT_NE(text.find("redis://me:***@h/0"), std::string::npos) << text;
 }
 
+TEST(SecretKeysOfAFile, CountFromItsFirstLineOn) {
+  const std::string text =
+      "plugins:\n  - {path: a.so, config: {pin: 0123456}}\nsecret_keys: [pin, x-session]\n";
+  const Lines found = errors_in(text);
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_EQ(found[0].find("0123456"), std::string::npos) << found[0];
+  const Document document =
+      parse_document("secret_keys: [x-session]\nplugins: [{config: {x_session: hunter2}}]\n",
+                     "f.yaml", with_variables({}));
+  EXPECT_TRUE(document.secrets.contains("xSession"));
+  EXPECT_TRUE(document.secrets.contains("password")) << "the words of the list are added";
+  EXPECT_EQ(masked_dump(document).find("hunter2"), std::string::npos);
+  EXPECT_EQ(errors_in("secret_keys: {a: b}\n").size(), 1U);
+  EXPECT_EQ(errors_in("secret_keys: ['***']\n").size(), 1U);
+}
+
 TEST(Errors, NeverShowASecret) {
   const Lines found = errors_in(
       "event_broker:\n  provider: redis://u:hunter2@host:99999\n"

@@ -57,6 +57,18 @@ TEST(CheckConfig, LooksAtTheLibrariesWithoutOpeningThem) {
                                       "4 error plugins[2].static"}));
 }
 
+TEST(CheckConfig, RefusesTwoPluginsThatWouldHaveOneId) {
+  const std::string talker = "plugins:\n  - path: host_talker\n";
+  const ConfigReport twice = check(talker + "  - path: host_talker.so\n");
+  EXPECT_EQ(lines(twice), std::vector<std::string>{"3 error plugins[1].path"});
+  EXPECT_NE(twice.issues.at(0).message.find("plugins[0]"), std::string::npos);
+  EXPECT_TRUE(check(talker + "  - path: host_talker\n    id: other\n").ok());
+  EXPECT_TRUE(check(talker + "  - path: host_talker\n    enabled: false\n").ok());
+  EXPECT_EQ(lines(check("plugins:\n  - {path: host_talker, id: one}\n"
+                        "  - {path: host_follower, id: one}\n")),
+            std::vector<std::string>{"3 error plugins[1].id"});
+}
+
 TEST(CheckConfig, LeavesOutLibrariesThatAreNotEnabled) {
   EXPECT_TRUE(check("plugins:\n  - path: ./gone.so\n    enabled: false\n").ok());
 }
@@ -109,6 +121,19 @@ TEST(CheckConfig, ShowsTheFileWithoutItsSecrets) {
       "plugins:\n"
       "  - path: host_talker\n"
       "    config: {bot_token: hunter3, room: lobby}\n");
+  EXPECT_EQ(report.shown.find("hunter"), std::string::npos) << report.shown;
+  EXPECT_NE(report.shown.find("lobby"), std::string::npos) << report.shown;
+}
+
+TEST(CheckConfig, HidesWhatTheFileAndTheProgramNameAsSecretsToo) {
+  const ConfigFolder folder(
+      "secret_keys: [pin]\n"
+      "plugins:\n"
+      "  - path: host_talker\n"
+      "    config: {door_pin: hunter2, sessionCookie: hunter3, room: lobby}\n");
+  const ConfigReport report = check_config(
+      folder.file(), {.plugin_folders = {BUSWAY_HOST_PLUGINS}, .secret_keys = {"cookie"}});
+  EXPECT_TRUE(report.ok());
   EXPECT_EQ(report.shown.find("hunter"), std::string::npos) << report.shown;
   EXPECT_NE(report.shown.find("lobby"), std::string::npos) << report.shown;
 }

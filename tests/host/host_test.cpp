@@ -56,6 +56,39 @@ std::vector<std::string> story(const Bus& bus) {
   return topics;
 }
 
+TEST(Host, LogsAPluginThatCannotBeLoadedOrStartedAsAnErrorWithItsPlace) {
+  const ConfigFolder folder(
+      "plugins:\n"
+      "  - path: host_talker\n"
+      "    id: a\n"
+      "    config: {bad: setup}\n"
+      "  - path: host_talker\n"
+      "    id: b\n"
+      "    config: {bad: start}\n"
+      "  - path: host_gone\n"
+      "    id: c\n");
+  std::mutex mutex;
+  std::vector<std::string> errors;
+  InitializeOptions logging = options();
+  logging.log = [&](LogLevel level, std::string_view message, std::span<const LogField> fields) {
+    if (level != LogLevel::error) return;
+    const std::lock_guard lock(mutex);
+    std::string& line = errors.emplace_back(message);
+    for (const LogField& field : fields) {
+      line.append(" ").append(field.name).append("=").append(field.value);
+    }
+  };
+  const Host host = initialize(folder.file(), logging);
+  const std::lock_guard lock(mutex);
+  ASSERT_EQ(errors.size(), 3U);
+  const auto has = [&](std::size_t i, const std::string& part) {
+    return errors[i].find(part) != std::string::npos;
+  };
+  EXPECT_TRUE(has(0, "plugin=a at=" + folder.file() + ":2")) << errors[0];
+  EXPECT_TRUE(has(1, folder.file() + ":8: plugins[2]")) << errors[1];
+  EXPECT_TRUE(has(2, "plugin=b at=" + folder.file() + ":5")) << errors[2];
+}
+
 TEST(Host, StartsThePluginsSaysSoAndStopsThemInOrder) {
   Host host = start("plugins:\n  - path: host_talker\n    config: {lines: 2}\n");
   EXPECT_TRUE(host.problems().empty());

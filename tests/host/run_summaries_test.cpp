@@ -42,6 +42,17 @@ TEST(RunSummaries, OfSourcesAreAddedUpAndTextsAreLeftAsTheFirstSaidThem) {
   EXPECT_EQ(report.found, (Json{{"from", "a"}, {"lines", 7}, {"load", 1.5}}));
 }
 
+TEST(RunSummaries, ShowNoSecrets) {
+  Bus bus;
+  config::SecretKeys secrets;
+  secrets.add("pin");
+  const RunSummaries summaries(bus, secrets);
+  bus.publish(kRunSummaryTopic, Json{{"bot_token", "hunter2"}, {"pin", 1234}, {"tokens", 5}},
+              {.source = "one"});
+  EXPECT_EQ(summaries.report({plugin("one", PluginSource::ended)}).found,
+            (Json{{"bot_token", "***"}, {"pin", "***"}, {"tokens", 5}}));
+}
+
 TEST(RunSummaries, ThatAreNotFlatFailAndTheirPublisherLearnsWhy) {
   Bus bus;
   const RunSummaries summaries(bus);
