@@ -22,6 +22,7 @@
 #include "display.hpp"
 #include "input.hpp"
 #include "line_reader.hpp"
+#include "secrets.hpp"
 #include "settings.hpp"
 
 namespace {
@@ -35,6 +36,7 @@ class Console : public busway::Plugin {
  private:
   void setup(const Json& config) override {
     settings_ = read_settings(config);
+    secrets_ = Secrets(settings_.secret_keys);
     input_.emplace(settings_.input);
     typed_ = input_->kind() == Input::Kind::terminal;
     if (!settings_.sample.empty()) sample_.emplace(settings_.sample);
@@ -134,7 +136,7 @@ class Console : public busway::Plugin {
     if (!event.is_json() || !event.json().is_object() || !event.json().contains("text") ||
         !event.json().at("text").is_string()) {
       return "[" + source + "] " + std::string(event.topic()) + " " +
-             (event.is_json() ? std::string(event.bytes()) : std::string(event.content_type()));
+             (event.is_json() ? payload_of(event) : std::string(event.content_type()));
     }
     const Json& payload = event.json();
     const auto text = payload.at("text").get<std::string>();
@@ -144,7 +146,14 @@ class Console : public busway::Plugin {
     return event.source() == plugin_id() ? text : "[" + source + "] " + text;
   }
 
+  /// The payload as it came, unless it holds secrets.
+  [[nodiscard]] std::string payload_of(const PluginEvent& event) const {
+    Json payload = event.json();
+    return secrets_.mask(payload) ? payload.dump() : std::string(event.bytes());
+  }
+
   Settings settings_;
+  Secrets secrets_;
   std::optional<Input> input_;
   std::optional<Input> sample_;
   std::optional<Display> display_;

@@ -50,13 +50,14 @@ Settings read_settings(const json& config) {
       {"name", [&](auto& key, auto& value) { out.name = read_text(key, value); }},
       {"patterns", [&](auto& key, auto& value) { out.patterns = read_texts(key, value); }},
       {"sample", [&](auto& key, auto& value) { out.sample = read_text(key, value); }},
+      {"secret_keys", [&](auto& key, auto& value) { out.secret_keys = read_texts(key, value); }},
   };
   for (const auto& [key, value] : config.items()) {
     const auto reader = readers.find(key);
     if (reader == readers.end()) {
       throw std::invalid_argument("unknown key \"" + key +
                                   "\"; the console knows input, "
-                                  "line_bytes_max, name, patterns and sample");
+                                  "line_bytes_max, name, patterns, sample and secret_keys");
     }
     reader->second(key, value);
   }

@@ -20,6 +20,7 @@ struct Settings {
   std::string sample{};
   std::string name = "you";
   std::vector<std::string> patterns{"chat.reply"};
+  std::vector<std::string> secret_keys{};
   std::uint32_t line_bytes_max = 16'384;
 };
 

@@ -81,6 +81,26 @@ TEST_F(ConsoleTest, MakesAnEventOfEachLine) {
   EXPECT_EQ(summary, (Json{{"lines", 4}, {"messages", 2}, {"notices", 2}}));
 }
 
+TEST_F(ConsoleTest, ShowsEventsWithoutTheirSecrets) {
+  ::testing::internal::CaptureStdout();
+  {
+    Bus bus;
+    PluginManager plugins(bus);
+    plugins.load(PluginSpec{
+        .path = kLibrary,
+        .config = {{"input", file("")}, {"patterns", "door.*"}, {"secret_keys", {"pin"}}}});
+    EXPECT_TRUE(plugins.start_all().empty());
+    bus.publish("door.opened",
+                Json{{"door", "front"}, {"pin", 1234}, {"by", {{"accessToken", "hunter2"}}}});
+    bus.publish("door.closed", Payload::json_text(R"({"z":1.0,"door":"front"})"));
+    EXPECT_TRUE(plugins.wait_until_idle(60s));
+    EXPECT_TRUE(plugins.stop_all().empty());
+  }
+  EXPECT_EQ(::testing::internal::GetCapturedStdout(),
+            "[] door.opened {\"by\":{\"accessToken\":\"***\"},\"door\":\"front\",\"pin\":\"***\"}\n"
+            "[] door.closed {\"door\":\"front\",\"z\":1.0}\n");
+}
+
 TEST_F(ConsoleTest, CountsWhatItHadToMend) {
   const Json summary = play("alice: caf\xE9\n" + std::string("bob: a\0b\n", 9) +
                             "carol: " + std::string(100'000, 'x') + "\n");

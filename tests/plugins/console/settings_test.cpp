@@ -35,11 +35,13 @@ TEST(Settings, EachKeyIsRead) {
                                            {"sample", "sample.txt"},
                                            {"name", "ada"},
                                            {"patterns", {"chat.*", "trivia.*"}},
+                                           {"secret_keys", {"pin"}},
                                            {"line_bytes_max", 512}});
   EXPECT_EQ(settings.input, "chat.log");
   EXPECT_EQ(settings.sample, "sample.txt");
   EXPECT_EQ(settings.name, "ada");
   EXPECT_EQ(settings.patterns, (std::vector<std::string>{"chat.*", "trivia.*"}));
+  EXPECT_EQ(settings.secret_keys, std::vector<std::string>{"pin"});
   EXPECT_EQ(settings.line_bytes_max, 512U);
 }
 
@@ -50,7 +52,8 @@ TEST(Settings, OnePatternNeedsNoList) {
 TEST(Settings, RefusalsNameTheKeyTheValueAndWhatIsWanted) {
   EXPECT_EQ(
       refusal({{"inptu", "x"}}),
-      "unknown key \"inptu\"; the console knows input, line_bytes_max, name, patterns and sample");
+      "unknown key \"inptu\"; the console knows input, line_bytes_max, name, patterns, sample and "
+      "secret_keys");
   EXPECT_EQ(refusal({{"input", 5}}), "input: a text is wanted, not 5");
   EXPECT_EQ(refusal({{"name", ""}}), "name: a text is wanted, not \"\"");
   EXPECT_EQ(refusal({{"patterns", json::array()}}),
