@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
 #include <stdexcept>
 #include <string>
 
@@ -46,6 +47,16 @@ TEST(BestPractices, HaveAGoodAndABadSnippetForEachPoint) {
     from = heads[i];
   }
   EXPECT_GE(points, 13U) << "last seen at line " << from;
+}
+
+TEST(WritingAPluginPage, ShowsOnlyCodeThatIsCompiledAndAllOfIt) {
+  std::map<std::string, std::string> regions;
+  for (const char* file : {"hello", "chatty", "patient", "writing_a_plugin"}) {
+    regions.merge(regions_of(read_text(kRoot / "tests/docs" / (std::string(file) + ".cpp"))));
+  }
+  EXPECT_GE(regions.size(), 5U);
+  const Page page = read_page(read_text(kRoot / "docs/writing_a_plugin.md"));
+  EXPECT_EQ(joined(compare_with_regions(page, regions)), "");
 }
 
 TEST(Readme, ShowsLinesOfTheFirstExampleWithinItsFirst25Lines) {
