@@ -6,7 +6,7 @@ namespace {
 
 class Patient : public busway::Plugin {
   void on_order(const busway::PluginEvent& event) {
-    publish("order.seen", {{"topic", event.topic()}});
+    publish("patient.seen", {{"topic", event.topic()}});
   }
 
   void start() override {

@@ -53,7 +53,7 @@ TEST(WritingAPlugin, ItsNamedHandlersAnswerAndItsSourceSpeaks) {
   const InTheFolderOfThePlugins folder;
   busway::Bus bus;
   busway::PluginManager plugins(bus);
-  plugins.load({.path = "plugins/chatty.so"});
+  plugins.load(busway::PluginSpec{.path = "plugins/chatty.so"});
   EXPECT_TRUE(plugins.start_all().empty());
   EXPECT_EQ(bus.request("chat.question", busway::Json{{"n", 21}}, 60s).reply().json(),
             (busway::Json{{"answer", 42}}));
@@ -67,11 +67,11 @@ TEST(WritingAPlugin, ItsSubscriptionLosesNothing) {
   const InTheFolderOfThePlugins folder;
   busway::Bus bus({.history = 1000});
   busway::PluginManager plugins(bus);
-  plugins.load({.path = "plugins/patient.so"});
+  plugins.load(busway::PluginSpec{.path = "plugins/patient.so"});
   EXPECT_TRUE(plugins.start_all().empty());
   for (int i = 0; i < 200; ++i) EXPECT_TRUE(bus.publish("order.created").ok());
   ASSERT_TRUE(plugins.wait_until_idle(60s));
-  EXPECT_EQ(payloads(bus, "order.seen").size(), 200U);
+  EXPECT_EQ(payloads(bus, "patient.seen").size(), 200U);
 }
 
 }  // namespace
