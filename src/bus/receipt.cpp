@@ -90,7 +90,8 @@ bool Receipt::wait_for(Stage stage, std::chrono::steady_clock::time_point deadli
         const std::lock_guard lock(state_->mutex);
         if (settled()) return true;
       }
-      if (std::chrono::steady_clock::now() >= deadline || !where.run_one_here()) break;
+      if (std::chrono::steady_clock::now() >= deadline) break;
+      if (state_->core->run_due() == 0 && !where.run_one_here()) break;
     }
     const std::lock_guard lock(state_->mutex);
     return settled();

@@ -94,7 +94,7 @@ RequestResult BusCore::request(std::string_view topic, const Draft& draft,
   if (where.pumped_by_this_thread()) {
     while (!answered()) {
       if (std::chrono::steady_clock::now() >= deadline) break;
-      if (!where.run_one_here()) {
+      if (run_due() == 0 && !where.run_one_here()) {
         if (answered()) break;
         return fail(ErrorCode::would_block,
                     "the request " + quote(topic) +

@@ -145,6 +145,11 @@ Then SubscriberSink::after_failure(Delivery& delivery, DeliveryFailure failure,
       timer->token = std::exchange(delivery.token, nullptr);
       timer->attempts = std::exchange(delivery.attempts, nullptr);
       count_one(retried);
+      const std::string attempt = std::to_string(attempts.made);
+      const std::array fields{LogField{"subscription", failure.name},
+                              LogField{"topic", delivery.event.topic()},
+                              LogField{"attempt", attempt}, LogField{"reason", failure.reason}};
+      core.log(LogLevel::info, "a delivery failed and will be tried again", fields);
       mailbox.wait_again();
       retain();
       {

@@ -3,14 +3,14 @@
 // Layer: bus
 //
 // Model      A delivery that fails waits as a RetryTimer at the bus's timekeeper until its delay is
-//            over, then goes back into the mailbox. When no attempt is left it becomes a dead letter.
+//            over, then goes back into the mailbox. With no attempt left it is a dead letter.
 //            Invariant: each delivery the mailbox accepted ends in one outcome, delivered,
 //            dead_lettered or dropped; until then it is in the mailbox, in a call, or in retries_.
 // Threads    As Mailbox; due() on the timekeeper's thread.
 // Ownership  Belongs to its subscriber; each waiting retry holds a reference on it.
 // Errors     None.
-// Cost       Of a delivery that goes well: one addition. A waiting retry: about 250 bytes, its event
-//            included, and no thread.
+// Cost       Of a delivery that goes well: one addition. A waiting retry: about 250 bytes, its
+//            event included, and no thread.
 #pragma once
 
 #include <atomic>

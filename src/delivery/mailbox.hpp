@@ -2,16 +2,16 @@
 // that empties it.
 //
 // Model      Five lanes: again, replay, high, normal, low, each a list of chunks whose deliveries
-//            never move. What failed and is tried again, or is sent again by hand, comes through the
-//            lane `again`; while it waits elsewhere for its time, wait_again() has said so. A pump claims a run of deliveries in place, hands them to the sink without a
-//            lock, then gives the run back. With order_by key there are `concurrency` stripes, each
-//            with one pump, and a key always takes the same stripe; else one stripe with
-//            `concurrency` pumps. Invariants:
+//            never move. What failed and is tried again comes through the lane `again`; while it
+//            waits elsewhere for its time, wait_again() has said so. A pump claims a run of
+//            deliveries in place, hands them to the sink without a lock, then gives the run back.
+//            With order_by key there are `concurrency` stripes of one pump, and a key always
+//            takes the same stripe; else one stripe with `concurrency` pumps. Invariants:
 //              1. A delivery that push() accepted goes to sink.deliver() or to sink.dropped(),
 //              exactly once.
 //              2. Within a stripe and a lane deliveries start in the order pushed.
-//              3. Waiting deliveries (pushed, not started) never exceed the capacity, those replayed
-//              or tried again aside.
+//              3. Waiting deliveries (pushed, not started) never exceed the capacity, those
+//              replayed or tried again aside.
 //              4. After close() no delivery starts; those waiting are dropped.
 //              5. A stripe that is held delivers nothing but the lane `again`.
 // Threads    All [any-thread].

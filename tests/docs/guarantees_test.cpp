@@ -120,8 +120,9 @@ TEST(Guarantee, AnAsynchronousFailureIsLoggedWithItsReason) {
     lines.push_back(line);
   };
   Bus bus(options);
-  auto listener = bus.subscribe("a", [](const Event&) { throw std::runtime_error("broken\n"); },
-                                {.name = "shop", .mode = Mode::async});
+  auto listener = bus.subscribe(
+      "a", [](const Event&) { throw std::runtime_error("broken\n"); },
+      {.name = "shop", .mode = Mode::async, .retry = busway::RetryPolicy{.max_retries = 0}});
   EXPECT_TRUE(bus.publish("a").ok());
   bus.poll();
   ASSERT_EQ(lines.size(), 1U);
@@ -303,8 +304,9 @@ TEST(Guarantee, PublishAsyncRunsNothingBeforeItReturnsAndTheReceiptTellsAll) {
   std::vector<int> sync;
   auto one =
       bus.subscribe("a", [&](const Json& n) { sync.push_back(n.get<int>()); }, {.name = "one"});
-  auto two = bus.subscribe("a", [](const Event&) { throw std::runtime_error("broken"); },
-                           {.name = "two", .mode = Mode::async});
+  auto two = bus.subscribe(
+      "a", [](const Event&) { throw std::runtime_error("broken"); },
+      {.name = "two", .mode = Mode::async, .retry = busway::RetryPolicy{.max_retries = 0}});
   const Receipt first = bus.publish_async("a", Json(1));
   const Receipt second = bus.publish_async("a", Json(2));
   EXPECT_TRUE(sync.empty());
@@ -335,7 +337,7 @@ TEST(Guarantee, ARequestHasTheFirstReplyOrSaysWhyNot) {
 
 TEST(Guarantee, ASilentRequestEndsAsTimedOut) {
   Bus bus;
-  auto silent = bus.subscribe("stock.get", nothing);
+  auto silent = bus.subscribe("stock.get", nothing, {.mode = Mode::async});
   EXPECT_EQ(bus.request("stock.get", Payload{}, 1ms).code(), ErrorCode::timed_out);
 }
 
