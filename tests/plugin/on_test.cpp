@@ -60,7 +60,7 @@ TEST_F(PluginOn, ThatIsRefusedFailsTheStartWithItsFileLineAndHandler) {
   const std::string message = error_of([&] { run("on_refused"); }).what();
   EXPECT_NE(message.find("on_refused.cpp:12: BUSWAY_ON(on_nothing): "), std::string::npos)
       << message;
-  EXPECT_NE(message.find("pattern \"(\""), std::string::npos) << message;
+  EXPECT_NE(message.find("pattern \"re:(\""), std::string::npos) << message;
   EXPECT_TRUE(bus_.subscriptions("on_refused").empty());
 }
 
