@@ -305,8 +305,7 @@ class Plugin {
 #endif
 
 namespace busway::plugin_detail {
-/// Subscribes what BUSWAY_ON noted in a library; of detail/plugin_on.hpp, which takes turns with the
-/// headers below.
+/// Subscribes what BUSWAY_ON noted in a library; defined in detail/plugin_on.hpp.
 void attach_on_notes(Plugin& plugin, std::string_view library);
 }  // namespace busway::plugin_detail
 

@@ -191,7 +191,7 @@ class BusCore {
   void run_queued(Subscriber& subscriber, delivery_detail::Delivery& delivery,
                   std::optional<DeliveryFailure>& failure, Outcome& asked);
 
-  // -- retrying.cpp, dead_letters.cpp ---------------------------------------------------------------
+  // -- retrying.cpp, dead_letters.cpp -------------------------------------------------------------
   /// Where waiting retries are kept; made when the first one waits.
   [[nodiscard]] delivery_detail::Timekeeper& timekeeper();
   /// Runs the retries that are due, on this thread, when nobody else does.

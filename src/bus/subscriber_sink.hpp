@@ -1,5 +1,5 @@
-// bus/subscriber_sink.hpp -- turns a mailbox's deliveries into handler calls, and their failures into
-// retries and dead letters.
+// bus/subscriber_sink.hpp -- makes handler calls of a mailbox's deliveries, and retries and dead
+// letters of those that fail.
 // Layer: bus
 //
 // Model      A delivery that fails waits as a RetryTimer at the bus's timekeeper until its delay is

@@ -1,8 +1,8 @@
 // busway/detail/typed_payload.hpp -- which values publish(topic, value) takes as typed payloads.
 // Layer: event
 //
-// Model      A class that is none of the payloads with an overload of their own. What it needs beyond
-//            that is said by busway/typed_event.hpp.
+// Model      A class that is none of the payloads with an overload of their own. What it needs
+//            beyond that is said by busway/typed_event.hpp.
 // Threads    None.
 // Ownership  None.
 // Errors     None.
