@@ -58,6 +58,7 @@ function(busway_compile target)
     if(BUSWAY_SANITIZE)
       list(APPEND warnings
         -Wno-tsan -Wno-array-bounds -Wno-stringop-overflow -Wno-stringop-overread -Wno-maybe-uninitialized)
+      list(APPEND cxx_warnings -Wno-mismatched-new-delete)
     endif()
   endif()
   if(BUSWAY_WERROR)
