@@ -5,25 +5,13 @@
 #include <utility>
 
 #include "bus_fixture.hpp"
-#include "busway/testing/manual_clock.hpp"
+#include "still_bus.hpp"
 
 namespace busway {
 namespace {
 
 using std::chrono::seconds;
 using testing::ManualClock;
-
-struct OwnClock {
-  std::shared_ptr<ManualClock> clock = std::make_shared<ManualClock>();
-};
-
-struct Still : OwnClock, Pumped {
-  explicit Still(BusOptions options = {}) : Pumped(with_clock(std::move(options))) {}
-  BusOptions with_clock(BusOptions options) {
-    options.clock = clock;
-    return options;
-  }
-};
 
 SubscriptionOptions guarded(Mode mode) {
   SubscriptionOptions options;

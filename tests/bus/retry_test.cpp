@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "bus_fixture.hpp"
-#include "busway/testing/manual_clock.hpp"
+#include "still_bus.hpp"
 
 namespace busway {
 namespace {
@@ -14,26 +14,6 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 using testing::ManualClock;
-
-struct OwnClock {
-  std::shared_ptr<ManualClock> clock = std::make_shared<ManualClock>();
-};
-
-/// A bus whose time and whose handlers move only when the test says.
-struct Still : OwnClock, Pumped {
-  explicit Still(BusOptions options = {}) : Pumped(with_clock(std::move(options))) {}
-  BusOptions with_clock(BusOptions options) {
-    options.clock = clock;
-    return options;
-  }
-  /// Time passes in steps of a hundredth of a second, as retries are due.
-  void pass(std::chrono::nanoseconds time) {
-    for (std::chrono::nanoseconds step = milliseconds(10); time > time.zero(); time -= step) {
-      clock->advance(step);
-      (void)bus.poll();
-    }
-  }
-};
 
 RetryPolicy retries(unsigned max, std::chrono::nanoseconds delay = seconds(1)) {
   RetryPolicy policy;
