@@ -10,8 +10,8 @@
 // Errors     Misuse throws Error at the call (bad pattern, bad option, bad topic). What happens at
 //            run time is in the PublishResult; a handler's failure never throws into the publisher
 //            and never stops the next handler.
-// Cost       A publish to one synchronous handler: some 200 instructions, no allocation, no shared
-//            write.
+// Cost       A publish of a small event to one synchronous handler: some 290 instructions by name,
+//            235 through a Topic; no allocation, no shared write.
 // Example    examples/01_hello
 #pragma once
 
