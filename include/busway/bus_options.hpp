@@ -1,8 +1,7 @@
 // busway/bus_options.hpp -- everything a Bus can be told when it is made.
 // Layer: bus
 //
-// Model      Bus bus({.instance_id = "node-1", .history = 1000}). stuck_after is checked and has no
-//            effect in this version.
+// Model      Bus bus({.instance_id = "node-1", .history = 1000}).
 // Threads    A plain struct.
 // Ownership  Owns its strings and functions; shares clock and executor.
 // Errors     Checked by the constructor of Bus: Error(invalid_option) names the field, the value
@@ -41,6 +40,10 @@ struct BusOptions {
   std::uint16_t max_hops = limits::kHopsDefault;
   std::size_t max_payload = limits::kPayloadBytesDefault;  ///< bytes
   Wildcards wildcards = Wildcards::glob;
+  /// Calls given up at their deadline that have not returned, at most, whose threads are replaced.
+  std::size_t max_abandoned = limits::kAbandonedDefault;
+  /// A synchronous handler that does not return for so long is reported and asked to stop; max:
+  /// none is looked for.
   std::chrono::nanoseconds stuck_after = std::chrono::seconds(30);
   LogSink log{};                         ///< default: log_to_stderr
   std::shared_ptr<Clock> clock{};        ///< default: the system's

@@ -13,6 +13,7 @@
 #pragma once
 
 #include <functional>
+#include <thread>
 
 namespace busway {
 
@@ -35,6 +36,11 @@ class Executor {
 
   /// Whether the calling thread is the only one on which tasks of this executor can run.
   [[nodiscard]] virtual bool pumped_by_this_thread() const { return false; }
+
+  /// A handler on that thread has passed its deadline and may never return. True: another thread
+  /// takes its place, and the executor runs nothing more on that one. False: it comes back with the
+  /// handler.
+  virtual bool leave_behind(std::thread::id /*thread*/) { return false; }
 };
 
 }  // namespace busway

@@ -58,6 +58,7 @@ struct SubscriptionInfo {
   BreakerState breaker = BreakerState::none;
   std::uint64_t breaker_opened = 0;   ///< how often it has opened
   std::uint64_t breaker_refused = 0;  ///< calls that were not made because it was open
+  std::size_t abandoned = 0;          ///< calls given up at their deadline that have not returned
   DeliveryCounters counters;
   LatencyQuantiles latency;
 };

@@ -334,15 +334,11 @@ PublishResult Publisher::publish(std::string_view topic, Json payload,
 // -- Context --------------------------------------------------------------------------------------
 
 std::stop_token Context::stop_token() const {
-  // One stop source a dispatch, made when first asked for, whichever thread asks.
-  static std::mutex mutex;
   auto& dispatch = const_cast<Dispatch&>(static_cast<const Dispatch&>(*this));
-  const std::lock_guard lock(mutex);
-  if (dispatch.stop == nullptr) {
-    dispatch.stop = new std::stop_source;
-    dispatch.adjusted = true;
-  }
-  return dispatch.stop->get_token();
+  if (dispatch.call != nullptr) return dispatch.call->stop_source().get_token();
+  dispatch.stop_asked.store(true, std::memory_order_relaxed);
+  dispatch.adjusted = true;
+  return core_->watchdog().stop_token(dispatch.frame, dispatch.running());
 }
 
 std::string_view Context::subscription() const noexcept {

@@ -9,6 +9,7 @@
 #include "base/escape.hpp"
 #include "base/nearest.hpp"
 #include "bus/strand.hpp"
+#include "busway/manual_executor.hpp"
 #include "delivery/retry_schedule.hpp"
 #include "event/text_field.hpp"
 #include "platform/host_name.hpp"
@@ -64,6 +65,7 @@ BusOptions checked(BusOptions options) {
   check_range("dead_letters", options.dead_letters, 0, limits::kDeadLettersMax, " letters");
   check_range("max_hops", options.max_hops, 1, limits::kHopsMax, "");
   check_range("max_payload", options.max_payload, 1, limits::kPayloadBytesMax, " bytes");
+  check_range("max_abandoned", options.max_abandoned, 1, limits::kAbandonedMax, " calls");
   delivery_detail::check_retry(options.retry, Mode::async, "BusOptions");
   if (options.stuck_after <= std::chrono::nanoseconds::zero()) {
     throw Error(ErrorCode::invalid_option, "BusOptions: stuck_after is " +
@@ -87,6 +89,7 @@ BusCore::BusCore(BusOptions options)
       frames_max_(std::uint32_t{options_.max_hops} * 2 + 16),
       dead_letters_(options_.dead_letters) {
   (void)ended_subscriber();
+  by_hand_ = dynamic_cast<ManualExecutor*>(options_.executor.get()) != nullptr;
   manual_clock_ = options_.clock != Clock::system();
   if (manual_clock_ ||
       (!platform_detail::kThreadSanitizer && !platform_detail::heavy_barrier_available())) {

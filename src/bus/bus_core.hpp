@@ -27,7 +27,9 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "bus/dead_letter_box.hpp"
@@ -36,12 +38,14 @@
 #include "bus/subscriber_extra.hpp"
 #include "bus/thread_state.hpp"
 #include "bus/topic_table.hpp"
+#include "bus/watchdog.hpp"
 #include "busway/bus.hpp"
 #include "delivery/mailbox.hpp"
 #include "delivery/worker_pool.hpp"
 #include "event/event_access.hpp"
 #include "match/match_stamps.hpp"
 #include "match/pattern_index.hpp"
+#include "platform/fast_clock.hpp"
 
 namespace busway::detail {
 
@@ -82,6 +86,9 @@ void sample_latency(Subscriber& subscriber, std::uint64_t ns);
 /// A serial no other bus of the process has or had.
 [[nodiscard]] std::uint64_t enter_live_buses(BusCore* core);
 void leave_live_buses(std::uint64_t serial) noexcept;
+
+/// Why a call was refused whose subscription has left as many behind as may be.
+[[nodiscard]] std::string abandoned_words(const Subscriber& subscriber);
 
 /// Fills in what an event made elsewhere lacks, as of now.
 void complete(BusCore& core, Event& event, event_detail::IdGenerator& ids);
@@ -187,9 +194,37 @@ class BusCore {
   void sample(Subscriber& subscriber, std::uint64_t ns);
   void join_async(Subscriber* subscriber);
   void leave_async(Subscriber* subscriber) noexcept;
-  /// Runs the handler of a queued delivery.
-  void run_queued(Subscriber& subscriber, delivery_detail::Delivery& delivery,
-                  std::optional<DeliveryFailure>& failure, Outcome& asked);
+  /// What a call outside a publish has beside its event.
+  struct Call {
+    delivery_detail::CallSlot* slot = nullptr;
+    SteadyTime deadline = SteadyTime::max();
+    unsigned attempt = 1;
+  };
+  /// Runs the handler of a queued or timed delivery.
+  void run_queued(Subscriber& subscriber, const delivery_detail::Delivery& delivery,
+                  const Call& call, std::optional<DeliveryFailure>& failure, Outcome& asked);
+  /// Now, for deadlines of calls: cheaper than steady_now() where the clock is the system's.
+  [[nodiscard]] SteadyTime call_time() const noexcept {
+    if (manual_clock_) return options_.clock->steady();
+    return SteadyTime(std::chrono::nanoseconds(platform_detail::thread_clock().steady_ns()));
+  }
+
+  // -- abandoned.cpp ------------------------------------------------------------------------------
+  /// Whether deadlines are looked at by the thread that pumps, which may be in a handler.
+  [[nodiscard]] bool driven_by_hand() const noexcept { return by_hand_; }
+  /// A call of this subscription on that thread was given up: counts it, lets another thread take
+  /// the place if the limit allows, and opens the breaker when it is reached.
+  void leave_behind(Subscriber& subscriber, Executor& where, std::thread::id thread);
+  /// It has returned; on its thread.
+  void came_back() noexcept;
+  /// Whether so many more calls may be given up.
+  [[nodiscard]] bool may_leave_behind(std::size_t more) const noexcept {
+    return abandoned_.load(std::memory_order_relaxed) + more <= options_.max_abandoned;
+  }
+  [[nodiscard]] Watchdog& watchdog() noexcept { return watchdog_; }
+  /// The synchronous calls that run now, with where they stand. Under the bus's lock.
+  void for_each_call(const std::function<void(const Frame&, const Subscriber&, const Route&,
+                                              std::uint64_t)>& visit);
 
   // -- retrying.cpp, dead_letters.cpp -------------------------------------------------------------
   /// Where waiting retries are kept; made when the first one waits.
@@ -365,12 +400,16 @@ class BusCore {
 
   std::mutex stop_mutex_;
 
+  Watchdog watchdog_{*this};  // a timer: the timekeeper goes before it
   std::mutex timekeeper_mutex_;
   std::unique_ptr<delivery_detail::Timekeeper> timekeeper_;
   std::atomic<bool> timekeeper_made_{false};
   std::mutex sleep_mutex_;
   std::condition_variable sleep_;
   DeadLetterBox dead_letters_;
+  bool by_hand_ = false;
+  std::atomic<std::size_t> abandoned_{0};
+  std::unordered_set<std::thread::id> left_behind_;  // guarded by mutex_
 
   /// All subscriptions with a mailbox, until they are freed: their counters live in them.
   std::mutex async_mutex_;
@@ -386,6 +425,8 @@ void invoke_ended(Subscriber* subscriber, const Event& event, Context& context);
 void invoke_paused(Subscriber* subscriber, const Event& event, Context& context);
 void invoke_checked(Subscriber* subscriber, const Event& event, Context& context);
 void invoke_queue(Subscriber* subscriber, const Event& event, Context& context);
+/// One attempt of a synchronous handler.
+void make_call(Subscriber& subscriber, const Event& event, Dispatch& dispatch);
 /// Calls a synchronous handler until it is done or its policy ends.
 void call_with_retries(Subscriber& subscriber, const Event& event, Dispatch& dispatch);
 /// Which of them a subscription that is active wants.

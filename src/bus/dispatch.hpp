@@ -11,10 +11,11 @@
 // Cost       A dozen stores; four in a Frame.
 #pragma once
 
+#include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <exception>
 #include <optional>
-#include <stop_token>
 #include <string>
 
 #include "busway/context.hpp"
@@ -27,7 +28,10 @@
 
 namespace busway {
 class Bus;
+namespace delivery_detail {
+class CallSlot;
 }
+}  // namespace busway
 
 namespace busway::detail {
 
@@ -39,7 +43,9 @@ struct Dispatch final : Context {
   /// Ready for events that are still to come.
   explicit Dispatch(BusCore& core) noexcept : Context(core) {}
   Dispatch(BusCore& core, const Event& event) noexcept : Context(core, event) {}
-  ~Dispatch() { delete stop; }
+  ~Dispatch() {
+    if (stop_asked.load(std::memory_order_relaxed)) forget_stop();
+  }
 
   void set_event(const Event* event) noexcept { event_ = event; }
   [[nodiscard]] const Event* event_if_any() const noexcept { return event_; }
@@ -47,6 +53,10 @@ struct Dispatch final : Context {
   [[nodiscard]] BusCore& core() const noexcept { return *core_; }
   void set_history_was_cut(bool cut) noexcept { history_was_cut_ = cut; }
   void set_attempt(unsigned attempt) noexcept { attempt_ = attempt; }
+  void set_deadline(std::chrono::steady_clock::time_point deadline) noexcept {
+    has_deadline_ = true;
+    deadline_ = deadline;
+  }
 
   /// The running delivery failed.
   void record_failure(ErrorCode code, std::string reason);
@@ -77,23 +87,25 @@ struct Dispatch final : Context {
   // result, and what the handler asked for beside it.
   std::optional<DeliveryFailure>* failure = nullptr;
   Outcome* asked = nullptr;
-  ReceiptState* receipt = nullptr;   // asynchronous outcomes go there
-  std::stop_source* stop = nullptr;  // made when a handler asks
+  ReceiptState* receipt = nullptr;            // asynchronous outcomes go there
+  delivery_detail::CallSlot* call = nullptr;  // of a call outside a publish: its stop token
+  std::atomic<bool> stop_asked{false};        // of a publish: the watchdog keeps tokens for it
   std::uint32_t passed_over = 0;
   std::uint32_t queued = 0;
   std::uint32_t failed = 0;
-  std::uint32_t refused = 0;  // by a full mailbox: this event was dropped
-  std::uint32_t dropped = 0;  // refused ones, and older events that gave way
-  bool adjusted = false;      // any of these is not 0, or stop was made
+  std::uint32_t timed_out = 0;  // of those
+  std::uint32_t refused = 0;    // by a full mailbox: this event was dropped
+  std::uint32_t dropped = 0;    // refused ones, and older events that gave way
+  bool adjusted = false;        // any of these is not 0, or a stop token was asked for
 
   /// As new, for the next event of a frame.
   void reset_adjusted() noexcept {
-    delete stop;
-    stop = nullptr;
-    passed_over = queued = failed = refused = dropped = 0;
+    if (stop_asked.load(std::memory_order_relaxed)) forget_stop();
+    passed_over = queued = failed = timed_out = refused = dropped = 0;
     adjusted = false;
   }
 
+  void forget_stop() noexcept;
   [[nodiscard]] inline Subscriber* running() const noexcept;  // thread_state.hpp
 };
 

@@ -9,6 +9,7 @@
 
 #include "base/escape.hpp"
 #include "bus/bus_core.hpp"
+#include "bus/timed_call.hpp"
 #include "platform/fast_clock.hpp"
 
 namespace busway::detail {
@@ -36,6 +37,14 @@ void invoke_paused(Subscriber* subscriber, const Event&, Context& context) {
   pass_over(*subscriber, dispatch_of(context));
 }
 
+void make_call(Subscriber& subscriber, const Event& event, Dispatch& dispatch) {
+  if (subscriber.extra->timeout) {
+    call_timed(subscriber, event, dispatch);
+  } else {
+    subscriber.call(&subscriber, event, dispatch);
+  }
+}
+
 /// A synchronous handler, behind its breaker and with its retries.
 static void call_guarded(Subscriber& subscriber, const Event& event, Dispatch& dispatch) {
   SubscriberExtra& extra = *subscriber.extra;
@@ -43,12 +52,13 @@ static void call_guarded(Subscriber& subscriber, const Event& event, Dispatch& d
     if (extra.retry) {
       call_with_retries(subscriber, event, dispatch);
     } else {
-      subscriber.call(&subscriber, event, dispatch);
+      make_call(subscriber, event, dispatch);
     }
   };
-  if (extra.breaker == nullptr) return call();
+  delivery_detail::Breaker* const breaker = extra.breaker.load(std::memory_order_acquire);
+  if (breaker == nullptr) return call();
   using Verdict = delivery_detail::Breaker::Verdict;
-  const Verdict verdict = extra.breaker->ask(dispatch.core().steady_now());
+  const Verdict verdict = breaker->ask(dispatch.core().steady_now());
   if (verdict == Verdict::refuse) {
     dispatch.record_failure(ErrorCode::breaker_open, breaker_words(subscriber));
     return;
@@ -57,7 +67,7 @@ static void call_guarded(Subscriber& subscriber, const Event& event, Dispatch& d
   try {
     call();
   } catch (const abi::__forced_unwind&) {
-    extra.breaker->withdrawn(verdict);
+    breaker->withdrawn(verdict);
     throw;
   } catch (...) {
     dispatch.record_exception();
@@ -169,7 +179,8 @@ Invoke invoke_of(const Subscriber& subscriber) noexcept {
   const SubscriberExtra* extra = subscriber.extra;
   if (extra == nullptr) return subscriber.call;
   if (extra->filter || extra->dedupe != nullptr || extra->once ||
-      (extra->mailbox == nullptr && (extra->retry || extra->breaker != nullptr))) {
+      (extra->mailbox == nullptr && (extra->retry || extra->timeout ||
+                                     extra->breaker.load(std::memory_order_relaxed) != nullptr))) {
     return &invoke_checked;
   }
   return extra->mailbox != nullptr ? &invoke_queue : subscriber.call;
@@ -186,6 +197,10 @@ void Dispatch::record_failure(ErrorCode code, std::string reason) {
   if (!result->failures.empty() && result->failures.back().subscription == whose->id) return;
   adjusted = true;
   ++failed;
+  if (code == ErrorCode::timed_out && whose->extra != nullptr) {
+    ++timed_out;
+    whose->extra->timed_out.fetch_add(1, std::memory_order_relaxed);
+  }
   whose->not_delivered.fetch_add(1, std::memory_order_relaxed);
   result->failures.push_back({whose->id, subscriber_name(*whose), code, std::move(reason)});
 }

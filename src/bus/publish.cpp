@@ -144,6 +144,7 @@ void BusCore::finish(ThreadState& state, const Dispatch& dispatch, std::uint32_t
   bump(state.passed_over, dispatch.passed_over);
   bump(state.queued, dispatch.queued + dispatch.refused);
   bump(state.failed, dispatch.failed);
+  bump(state.timed_out, dispatch.timed_out);
 }
 
 void BusCore::deliver(Route& route, const Event& event, ThreadState& state, Frame& frame,
@@ -322,15 +323,18 @@ PublishResult BusCore::publish(const Event& original) {
   return result;
 }
 
-/// The handler of an asynchronous subscription.
-void BusCore::run_queued(Subscriber& subscriber, delivery_detail::Delivery& delivery,
-                         std::optional<DeliveryFailure>& failure, Outcome& asked) {
+/// The handler of an asynchronous subscription, or of a synchronous one with a timeout.
+void BusCore::run_queued(Subscriber& subscriber, const delivery_detail::Delivery& delivery,
+                         const Call& call, std::optional<DeliveryFailure>& failure,
+                         Outcome& asked) {
   Dispatch dispatch(*this, delivery.event);
   const DispatchGuard guard(dispatch);
   dispatch.subscriber = &subscriber;
   dispatch.failure = &failure;
   dispatch.asked = &asked;
-  if (delivery.attempts != nullptr) dispatch.set_attempt(delivery.attempts->made + 1);
+  dispatch.call = call.slot;
+  if (call.deadline != SteadyTime::max()) dispatch.set_deadline(call.deadline);
+  dispatch.set_attempt(call.attempt);
   dispatch.set_history_was_cut(delivery.history_was_cut);
   try {
     subscriber.call(&subscriber, delivery.event, dispatch);

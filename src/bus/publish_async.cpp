@@ -132,6 +132,7 @@ void BusCore::run_strand(delivery_detail::Delivery& delivery) {
     dispatch.receipt = receipt;
     run_part(route, route.size(), dispatch, Part::sync_only, receipt->before_id);
     bump(state.failed, dispatch.failed);
+    bump(state.timed_out, dispatch.timed_out);
     const std::lock_guard lock(mutex_);
     route.entry->matched += sync_result.matched;
   }
@@ -184,7 +185,10 @@ void BusCore::run_part(Route& route, std::uint32_t size, Dispatch& dispatch, Par
           log(LogLevel::warning, "a handler of an event from publish_async failed", fields);
         }
         ended(*dispatch.receipt, *subscriber,
-              well ? DeliveryOutcome::Kind::delivered : DeliveryOutcome::Kind::failed,
+              well ? DeliveryOutcome::Kind::delivered
+              : dispatch.result->failures.back().code == ErrorCode::timed_out
+                  ? DeliveryOutcome::Kind::timed_out
+                  : DeliveryOutcome::Kind::failed,
               well ? std::string() : dispatch.result->failures.back().reason);
       }
     }

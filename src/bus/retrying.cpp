@@ -7,7 +7,6 @@
 
 #include "bus/bus_core.hpp"
 #include "bus/retrying.hpp"
-#include "busway/manual_executor.hpp"
 #include "delivery/later.hpp"
 #include "platform/random.hpp"
 
@@ -32,9 +31,9 @@ std::optional<std::chrono::nanoseconds> asked_again(const Outcome& outcome) noex
 delivery_detail::Timekeeper& BusCore::timekeeper() {
   const std::lock_guard lock(timekeeper_mutex_);
   if (timekeeper_ == nullptr) {
-    const bool by_hand = dynamic_cast<ManualExecutor*>(options_.executor.get()) != nullptr;
     timekeeper_ = std::make_unique<delivery_detail::Timekeeper>(
-        options_.clock, by_hand ? delivery_detail::Drive::by_hand : delivery_detail::Drive::thread);
+        options_.clock,
+        by_hand_ ? delivery_detail::Drive::by_hand : delivery_detail::Drive::thread);
     timekeeper_made_.store(true, std::memory_order_release);
   }
   return *timekeeper_;
@@ -97,7 +96,7 @@ void call_with_retries(Subscriber& subscriber, const Event& event, Dispatch& dis
       dispatch.asked = &asked;
       dispatch.set_attempt(made);
       try {
-        subscriber.call(&subscriber, event, dispatch);
+        make_call(subscriber, event, dispatch);
       } catch (const abi::__forced_unwind&) {
         throw;
       } catch (...) {

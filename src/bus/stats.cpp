@@ -31,11 +31,13 @@ Stats BusCore::stats() {
     std::uint64_t passed_over = folded_passed_over_;
     std::uint64_t queued = folded_queued_;
     std::uint64_t failed = folded_.failed;
+    std::uint64_t timed_out = folded_.timed_out;
     out.filtered = folded_.filtered;
     out.refused = folded_.refused;
     for (const auto& thread : threads_) {
       passed_over += thread->passed_over.load(std::memory_order_relaxed);
       queued += thread->queued.load(std::memory_order_relaxed);
+      timed_out += thread->timed_out.load(std::memory_order_relaxed);
       failed += thread->failed.load(std::memory_order_relaxed);
       out.filtered += thread->filtered.load(std::memory_order_relaxed);
       out.refused += thread->refused.load(std::memory_order_relaxed);
@@ -88,13 +90,17 @@ Stats BusCore::stats() {
     // mailboxes, which counted it themselves above.
     const std::uint64_t sync_matched = listed - std::min(listed, passed_over + queued);
     failed = std::min(failed, sync_matched);
+    timed_out = std::min(timed_out, failed);
     out.matched += sync_matched;
-    out.failed += failed;
+    out.failed += failed - timed_out;
+    out.timed_out += timed_out;
     out.delivered += sync_matched - failed;
     out.published = published;
     out.unmatched = unmatched;
     out.subscriptions = subscription_count_;
     out.threads = threads_.size();
+    out.abandoned = abandoned_.load(std::memory_order_relaxed);
+    out.stuck = watchdog_.reported();
   }
   for (Subscriber* one : async) detail::release(one);
 

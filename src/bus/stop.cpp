@@ -109,6 +109,9 @@ StopResult BusCore::stop(std::chrono::nanoseconds timeout) {
           {0, "publish_async", strand_->mailbox().waiting(), strand_->mailbox().running()});
     }
   }
+  // They had until now. A synchronous handler of another thread is asked as well.
+  for (Subscriber* one : all.list) one->extra->mailbox->request_stop();
+  watchdog_.request_stop(nullptr);
   // Their time will not come any more.
   for (Subscriber* one : all.list) one->extra->sink->drop_retries();
   if (!result.left.empty()) {
@@ -152,6 +155,7 @@ void BusCore::close() {
       const ThreadLocals::Known& known = thread_locals.known[known_at_];
       for (const auto& thread : threads_) {
         if (known.bus == serial_ && known.state == thread.get()) continue;
+        if (left_behind_.contains(thread->thread)) continue;  // may never return
         thread->for_each_frame([&](const Frame& frame) {
           inside = inside || frame.route.load(std::memory_order_seq_cst) != nullptr;
         });

@@ -8,6 +8,7 @@
 #include <unordered_set>
 #include <utility>
 
+#include "base/duration_words.hpp"
 #include "base/escape.hpp"
 #include "base/utf8.hpp"
 #include "bus/bus_core.hpp"
@@ -105,11 +106,6 @@ bool is_worded(const Pattern& pattern, std::string_view text, const std::optiona
   return pattern.text() == text || to_string(pattern) == text || (read && pattern == *read);
 }
 
-std::string milliseconds(std::chrono::nanoseconds duration) {
-  return std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(duration).count()) +
-         "ms";
-}
-
 }  // namespace
 
 void refuse_empty_handler() {
@@ -117,7 +113,6 @@ void refuse_empty_handler() {
 }
 
 void BusCore::check_options(const SubscriptionOptions& options, const Subscriber&) const {
-  if (options.timeout) not_yet("timeout");
   if (!options.durable.empty()) not_yet("durable");
   if (options.replay.from == Replay::From::sequence) not_yet("replay from a sequence");
   check_names(options);
@@ -142,10 +137,14 @@ void BusCore::check_options(const SubscriptionOptions& options, const Subscriber
                "1 to " + std::to_string(limits::kConcurrencyMax));
   }
   if (options.block_timeout < std::chrono::nanoseconds::zero()) {
-    bad_option("block_timeout", milliseconds(options.block_timeout), "0 or longer");
+    bad_option("block_timeout", duration_words(options.block_timeout), "0 or longer");
+  }
+  if (options.timeout && *options.timeout <= std::chrono::nanoseconds::zero()) {
+    bad_option("timeout", duration_words(*options.timeout),
+               "longer than 0; nanoseconds::max() for none");
   }
   if (options.dedupe && *options.dedupe <= std::chrono::nanoseconds::zero()) {
-    bad_option("dedupe", milliseconds(*options.dedupe),
+    bad_option("dedupe", duration_words(*options.dedupe),
                "longer than 0: the window in which an id counts as seen");
   }
   if (async) return;
@@ -199,8 +198,12 @@ std::vector<Pattern> BusCore::read(const Patterns& patterns) const {
 void BusCore::equip(Subscriber& subscriber, const SubscriptionOptions& options,
                     std::vector<Pattern> patterns) {
   const bool async = options.mode.value_or(options_.mode) == Mode::async;
+  std::optional<std::chrono::nanoseconds> timeout = options.timeout;
+  if (!timeout && async) timeout = limits::kAsyncTimeoutDefault;
+  if (timeout == std::chrono::nanoseconds::max()) timeout.reset();
   if (patterns.empty() && options.name.empty() && options.owner.empty() && !options.filter &&
-      !options.dedupe && !options.once && !options.retry && !options.breaker && !async) {
+      !options.dedupe && !options.once && !options.retry && !options.breaker && !timeout &&
+      !async) {
     return;
   }
   auto extra = std::make_unique<SubscriberExtra>();
@@ -211,8 +214,9 @@ void BusCore::equip(Subscriber& subscriber, const SubscriptionOptions& options,
   if (options.dedupe) extra->dedupe = std::make_unique<Dedupe>(*options.dedupe);
   extra->once = options.once;
   extra->retry = options.retry;
+  extra->timeout = timeout;
   if (options.breaker) {
-    extra->breaker = std::make_unique<delivery_detail::Breaker>(*options.breaker);
+    extra->breaker.store(new delivery_detail::Breaker(*options.breaker), std::memory_order_relaxed);
   }
   if (async && !extra->retry) extra->retry = options_.retry;
   if (async) {
@@ -222,7 +226,8 @@ void BusCore::equip(Subscriber& subscriber, const SubscriptionOptions& options,
         .block_timeout = options.block_timeout,
         // One event needs one call.
         .concurrency = options.once ? 1 : options.concurrency,
-        .order_by = options.once ? OrderBy::none : options.order_by};
+        .order_by = options.once ? OrderBy::none : options.order_by,
+        .timeout = timeout.value_or(std::chrono::nanoseconds::max())};
     const std::shared_ptr<Executor>& executor =
         options.executor != nullptr ? options.executor : options_.executor;
     extra->sink = std::make_unique<SubscriberSink>(subscriber);
@@ -461,7 +466,11 @@ void BusCore::end(std::span<Subscriber* const> subscribers, Waiting waiting) {
   for (Subscriber* one : ending) {
     if (one->extra == nullptr || one->extra->mailbox == nullptr) continue;
     one->extra->mailbox->close();
+    one->extra->mailbox->request_stop();
     one->extra->sink->drop_retries();
+  }
+  for (const Subscriber* one : ending) {
+    if (one->extra == nullptr || one->extra->mailbox == nullptr) watchdog_.request_stop(one);
   }
   wait_for_calls(subscribers, ending, inside);
   for (Subscriber* one : subscribers) garbage.add(one);
@@ -507,6 +516,9 @@ void BusCore::wait_for_calls(std::span<Subscriber* const> all, std::span<Subscri
                           std::chrono::steady_clock::time_point::max());
       }
     }
+    // A call that was given up goes on with it; then it goes with the subscriber.
+    if (one->extra != nullptr && one->extra->left_behind.load(std::memory_order_acquire) != 0)
+      continue;
     one->callable_gone = true;
     one->destroy_callable(one);
   }
@@ -622,15 +634,18 @@ std::vector<SubscriptionInfo> BusCore::subscriptions(std::string_view owner) {
       case SubscriberState::replaying: info.state = SubscriptionInfo::State::replaying; break;
       case SubscriberState::ended: info.state = SubscriptionInfo::State::ended; break;
     }
-    if (extra != nullptr && extra->breaker != nullptr) {
+    const delivery_detail::Breaker* const breaker =
+        extra != nullptr ? extra->breaker.load(std::memory_order_acquire) : nullptr;
+    if (breaker != nullptr) {
       using Breaker = delivery_detail::Breaker;
-      const Breaker::State state = extra->breaker->state();
+      const Breaker::State state = breaker->state();
       info.breaker = state == Breaker::State::closed ? BreakerState::closed
                      : state == Breaker::State::open ? BreakerState::open
                                                      : BreakerState::half_open;
-      info.breaker_opened = extra->breaker->times_opened();
-      info.breaker_refused = extra->breaker->refused();
+      info.breaker_opened = breaker->times_opened();
+      info.breaker_refused = breaker->refused();
     }
+    if (extra != nullptr) info.abandoned = extra->left_behind.load(std::memory_order_relaxed);
     const LatencyHistogram* latency = extra != nullptr
                                           ? extra->latency.load(std::memory_order_acquire)
                                           : one->plain_latency.load(std::memory_order_acquire);
@@ -657,7 +672,12 @@ std::vector<SubscriptionInfo> BusCore::subscriptions(std::string_view owner) {
       info.counters.failed = std::min<std::uint64_t>(
           info.counters.matched, one->not_delivered.load(std::memory_order_relaxed));
       info.counters.delivered = info.counters.matched - info.counters.failed;
-      if (extra != nullptr) info.counters.retried = extra->retried.load(std::memory_order_relaxed);
+      if (extra != nullptr) {
+        info.counters.retried = extra->retried.load(std::memory_order_relaxed);
+        info.counters.timed_out = std::min<std::uint64_t>(
+            info.counters.failed, extra->timed_out.load(std::memory_order_relaxed));
+        info.counters.failed -= info.counters.timed_out;
+      }
     }
     out.push_back(std::move(info));
   }

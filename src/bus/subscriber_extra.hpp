@@ -61,7 +61,12 @@ struct SubscriberExtra {
   std::unique_ptr<Dedupe> dedupe;
   std::optional<RetryPolicy> retry;       // none: a failure is final
   std::atomic<std::uint64_t> retried{0};  // of a synchronous subscription
-  std::unique_ptr<delivery_detail::Breaker> breaker;
+  /// Given by an option, or made when max_abandoned calls are left behind.
+  std::atomic<delivery_detail::Breaker*> breaker{nullptr};
+  /// Of one call. none: it runs on the publisher's thread, or as long as it likes.
+  std::optional<std::chrono::nanoseconds> timeout;
+  std::atomic<std::uint32_t> left_behind{0};  // calls given up that have not returned
+  std::atomic<std::uint32_t> timed_out{0};    // deliveries of a synchronous subscription
   bool once = false;
   std::atomic<bool> taken{false};  // once: an event has claimed it
   std::atomic<LatencyHistogram*> latency{nullptr};
@@ -69,7 +74,10 @@ struct SubscriberExtra {
   std::unique_ptr<delivery_detail::Mailbox> mailbox;  // asynchronous only
   std::size_t async_place = 0;                        // guarded by the bus's async lock
 
-  ~SubscriberExtra() { delete latency.load(std::memory_order_relaxed); }
+  ~SubscriberExtra() {
+    delete latency.load(std::memory_order_relaxed);
+    delete breaker.load(std::memory_order_relaxed);
+  }
 };
 
 inline SubscriberState state_of(const Subscriber& subscriber) noexcept {

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/duration_words.hpp"
 #include "base/escape.hpp"
 #include "bus/bus_core.hpp"
 #include "bus/retrying.hpp"
@@ -18,8 +19,10 @@ namespace busway::detail {
 
 using delivery_detail::Attempts;
 using delivery_detail::Breaker;
+using delivery_detail::CallSlot;
 using delivery_detail::Delivery;
 using delivery_detail::DropReason;
+using delivery_detail::kNoVerdict;
 using delivery_detail::Then;
 
 namespace {
@@ -40,7 +43,7 @@ const char* words(DropReason reason) noexcept {
 }  // namespace
 
 void tell_breaker(Subscriber& subscriber, Breaker::Verdict verdict, bool well) {
-  Breaker& breaker = *subscriber.extra->breaker;
+  Breaker& breaker = *subscriber.extra->breaker.load(std::memory_order_acquire);
   BusCore& core = *subscriber.core;
   const SteadyTime now = core.steady_now();
   if (!(well ? breaker.succeeded(now, verdict) : breaker.failed(now, verdict))) return;
@@ -58,7 +61,7 @@ std::string breaker_words(const Subscriber& subscriber) {
          " is open after failures in a row; the handler was not called";
 }
 
-Then SubscriberSink::deliver(Delivery& delivery) noexcept {
+Then SubscriberSink::deliver(Delivery& delivery, CallSlot& call) noexcept {
   // One delivery in 256 on a thread takes its time.
   constinit static thread_local std::uint32_t until_sample = 1;
   std::optional<DeliveryFailure> failure;
@@ -70,24 +73,29 @@ Then SubscriberSink::deliver(Delivery& delivery) noexcept {
     begin = platform_detail::thread_clock().steady_ns();
   }
   BusCore& core = *subscriber_.core;
-  const std::unique_ptr<Breaker>& breaker = subscriber_.extra->breaker;
+  SubscriberExtra& extra = *subscriber_.extra;
+  if (extra.left_behind.load(std::memory_order_relaxed) != 0 &&
+      !core.may_leave_behind(extra.mailbox->running())) [[unlikely]] {
+    return refuse(delivery, abandoned_words(subscriber_));
+  }
+  Breaker* const breaker = extra.breaker.load(std::memory_order_acquire);
   Breaker::Verdict verdict = Breaker::Verdict::pass;
   if (breaker != nullptr) [[unlikely]] {
     verdict = breaker->ask(core.steady_now());
-    if (verdict == Breaker::Verdict::refuse) {
-      count_one(failed);
-      if (delivery.attempts == nullptr) delivery.attempts = new Attempts;
-      give_up(delivery, {subscriber_.id, subscriber_name(subscriber_), ErrorCode::breaker_open,
-                         breaker_words(subscriber_)});
-      if (subscriber_.extra->once) end_once();
-      return Then::next;
-    }
+    if (verdict == Breaker::Verdict::refuse) return refuse(delivery, breaker_words(subscriber_));
+    delivery.verdict = static_cast<std::uint8_t>(verdict);
   }
-  const std::optional<RetryPolicy>& retry = subscriber_.extra->retry;
-  std::chrono::steady_clock::time_point began{};
-  if (retry && retry->total) [[unlikely]]
-    began = core.steady_now();
-  core.run_queued(subscriber_, delivery, failure, asked);
+  const SteadyTime began = core.call_time();
+  const SteadyTime deadline =
+      extra.timeout ? delivery_detail::later(began, *extra.timeout) : SteadyTime::max();
+  const unsigned attempt = delivery.attempts != nullptr ? delivery.attempts->made + 1 : 1;
+  call.begin(began);
+  core.run_queued(subscriber_, delivery, {&call, deadline, attempt}, failure, asked);
+  if (!call.finish()) [[unlikely]]
+    return Then::left;
+  // Nobody else has looked at the clock meanwhile.
+  if (core.driven_by_hand() && core.call_time() >= deadline) [[unlikely]]
+    failure = late();
   if (timed) [[unlikely]] {
     const std::int64_t took = platform_detail::thread_clock().steady_ns() - begin;
     sample_latency(subscriber_, static_cast<std::uint64_t>(std::max<std::int64_t>(took, 0)));
@@ -105,9 +113,45 @@ Then SubscriberSink::deliver(Delivery& delivery) noexcept {
     ended(*receipt, subscriber_, DeliveryOutcome::Kind::delivered, {});
     close_part(receipt);
   }
+  if (extra.once) end_once();
+  return Then::next;
+}
+
+/// Given up without a call.
+Then SubscriberSink::refuse(Delivery& delivery, std::string why) {
+  count_one(failed);
+  if (delivery.attempts == nullptr) delivery.attempts = new Attempts;
+  give_up(delivery,
+          {subscriber_.id, subscriber_name(subscriber_), ErrorCode::breaker_open, std::move(why)});
   if (subscriber_.extra->once) end_once();
   return Then::next;
 }
+
+DeliveryFailure SubscriberSink::late() const {
+  return {subscriber_.id, subscriber_name(subscriber_), ErrorCode::timed_out,
+          "the handler did not return within " + duration_words(*subscriber_.extra->timeout)};
+}
+
+/// The call goes on, on a thread that is nobody's any more.
+Then SubscriberSink::timed_out(Delivery& delivery, std::thread::id thread) noexcept {
+  SubscriberExtra& extra = *subscriber_.extra;
+  extra.left_behind.fetch_add(1, std::memory_order_relaxed);
+  subscriber_.core->leave_behind(subscriber_, extra.mailbox->executor(), thread);
+  if (delivery.verdict != kNoVerdict) {
+    tell_breaker(subscriber_, static_cast<Breaker::Verdict>(delivery.verdict), false);
+  }
+  return after_failure(delivery, late(), Outcome::done(),
+                       subscriber_.core->steady_now() - *extra.timeout);
+}
+
+void SubscriberSink::came_back() noexcept {
+  subscriber_.extra->left_behind.fetch_sub(1, std::memory_order_relaxed);
+  subscriber_.core->came_back();
+}
+
+delivery_detail::Timekeeper& SubscriberSink::timekeeper() { return subscriber_.core->timekeeper(); }
+
+SteadyTime SubscriberSink::now() const noexcept { return subscriber_.core->call_time(); }
 
 void SubscriberSink::end_once() noexcept {
   // The pump that called is still at work: nothing here may wait for it.
@@ -118,14 +162,13 @@ void SubscriberSink::end_once() noexcept {
 
 /// Another attempt later, if the policy has one left; else the end.
 Then SubscriberSink::after_failure(Delivery& delivery, DeliveryFailure failure,
-                                   const Outcome& asked,
-                                   std::chrono::steady_clock::time_point began) {
+                                   const Outcome& asked, SteadyTime began) {
   count_one(failed);
   BusCore& core = *subscriber_.core;
   const auto now = core.steady_now();
   if (delivery.attempts == nullptr) delivery.attempts = new Attempts;
   Attempts& attempts = *delivery.attempts;
-  if (attempts.made++ == 0) attempts.began = began != decltype(began){} ? began : now;
+  if (attempts.made++ == 0) attempts.began = began;
 
   const std::optional<RetryPolicy>& retry = subscriber_.extra->retry;
   const bool ended_meanwhile = state_of(subscriber_) == SubscriberState::ended;

@@ -17,6 +17,8 @@
 #include <cstdint>
 #include <mutex>
 #include <optional>
+#include <string>
+#include <thread>
 
 #include "busway/outcome.hpp"
 #include "busway/publish_result.hpp"
@@ -45,7 +47,13 @@ struct RetryTimer final : delivery_detail::Timer {
 class SubscriberSink final : public delivery_detail::MailboxSink {
  public:
   explicit SubscriberSink(Subscriber& subscriber) noexcept : subscriber_(subscriber) {}
-  delivery_detail::Then deliver(delivery_detail::Delivery& delivery) noexcept override;
+  delivery_detail::Then deliver(delivery_detail::Delivery& delivery,
+                                delivery_detail::CallSlot& call) noexcept override;
+  delivery_detail::Then timed_out(delivery_detail::Delivery& delivery,
+                                  std::thread::id thread) noexcept override;
+  void came_back() noexcept override;
+  delivery_detail::Timekeeper& timekeeper() override;
+  [[nodiscard]] SteadyTime now() const noexcept override;
   void delivered_some(std::uint32_t count) noexcept override;
   void dropped(delivery_detail::Delivery& delivery,
                delivery_detail::DropReason reason) noexcept override;
@@ -68,9 +76,12 @@ class SubscriberSink final : public delivery_detail::MailboxSink {
   std::atomic<std::uint64_t> dropped_count{0};
 
  private:
-  [[gnu::noinline]] delivery_detail::Then after_failure(
-      delivery_detail::Delivery& delivery, DeliveryFailure failure, const Outcome& asked,
-      std::chrono::steady_clock::time_point began);
+  [[gnu::noinline]] delivery_detail::Then after_failure(delivery_detail::Delivery& delivery,
+                                                        DeliveryFailure failure,
+                                                        const Outcome& asked, SteadyTime began);
+  [[gnu::noinline]] delivery_detail::Then refuse(delivery_detail::Delivery& delivery,
+                                                 std::string why);
+  [[nodiscard]] DeliveryFailure late() const;
   void settle_redriven(delivery_detail::Delivery& delivery) noexcept;
   void give_up(delivery_detail::Delivery& delivery, DeliveryFailure failure);
   void drop(RetryTimer& timer) noexcept;

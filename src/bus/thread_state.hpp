@@ -19,6 +19,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <thread>
 #include <vector>
 
 #include "bus/dispatch.hpp"
@@ -76,6 +77,7 @@ struct ThreadState {
   std::uint32_t until_sample = 0;
 
   event_detail::IdGenerator* ids = nullptr;
+  std::thread::id thread = std::this_thread::get_id();
 
   // The last events published by this thread; ring_busy while one is written. On the straight way
   // an event is written here once and the handlers read it here, so what a handler still reads must
@@ -97,7 +99,8 @@ struct ThreadState {
   std::atomic<std::uint64_t> passed_over{
       0};  // listed in the route, yet not matched: ended, paused, filtered
   std::atomic<std::uint64_t> queued{0};  // handed to a mailbox, accepted or not: counted there
-  std::atomic<std::uint64_t> failed{0};
+  std::atomic<std::uint64_t> failed{0};  // those that timed out as well
+  std::atomic<std::uint64_t> timed_out{0};
 
   std::unique_ptr<RouteCount[]> counts_memory;
   std::unique_ptr<std::byte[]> frames_memory;

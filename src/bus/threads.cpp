@@ -111,6 +111,7 @@ ThreadState& BusCore::register_thread() {
     thread_visits.visits.push_back({serial_, state});
   }
   known = {serial_, state};
+  watchdog_.begin();
   return *state;
 }
 
@@ -141,6 +142,7 @@ void BusCore::thread_ended(ThreadState* state) {
   folded_passed_over_ += state->passed_over.load(std::memory_order_relaxed);
   folded_queued_ += state->queued.load(std::memory_order_relaxed);
   folded_.failed += state->failed.load(std::memory_order_relaxed);
+  folded_.timed_out += state->timed_out.load(std::memory_order_relaxed);
   {
     const std::lock_guard history_lock(history_mutex_);
     // Merged by time; the order within either list stays, whatever its clock did.

@@ -97,7 +97,9 @@ std::size_t Mailbox::waiting_locked() const noexcept {
   std::size_t waiting = size_ + claimed_;
   if (claimed_ == 0) return waiting;
   for (const Stripe& stripe : stripes_) {
-    for (const auto& pump : stripe.pumps) waiting -= pump->started.load(std::memory_order_relaxed);
+    for (const auto& pump : stripe.pumps) {
+      if (pump->claimed != 0) waiting -= pump->started.load(std::memory_order_relaxed);
+    }
   }
   return waiting;
 }
@@ -362,6 +364,7 @@ Mailbox::Claim Mailbox::claim(Stripe& stripe, Pump& pump) {
   }
   stripe.serving = chosen;
   running_ += 1;
+  pump.claim = claim;
   return claim;
 }
 
@@ -374,41 +377,43 @@ void Mailbox::recycle(Chunk* chunk, std::uint32_t finished) {
 }
 
 /// Ends a claim of which `done` deliveries were made; the rest goes back to where it was taken.
-void Mailbox::finish(Stripe& stripe, Pump& pump, const Claim& claim, std::uint32_t done,
-                     Then then) {
+void Mailbox::finish(Stripe& stripe, Pump& pump, std::uint32_t done, Then then) {
   running_ -= 1;
   if (then == Then::hold) {
     stripe.held = true;
-  } else if (claim.lane == kAgainLane) {
+  } else if (pump.claim.lane == kAgainLane) {
     stripe.held = false;
   }
+  give_back(stripe, pump, done);
+  recycle(pump.claim.chunk, done);
+}
+
+void Mailbox::give_back(Stripe& stripe, Pump& pump, std::uint32_t done) {
   claimed_ -= pump.claimed;
   pump.claimed = 0;
   pump.started.store(0, std::memory_order_relaxed);
+  const Claim& claim = pump.claim;
   const std::uint32_t rest = claim.count - done;
-  if (rest != 0) {
-    Lane& lane = stripe.lanes[claim.lane];
-    if (lane.take_chunk != claim.chunk) {
-      // The claim had reached the end of its chunk.
-      claim.chunk->next = lane.take_chunk;
-      lane.take_chunk = claim.chunk;
-      if (lane.last == nullptr) {
-        lane.last = claim.chunk;
-        lane.end = kChunkSize;
-      }
+  if (rest == 0) return;
+  Lane& lane = stripe.lanes[claim.lane];
+  if (lane.take_chunk != claim.chunk) {
+    // The claim had reached the end of its chunk.
+    claim.chunk->next = lane.take_chunk;
+    lane.take_chunk = claim.chunk;
+    if (lane.last == nullptr) {
+      lane.last = claim.chunk;
+      lane.end = kChunkSize;
     }
-    lane.take = claim.begin + done;
-    lane.size += rest;
-    stripe.size += rest;
-    (is_bounded(claim.lane) ? size_ : beyond_size_) += rest;
   }
-  recycle(claim.chunk, done);
+  lane.take = claim.begin + done;
+  lane.size += rest;
+  stripe.size += rest;
+  (is_bounded(claim.lane) ? size_ : beyond_size_) += rest;
 }
 
 /// Makes the deliveries of a claim until told to stop; returns how many are done with.
 std::uint32_t Mailbox::deliver(const Claim& claim, Pump& pump, Then& then) {
   Delivery* delivery = claim.chunk->at(claim.begin);
-  const bool counts = is_bounded(claim.lane);
   std::uint32_t done = 0;
   for (; done < claim.count; ++done, ++delivery) {
     if (interrupt_.load(std::memory_order_relaxed)) [[unlikely]] {
@@ -428,8 +433,10 @@ std::uint32_t Mailbox::deliver(const Claim& claim, Pump& pump, Then& then) {
       // The first of a claim counts as started, so a pause comes too late for it.
       if (done != 0) break;
     }
-    if (counts) pump.started.store(done, std::memory_order_relaxed);
-    then = sink_.deliver(*delivery);
+    pump.started.store(done, std::memory_order_relaxed);
+    then = sink_.deliver(*delivery, pump.call);
+    if (then == Then::left) [[unlikely]]
+      return done;
     delivery->~Delivery();
     if (then == Then::hold) [[unlikely]] {
       ++done;
@@ -443,9 +450,12 @@ std::uint32_t Mailbox::deliver(const Claim& claim, Pump& pump, Then& then) {
 void Mailbox::run(Stripe& stripe, Pump& pump) {
   std::uint32_t budget = kPumpBudget;
   bool again = false;
+  bool over = false;
+  const std::thread::id thread = std::this_thread::get_id();
   for (;;) {
     Claim taken;
     bool notify = false;
+    bool begin_watch = false;
     {
       const std::lock_guard guard(lock_);
       if (budget > 0) taken = claim(stripe, pump);
@@ -456,22 +466,29 @@ void Mailbox::run(Stripe& stripe, Pump& pump) {
           --stripe.active;
           pump.scheduled = false;
           stripe.serving = 0;
+          over = closed_ && watching_ && !any_pump_scheduled();
         }
         break;
       }
+      pump.thread = thread;
+      begin_watch = begin_watching();
     }
+    if (begin_watch) watch();
     if (notify) notify_waiters();
     Then then = Then::next;
     const std::uint32_t done = deliver(taken, pump, then);
+    if (then == Then::left) [[unlikely]]
+      return end_left_behind(&pump);
     {
       const std::lock_guard guard(lock_);
-      finish(stripe, pump, taken, done, then);
+      finish(stripe, pump, done, then);
       notify = room_waiters_ + idle_waiters_ != 0;
     }
     budget -= std::min(budget, done);
     if (notify) notify_waiters();
   }
   if (again) schedule(&pump);
+  if (over) unwatch();
   sink_.release();
 }
 
@@ -509,9 +526,11 @@ void Mailbox::drop_all(DropReason reason) {
 
 void Mailbox::close() {
   std::vector<std::shared_ptr<Ticket>> posted;
+  bool over = false;
   {
     const std::lock_guard guard(lock_);
     closed_ = true;
+    over = watching_ && !any_pump_scheduled();
     interrupt_.store(true, std::memory_order_relaxed);
     for (Stripe& stripe : stripes_) {
       for (const auto& pump : stripe.pumps) {
@@ -519,6 +538,7 @@ void Mailbox::close() {
       }
     }
   }
+  if (over) unwatch();
   drop_all(DropReason::unsubscribed);
   notify_waiters();
   // An executor may keep its tasks for long; they keep nothing of this mailbox.

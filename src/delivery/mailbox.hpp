@@ -14,11 +14,14 @@
 //              replayed or tried again aside.
 //              4. After close() no delivery starts; those waiting are dropped.
 //              5. A stripe that is held delivers nothing but the lane `again`.
+//              6. With a timeout, a call that has not returned at its deadline is given up: the sink
+//              settles it, another pump goes on, and the one left behind touches nothing of the
+//              mailbox but its own delivery, which stays until it returns.
 // Threads    All [any-thread].
 // Ownership  Belongs to its sink, on which each scheduled pump holds a reference.
 // Errors     push() says what happened; the executor refusing a pump drops what waits.
 // Cost       push(): one spin lock, one copy of the event; one post to the executor for a run of
-//            deliveries.
+//            deliveries. A timeout: one timer a mailbox, and CallSlot's a call.
 #pragma once
 
 #include <array>
@@ -29,12 +32,16 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <stop_token>
+#include <thread>
 #include <unordered_set>
 #include <vector>
 
 #include "busway/event.hpp"
 #include "busway/subscription_options.hpp"
+#include "delivery/call_slot.hpp"
 #include "delivery/spin_lock.hpp"
+#include "delivery/timekeeper.hpp"
 #include "delivery/worker_pool.hpp"
 
 namespace busway::delivery_detail {
@@ -42,17 +49,20 @@ namespace busway::delivery_detail {
 /// What is known of a delivery that was tried before; made when it fails first.
 struct Attempts {
   unsigned made = 0;
-  std::uint64_t letter = 0;                       // the dead letter that is sent again; 0: none
-  std::chrono::steady_clock::time_point began{};  // the first attempt
+  std::uint64_t letter = 0;  // the dead letter that is sent again; 0: none
+  SteadyTime began{};        // the first attempt
 };
 
+inline constexpr std::uint8_t kNoVerdict = 0xff;
+
 /// One event on its way to one subscription. `token` belongs to the sink (a receipt's reference),
-/// and so does `attempts`.
+/// and so do `attempts` and `verdict`, what its breaker said of the call under way.
 struct Delivery {
   Event event;
   void* token = nullptr;
   Attempts* attempts = nullptr;
   bool history_was_cut = false;
+  std::uint8_t verdict = kNoVerdict;
 };
 
 /// An event of the history, for begin_with().
@@ -62,15 +72,25 @@ struct PastEvent {
 };
 
 /// What a stripe does after a delivery: goes on, or holds back all but the lane `again`, because
-/// this delivery will be tried again and the others must not pass it.
-enum class Then : unsigned char { next, hold };
+/// this delivery will be tried again and the others must not pass it. left: the call was given up
+/// meanwhile, and the stripe is no longer this thread's.
+enum class Then : unsigned char { next, hold, left };
 
 enum class DropReason : unsigned char { displaced, unsubscribed, no_executor };
 
 class MailboxSink {
  public:
-  /// Runs the handler. No lock is held.
-  virtual Then deliver(Delivery& delivery) noexcept = 0;
+  /// Runs the handler between call.begin() and call.finish(); returns Then::left at once, without a
+  /// look at the delivery, when finish() says so. No lock is held.
+  virtual Then deliver(Delivery& delivery, CallSlot& call) noexcept = 0;
+  /// The call of this delivery, on that thread, has passed its deadline: settles it. Its handler
+  /// goes on with the event alone. No lock is held.
+  virtual Then timed_out(Delivery& delivery, std::thread::id thread) noexcept = 0;
+  /// A call that was given up has returned.
+  virtual void came_back() noexcept = 0;
+  /// With a timeout: who keeps the deadlines, and the clock they are on.
+  virtual Timekeeper& timekeeper() = 0;
+  [[nodiscard]] virtual SteadyTime now() const noexcept = 0;
   /// So many deliver() have returned since the last call; before the mailbox counts as idle.
   virtual void delivered_some(std::uint32_t count) noexcept = 0;
   /// The delivery will never be made. No lock is held.
@@ -89,6 +109,7 @@ struct MailboxOptions {
   std::chrono::nanoseconds block_timeout = std::chrono::seconds(1);
   std::size_t concurrency = 1;
   OrderBy order_by = OrderBy::none;
+  std::chrono::nanoseconds timeout = std::chrono::nanoseconds::max();  // of a call; max: none
 };
 
 /// What became of a push. displaced: accepted, and an older delivery was dropped for it.
@@ -142,6 +163,8 @@ class Mailbox final {
   [[nodiscard]] std::size_t running() const;
   /// Accepted pushes so far; for waits over several mailboxes.
   [[nodiscard]] std::uint64_t pushes() const;
+  /// Signals the stop tokens of the calls that run.
+  void request_stop();
   [[nodiscard]] const MailboxOptions& options() const noexcept { return options_; }
   [[nodiscard]] Executor& executor() const noexcept;
 
@@ -172,14 +195,24 @@ class Mailbox final {
 
   struct Stripe;
   class Ticket;
+  struct Claim {
+    Chunk* chunk = nullptr;
+    std::uint32_t begin = 0;
+    std::uint32_t count = 0;
+    std::uint32_t lane = 0;
+  };
   struct Pump final : Runnable {
     void run() noexcept override;
     Stripe* stripe = nullptr;
     bool scheduled = false;
     std::weak_ptr<Ticket> ticket;  // of the task posted to an executor
     std::uint32_t claimed = 0;     // deliveries it holds that count as waiting until they start
-    // How many of these have started; written by the pump, read by a push that finds little room.
+    Claim claim;                   // what it works on
+    std::thread::id thread;        // that runs it
+    // The place in its claim where it stands; written by the pump, read by a push that finds little
+    // room and by the keeper of deadlines.
     alignas(64) std::atomic<std::uint32_t> started{0};
+    CallSlot call;
   };
 
   struct Stripe {
@@ -192,11 +225,13 @@ class Mailbox final {
     bool held = false;
   };
 
-  struct Claim {
-    Chunk* chunk = nullptr;
-    std::uint32_t begin = 0;
-    std::uint32_t count = 0;
-    std::uint32_t lane = 0;
+  /// A call that was given up, until it is settled.
+  struct Overdue {
+    Pump* successor = nullptr;
+    std::thread::id thread;
+    std::uint32_t handled = 0;
+    std::stop_source stop;
+    Delivery delivery;
   };
 
   // With lock_ held:
@@ -209,7 +244,11 @@ class Mailbox final {
   void tell_next_of_cut();
   [[nodiscard]] Claim claim(Stripe& stripe, Pump& pump);
   [[nodiscard]] std::uint32_t choose_lane(Stripe& stripe) const;
-  void finish(Stripe& stripe, Pump& pump, const Claim& claim, std::uint32_t done, Then then);
+  void finish(Stripe& stripe, Pump& pump, std::uint32_t done, Then then);
+  void give_back(Stripe& stripe, Pump& pump, std::uint32_t done);
+  [[nodiscard]] Overdue replace(Stripe& stripe, std::unique_ptr<Pump>& pump);
+  [[nodiscard]] bool any_pump_scheduled() const noexcept;
+  [[nodiscard]] bool begin_watching() noexcept;
   void recycle(Chunk* chunk, std::uint32_t finished);
   [[nodiscard]] std::size_t waiting_locked() const noexcept;
   [[nodiscard]] Pump* next_pump(Stripe& stripe);
@@ -223,6 +262,11 @@ class Mailbox final {
   void unschedule(Pump& pump) noexcept;
   void run(Stripe& stripe, Pump& pump);
   std::uint32_t deliver(const Claim& claim, Pump& pump, Then& then);
+  void watch();
+  void unwatch() noexcept;
+  void look_at_calls() noexcept;
+  void settle(Overdue& overdue) noexcept;
+  void end_left_behind(Pump* pump) noexcept;
   void drop_all(DropReason reason);
   [[nodiscard]] Stripe& stripe_of(const Event& event) noexcept;
   void notify_waiters();
@@ -248,12 +292,21 @@ class Mailbox final {
   bool held_ = false;
   bool paused_ = false;
   bool cut_next_ = false;  // the next delivery tells that the history was cut
+  bool watching_ = false;  // overseer_ is armed or at work, and holds a reference of the sink
   std::size_t room_waiters_ = 0;
   mutable std::size_t idle_waiters_ = 0;
+
+  /// Keeps the deadlines of all calls: due at the earliest of them, and again as long as pumps run.
+  struct Overseer final : Timer {
+    explicit Overseer(Mailbox& mine) noexcept : mailbox(mine) {}
+    void due() noexcept override { mailbox.look_at_calls(); }
+    Mailbox& mailbox;
+  };
 
   /// Tells a pump to give back the rest of its claim: closed, paused, or a higher lane has
   /// something.
   std::atomic<bool> interrupt_{false};
+  Overseer overseer_{*this};
 
   mutable std::mutex wait_mutex_;
   mutable std::condition_variable wait_;

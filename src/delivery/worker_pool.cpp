@@ -1,5 +1,8 @@
 #include "delivery/worker_pool.hpp"
 
+#include <algorithm>
+#include <iterator>
+#include <system_error>
 #include <utility>
 
 #include "delivery/spin_lock.hpp"
@@ -24,7 +27,10 @@ class OneTask final : public Runnable {
 
 }  // namespace
 
-WorkerPool::WorkerPool(std::size_t threads) : thread_count_(threads) {}
+WorkerPool::WorkerPool(std::size_t threads)
+    : thread_count_(threads), shared_(std::make_shared<Shared>()) {
+  shared_->wanted = threads;
+}
 
 WorkerPool::~WorkerPool() { shut_down(); }
 
@@ -35,75 +41,154 @@ Executor::Posted WorkerPool::post(Task task) {
   return posted;
 }
 
+void WorkerPool::Shared::put(Runnable& runnable) noexcept {
+  runnable.next_ = nullptr;
+  if (tail != nullptr) {
+    tail->next_ = &runnable;
+  } else {
+    head = &runnable;
+  }
+  tail = &runnable;
+  queued.store(queued.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+}
+
+void WorkerPool::Shared::put_first(Runnable& runnable) noexcept {
+  runnable.next_ = head;
+  head = &runnable;
+  if (tail == nullptr) tail = head;
+  queued.store(queued.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+}
+
+bool WorkerPool::add_worker() {
+  Shared& shared = *shared_;
+  shared.workers.emplace_front();
+  try {
+    shared.workers.front().thread =
+        std::thread([mine = shared_, self = shared.workers.begin()] { work(mine, self); });
+  } catch (const std::system_error&) {
+    shared.workers.pop_front();
+    return false;
+  }
+  return true;
+}
+
 Executor::Posted WorkerPool::post(Runnable& runnable) {
+  Shared& shared = *shared_;
   bool wake = false;
   {
-    const std::lock_guard lock(mutex_);
-    if (stopping_) return Posted::refused;
-    runnable.next_ = nullptr;
-    if (tail_ != nullptr) {
-      tail_->next_ = &runnable;
-    } else {
-      head_ = &runnable;
-    }
-    tail_ = &runnable;
-    const std::size_t queued = queued_.load(std::memory_order_relaxed) + 1;
-    queued_.store(queued, std::memory_order_release);
+    const std::lock_guard lock(shared.mutex);
+    if (shared.stopping) return Posted::refused;
+    const std::size_t queued = shared.queued.load(std::memory_order_relaxed) + 1;
     // Workers that sleep or spin take one each, also those that were woken and have not come yet.
-    const std::size_t free = sleeping_ + (spinning_ ? 1 : 0);
-    if (queued > free && threads_.size() < thread_count_) {
-      threads_.emplace_back([this] { work(); });
+    const std::size_t free = shared.sleeping + (shared.spinning ? 1 : 0);
+    if (queued > free && shared.workers.size() < shared.wanted && !add_worker() &&
+        shared.workers.empty()) {
+      return Posted::refused;
     }
+    shared.put(runnable);
     // The spinning worker takes the first one by itself.
-    wake = sleeping_ > 0 && (!spinning_ || queued > 1);
+    wake = shared.sleeping > 0 && (!shared.spinning || queued > 1);
   }
-  if (wake) wake_.notify_one();
+  if (wake) shared.wake.notify_one();
   return Posted::accepted;
 }
 
-Runnable* WorkerPool::take(std::unique_lock<std::mutex>& lock) {
+Executor::Posted WorkerPool::post_at_once(Runnable& runnable) {
+  Shared& shared = *shared_;
+  bool wake = false;
+  {
+    const std::lock_guard lock(shared.mutex);
+    if (shared.stopping) return Posted::refused;
+    const std::size_t queued = shared.queued.load(std::memory_order_relaxed) + 1;
+    const std::size_t free = shared.sleeping + (shared.spinning ? 1 : 0);
+    if (queued > free && !add_worker()) return Posted::refused;
+    shared.put_first(runnable);
+    wake = shared.sleeping > 0 && (!shared.spinning || queued > 1);
+  }
+  if (wake) shared.wake.notify_one();
+  return Posted::accepted;
+}
+
+bool WorkerPool::leave_behind(std::thread::id thread) {
+  Shared& shared = *shared_;
+  const std::lock_guard lock(shared.mutex);
+  if (shared.stopping) return false;
+  const auto place = std::find_if(shared.workers.begin(), shared.workers.end(),
+                                  [&](const Worker& one) { return one.thread.get_id() == thread; });
+  if (place == shared.workers.end()) return false;
+  // Its thread keeps the list's node by its iterator; a list of its own keeps the node.
+  place->left_behind = true;
+  place->thread.detach();
+  shared.left_behind.splice(shared.left_behind.end(), shared.workers, place);
+  if (shared.head != nullptr && shared.workers.size() < shared.wanted) (void)add_worker();
+  return true;
+}
+
+Runnable* WorkerPool::Shared::take(std::unique_lock<std::mutex>& lock) {
   for (;;) {
-    if (head_ != nullptr) {
-      Runnable* first = head_;
-      head_ = first->next_;
-      if (head_ == nullptr) tail_ = nullptr;
-      queued_.store(queued_.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
+    if (head != nullptr) {
+      Runnable* first = head;
+      head = first->next_;
+      if (head == nullptr) tail = nullptr;
+      queued.store(queued.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
       return first;
     }
-    if (stopping_) return nullptr;
-    if (!spinning_) {
-      spinning_ = true;
+    if (stopping || workers.size() > wanted) return nullptr;
+    if (!spinning) {
+      spinning = true;
       lock.unlock();
-      for (int spin = 0; spin < kSpins && queued_.load(std::memory_order_acquire) == 0; ++spin)
+      for (int spin = 0; spin < kSpins && queued.load(std::memory_order_acquire) == 0; ++spin)
         pause();
       lock.lock();
-      spinning_ = false;
-      if (head_ != nullptr || stopping_) continue;
+      spinning = false;
+      if (head != nullptr || stopping) continue;
     }
-    ++sleeping_;
-    wake_.wait(lock);
-    --sleeping_;
+    ++sleeping;
+    wake.wait(lock);
+    --sleeping;
   }
 }
 
-void WorkerPool::work() {
-  std::unique_lock lock(mutex_);
-  while (Runnable* runnable = take(lock)) {
+void WorkerPool::work(const std::shared_ptr<Shared>& shared, std::list<Worker>::iterator self) {
+  std::unique_lock lock(shared->mutex);
+  while (Runnable* runnable = shared->take(lock)) {
     lock.unlock();
     runnable->run();
     lock.lock();
+    if (self->left_behind) [[unlikely]] {
+      shared->left_behind.erase(self);
+      return;
+    }
   }
+  if (shared->stopping) return;  // shut_down() joins it
+  // One that was made for a task that could not wait; the last of its kind is joined by the next.
+  std::list<Worker> before;
+  before.swap(shared->ended);
+  shared->ended.splice(shared->ended.end(), shared->workers, self);
+  lock.unlock();
+  for (Worker& one : before) one.thread.join();
 }
 
 void WorkerPool::shut_down() {
-  std::vector<std::thread> threads;
+  Shared& shared = *shared_;
+  std::list<Worker> workers;
   {
-    const std::lock_guard lock(mutex_);
-    stopping_ = true;
-    threads.swap(threads_);
+    const std::lock_guard lock(shared.mutex);
+    shared.stopping = true;
+    workers.swap(shared.workers);
+    workers.splice(workers.end(), shared.ended);
+    for (auto place = workers.begin(); place != workers.end();) {
+      const auto next = std::next(place);
+      if (place->thread.get_id() == std::this_thread::get_id()) {
+        place->left_behind = true;
+        place->thread.detach();
+        shared.left_behind.splice(shared.left_behind.end(), workers, place);
+      }
+      place = next;
+    }
   }
-  wake_.notify_all();
-  for (std::thread& thread : threads) thread.join();
+  shared.wake.notify_all();
+  for (Worker& worker : workers) worker.thread.join();
 }
 
 }  // namespace busway::delivery_detail

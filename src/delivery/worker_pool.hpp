@@ -1,21 +1,28 @@
 // delivery/worker_pool.hpp -- the threads on which asynchronous handlers run by default.
 //
-// Model      A queue of Runnables, linked through themselves, and a fixed number of threads that
-//            start with the first post. A worker that finds the queue empty looks again for some
+// Model      A queue of Runnables, linked through themselves, and a number of threads that start
+//            when there is work for them. A worker that finds the queue empty looks again for some
 //            microseconds before it sleeps, one worker at a time, since waking a thread costs more
-//            than handling an event.
-// Threads    post() [any-thread]; shut_down() not on a worker.
+//            than handling an event. A worker whose task does not return can be left behind:
+//            another takes its place, and the old one ends when its task returns, if ever; so what
+//            the threads share outlives the pool. post_at_once() makes a worker more where all are
+//            busy, because someone waits for that task who may hold up one of them; it ends when it
+//            finds the queue empty.
+// Threads    [any-thread]; shut_down() on a worker leaves that one behind.
 // Ownership  Runnables are borrowed until they have run; their owner keeps them alive.
-// Errors     A task does not throw.
+// Errors     A task does not throw. Where a thread cannot be had post() goes on with those there
+//            are, and refuses if there are none; post_at_once() refuses.
 // Cost       post(): one lock, and a wake-up when all workers sleep; no allocation for a Runnable.
+//            post_at_once(): a thread's start, some 20 us, where all workers are busy.
 #pragma once
 
 #include <atomic>
 #include <condition_variable>
 #include <cstddef>
+#include <list>
+#include <memory>
 #include <mutex>
 #include <thread>
-#include <vector>
 
 #include "busway/executor.hpp"
 
@@ -45,28 +52,50 @@ class WorkerPool final : public Executor {
   Posted post(Task task) override;
   /// As post(), without an allocation. The Runnable must not be in the queue already.
   Posted post(Runnable& runnable);
+  /// As post(), for a task that must not wait until a busy worker is free.
+  Posted post_at_once(Runnable& runnable);
 
-  /// Runs what is queued and joins the threads; posts are refused from then on.
+  bool leave_behind(std::thread::id thread) override;
+
+  /// Runs what is queued and joins the threads; posts are refused from then on. Those left behind
+  /// are not waited for.
   void shut_down();
 
   [[nodiscard]] std::size_t thread_count() const noexcept { return thread_count_; }
 
  private:
-  void work();
-  [[nodiscard]] Runnable* take(std::unique_lock<std::mutex>& lock);
+  struct Worker {
+    std::thread thread;
+    bool left_behind = false;
+  };
+  /// What the workers share with each other; the last to go frees it.
+  struct Shared {
+    std::mutex mutex;
+    std::condition_variable wake;
+    // Guarded by mutex.
+    Runnable* head = nullptr;
+    Runnable* tail = nullptr;
+    std::list<Worker> workers;
+    std::list<Worker> left_behind;
+    std::list<Worker> ended;  // to be joined
+    std::size_t wanted = 0;   // workers, when nobody waits at once
+    std::size_t sleeping = 0;
+    bool spinning = false;
+    bool stopping = false;
+    // Read without the lock by the worker that spins.
+    std::atomic<std::size_t> queued{0};
+
+    [[nodiscard]] Runnable* take(std::unique_lock<std::mutex>& lock);
+    void put(Runnable& runnable) noexcept;
+    void put_first(Runnable& runnable) noexcept;
+  };
+
+  static void work(const std::shared_ptr<Shared>& shared, std::list<Worker>::iterator self);
+  /// With the lock held; false when the system gives no thread.
+  bool add_worker();
 
   const std::size_t thread_count_;
-  std::mutex mutex_;
-  std::condition_variable wake_;
-  // Guarded by mutex_.
-  Runnable* head_ = nullptr;
-  Runnable* tail_ = nullptr;
-  std::vector<std::thread> threads_;
-  std::size_t sleeping_ = 0;
-  bool spinning_ = false;
-  bool stopping_ = false;
-  // Read without the lock by the worker that spins.
-  std::atomic<std::size_t> queued_{0};
+  const std::shared_ptr<Shared> shared_;
 };
 
 }  // namespace busway::delivery_detail

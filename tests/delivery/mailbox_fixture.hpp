@@ -12,6 +12,7 @@
 #include <thread>
 #include <vector>
 
+#include "busway/clock.hpp"
 #include "busway/event.hpp"
 #include "busway/manual_executor.hpp"
 #include "delivery/mailbox.hpp"
@@ -35,15 +36,27 @@ inline bool eventually(const std::function<bool()>& holds) {
 }
 
 struct RecordingSink final : MailboxSink {
-  Then deliver(Delivery& delivery) noexcept override {
+  Then deliver(Delivery& delivery, CallSlot& call) noexcept override {
     {
       const std::lock_guard lock(mutex);
       delivered.emplace_back(delivery.event.topic());
       cut.push_back(delivery.history_was_cut);
     }
+    call.begin(now());
     if (on_deliver) on_deliver(delivery);
+    if (on_call) on_call(delivery, call);
+    if (!call.finish()) return Then::left;
     return then;
   }
+  Then timed_out(Delivery& delivery, std::thread::id thread) noexcept override {
+    (void)executor->leave_behind(thread);
+    const std::lock_guard lock(mutex);
+    late.emplace_back(delivery.event.topic());
+    return then_late;
+  }
+  void came_back() noexcept override { ++back; }
+  Timekeeper& timekeeper() override { return *keeper; }
+  [[nodiscard]] SteadyTime now() const noexcept override { return clock->steady(); }
   void delivered_some(std::uint32_t count) noexcept override { counted += count; }
   void dropped(Delivery& delivery, DropReason reason) noexcept override {
     const std::lock_guard lock(mutex);
@@ -63,8 +76,15 @@ struct RecordingSink final : MailboxSink {
   std::vector<bool> cut;
   std::vector<std::string> gone;
   std::vector<DropReason> reasons;
+  std::vector<std::string> late;
   std::function<void(Delivery&)> on_deliver;
+  std::function<void(Delivery&, CallSlot&)> on_call;
   Then then = Then::next;
+  Then then_late = Then::next;
+  std::shared_ptr<Clock> clock = Clock::system();
+  std::unique_ptr<Timekeeper> keeper;
+  Executor* executor = nullptr;
+  std::atomic<int> back{0};
   std::atomic<int> references{0};
   std::atomic<std::size_t> counted{0};
 };

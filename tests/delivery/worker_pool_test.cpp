@@ -98,5 +98,58 @@ TEST(WorkerPool, TakesTasksFromItsOwnWorkers) {
   EXPECT_TRUE(eventually([&] { return left <= 0; }));
 }
 
+TEST(WorkerPool, GoesOnWithAnotherThreadWhenOneIsLeftBehind) {
+  WorkerPool pool(1);
+  std::atomic<bool> released{false};
+  std::atomic<bool> returned{false};
+  std::atomic<std::thread::id> stuck{};
+  pool.post([&] {
+    stuck = std::this_thread::get_id();
+    while (!released) std::this_thread::yield();
+    returned = true;
+  });
+  ASSERT_TRUE(eventually([&] { return stuck.load() != std::thread::id(); }));
+  std::atomic<int> ran{0};
+  pool.post([&] { ++ran; });
+  EXPECT_TRUE(pool.leave_behind(stuck));
+  EXPECT_TRUE(eventually([&] { return ran == 1; }));
+  pool.post([&] { ++ran; });
+  EXPECT_TRUE(eventually([&] { return ran == 2; }));
+  pool.shut_down();  // does not wait for the one left behind
+  EXPECT_FALSE(returned);
+  released = true;
+  EXPECT_TRUE(eventually([&] { return returned.load(); }));
+}
+
+TEST(WorkerPool, LeavesNoStrangerBehind) {
+  WorkerPool pool(1);
+  EXPECT_FALSE(pool.leave_behind(std::this_thread::get_id()));
+}
+
+TEST(WorkerPool, ATaskThatSomeoneWaitsForNeverWaitsForABusyWorker) {
+  struct Nested final : Runnable {
+    void run() noexcept override {
+      if (depth < 5) {
+        Nested inner;
+        inner.pool = pool;
+        inner.depth = depth + 1;
+        EXPECT_EQ(pool->post_at_once(inner), Executor::Posted::accepted);
+        while (!inner.done) std::this_thread::yield();
+      }
+      done = true;
+    }
+    WorkerPool* pool = nullptr;
+    int depth = 0;
+    std::atomic<bool> done{false};
+  };
+  WorkerPool pool(1);
+  for (int round = 0; round < 20; ++round) {
+    Nested outer;
+    outer.pool = &pool;
+    ASSERT_EQ(pool.post_at_once(outer), Executor::Posted::accepted);
+    ASSERT_TRUE(eventually([&] { return outer.done.load(); }));
+  }
+}
+
 }  // namespace
 }  // namespace busway::delivery_detail

@@ -1,0 +1,76 @@
+// Calls that were given up at their deadline, and synchronous calls that nobody can give up.
+#include <array>
+#include <limits>
+#include <memory>
+#include <string>
+
+#include "base/escape.hpp"
+#include "bus/bus_core.hpp"
+
+namespace busway::detail {
+
+std::string abandoned_words(const Subscriber& subscriber) {
+  return "calls of " + quote(subscriber_name(subscriber)) +
+         " that were given up have not returned, and no more may be left behind "
+         "(BusOptions::max_abandoned); the handler was not called";
+}
+
+void BusCore::leave_behind(Subscriber& subscriber, Executor& where, std::thread::id thread) {
+  const std::size_t now_left = abandoned_.fetch_add(1, std::memory_order_relaxed) + 1;
+  const std::string name = subscriber_name(subscriber);
+  const std::string count = std::to_string(now_left);
+  const std::array fields{LogField{"subscription", name}, LogField{"owner", owner_of(subscriber)},
+                          LogField{"abandoned", count}};
+  log(LogLevel::warning, "a handler passed its deadline and was left behind", fields);
+  if (now_left <= options_.max_abandoned && where.leave_behind(thread)) {
+    const std::lock_guard lock(mutex_);
+    left_behind_.insert(thread);
+  }
+  if (now_left < options_.max_abandoned) return;
+  SubscriberExtra& extra = *subscriber.extra;
+  delivery_detail::Breaker* breaker = extra.breaker.load(std::memory_order_acquire);
+  if (breaker == nullptr) {
+    // One that failures alone do not open.
+    auto made = std::make_unique<delivery_detail::Breaker>(
+        BreakerPolicy{.failures = std::numeric_limits<unsigned>::max()});
+    if (extra.breaker.compare_exchange_strong(breaker, made.get(), std::memory_order_acq_rel)) {
+      breaker = made.release();
+    }
+  }
+  if (breaker->open_now(steady_now())) {
+    log(LogLevel::warning,
+        "the breaker of a subscription has opened: as many calls as may be are left behind",
+        fields);
+  }
+}
+
+void BusCore::came_back() noexcept {
+  abandoned_.fetch_sub(1, std::memory_order_relaxed);
+  const std::lock_guard lock(mutex_);
+  left_behind_.erase(std::this_thread::get_id());
+}
+
+void Dispatch::forget_stop() noexcept {
+  stop_asked.store(false, std::memory_order_relaxed);
+  core_->watchdog().forget(frame);
+}
+
+void BusCore::for_each_call(const std::function<void(const Frame&, const Subscriber&, const Route&,
+                                                     std::uint64_t)>& visit) {
+  const std::lock_guard lock(mutex_);
+  platform_detail::heavy_barrier();
+  for (const auto& thread : threads_) {
+    thread->for_each_frame([&](const Frame& frame) {
+      const Subscriber* one = frame.current.load(std::memory_order_seq_cst);
+      const Route* route = frame.route.load(std::memory_order_seq_cst);
+      if (one == nullptr || route == nullptr || route == kSearching) return;
+      const std::uint64_t count =
+          route->index < thread->counts_size
+              ? thread->counts[route->index].count.load(std::memory_order_relaxed)
+              : 0;
+      visit(frame, *one, *route, count);
+    });
+  }
+}
+
+}  // namespace busway::detail

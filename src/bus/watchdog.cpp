@@ -1,0 +1,126 @@
+#include "bus/watchdog.hpp"
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <utility>
+
+#include "base/escape.hpp"
+#include "bus/bus_core.hpp"
+#include "busway/events/system_event_data.hpp"
+#include "delivery/later.hpp"
+#include "platform/membarrier.hpp"
+
+namespace busway::detail {
+
+void Watchdog::begin() {
+  constexpr std::chrono::nanoseconds kNever = std::chrono::nanoseconds::max();
+  const std::chrono::nanoseconds stuck_after = core_.options().stuck_after;
+  if (stuck_after == kNever || begun_.exchange(true, std::memory_order_relaxed)) return;
+  const auto step =
+      std::max<std::chrono::nanoseconds>(stuck_after / 4, std::chrono::milliseconds(1));
+  (void)core_.timekeeper().schedule(*this, delivery_detail::later(core_.steady_now(), step));
+}
+
+void Watchdog::due() noexcept {
+  try {
+    for (const Stuck& stuck : look()) report(stuck);
+  } catch (const std::exception& error) {
+    const std::array fields{LogField{"reason", error.what()}};
+    core_.log(LogLevel::error, "the watchdog could not report a stuck handler", fields);
+  }
+  const auto step = std::max<std::chrono::nanoseconds>(core_.options().stuck_after / 4,
+                                                       std::chrono::milliseconds(1));
+  (void)core_.timekeeper().schedule(*this, delivery_detail::later(core_.steady_now(), step));
+}
+
+std::vector<Watchdog::Stuck> Watchdog::look() {
+  std::vector<Stuck> stuck;
+  std::vector<Seen> seen;
+  const SteadyTime now = core_.steady_now();
+  core_.for_each_call([&](const Frame& frame, const Subscriber& subscriber, const Route& route,
+                          std::uint64_t count) {
+    const SubscriberExtra* extra = subscriber.extra;
+    if (extra != nullptr && (extra->timeout || extra->mailbox != nullptr)) return;
+    Seen one{&frame, &subscriber, &route, count, now, false};
+    const auto before = std::find_if(seen_.begin(), seen_.end(), [&](const Seen& earlier) {
+      return earlier.frame == one.frame && earlier.subscriber == one.subscriber &&
+             earlier.route == one.route && earlier.count == one.count;
+    });
+    if (before != seen_.end()) {
+      one = *before;
+      if (!one.reported && now - one.since >= core_.options().stuck_after) {
+        one.reported = true;
+        stuck.push_back({&frame, &subscriber, subscriber.id, subscriber_name(subscriber),
+                         std::string(owner_of(subscriber)), std::string(route.entry->text->view()),
+                         one.since});
+      }
+    }
+    seen.push_back(one);
+  });
+  seen_.swap(seen);
+  // Tokens that this one made itself, of calls that have returned.
+  const std::lock_guard lock(mutex_);
+  std::erase_if(stops_, [&](const Stop& stop) {
+    return stop.source.stop_requested() &&
+           std::none_of(seen_.begin(), seen_.end(), [&](const Seen& one) {
+             return one.frame == stop.frame && one.subscriber == stop.subscriber;
+           });
+  });
+  return stuck;
+}
+
+void Watchdog::report(const Stuck& stuck) {
+  reported_.fetch_add(1, std::memory_order_relaxed);
+  const auto for_ms =
+      std::chrono::duration_cast<std::chrono::milliseconds>(core_.steady_now() - stuck.since)
+          .count();
+  const std::string duration = std::to_string(for_ms) + "ms";
+  const std::string id = std::to_string(stuck.id);
+  const std::array fields{LogField{"subscription", stuck.name}, LogField{"id", id},
+                          LogField{"owner", stuck.owner}, LogField{"topic", stuck.topic},
+                          LogField{"for", duration}};
+  core_.log(LogLevel::warning, "a synchronous handler does not return", fields);
+  (void)source_of(stuck.frame, stuck.subscriber).request_stop();
+  std::string words = "the synchronous handler of " + quote(stuck.name);
+  if (!stuck.owner.empty()) words += " (owner " + quote(stuck.owner) + ')';
+  words +=
+      " has not returned from an event of the topic " + quote(stuck.topic) + " for " + duration;
+  (void)core_.publish_async(system_error("busway", words, {.source = "busway"}));
+}
+
+std::stop_source Watchdog::source_of(const Frame* frame, const Subscriber* subscriber) {
+  const std::lock_guard lock(mutex_);
+  for (const Stop& stop : stops_) {
+    if (stop.frame == frame && stop.subscriber == subscriber) return stop.source;
+  }
+  stops_.push_back({frame, subscriber, {}});
+  return stops_.back().source;
+}
+
+std::stop_token Watchdog::stop_token(const Frame* frame, const Subscriber* subscriber) {
+  return source_of(frame, subscriber).get_token();
+}
+
+void Watchdog::forget(const Frame* frame) noexcept {
+  std::vector<Stop> gone;  // destroyed without the lock
+  const std::lock_guard lock(mutex_);
+  std::erase_if(stops_, [&](Stop& stop) {
+    if (stop.frame != frame) return false;
+    gone.push_back(stop);
+    return true;
+  });
+}
+
+void Watchdog::request_stop(const Subscriber* subscriber) {
+  std::vector<std::stop_source> mine;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const Stop& stop : stops_) {
+      if (subscriber == nullptr || stop.subscriber == subscriber) mine.push_back(stop.source);
+    }
+  }
+  for (std::stop_source& stop : mine) (void)stop.request_stop();
+}
+
+}  // namespace busway::detail

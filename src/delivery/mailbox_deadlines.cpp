@@ -1,0 +1,171 @@
+// The deadlines of a mailbox's calls: who looks at them, and what happens to a call that is given up.
+#include <algorithm>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+#include "delivery/later.hpp"
+#include "delivery/mailbox.hpp"
+#include "event/event_access.hpp"
+
+namespace busway::delivery_detail {
+
+/// With lock_ held, by a pump that begins to work. True: watch() is to be called without it.
+bool Mailbox::begin_watching() noexcept {
+  if (watching_ || options_.timeout == std::chrono::nanoseconds::max()) return false;
+  watching_ = true;
+  return true;
+}
+
+bool Mailbox::any_pump_scheduled() const noexcept {
+  return std::any_of(stripes_.begin(), stripes_.end(),
+                     [](const Stripe& stripe) { return stripe.active != 0; });
+}
+
+void Mailbox::watch() {
+  sink_.retain();
+  if (sink_.timekeeper().schedule(overseer_, later(sink_.now(), options_.timeout))) return;
+  // The bus is being destroyed: deadlines are kept no longer.
+  {
+    const std::lock_guard guard(lock_);
+    watching_ = false;
+  }
+  sink_.release();
+}
+
+/// No pump will run any more. When the overseer is at work it finds that out itself.
+void Mailbox::unwatch() noexcept {
+  if (!sink_.timekeeper().cancel(overseer_)) return;
+  {
+    const std::lock_guard guard(lock_);
+    watching_ = false;
+  }
+  sink_.release();
+}
+
+void Mailbox::look_at_calls() noexcept {
+  sink_.retain();  // whoever cancels the timer once it is armed again gives its reference back
+  std::vector<Overdue> overdue;
+  SteadyTime next = SteadyTime::max();
+  bool go_on = false;
+  {
+    const std::lock_guard guard(lock_);
+    const SteadyTime now = sink_.now();
+    for (Stripe& stripe : stripes_) {
+      for (std::unique_ptr<Pump>& pump : stripe.pumps) {
+        if (!pump->scheduled) continue;
+        SteadyTime deadline = later(now, options_.timeout);
+        if (const auto call = pump->call.look()) {
+          const SteadyTime mine = later(call->began, options_.timeout);
+          if (mine > now) {
+            deadline = mine;
+          } else if (pump->call.give_up(*call)) {
+            overdue.push_back(replace(stripe, pump));
+          }
+        }
+        next = std::min(next, deadline);
+      }
+    }
+    go_on = any_pump_scheduled();
+    watching_ = go_on;
+  }
+  for (Overdue& one : overdue) settle(one);
+  if (!go_on) {
+    sink_.release();
+  } else if (!sink_.timekeeper().schedule(overseer_, next)) {
+    {
+      const std::lock_guard guard(lock_);
+      watching_ = false;
+    }
+    sink_.release();
+  } else {
+    bool over = false;
+    {
+      const std::lock_guard guard(lock_);
+      over = closed_ && !any_pump_scheduled();
+    }
+    if (over) unwatch();  // the last pump could not
+  }
+  sink_.release();
+}
+
+/// With lock_ held: a new pump stands where the old one stood, which keeps only its delivery. It
+/// counts as scheduled, and its claim as running, until the delivery is settled.
+Mailbox::Overdue Mailbox::replace(Stripe& stripe, std::unique_ptr<Pump>& pump) {
+  Overdue overdue;
+  const std::uint32_t at = pump->started.load(std::memory_order_relaxed);
+  Delivery& delivery = *pump->claim.chunk->at(pump->claim.begin + at);
+  overdue.delivery.event = delivery.event;
+  overdue.delivery.token = std::exchange(delivery.token, nullptr);
+  overdue.delivery.attempts = std::exchange(delivery.attempts, nullptr);
+  overdue.delivery.history_was_cut = delivery.history_was_cut;
+  overdue.delivery.verdict = delivery.verdict;
+  overdue.thread = pump->thread;
+  overdue.handled = at + 1;
+  overdue.stop = pump->call.stop_source();
+  give_back(stripe, *pump, at + 1);
+  recycle(pump->claim.chunk, at);
+  pump->claim.begin += at;
+
+  auto successor = std::make_unique<Pump>();
+  successor->stripe = &stripe;
+  successor->scheduled = true;
+  successor->claim.lane = pump->claim.lane;
+  overdue.successor = successor.get();
+  (void)pump.release();  // its thread owns it from now on
+  pump = std::move(successor);
+  return overdue;
+}
+
+void Mailbox::settle(Overdue& overdue) noexcept {
+  (void)overdue.stop.request_stop();
+  const Then then = sink_.timed_out(overdue.delivery, overdue.thread);
+  sink_.delivered_some(overdue.handled);
+  bool notify = false;
+  {
+    const std::lock_guard guard(lock_);
+    running_ -= 1;
+    Stripe& stripe = *overdue.successor->stripe;
+    if (then == Then::hold) {
+      stripe.held = true;
+    } else if (overdue.successor->claim.lane == kAgainLane) {
+      stripe.held = false;
+    }
+    notify = room_waiters_ + idle_waiters_ != 0;
+  }
+  if (notify) notify_waiters();
+  schedule(overdue.successor);
+}
+
+/// On the thread that was left behind, when its handler has returned at last.
+void Mailbox::end_left_behind(Pump* pump) noexcept {
+  Claim mine;
+  {
+    // replace() may be at work still.
+    const std::lock_guard guard(lock_);
+    mine = pump->claim;
+  }
+  mine.chunk->at(mine.begin)->~Delivery();
+  {
+    const std::lock_guard guard(lock_);
+    recycle(mine.chunk, 1);
+  }
+  delete pump;
+  sink_.came_back();
+  sink_.release();
+}
+
+void Mailbox::request_stop() {
+  std::vector<std::stop_source> calls;
+  {
+    const std::lock_guard guard(lock_);
+    for (Stripe& stripe : stripes_) {
+      for (const auto& pump : stripe.pumps) {
+        if (pump->call.look()) calls.push_back(pump->call.stop_source());
+      }
+    }
+  }
+  for (std::stop_source& call : calls) (void)call.request_stop();
+}
+
+}  // namespace busway::delivery_detail
