@@ -7,8 +7,7 @@
 // Threads    publish(), reply() and stop_token() are [any-thread] while the handler runs; the rest
 //            belongs to the handler's thread.
 // Ownership  Lives as long as the handler's call; never keep a reference.
-// Errors     reply() returns whether someone still waits for it. This version gives a stop_token()
-//            and never signals it.
+// Errors     reply() returns whether someone still waits for it.
 // Cost       Built once a publish, not once a handler.
 // Example    examples/05_request_reply
 #pragma once
@@ -47,7 +46,9 @@ class Context {
     if (!has_deadline_) return std::nullopt;
     return deadline_;
   }
-  /// Requested when the attempt is given up, the bus stops, or the subscription ends.
+  /// Requested when the attempt is given up at its deadline, when a synchronous handler has not
+  /// returned for BusOptions::stuck_after, when stop() reaches its deadline, and when the
+  /// subscription ends. Callbacks registered with it run on a thread of the bus: keep them short.
   [[nodiscard]] std::stop_token stop_token() const;
   /// True on the first event after a replay whose history did not reach back as far as was asked.
   [[nodiscard]] bool history_was_cut() const noexcept { return history_was_cut_; }

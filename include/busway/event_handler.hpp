@@ -5,8 +5,8 @@
 // Threads    handle() runs where the subscription's mode says, on several threads at once if the
 //            mode is sync.
 // Ownership  The bus shares the object until the subscription has ended.
-// Errors     A throw from handle() is a failed delivery. subscribe() refuses a timeout() that is
-//            set: Error(not_yet).
+// Errors     A throw from handle() is a failed delivery. subscribe() refuses a timeout() of 0
+//            or less.
 // Cost       One virtual call a delivery.
 // Example    tests/docs/guarantees_test.cpp
 #pragma once

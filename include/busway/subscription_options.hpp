@@ -6,8 +6,8 @@
 // Threads    A plain struct.
 // Ownership  Owns its strings and functions; shares its executor.
 // Errors     Checked by subscribe(): Error(invalid_option) names the field, the value and the
-//            range; Error(not_yet) names what this version refuses: timeout, durable,
-//            replay from a sequence.
+//            range; Error(not_yet) names what this version refuses: durable, replay from a
+//            sequence.
 // Cost       Options beyond priority and mode make the delivery take a longer path; unset ones cost
 //            nothing.
 // Example    examples/02_patterns_and_priorities
@@ -64,6 +64,10 @@ struct SubscriptionOptions {
   std::chrono::nanoseconds block_timeout = std::chrono::seconds(1);
   std::size_t concurrency = 1;  ///< calls at the same time; async only
   OrderBy order_by = OrderBy::none;
+  /// Of one attempt. Default: 30 s for async subscriptions, none for synchronous ones;
+  /// nanoseconds::max(): none. At the deadline the publisher or the mailbox goes on, and the handler
+  /// is left behind on its thread until it returns, so it must own what it touches. A synchronous
+  /// handler with a timeout runs on a worker of the bus while the publisher waits: some 10 us more.
   std::optional<std::chrono::nanoseconds> timeout{};
   /// Default: BusOptions::retry for async subscriptions, no retry for synchronous ones.
   std::optional<RetryPolicy> retry{};

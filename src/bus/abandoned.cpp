@@ -44,6 +44,21 @@ void BusCore::leave_behind(Subscriber& subscriber, Executor& where, std::thread:
   }
 }
 
+void end_callable(Subscriber& subscriber) noexcept {
+  if (!subscriber.callable_gone.exchange(true, std::memory_order_acq_rel)) {
+    subscriber.destroy_callable(&subscriber);
+  }
+}
+
+void came_back(Subscriber& subscriber) noexcept {
+  SubscriberExtra& extra = *subscriber.extra;
+  subscriber.core->came_back();
+  if (extra.left_behind.fetch_sub(1, std::memory_order_seq_cst) == 1 &&
+      extra.orphaned.load(std::memory_order_seq_cst)) {
+    end_callable(subscriber);
+  }
+}
+
 void BusCore::came_back() noexcept {
   abandoned_.fetch_sub(1, std::memory_order_relaxed);
   const std::lock_guard lock(mutex_);

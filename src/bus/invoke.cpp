@@ -274,7 +274,7 @@ void destroy_subscriber(Subscriber* subscriber) noexcept {
   if (subscriber->extra != nullptr && subscriber->extra->mailbox != nullptr && core != nullptr) {
     core->leave_async(subscriber);
   }
-  if (!subscriber->callable_gone) subscriber->destroy_callable(subscriber);
+  end_callable(*subscriber);
   delete subscriber->extra;
   delete subscriber->plain_latency.load(std::memory_order_relaxed);
   release(subscriber->topic);

@@ -516,11 +516,12 @@ void BusCore::wait_for_calls(std::span<Subscriber* const> all, std::span<Subscri
                           std::chrono::steady_clock::time_point::max());
       }
     }
-    // A call that was given up goes on with it; then it goes with the subscriber.
-    if (one->extra != nullptr && one->extra->left_behind.load(std::memory_order_acquire) != 0)
-      continue;
-    one->callable_gone = true;
-    one->destroy_callable(one);
+    // A call that was given up goes on with it, and the last of them destroys it.
+    if (one->extra != nullptr && one->extra->left_behind.load(std::memory_order_seq_cst) != 0) {
+      one->extra->orphaned.store(true, std::memory_order_seq_cst);
+      if (one->extra->left_behind.load(std::memory_order_seq_cst) != 0) continue;
+    }
+    end_callable(*one);
   }
   if (inside) return;
   // Those that another thread is ending: their calls are waited for as well.

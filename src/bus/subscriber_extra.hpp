@@ -66,6 +66,7 @@ struct SubscriberExtra {
   /// Of one call. none: it runs on the publisher's thread, or as long as it likes.
   std::optional<std::chrono::nanoseconds> timeout;
   std::atomic<std::uint32_t> left_behind{0};  // calls given up that have not returned
+  std::atomic<bool> orphaned{false};          // ended; the last of them destroys the callable
   std::atomic<std::uint32_t> timed_out{0};    // deliveries of a synchronous subscription
   bool once = false;
   std::atomic<bool> taken{false};  // once: an event has claimed it
@@ -93,6 +94,11 @@ inline void release(Subscriber* subscriber) noexcept {
     destroy_subscriber(subscriber);
   }
 }
+
+/// Destroys the handler, once.
+void end_callable(Subscriber& subscriber) noexcept;
+/// A call of it that was left behind has returned.
+void came_back(Subscriber& subscriber) noexcept;
 
 /// What a call's end tells its breaker; a change of state is logged.
 void tell_breaker(Subscriber& subscriber, delivery_detail::Breaker::Verdict verdict, bool well);

@@ -135,7 +135,7 @@ DeliveryFailure SubscriberSink::late() const {
 /// The call goes on, on a thread that is nobody's any more.
 Then SubscriberSink::timed_out(Delivery& delivery, std::thread::id thread) noexcept {
   SubscriberExtra& extra = *subscriber_.extra;
-  extra.left_behind.fetch_add(1, std::memory_order_relaxed);
+  extra.left_behind.fetch_add(1, std::memory_order_seq_cst);
   subscriber_.core->leave_behind(subscriber_, extra.mailbox->executor(), thread);
   if (delivery.verdict != kNoVerdict) {
     tell_breaker(subscriber_, static_cast<Breaker::Verdict>(delivery.verdict), false);
@@ -144,10 +144,7 @@ Then SubscriberSink::timed_out(Delivery& delivery, std::thread::id thread) noexc
                        subscriber_.core->steady_now() - *extra.timeout);
 }
 
-void SubscriberSink::came_back() noexcept {
-  subscriber_.extra->left_behind.fetch_sub(1, std::memory_order_relaxed);
-  subscriber_.core->came_back();
-}
+void SubscriberSink::came_back() noexcept { detail::came_back(subscriber_); }
 
 delivery_detail::Timekeeper& SubscriberSink::timekeeper() { return subscriber_.core->timekeeper(); }
 

@@ -86,10 +86,7 @@ void TimedCall::run() noexcept {
         changed_.notify_all();
       }
     }
-    if (left) {
-      subscriber_.extra->left_behind.fetch_sub(1, std::memory_order_relaxed);
-      core.came_back();
-    }
+    if (left) came_back(subscriber_);
   }
   drop();
 }
@@ -115,7 +112,7 @@ bool TimedCall::wait() {
   const bool ran = std::exchange(state_, State::left) == State::running;
   if (!ran) return false;
   const std::thread::id thread = thread_;
-  subscriber_.extra->left_behind.fetch_add(1, std::memory_order_relaxed);
+  subscriber_.extra->left_behind.fetch_add(1, std::memory_order_seq_cst);
   std::stop_source stop = call_.stop_source();
   lock.unlock();
   (void)stop.request_stop();

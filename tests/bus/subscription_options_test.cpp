@@ -21,10 +21,7 @@ std::string refused(ErrorCode code, const SubscriptionOptions& options) {
 }
 
 TEST(SubscriptionOptions, SayNotYetByName) {
-  using std::chrono::seconds;
   for (const Mode mode : {Mode::sync, Mode::async}) {
-    EXPECT_TRUE(
-        mentions(refused(ErrorCode::not_yet, {.mode = mode, .timeout = seconds(1)}), "timeout"));
     EXPECT_TRUE(mentions(refused(ErrorCode::not_yet, {.mode = mode, .durable = "d"}), "durable"));
   }
   EXPECT_TRUE(
@@ -32,19 +29,27 @@ TEST(SubscriptionOptions, SayNotYetByName) {
                "sequence"));
 }
 
-TEST(SubscriptionOptions, OfAHandlerObjectSayNotYetToo) {
+TEST(SubscriptionOptions, ATimeoutOfAHandlerObjectCountsWhereTheOptionsHaveNone) {
   struct Timed final : EventHandler {
     std::string name() const override { return "timed"; }
     std::vector<std::string> patterns() const override { return {"a"}; }
     std::optional<std::chrono::nanoseconds> timeout() const override {
-      return std::chrono::seconds(1);
+      return std::chrono::hours(1);
     }
-    Outcome handle(const Event&, Context&) override { return Outcome::done(); }
+    Outcome handle(const Event&, Context& context) override {
+      left = *context.deadline() - std::chrono::steady_clock::now();
+      return Outcome::done();
+    }
+    std::chrono::nanoseconds left{};
   };
   Bus bus;
-  EXPECT_TRUE(mentions(
-      error_of(ErrorCode::not_yet, [&] { (void)bus.subscribe(std::make_shared<Timed>()); }),
-      "timeout"));
+  const auto handler = std::make_shared<Timed>();
+  Subscription timed = bus.subscribe(handler);
+  EXPECT_EQ(bus.publish("a").delivered, 1U);
+  EXPECT_GT(handler->left, std::chrono::minutes(50));
+  timed = bus.subscribe(handler, {.timeout = std::chrono::hours(3)});
+  EXPECT_EQ(bus.publish("a").delivered, 1U);
+  EXPECT_GT(handler->left, std::chrono::minutes(150));
 }
 
 TEST(SubscriptionOptions, OfMailboxesNeedModeAsyncAndSaySo) {

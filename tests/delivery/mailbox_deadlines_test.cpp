@@ -192,16 +192,17 @@ TEST(MailboxDeadlinesStress, EachCallEndsOnce) {
       for (int i = 0; i < 300; ++i) pause();
     }
   };
-  Mailbox mailbox(sink, {.capacity = 10'000, .concurrency = 3, .timeout = std::chrono::microseconds(1)},
+  Mailbox mailbox(sink,
+                  {.capacity = 10'000, .concurrency = 3, .timeout = std::chrono::microseconds(1)},
                   &pool, nullptr);
   std::atomic<bool> over{false};
   std::thread time([&] {
     while (!over) clock->advance(std::chrono::microseconds(2));
   });
   for (int i = 0; i < kEvents; ++i) {
-    ASSERT_EQ(mailbox.push(named("t", Priority::normal, i % 3 == 0 ? "slow" : ""), nullptr,
-                           MayWait::no),
-              Pushed::accepted);
+    ASSERT_EQ(
+        mailbox.push(named("t", Priority::normal, i % 3 == 0 ? "slow" : ""), nullptr, MayWait::no),
+        Pushed::accepted);
     if (i % 64 == 0) std::this_thread::yield();
   }
   ASSERT_TRUE(mailbox.wait_idle(Mailbox::Idle::empty, SteadyTime::max()));

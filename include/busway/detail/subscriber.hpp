@@ -75,7 +75,7 @@ struct Subscriber {
   std::atomic<std::uint64_t> async_matched{0};
   std::atomic<LatencyHistogram*> plain_latency{nullptr};  // when there is no extra
   std::atomic<std::uint8_t> state{0};
-  bool callable_gone = false;
+  std::atomic<bool> callable_gone{false};
 };
 
 /// Reports an Outcome other than done to the dispatch that made the call.

@@ -1,0 +1,197 @@
+// A synchronous handler without a timeout that does not return is reported, and asked to stop.
+#include <atomic>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "bus_fixture.hpp"
+#include "busway/events/system_event_data.hpp"
+#include "busway/testing/manual_clock.hpp"
+#include "busway/topics.hpp"
+#include "still_bus.hpp"
+
+namespace busway {
+namespace {
+
+using std::chrono::seconds;
+
+template <class F>
+bool eventually(const F& holds) {
+  const auto give_up = std::chrono::steady_clock::now() + std::chrono::minutes(1);
+  while (!holds()) {
+    if (std::chrono::steady_clock::now() > give_up) return false;
+    std::this_thread::yield();
+  }
+  return true;
+}
+
+struct Watched : OwnClock {
+  Watched()
+      : bus({.stuck_after = seconds(4),
+             .log =
+                 [this](LogLevel, std::string_view message, std::span<const LogField> fields) {
+                   const std::lock_guard lock(mutex);
+                   std::string line(message);
+                   for (const LogField& field : fields) {
+                     line.append(" ").append(field.name).append("=").append(field.value);
+                   }
+                   lines.push_back(std::move(line));
+                 },
+             .clock = clock}) {}
+  std::string stuck_line() {
+    const std::lock_guard lock(mutex);
+    for (const std::string& line : lines) {
+      if (line.find("does not return") != std::string::npos) return line;
+    }
+    return {};
+  }
+  /// Time passes until it holds.
+  template <class F>
+  bool passes_until(const F& holds) {
+    return eventually([&] {
+      clock->advance(std::chrono::milliseconds(500));
+      return holds();
+    });
+  }
+  std::mutex mutex;
+  std::vector<std::string> lines;
+  Bus bus;
+};
+
+TEST(Watchdog, NamesAStuckSynchronousHandlerAndAsksItToStop) {
+  Watched watched;
+  std::mutex mutex;
+  std::string error;
+  const Subscription alarm =
+      watched.bus.subscribe(topics::kSystemError,
+                            [&](const Event& event) {
+                              const std::lock_guard lock(mutex);
+                              error = event.json().at("error").get<std::string>();
+                            },
+                            {.mode = Mode::async});
+  const Subscription stuck = watched.bus.subscribe("job",
+                                                   [](const Event&, Context& context) {
+                                                     while (!context.stop_token().stop_requested())
+                                                       std::this_thread::yield();
+                                                   },
+                                                   {.name = "sleeper", .owner = "hotel"});
+  std::thread publisher([&] { (void)watched.bus.publish("job"); });
+  EXPECT_TRUE(watched.passes_until([&] { return watched.bus.stats().stuck == 1; }));
+  publisher.join();  // the stop token let it go
+  const std::string line = watched.stuck_line();
+  EXPECT_TRUE(mentions(line, "subscription=sleeper"));
+  EXPECT_TRUE(mentions(line, "owner=hotel"));
+  EXPECT_TRUE(mentions(line, "topic=job"));
+  EXPECT_TRUE(eventually([&] {
+    const std::lock_guard lock(mutex);
+    return !error.empty();
+  }));
+  EXPECT_TRUE(mentions(error, "\"sleeper\""));
+  EXPECT_TRUE(mentions(error, "\"job\""));
+}
+
+TEST(Watchdog, ReportsACallOnce) {
+  Watched watched;
+  std::atomic<bool> open{false};
+  const Subscription stuck = watched.bus.subscribe("job", [&](const Event&) {
+    while (!open) std::this_thread::yield();
+  });
+  std::thread publisher([&] { (void)watched.bus.publish("job"); });
+  EXPECT_TRUE(watched.passes_until([&] { return watched.bus.stats().stuck == 1; }));
+  for (int i = 0; i < 100; ++i) {
+    watched.clock->advance(seconds(1));
+    std::this_thread::yield();
+  }
+  EXPECT_EQ(watched.bus.stats().stuck, 1U);
+  open = true;
+  publisher.join();
+}
+
+TEST(Watchdog, LeavesAloneAHandlerThatIsOnlyCalledOften) {
+  Watched watched;
+  const Subscription busy = watched.bus.subscribe("job", [](const Event&) {});
+  for (int i = 0; i < 2000; ++i) {
+    (void)watched.bus.publish("job");
+    watched.clock->advance(std::chrono::milliseconds(100));
+  }
+  EXPECT_EQ(watched.bus.stats().stuck, 0U);
+}
+
+TEST(Watchdog, ATokenAskedForLateIsSignalledAlready) {
+  Watched watched;
+  std::atomic<bool> ask{false};
+  std::atomic<bool> signalled{false};
+  const Subscription stuck = watched.bus.subscribe("job", [&](const Event&, Context& context) {
+    while (!ask) std::this_thread::yield();
+    signalled = context.stop_token().stop_requested();
+  });
+  std::thread publisher([&] { (void)watched.bus.publish("job"); });
+  EXPECT_TRUE(watched.passes_until([&] { return watched.bus.stats().stuck == 1; }));
+  ask = true;
+  publisher.join();
+  EXPECT_TRUE(signalled);
+}
+
+TEST(StopToken, IsSignalledWhenTheSubscriptionEndsAndIsNotTheNextPublishs) {
+  Bus bus;
+  std::atomic<int> inside{0};
+  std::atomic<bool> fresh{false};
+  std::atomic<bool> ended{false};
+  Subscription waits = bus.subscribe("job", [&](const Event&, Context& context) {
+    const std::stop_token stop = context.stop_token();
+    ++inside;
+    while (!stop.stop_requested()) std::this_thread::yield();
+    ended = true;
+  });
+  const Subscription other = bus.subscribe("other", [&](const Event&, Context& context) {
+    fresh = !context.stop_token().stop_requested();
+  });
+  std::thread publisher([&] {
+    (void)bus.publish("job");
+    (void)bus.publish("other");
+  });
+  EXPECT_TRUE(eventually([&] { return inside == 1; }));
+  waits.reset();
+  EXPECT_TRUE(ended);
+  publisher.join();
+  EXPECT_TRUE(fresh);
+}
+
+TEST(StopToken, OfAnAsynchronousHandlerIsSignalledWhenTheSubscriptionEnds) {
+  Bus bus;
+  std::atomic<int> inside{0};
+  Subscription waits = bus.subscribe("job",
+                                     [&](const Event&, Context& context) {
+                                       const std::stop_token stop = context.stop_token();
+                                       ++inside;
+                                       while (!stop.stop_requested()) std::this_thread::yield();
+                                     },
+                                     {.mode = Mode::async});
+  (void)bus.publish("job");
+  EXPECT_TRUE(eventually([&] { return inside == 1; }));
+  waits.reset();
+  EXPECT_EQ(inside, 1);
+}
+
+TEST(StopToken, IsSignalledWhenAStopReachesItsDeadline) {
+  Bus bus;
+  std::atomic<int> inside{0};
+  const Subscription waits = bus.subscribe("job",
+                                           [&](const Event&, Context& context) {
+                                             const std::stop_token stop = context.stop_token();
+                                             ++inside;
+                                             while (!stop.stop_requested())
+                                               std::this_thread::yield();
+                                           },
+                                           {.name = "long", .mode = Mode::async});
+  (void)bus.publish("job");
+  EXPECT_TRUE(eventually([&] { return inside == 1; }));
+  const StopResult result = bus.stop(std::chrono::milliseconds(1));
+  ASSERT_EQ(result.left.size(), 1U);
+  EXPECT_EQ(result.left.front().name, "long");
+  EXPECT_TRUE(eventually([&] { return bus.stats().delivered == 1; }));
+}
+
+}  // namespace
+}  // namespace busway
