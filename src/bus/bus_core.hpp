@@ -234,6 +234,7 @@ class BusCore {
   /// Waits on the bus's clock; false when the bus stops meanwhile, or waiting here could never end.
   bool sleep_until(SteadyTime when);
   void wake_sleepers();
+  void count_sync_retry() noexcept { sync_retried_.fetch_add(1, std::memory_order_relaxed); }
   [[nodiscard]] std::uint64_t random_word() noexcept;
   [[nodiscard]] DeadLetterBox& dead_letters() noexcept { return dead_letters_; }
   RedriveResult redrive(std::span<const DeadLetter> letters);
@@ -410,6 +411,7 @@ class BusCore {
   bool by_hand_ = false;
   std::atomic<std::size_t> abandoned_{0};
   std::unordered_set<std::thread::id> left_behind_;  // guarded by mutex_
+  std::atomic<std::uint64_t> sync_retried_{0};  // also of subscriptions that have ended
 
   /// All subscriptions with a mailbox, until they are freed: their counters live in them.
   std::mutex async_mutex_;

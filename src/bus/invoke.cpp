@@ -18,7 +18,8 @@ namespace {
 Dispatch& dispatch_of(Context& context) noexcept { return static_cast<Dispatch&>(context); }
 
 void pass_over(Subscriber& subscriber, Dispatch& dispatch) noexcept {
-  subscriber.not_matched.fetch_add(1, std::memory_order_relaxed);
+  // publish_async counts whom it matched, not whom it listed: nothing is to be taken off.
+  if (dispatch.receipt == nullptr) subscriber.not_matched.fetch_add(1, std::memory_order_relaxed);
   dispatch.adjusted = true;
   ++dispatch.passed_over;
 }

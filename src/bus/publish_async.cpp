@@ -75,9 +75,11 @@ Receipt BusCore::publish_async(Event event) {
       dispatch.result = &queued_result;
       dispatch.receipt = raw;
       run_part(route, size, dispatch, Part::queued_only, before_id);
-      queued_result.matched = dispatch.queued + dispatch.refused;
+      // A filter that threw has failed its delivery before it was queued.
+      queued_result.matched = dispatch.queued + dispatch.refused + dispatch.failed;
       queued_result.queued = dispatch.queued;
-      bump(state.queued, queued_result.matched);
+      bump(state.queued, dispatch.queued + dispatch.refused);
+      bump(state.failed, dispatch.failed);
       const std::lock_guard lock(mutex_);
       entry->matched += queued_result.matched;
       queued_result.dropped = dispatch.dropped;
@@ -170,28 +172,29 @@ void BusCore::run_part(Route& route, std::uint32_t size, Dispatch& dispatch, Par
     } catch (...) {
       dispatch.record_exception();
     }
+    const bool well = dispatch.failed == failed;
     if (part == Part::sync_only && dispatch.passed_over == passed) {
       ++dispatch.result->matched;
       subscriber->async_matched.fetch_add(1, std::memory_order_relaxed);
-      if (dispatch.failed == failed) ++dispatch.result->delivered;
-      if (dispatch.receipt != nullptr) {
-        const bool well = dispatch.failed == failed;
-        if (!well) {
-          // Nobody may ever look at the receipt.
-          const std::string name = subscriber_name(*subscriber);
-          const std::array fields{LogField{"subscription", name},
-                                  LogField{"topic", dispatch.event().topic()},
-                                  LogField{"reason", dispatch.result->failures.back().reason}};
-          log(LogLevel::warning, "a handler of an event from publish_async failed", fields);
-        }
-        ended(*dispatch.receipt, *subscriber,
-              well ? DeliveryOutcome::Kind::delivered
-              : dispatch.result->failures.back().code == ErrorCode::timed_out
-                  ? DeliveryOutcome::Kind::timed_out
-                  : DeliveryOutcome::Kind::failed,
-              well ? std::string() : dispatch.result->failures.back().reason);
-      }
+      if (well) ++dispatch.result->delivered;
+    } else if (part != Part::queued_only || well) {
+      continue;
     }
+    if (dispatch.receipt == nullptr) continue;
+    if (!well) {
+      // Nobody may ever look at the receipt.
+      const std::string name = subscriber_name(*subscriber);
+      const std::array fields{LogField{"subscription", name},
+                              LogField{"topic", dispatch.event().topic()},
+                              LogField{"reason", dispatch.result->failures.back().reason}};
+      log(LogLevel::warning, "a handler of an event from publish_async failed", fields);
+    }
+    ended(*dispatch.receipt, *subscriber,
+          well ? DeliveryOutcome::Kind::delivered
+          : dispatch.result->failures.back().code == ErrorCode::timed_out
+              ? DeliveryOutcome::Kind::timed_out
+              : DeliveryOutcome::Kind::failed,
+          well ? std::string() : dispatch.result->failures.back().reason);
   }
 }
 

@@ -127,6 +127,7 @@ void call_with_retries(Subscriber& subscriber, const Event& event, Dispatch& dis
       break;
     }
     subscriber.extra->retried.fetch_add(1, std::memory_order_relaxed);
+    core.count_sync_retry();
   }
   dispatch.record_failure(failure->code, std::move(failure->reason));
 }

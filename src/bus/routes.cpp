@@ -228,7 +228,8 @@ void BusCore::unlist_from_route(Subscriber& subscriber) {
   ++route->dead;
   retire(&subscriber, route);
   const std::uint32_t size = route->size();
-  if (route->dead >= 16 && route->dead * 2 > size)
+  // One of ended subscriptions alone would count its events as matched.
+  if (route->dead == size || (route->dead >= 16 && route->dead * 2 > size))
     route->checked.store(0, std::memory_order_release);
 }
 

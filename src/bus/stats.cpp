@@ -42,10 +42,7 @@ Stats BusCore::stats() {
       out.filtered += thread->filtered.load(std::memory_order_relaxed);
       out.refused += thread->refused.load(std::memory_order_relaxed);
     }
-    for (const Subscriber* one : slots_) {
-      if (one == nullptr || one->extra == nullptr) continue;
-      out.retried += one->extra->retried.load(std::memory_order_relaxed);
-    }
+    out.retried += sync_retried_.load(std::memory_order_relaxed);
     std::unordered_map<const TopicEntry*, TopicStats> by_topic;
     std::uint64_t unmatched = folded_.unmatched;
     std::uint64_t listed = other_matched_;

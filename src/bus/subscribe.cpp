@@ -219,6 +219,8 @@ void BusCore::equip(Subscriber& subscriber, const SubscriptionOptions& options,
     extra->breaker.store(new delivery_detail::Breaker(*options.breaker), std::memory_order_relaxed);
   }
   if (async && !extra->retry) extra->retry = options_.retry;
+  // While the one event waits for a retry no other may take its place.
+  if (options.once && extra->retry) extra->retry->order = RetryOrder::strict;
   if (async) {
     const delivery_detail::MailboxOptions mailbox{
         .capacity = options.queue_capacity != 0 ? options.queue_capacity : options_.queue_capacity,

@@ -302,6 +302,7 @@ void SubscriberSink::drop_retries() {
     }
   }
   for (RetryTimer* timer : mine) {
+    if (subscriber_.extra->once) end_once();  // that was its event: no other may follow
     subscriber_.extra->mailbox->give_up_again(timer->event);
     drop(*timer);
     delete timer;

@@ -467,6 +467,58 @@ TEST(Statistics, AreNeverNonsenseWhileOthersPublish) {
   EXPECT_EQ(stats.failed, stats.matched);
 }
 
+TEST(Statistics, CountWhatPublishAsyncPassesOverNeitherHereNorThere) {
+  Pumped pumped;
+  Subscription one = pumped.bus.subscribe("a", [](const Event&) {});
+  one.pause();
+  (void)pumped.bus.publish_async("a");
+  (void)pumped.bus.poll();
+  one.resume();
+  (void)pumped.bus.publish("a");
+  EXPECT_EQ(info_of(pumped.bus, one.id()).counters.delivered, 1U);
+  EXPECT_EQ(pumped.bus.stats().delivered, 1U);
+}
+
+TEST(Statistics, CountAFilterThatThrowsUnderPublishAsyncAsAFailedDelivery) {
+  Pumped pumped;
+  const Subscription one =
+      pumped.bus.subscribe("a", [](const Event&) {},
+                           {.mode = Mode::async, .filter = [](const Event&) -> bool { throw 7; }});
+  const Receipt receipt = pumped.bus.publish_async("a");
+  (void)pumped.bus.poll();
+  EXPECT_EQ(receipt.result().matched, 1U);
+  ASSERT_EQ(receipt.outcomes().size(), 1U);
+  EXPECT_EQ(receipt.outcomes().front().kind, DeliveryOutcome::Kind::failed);
+  EXPECT_EQ(receipt.status(), EventStatus::failed);
+  const Stats stats = pumped.bus.stats();
+  EXPECT_EQ(stats.failed, 1U);
+  EXPECT_EQ(stats.unmatched, 0U);
+  EXPECT_TRUE(adds_up(stats));
+  EXPECT_EQ(info_of(pumped.bus, one.id()).counters.failed, 1U);
+}
+
+TEST(Statistics, KeepTheRetriesOfASynchronousSubscriptionThatHasEnded) {
+  Bus bus(quiet());
+  RetryPolicy policy;
+  policy.total = std::chrono::seconds(60);
+  Subscription one =
+      bus.subscribe("a", [](const Event&) { return Outcome::retry(std::chrono::nanoseconds(0)); },
+                    {.retry = policy});
+  bus.publish("a");
+  EXPECT_EQ(bus.stats().retried, 3U);
+  one.reset();
+  EXPECT_EQ(bus.stats().retried, 3U);
+}
+
+TEST(Statistics, CountAsUnmatchedWhatComesAfterTheLastListenerHasEnded) {
+  Bus bus(quiet());
+  Subscription one = bus.subscribe("a", [](const Event&) {});
+  bus.publish("a");
+  one.reset();
+  bus.publish("a");
+  EXPECT_EQ(bus.stats().unmatched, 1U);
+}
+
 TEST(Statistics, TimeHandlers) {
   Bus bus(quiet());
   const Subscription plain = bus.subscribe("a", [](const Event&) {});

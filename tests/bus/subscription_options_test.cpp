@@ -6,6 +6,7 @@
 
 #include "bus_fixture.hpp"
 #include "busway/testing/manual_clock.hpp"
+#include "still_bus.hpp"
 
 namespace busway {
 namespace {
@@ -338,6 +339,32 @@ TEST(Once, IsOverAfterAHandlerThatThrows) {
   EXPECT_EQ(bus.publish("a").failures.size(), 1U);
   EXPECT_EQ(bus.publish("a").matched, 0U);
   EXPECT_EQ(calls, 1);
+}
+
+TEST(Once, TakesNoOtherEventWhileItsOwnWaitsForARetry) {
+  Still still;
+  (void)still.bus.publish("a", Json(1));
+  (void)still.bus.publish("a", Json(2));
+  std::vector<int> seen;
+  const auto fails = [&](const Event& event) {
+    seen.push_back(event.json().get<int>());
+    throw 42;
+  };
+  const SubscriptionOptions options{
+      .mode = Mode::async, .replay = Replay::beginning(), .once = true};
+  const Subscription one = still.bus.subscribe("a", fails, options);
+  still.pass(std::chrono::seconds(60));
+  EXPECT_EQ(seen, (std::vector<int>{1, 1, 1, 1}));
+  EXPECT_FALSE(one.active());
+
+  // A stop drops the retry, and with it the one event.
+  seen.clear();
+  const Subscription two = still.bus.subscribe("a", fails, options);
+  (void)still.bus.poll();
+  (void)still.bus.stop();
+  (void)still.bus.poll();
+  EXPECT_EQ(seen, std::vector<int>{1});
+  EXPECT_FALSE(two.active());
 }
 
 TEST(Once, DoesNotSeeAnEventItsOwnHandlerPublishes) {
