@@ -9,6 +9,7 @@
 
 #include "base/duration_words.hpp"
 #include "base/escape.hpp"
+#include "base/planted_defect.hpp"
 #include "bus/bus_core.hpp"
 #include "bus/retrying.hpp"
 #include "delivery/later.hpp"
@@ -212,6 +213,7 @@ Then SubscriberSink::after_failure(Delivery& delivery, DeliveryFailure failure,
       (void)timer.release();
       // An unsubscribe that looked before the timer was there has missed it.
       if (state_of(subscriber_) == SubscriberState::ended) drop_retries();
+      if (planted(Defect::strict_is_passed)) return Then::next;
       return retry->order == RetryOrder::strict ? Then::hold : Then::next;
     }
     failure.reason += again ? " (as many retries wait as may)" : why_no_retry(next.verdict);
@@ -268,7 +270,8 @@ void SubscriberSink::retry_due(RetryTimer& timer) noexcept {
     const std::lock_guard lock(retries_mutex_);
     unlink(timer);
   }
-  if (subscriber_.extra->mailbox->push_again(timer.event, timer.token, timer.attempts)) {
+  if (!planted(Defect::retry_is_lost) &&
+      subscriber_.extra->mailbox->push_again(timer.event, timer.token, timer.attempts)) {
     timer.token = nullptr;
     timer.attempts = nullptr;
   } else {
@@ -315,7 +318,7 @@ void SubscriberSink::delivered_some(std::uint32_t count) noexcept {
 }
 
 void SubscriberSink::dropped(Delivery& delivery, DropReason reason) noexcept {
-  count_one(dropped_count);
+  if (!planted(Defect::dropped_not_counted)) count_one(dropped_count);
   if (delivery.attempts != nullptr) {
     if (delivery.attempts->letter != 0) {
       subscriber_.core->dead_letters().unmark(delivery.attempts->letter);

@@ -8,9 +8,14 @@
 #include <utility>
 
 #include "base/deadline.hpp"
+#include "base/planted_defect.hpp"
 #include "event/event_access.hpp"
 
 namespace busway::delivery_detail {
+
+using detail::Defect;
+using detail::planted;
+
 namespace {
 
 /// Deliveries a pump makes before it lets other mailboxes of the executor go on.
@@ -416,7 +421,7 @@ std::uint32_t Mailbox::deliver(const Claim& claim, Pump& pump, Then& then) {
   Delivery* delivery = claim.chunk->at(claim.begin);
   std::uint32_t done = 0;
   for (; done < claim.count; ++done, ++delivery) {
-    if (interrupt_.load(std::memory_order_relaxed)) [[unlikely]] {
+    if (interrupt_.load(std::memory_order_relaxed) && !planted(Defect::after_close)) [[unlikely]] {
       bool closed = false;
       {
         const std::lock_guard guard(lock_);
