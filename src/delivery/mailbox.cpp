@@ -230,9 +230,13 @@ Pushed Mailbox::push_when_there_is_room(const Event& event, void* token) {
 }
 
 bool Mailbox::wait_for_room(std::chrono::steady_clock::time_point deadline) {
+  const auto has_room = [this] {
+    const std::lock_guard guard(lock_);
+    return closed_ || waiting_locked() < options_.capacity;
+  };
   Executor& where = executor();
   if (where.pumped_by_this_thread()) {
-    while (waiting() >= options_.capacity) {
+    while (!has_room()) {
       if (!where.run_one_here()) return false;
     }
     return true;
@@ -246,10 +250,7 @@ bool Mailbox::wait_for_room(std::chrono::steady_clock::time_point deadline) {
   bool room = false;
   {
     std::unique_lock waiting_lock(wait_mutex_);
-    room = wait_.wait_until(waiting_lock, deadline, [this] {
-      const std::lock_guard guard(lock_);
-      return closed_ || waiting_locked() < options_.capacity;
-    });
+    room = wait_.wait_until(waiting_lock, deadline, has_room);
   }
   const std::lock_guard guard(lock_);
   --room_waiters_;

@@ -133,6 +133,24 @@ TEST(MailboxOverflow, BlockOnThePumpThreadGivesUpWhenNothingIsRunnable) {
   EXPECT_EQ(box.mailbox.push(named("b"), nullptr, MayWait::yes), Pushed::full);
 }
 
+TEST(MailboxOverflow, BlockOnThePumpThreadMindsNothingThatTheCapacityDoesNotBound) {
+  HandPumped box(
+      {.capacity = 1, .overflow = Overflow::block, .block_timeout = std::chrono::hours(1)});
+  box.push("a");
+  box.sink.on_deliver = [&](Delivery&) {
+    // Stays queued, beyond the capacity.
+    box.mailbox.wait_again();
+    EXPECT_TRUE(box.mailbox.push_again(named("again"), nullptr, nullptr));
+    box.mailbox.pause();
+    box.sink.on_deliver = nullptr;
+  };
+  EXPECT_EQ(box.mailbox.push(named("b"), nullptr, MayWait::yes), Pushed::accepted);
+  EXPECT_EQ(box.sink.delivered, Names{"a"});
+  box.mailbox.resume();
+  box.executor->run();
+  EXPECT_EQ(box.sink.delivered, (Names{"a", "again", "b"}));
+}
+
 TEST(MailboxOverflow, BlockWithoutPatienceIsReject) {
   WorkerPool pool(1);
   RecordingSink sink;
