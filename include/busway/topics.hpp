@@ -49,6 +49,11 @@ inline constexpr std::string_view kSystemStartup = "system.startup";
 inline constexpr std::string_view kSystemShutdown = "system.shutdown";
 inline constexpr std::string_view kSystemError = "system.error";
 
+// The breakers of subscriptions, see events/breaker_event_data.hpp.
+inline constexpr std::string_view kBreakerOpened = "breaker.opened";
+inline constexpr std::string_view kBreakerHalfOpened = "breaker.half_opened";
+inline constexpr std::string_view kBreakerClosed = "breaker.closed";
+
 // See events/config_changed.hpp.
 inline constexpr std::string_view kConfigChanged = "config.changed";
 

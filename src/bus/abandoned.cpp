@@ -15,7 +15,8 @@ std::string abandoned_words(const Subscriber& subscriber) {
          "(BusOptions::max_abandoned); the handler was not called";
 }
 
-void BusCore::leave_behind(Subscriber& subscriber, Executor& where, std::thread::id thread) {
+void BusCore::leave_behind(Subscriber& subscriber, const Event& event, Executor& where,
+                           std::thread::id thread) {
   const std::size_t now_left = abandoned_.fetch_add(1, std::memory_order_relaxed) + 1;
   const std::string name = subscriber_name(subscriber);
   const std::string count = std::to_string(now_left);

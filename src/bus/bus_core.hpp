@@ -7,8 +7,9 @@
 //            see it. docs/design/0001-routes.md tells why. Parts: publish.cpp runs events along
 //            routes, publish_straight.cpp small ones when all is as usual, publish_async.cpp later
 //            ones; routes.cpp builds and retires them; subscribe.cpp adds and ends subscriptions;
-//            invoke.cpp holds what a route may call; history.cpp, stats.cpp, request.cpp,
-//            receipt.cpp and stop.cpp what their names say; bus.cpp is the public face.
+//            invoke.cpp holds what a route may call; breaking.cpp, history.cpp, stats.cpp,
+//            request.cpp, receipt.cpp and stop.cpp what their names say; bus.cpp is the public
+//            face.
 // Threads    publish* take no lock unless a route is missing. mutex_ is never held while foreign
 //            code runs.
 // Ownership  Counted: by the Bus, and by each handle and Subscriber.
@@ -214,7 +215,8 @@ class BusCore {
   [[nodiscard]] bool driven_by_hand() const noexcept { return by_hand_; }
   /// A call of this subscription on that thread was given up: counts it, lets another thread take
   /// the place if the limit allows, and opens the breaker when it is reached.
-  void leave_behind(Subscriber& subscriber, Executor& where, std::thread::id thread);
+  void leave_behind(Subscriber& subscriber, const Event& event, Executor& where,
+                    std::thread::id thread);
   /// It has returned; on its thread.
   void came_back() noexcept;
   /// Whether so many more calls may be given up.

@@ -59,7 +59,7 @@ static void call_guarded(Subscriber& subscriber, const Event& event, Dispatch& d
   delivery_detail::Breaker* const breaker = extra.breaker.load(std::memory_order_acquire);
   if (breaker == nullptr) return call();
   using Verdict = delivery_detail::Breaker::Verdict;
-  const Verdict verdict = breaker->ask(dispatch.core().steady_now());
+  const Verdict verdict = ask_breaker(subscriber, event);
   if (verdict == Verdict::refuse) {
     dispatch.record_failure(ErrorCode::breaker_open, breaker_words(subscriber));
     return;
@@ -73,7 +73,7 @@ static void call_guarded(Subscriber& subscriber, const Event& event, Dispatch& d
   } catch (...) {
     dispatch.record_exception();
   }
-  tell_breaker(subscriber, verdict, dispatch.failed == failed);
+  tell_breaker(subscriber, event, verdict, dispatch.failed == failed);
 }
 
 void invoke_checked(Subscriber* subscriber, const Event& event, Context& context) {

@@ -18,6 +18,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <unordered_set>
 #include <utility>
 #include <vector>
@@ -100,8 +101,18 @@ void end_callable(Subscriber& subscriber) noexcept;
 /// A call of it that was left behind has returned.
 void came_back(Subscriber& subscriber) noexcept;
 
-/// What a call's end tells its breaker; a change of state is logged.
-void tell_breaker(Subscriber& subscriber, delivery_detail::Breaker::Verdict verdict, bool well);
+// breaking.cpp. A change of state is logged and published, as caused by the event that is handled:
+// at once, or later where this thread must not run handlers.
+enum class Tell : unsigned char { at_once, later };
+[[nodiscard]] delivery_detail::Breaker::Verdict ask_breaker(Subscriber& subscriber,
+                                                            const Event& event);
+/// What a call's end tells its breaker.
+void tell_breaker(Subscriber& subscriber, const Event& event,
+                  delivery_detail::Breaker::Verdict verdict, bool well, Tell tell = Tell::at_once);
+/// The breaker is in this state now; for those who change it by other ways. No lock is held.
+void breaker_changed(Subscriber& subscriber, const Event& event,
+                     delivery_detail::Breaker::State state, std::string_view reason,
+                     Tell tell = Tell::at_once);
 /// Why a call was refused.
 [[nodiscard]] std::string breaker_words(const Subscriber& subscriber);
 

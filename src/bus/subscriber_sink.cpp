@@ -43,25 +43,6 @@ const char* words(DropReason reason) noexcept {
 
 }  // namespace
 
-void tell_breaker(Subscriber& subscriber, Breaker::Verdict verdict, bool well) {
-  Breaker& breaker = *subscriber.extra->breaker.load(std::memory_order_acquire);
-  BusCore& core = *subscriber.core;
-  const SteadyTime now = core.steady_now();
-  if (!(well ? breaker.succeeded(now, verdict) : breaker.failed(now, verdict))) return;
-  const std::string name = subscriber_name(subscriber);
-  const std::array fields{LogField{"subscription", name}};
-  if (breaker.state() == Breaker::State::open) {
-    core.log(LogLevel::warning, "the breaker of a subscription has opened", fields);
-  } else {
-    core.log(LogLevel::info, "the breaker of a subscription has closed", fields);
-  }
-}
-
-std::string breaker_words(const Subscriber& subscriber) {
-  return "the breaker of " + quote(subscriber_name(subscriber)) +
-         " is open after failures in a row; the handler was not called";
-}
-
 Then SubscriberSink::deliver(Delivery& delivery, CallSlot& call) noexcept {
   // One delivery in 256 on a thread takes its time.
   constinit static thread_local std::uint32_t until_sample = 1;
@@ -82,7 +63,7 @@ Then SubscriberSink::deliver(Delivery& delivery, CallSlot& call) noexcept {
   Breaker* const breaker = extra.breaker.load(std::memory_order_acquire);
   Breaker::Verdict verdict = Breaker::Verdict::pass;
   if (breaker != nullptr) [[unlikely]] {
-    verdict = breaker->ask(core.steady_now());
+    verdict = ask_breaker(subscriber_, delivery.event);
     if (verdict == Breaker::Verdict::refuse) return refuse(delivery, breaker_words(subscriber_));
     delivery.verdict = static_cast<std::uint8_t>(verdict);
   }
@@ -102,7 +83,7 @@ Then SubscriberSink::deliver(Delivery& delivery, CallSlot& call) noexcept {
     sample_latency(subscriber_, static_cast<std::uint64_t>(std::max<std::int64_t>(took, 0)));
   }
   if (breaker != nullptr) [[unlikely]]
-    tell_breaker(subscriber_, verdict, !failure);
+    tell_breaker(subscriber_, delivery.event, verdict, !failure);
   if (failure) [[unlikely]]
     return after_failure(delivery, std::move(*failure), asked, began);
   if (delivery.attempts != nullptr) [[unlikely]] {
@@ -137,9 +118,10 @@ DeliveryFailure SubscriberSink::late() const {
 Then SubscriberSink::timed_out(Delivery& delivery, std::thread::id thread) noexcept {
   SubscriberExtra& extra = *subscriber_.extra;
   extra.left_behind.fetch_add(1, std::memory_order_seq_cst);
-  subscriber_.core->leave_behind(subscriber_, extra.mailbox->executor(), thread);
+  subscriber_.core->leave_behind(subscriber_, delivery.event, extra.mailbox->executor(), thread);
   if (delivery.verdict != kNoVerdict) {
-    tell_breaker(subscriber_, static_cast<Breaker::Verdict>(delivery.verdict), false);
+    tell_breaker(subscriber_, delivery.event, static_cast<Breaker::Verdict>(delivery.verdict), false,
+                 Tell::later);
   }
   return after_failure(delivery, late(), Outcome::done(),
                        subscriber_.core->steady_now() - *extra.timeout);

@@ -116,7 +116,7 @@ bool TimedCall::wait() {
   std::stop_source stop = call_.stop_source();
   lock.unlock();
   (void)stop.request_stop();
-  core.leave_behind(subscriber_, pool_, thread);
+  core.leave_behind(subscriber_, delivery_.event, pool_, thread);
   return false;
 }
 

@@ -54,6 +54,7 @@ class Breaker final {
 
   /// While open: when a call may be the probe.
   [[nodiscard]] std::optional<SteadyTime> when_probe() const noexcept;
+  [[nodiscard]] const BreakerPolicy& policy() const noexcept { return policy_; }
   [[nodiscard]] State state() const noexcept { return state_.load(std::memory_order_relaxed); }
   [[nodiscard]] std::uint64_t times_opened() const noexcept;
   [[nodiscard]] std::uint64_t refused() const noexcept;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "bus_fixture.hpp"
+#include "busway/events/breaker_event_data.hpp"
 #include "still_bus.hpp"
 
 namespace busway {
@@ -111,6 +112,118 @@ TEST(BreakerOf, ALetterThatWasRefusedIsDeliveredByARedriveOnceItHasClosed) {
   EXPECT_EQ(letters.redrive_all().sent, 5U);
   (void)still.bus.poll();
   EXPECT_EQ(letters.size(), 0U);
+}
+
+/// What was said of breakers: "opened fragile: 3 failures in a row".
+Names said_of_breakers(const Bus& bus) {
+  Names said;
+  for (const Event& event : bus.history("breaker.*")) {
+    const auto& data = event.as<BreakerEventData>();
+    said.insert(said.begin(),
+                std::string(event.topic()).substr(8) + ' ' + data.name + ": " + data.reason);
+  }
+  return said;
+}
+
+TEST(BreakerEvents, TellWhenItOpensProbesAndCloses) {
+  for (const Mode mode : {Mode::sync, Mode::async}) {
+    Still still;
+    bool broken = true;
+    SubscriptionOptions options = guarded(mode);
+    options.owner = "shop";
+    const Subscription fragile = still.bus.subscribe(
+        "job",
+        [&](const Event&) {
+          if (broken) throw 42;
+        },
+        options);
+    const auto publish = [&] {
+      (void)still.bus.publish("job");
+      (void)still.bus.poll();
+    };
+    for (int i = 0; i < 5; ++i) publish();
+    still.clock->advance(seconds(30));
+    publish();
+    broken = false;
+    still.clock->advance(seconds(30));
+    publish();
+    EXPECT_EQ(said_of_breakers(still.bus),
+              (Names{"opened fragile: 3 failures in a row",
+                     "half_opened fragile: one call is made as the probe",
+                     "opened fragile: the probe failed",
+                     "half_opened fragile: one call is made as the probe",
+                     "closed fragile: the probe succeeded"}));
+    const Event last = still.bus.history("breaker.closed").at(0);
+    const auto& data = last.as<BreakerEventData>();
+    EXPECT_EQ(data.subscription, fragile.id());
+    EXPECT_EQ(data.owner, "shop");
+    EXPECT_EQ(data.state, "closed");
+    EXPECT_EQ(data.times_opened, 2U);
+    EXPECT_EQ(last.source(), "bus");
+    EXPECT_EQ(last.origin(), Origin::system);
+    EXPECT_EQ(last.hops(), 1U);
+    EXPECT_EQ(last.causation_id(), still.bus.history("job", 1).at(0).id());
+  }
+}
+
+TEST(BreakerEvents, ReachListenersThatMayEndTheSubscription) {
+  for (const Mode mode : {Mode::sync, Mode::async}) {
+    Still still;
+    int calls = 0;
+    Subscription fragile = still.bus.subscribe(
+        "job", [&](const Event&) { ++calls, throw 42; }, guarded(mode));
+    int told = 0;
+    const Subscription listener =
+        still.bus.subscribe("breaker.opened", [&](const BreakerEventData& data) {
+          ++told;
+          EXPECT_EQ(data.name, "fragile");
+          fragile.reset();
+        });
+    for (int i = 0; i < 5; ++i) (void)still.bus.publish("job");
+    (void)still.bus.poll();
+    EXPECT_EQ(told, 1);
+    EXPECT_EQ(calls, 3);
+    EXPECT_FALSE(fragile.active());
+  }
+}
+
+TEST(BreakerEvents, DoNotGoRoundInACircleWhenTheirOwnListenerFails) {
+  for (const Mode mode : {Mode::sync, Mode::async}) {
+    Still still;
+    SubscriptionOptions options = guarded(mode);
+    options.breaker = BreakerPolicy{.failures = 1, .open_for = std::chrono::nanoseconds(1)};
+    int calls = 0;
+    const Subscription listener = still.bus.subscribe(
+        "breaker.*", [&](const Event&) { ++calls, throw 42; }, options);
+    const Subscription fragile = still.bus.subscribe(
+        "job", [](const Event&) { throw 42; }, guarded(mode));
+    for (int i = 0; i < 3; ++i) (void)still.bus.publish("job");
+    (void)still.bus.poll();
+    EXPECT_EQ(calls, 1);
+    still.clock->advance(seconds(60));
+    (void)still.bus.publish("job");
+    (void)still.bus.poll();
+    // half_opened and opened of `fragile`; the listener's own breaker says nothing.
+    EXPECT_EQ(said_of_breakers(still.bus).size(), 3U);
+    for (const std::string& one : said_of_breakers(still.bus))
+      EXPECT_TRUE(mentions(one, "fragile"));
+  }
+}
+
+TEST(BreakerEvents, ThatCauseOthersEndAtTheHopLimit) {
+  Still still(BusOptions{.max_hops = 4});
+  SubscriptionOptions options = guarded(Mode::async);
+  options.breaker = BreakerPolicy{.failures = 1, .open_for = std::chrono::nanoseconds(1)};
+  const Subscription fragile = still.bus.subscribe(
+      "job", [&](const Event&) { throw 42; }, options);
+  const Subscription again = still.bus.subscribe("breaker.*", [&](const Event&) {
+    still.clock->advance(seconds(1));
+    (void)still.bus.publish("job");
+  });
+  (void)still.bus.publish("job");
+  (void)still.bus.poll();
+  EXPECT_TRUE(still.bus.idle());
+  for (const Event& event : still.bus.history()) EXPECT_LE(event.hops(), 4U);
 }
 
 TEST(BreakerOf, BadPoliciesAreRefusedByName) {

@@ -6,6 +6,7 @@
 
 #include "../expect_error.hpp"
 #include "busway/events/auth_suspicious.hpp"
+#include "busway/events/breaker_event_data.hpp"
 #include "busway/events/cache_hit.hpp"
 #include "busway/events/cache_miss.hpp"
 #include "busway/events/chain_event_data.hpp"
@@ -43,6 +44,8 @@ TEST(WellKnownPayloads, HaveTheDocumentedFields) {
                    "phase_index", "error", "elapsed_ms"}));
   EXPECT_EQ(fields_of<PluginEventData>(),
             (Names{"plugin_name", "plugin_version", "path", "generation", "error", "metadata"}));
+  EXPECT_EQ(fields_of<BreakerEventData>(),
+            (Names{"subscription", "name", "owner", "state", "reason", "times_opened"}));
   EXPECT_EQ(fields_of<PluginExecuted>(), (Names{"plugin", "user", "execution_time_ms"}));
   EXPECT_EQ(fields_of<ConfigChanged>(), (Names{"path", "keys"}));
   EXPECT_EQ(fields_of<UserEventData>(), (Names{"user_id", "email", "address"}));
@@ -121,6 +124,17 @@ TEST(PluginEvents, AreNamedAfterTheState) {
   EXPECT_EQ(error.topic(), "plugin.error");
   EXPECT_EQ(error.as<PluginEventData>().error, "why");
   EXPECT_EQ(plugin_executed("trivia", "ann", 2).topic(), "plugin.executed");
+}
+
+TEST(BreakerEventBuilders, NameTheStateInTopicAndPayload) {
+  const BreakerEventData data{.subscription = 7, .name = "fragile", .reason = "why"};
+  EXPECT_EQ(breaker_opened(data).topic(), "breaker.opened");
+  EXPECT_EQ(breaker_opened(data).as<BreakerEventData>().state, "open");
+  EXPECT_EQ(breaker_half_opened(data).topic(), "breaker.half_opened");
+  EXPECT_EQ(breaker_half_opened(data).as<BreakerEventData>().state, "half_open");
+  EXPECT_EQ(breaker_closed(data, {.source = "bus"}).source(), "bus");
+  EXPECT_EQ(breaker_closed(data).as<BreakerEventData>().state, "closed");
+  EXPECT_EQ(breaker_closed(data).as<BreakerEventData>().subscription, 7U);
 }
 
 TEST(SystemEvents, NameTheComponent) {

@@ -13,6 +13,9 @@ TEST(Topics, AreWrittenAsDocumented) {
   EXPECT_EQ(topics::kPluginQuarantined, "plugin.quarantined");
   EXPECT_EQ(topics::kPluginExecuted, "plugin.executed");
   EXPECT_EQ(topics::kSystemStartup, "system.startup");
+  EXPECT_EQ(topics::kBreakerOpened, "breaker.opened");
+  EXPECT_EQ(topics::kBreakerHalfOpened, "breaker.half_opened");
+  EXPECT_EQ(topics::kBreakerClosed, "breaker.closed");
   EXPECT_EQ(topics::kConfigChanged, "config.changed");
   EXPECT_EQ(topics::kUserLoginFailed, "user.login_failed");
   EXPECT_EQ(topics::kSubscriptionUpdated, "subscription.updated");
