@@ -2,7 +2,7 @@
 // Layer: bus
 //
 // Model      Totals since the bus was made; by topic for the topics counted one by one, the rest
-//            under "other".
+//            under "other". What did not end well adds up to the totals, topic by topic.
 // Threads    A value.
 // Ownership  Owns its texts.
 // Errors     None.
@@ -22,6 +22,11 @@ struct TopicStats {
   std::string topic;
   std::uint64_t published = 0;
   std::uint64_t matched = 0;
+  // Deliveries that did not end well, as in DeliveryCounters.
+  std::uint64_t failed = 0;
+  std::uint64_t timed_out = 0;
+  std::uint64_t dropped = 0;
+  std::uint64_t dead_lettered = 0;
 };
 
 struct Stats : DeliveryCounters {

@@ -173,6 +173,8 @@ class BusCore {
   /// cut: whether events have fallen out of what is kept.
   std::vector<delivery_detail::PastEvent> past_events(bool* cut);
   Stats stats();
+  /// A queued delivery of the topic did not end well.
+  void count_unwell(std::string_view topic, DeliveryOutcome::Kind kind);
   RequestResult request(std::string_view topic, const Draft& draft,
                         std::chrono::nanoseconds timeout);
   bool reply(const EventId& request, Payload payload);
@@ -353,6 +355,9 @@ class BusCore {
   bool manual_clock_ = false;
   std::atomic<std::uint64_t> epoch_{1};
   std::atomic<std::uint64_t> wild_epoch_{1};
+  // stats.cpp
+  static void add_counts(const TopicEntry& entry, TopicStats& to) noexcept;
+  void count_unwell(TopicEntry& entry, const Dispatch& dispatch);
   TopicTable topics_;
 
   // Guarded by mutex_.
@@ -382,8 +387,7 @@ class BusCore {
   std::uint64_t folded_passed_over_ = 0;
   std::uint64_t folded_queued_ = 0;
   std::uint64_t threads_made_ = 0;
-  std::uint64_t other_published_ = 0;
-  std::uint64_t other_matched_ = 0;
+  TopicStats other_;  // of topics that are gone
 
   std::shared_ptr<const std::vector<BusFilter>> filters_;
 

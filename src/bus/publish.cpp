@@ -145,6 +145,9 @@ void BusCore::finish(ThreadState& state, const Dispatch& dispatch, std::uint32_t
   bump(state.queued, dispatch.queued + dispatch.refused);
   bump(state.failed, dispatch.failed);
   bump(state.timed_out, dispatch.timed_out);
+  if (dispatch.failed + dispatch.refused != 0) [[unlikely]] {
+    count_unwell(*dispatch.frame->route.load(std::memory_order_relaxed)->entry, dispatch);
+  }
 }
 
 void BusCore::deliver(Route& route, const Event& event, ThreadState& state, Frame& frame,

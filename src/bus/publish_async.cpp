@@ -80,6 +80,7 @@ Receipt BusCore::publish_async(Event event) {
       queued_result.queued = dispatch.queued;
       bump(state.queued, dispatch.queued + dispatch.refused);
       bump(state.failed, dispatch.failed);
+      if (dispatch.refused + dispatch.failed != 0) count_unwell(*entry, dispatch);
       const std::lock_guard lock(mutex_);
       entry->matched += queued_result.matched;
       queued_result.dropped = dispatch.dropped;
@@ -135,6 +136,7 @@ void BusCore::run_strand(delivery_detail::Delivery& delivery) {
     run_part(route, route.size(), dispatch, Part::sync_only, receipt->before_id);
     bump(state.failed, dispatch.failed);
     bump(state.timed_out, dispatch.timed_out);
+    if (dispatch.failed != 0) count_unwell(*route.entry, dispatch);
     const std::lock_guard lock(mutex_);
     route.entry->matched += sync_result.matched;
   }

@@ -7,6 +7,18 @@
 
 namespace busway::detail {
 
+void TopicEntry::count_unwell(DeliveryOutcome::Kind kind, std::uint64_t by) {
+  UnwellCounts* counts = unwell.load(std::memory_order_acquire);
+  if (counts == nullptr) {
+    auto made = std::make_unique<UnwellCounts>();
+    // Another thread may have been quicker: then its counts are taken.
+    if (unwell.compare_exchange_strong(counts, made.get(), std::memory_order_acq_rel)) {
+      counts = made.release();
+    }
+  }
+  counts->of(kind).fetch_add(by, std::memory_order_relaxed);
+}
+
 Route* Route::make(TopicEntry* entry, std::uint32_t serial, std::uint32_t capacity) {
   void* memory = ::operator new(sizeof(Route) + capacity * sizeof(std::atomic<Subscriber*>));
   auto* route = ::new (memory) Route{entry, serial, entry->index, capacity, 0, 0, {0}, {0}};

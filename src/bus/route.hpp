@@ -14,6 +14,7 @@
 //            with its text.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -22,6 +23,7 @@
 
 #include "busway/detail/subscriber.hpp"
 #include "busway/detail/text.hpp"
+#include "busway/receipt.hpp"
 #include "match/match_stamps.hpp"
 
 namespace busway::detail {
@@ -67,7 +69,23 @@ struct Level {
   Subscriber* last = nullptr;
 };
 
+/// Deliveries of one topic that did not end well; made when the first one does not.
+struct UnwellCounts {
+  [[nodiscard]] std::atomic<std::uint64_t>& of(DeliveryOutcome::Kind kind) noexcept {
+    return by_kind[static_cast<std::size_t>(kind)];
+  }
+  std::array<std::atomic<std::uint64_t>, 5> by_kind{};  // by DeliveryOutcome::Kind
+};
+
 struct TopicEntry {
+  TopicEntry() = default;
+  TopicEntry(const TopicEntry&) = delete;
+  TopicEntry& operator=(const TopicEntry&) = delete;
+  ~TopicEntry() { delete unwell.load(std::memory_order_relaxed); }
+
+  /// [any-thread] while the entry is in use.
+  void count_unwell(DeliveryOutcome::Kind kind, std::uint64_t by);
+
   const TextRep* text = nullptr;
   const TextRep* plain_text = nullptr;  // the text when events need not count it, else null
   std::uint64_t hash = 0;
@@ -78,6 +96,7 @@ struct TopicEntry {
   bool evicted = false;         // out of the table: freed with its last route
   std::uint64_t published = 0;  // folded counts
   std::uint64_t matched = 0;
+  std::atomic<UnwellCounts*> unwell{nullptr};
   std::uint32_t handles = 0;                        // Topic objects
   Level level;                                      // the first level in use ...
   std::unique_ptr<std::vector<Level>> more_levels;  // ... and further ones, highest first

@@ -98,8 +98,7 @@ void BusCore::evict_if_due(Garbage& garbage) {
 }
 
 void BusCore::free_entry(TopicEntry* entry) noexcept {
-  other_matched_ += entry->matched;
-  other_published_ += entry->published;
+  add_counts(*entry, other_);
   free_indexes_.push_back(entry->index);
   detail::release(entry->text);
   delete entry;

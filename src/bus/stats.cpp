@@ -1,13 +1,69 @@
 // Merges what threads, topics and mailboxes have counted.
 #include <algorithm>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "bus/bus_core.hpp"
 
 namespace busway::detail {
 
+namespace {
+
+void add(const TopicStats& from, TopicStats& to) noexcept {
+  to.published += from.published;
+  to.matched += from.matched;
+  to.failed += from.failed;
+  to.timed_out += from.timed_out;
+  to.dropped += from.dropped;
+  to.dead_lettered += from.dead_lettered;
+}
+
+bool is_counted_at_all(const TopicEntry& entry) noexcept {
+  return entry.published != 0 || entry.unwell.load(std::memory_order_relaxed) != nullptr;
+}
+
+void add_unwell(DeliveryOutcome::Kind kind, std::uint64_t by, TopicStats& to) noexcept {
+  switch (kind) {
+    case DeliveryOutcome::Kind::delivered: break;
+    case DeliveryOutcome::Kind::failed: to.failed += by; break;
+    case DeliveryOutcome::Kind::timed_out: to.timed_out += by; break;
+    case DeliveryOutcome::Kind::dropped: to.dropped += by; break;
+    case DeliveryOutcome::Kind::dead_lettered: to.dead_lettered += by; break;
+  }
+}
+
+}  // namespace
+
+void BusCore::add_counts(const TopicEntry& entry, TopicStats& to) noexcept {
+  to.published += entry.published;
+  to.matched += entry.matched;
+  UnwellCounts* unwell = entry.unwell.load(std::memory_order_acquire);
+  if (unwell == nullptr) return;
+  for (std::size_t i = 0; i < unwell->by_kind.size(); ++i) {
+    add_unwell(static_cast<DeliveryOutcome::Kind>(i),
+               unwell->by_kind[i].load(std::memory_order_relaxed), to);
+  }
+}
+
+/// Of an event that has been through its route on this thread.
+void BusCore::count_unwell(TopicEntry& entry, const Dispatch& dispatch) {
+  using Kind = DeliveryOutcome::Kind;
+  if (dispatch.failed != 0) entry.count_unwell(Kind::failed, dispatch.failed);
+  if (dispatch.refused != 0) entry.count_unwell(Kind::dropped, dispatch.refused);
+}
+
+void BusCore::count_unwell(std::string_view topic, DeliveryOutcome::Kind kind) {
+  const std::lock_guard lock(mutex_);
+  if (TopicEntry* entry = topics_.find(topic, hash_text(topic))) {
+    entry->count_unwell(kind, 1);
+  } else {
+    add_unwell(kind, 1, other_);
+  }
+}
+
 Stats BusCore::stats() {
   Stats out;
+  TopicStats other;
   std::vector<Subscriber*> async = with_mailbox();
   {
     const std::lock_guard lock(async_mutex_);
@@ -45,8 +101,8 @@ Stats BusCore::stats() {
     out.retried += sync_retried_.load(std::memory_order_relaxed);
     std::unordered_map<const TopicEntry*, TopicStats> by_topic;
     std::uint64_t unmatched = folded_.unmatched;
-    std::uint64_t listed = other_matched_;
-    std::uint64_t published = other_published_;
+    std::uint64_t listed = other_.matched;
+    std::uint64_t published = other_.published;
     const auto add_route = [&](Route& route) {
       for (const auto& thread : threads_) {
         if (route.index >= thread->counts_size) continue;
@@ -62,19 +118,18 @@ Stats BusCore::stats() {
       }
     };
     topics_.for_each([&](TopicEntry& entry) {
-      if (entry.published != 0) {
-        TopicStats& topic = by_topic[&entry];
-        topic.published += entry.published;
-        topic.matched += entry.matched;
-      }
+      if (is_counted_at_all(entry)) add_counts(entry, by_topic[&entry]);
       if (Route* route = entry.route.load(std::memory_order_relaxed)) add_route(*route);
     });
+    std::unordered_set<const TopicEntry*> forgotten;
     for (const Retired& one : retired_) {
       if (one.kind != Retired::Kind::route) continue;
       Route& route = *static_cast<Route*>(one.what);
       add_route(route);
-      if (route.entry->evicted && !by_topic.contains(route.entry) && route.entry->published != 0) {
-        by_topic[route.entry] = {{}, route.entry->published, route.entry->matched};
+      // No longer in the table, and may have left several routes.
+      if (route.entry->evicted && forgotten.insert(route.entry).second &&
+          is_counted_at_all(*route.entry)) {
+        add_counts(*route.entry, by_topic[route.entry]);
       }
     }
     for (auto& [entry, topic] : by_topic) {
@@ -98,19 +153,21 @@ Stats BusCore::stats() {
     out.threads = threads_.size();
     out.abandoned = abandoned_.load(std::memory_order_relaxed);
     out.stuck = watchdog_.reported();
+    other = other_;
   }
   for (Subscriber* one : async) detail::release(one);
 
   std::sort(out.topics.begin(), out.topics.end(), [](const TopicStats& a, const TopicStats& b) {
     return a.published != b.published ? a.published > b.published : a.topic < b.topic;
   });
-  TopicStats other{"other", other_published_, other_matched_};
+  other.topic = "other";
   while (out.topics.size() > limits::kCountedTopicsMax) {
-    other.published += out.topics.back().published;
-    other.matched += out.topics.back().matched;
+    add(out.topics.back(), other);
     out.topics.pop_back();
   }
-  if (other.published != 0) out.topics.push_back(std::move(other));
+  if (other.published != 0 || other.dropped + other.dead_lettered != 0) {
+    out.topics.push_back(std::move(other));
+  }
   return out;
 }
 

@@ -208,6 +208,7 @@ Then SubscriberSink::after_failure(Delivery& delivery, DeliveryFailure failure,
 void SubscriberSink::give_up(Delivery& delivery, DeliveryFailure failure) {
   count_one(dead_lettered);
   BusCore& core = *subscriber_.core;
+  core.count_unwell(delivery.event.topic(), DeliveryOutcome::Kind::dead_lettered);
   const std::string attempts = std::to_string(delivery.attempts->made);
   const std::array fields{LogField{"subscription", failure.name},
                           LogField{"topic", delivery.event.topic()}, LogField{"attempts", attempts},
@@ -301,6 +302,7 @@ void SubscriberSink::delivered_some(std::uint32_t count) noexcept {
 
 void SubscriberSink::dropped(Delivery& delivery, DropReason reason) noexcept {
   if (!planted(Defect::dropped_not_counted)) count_one(dropped_count);
+  subscriber_.core->count_unwell(delivery.event.topic(), DeliveryOutcome::Kind::dropped);
   if (delivery.attempts != nullptr) {
     if (delivery.attempts->letter != 0) {
       subscriber_.core->dead_letters().unmark(delivery.attempts->letter);

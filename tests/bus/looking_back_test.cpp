@@ -401,6 +401,63 @@ TEST(Statistics, CountPublishAsyncByTopicAndUnmatched) {
   EXPECT_EQ(topic_in(stats, "a")->matched, 1U);
 }
 
+TEST(Statistics, TellByTopicWhatDidNotEndWell) {
+  Pumped pumped;
+  Bus& bus = pumped.bus;
+  const Subscription fails = bus.subscribe("a", [](const Event&) { throw 42; });
+  const Subscription dies =
+      bus.subscribe("b", [](const Event&) { throw 42; },
+                    {.mode = Mode::async, .retry = RetryPolicy{.max_retries = 0}});
+  const Subscription small =
+      bus.subscribe("c", [](const Event&) {}, {.mode = Mode::async, .queue_capacity = 1});
+  Subscription ends = bus.subscribe("d", [](const Event&) {}, {.mode = Mode::async});
+  const Subscription displaced =
+      bus.subscribe({"e", "f"}, [](const Event&) {},
+                    {.mode = Mode::async, .queue_capacity = 1, .overflow = Overflow::drop_oldest});
+  for (int i = 0; i < 3; ++i) bus.publish("a");
+  (void)bus.publish_async("a");
+  bus.publish("b");
+  for (int i = 0; i < 3; ++i) bus.publish("c");
+  (void)bus.publish_async("c");
+  for (int i = 0; i < 2; ++i) bus.publish("d");
+  bus.publish("e");
+  bus.publish("f");
+  ends.reset();
+  bus.poll();
+  const Stats stats = bus.stats();
+  EXPECT_EQ(topic_in(stats, "a")->failed, 4U);
+  EXPECT_EQ(topic_in(stats, "b")->dead_lettered, 1U);
+  EXPECT_EQ(topic_in(stats, "c")->dropped, 3U);
+  EXPECT_EQ(topic_in(stats, "d")->dropped, 2U);
+  EXPECT_EQ(topic_in(stats, "e")->dropped, 1U) << "of the event that was displaced";
+  EXPECT_EQ(topic_in(stats, "f")->dropped, 0U);
+  TopicStats sum;
+  for (const TopicStats& one : stats.topics) {
+    sum.failed += one.failed;
+    sum.dropped += one.dropped;
+    sum.dead_lettered += one.dead_lettered;
+  }
+  EXPECT_EQ(sum.failed, stats.failed);
+  EXPECT_EQ(sum.dropped, stats.dropped);
+  EXPECT_EQ(sum.dead_lettered, stats.dead_lettered);
+  EXPECT_TRUE(adds_up(stats));
+}
+
+TEST(Statistics, OfTopicsThatWereForgottenGoToOther) {
+  Pumped pumped;
+  Bus& bus = pumped.bus;
+  const Subscription fails = bus.subscribe("*", [](const Event&) { return Outcome::fail("no"); });
+  constexpr std::uint64_t kMany = 100'000;
+  for (std::uint64_t i = 0; i < kMany; ++i) bus.publish("user." + std::to_string(i));
+  const Stats stats = bus.stats();
+  ASSERT_LE(stats.topics.size(), limits::kCountedTopicsMax + 1);
+  EXPECT_EQ(stats.topics.back().topic, "other");
+  std::uint64_t failed = 0;
+  for (const TopicStats& topic : stats.topics) failed += topic.failed;
+  EXPECT_EQ(failed, kMany);
+  EXPECT_EQ(stats.failed, kMany);
+}
+
 TEST(Statistics, SurviveThreadsAndSubscriptionsThatAreGone) {
   Bus bus;
   std::uint64_t calls = 0;
