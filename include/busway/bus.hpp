@@ -19,6 +19,7 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -33,6 +34,7 @@
 #include "busway/detail/typed_payload.hpp"
 #include "busway/event.hpp"
 #include "busway/event_handler.hpp"
+#include "busway/event_status.hpp"
 #include "busway/patterns.hpp"
 #include "busway/publish_result.hpp"
 #include "busway/publisher.hpp"
@@ -166,6 +168,8 @@ class Bus {
   [[nodiscard]] std::vector<Event> history(const Patterns& pattern = "*", std::size_t limit = 0,
                                            WallTime since = {}) const;
   [[nodiscard]] Stats stats() const;
+  /// Of the last BusOptions::status_events events; no value for others.
+  [[nodiscard]] std::optional<EventStatusInfo> event_status(const EventId& id) const;
   /// Deliveries that were given up.
   [[nodiscard]] DeadLetters dead_letters() const noexcept;
   [[nodiscard]] const std::string& instance_id() const noexcept;

@@ -37,6 +37,7 @@ struct BusOptions {
   RetryPolicy retry{};                            ///< of asynchronous subscriptions that do not say
   std::size_t history = limits::kHistoryDefault;  ///< events; 0 keeps none
   std::size_t dead_letters = limits::kDeadLettersDefault;  ///< kept at most; the oldest falls out
+  std::size_t status_events = 0;  ///< whose status bus.event_status() tells; event_status.hpp
   std::uint16_t max_hops = limits::kHopsDefault;
   std::size_t max_payload = limits::kPayloadBytesDefault;  ///< bytes
   Wildcards wildcards = Wildcards::glob;

@@ -57,6 +57,8 @@ inline constexpr std::size_t kCountedTopicsMax = 1'024;
 /// Letters kept in memory by default, and at most.
 inline constexpr std::size_t kDeadLettersDefault = 1'000;
 inline constexpr std::size_t kDeadLettersMax = 1'048'576;
+/// Events whose status is kept in memory, at most.
+inline constexpr std::size_t kStatusEventsMax = 1'048'576;
 /// Retries of one subscription that wait at the same time; beyond it a failure is a dead letter.
 inline constexpr std::size_t kRetriesWaitingMax = 1'048'576;
 /// Ids remembered for `dedupe`, a subscription.

@@ -39,9 +39,8 @@ void BusCore::leave_behind(Subscriber& subscriber, const Event& event, Executor&
     }
   }
   if (breaker->open_now(steady_now())) {
-    log(LogLevel::warning,
-        "the breaker of a subscription has opened: as many calls as may be are left behind",
-        fields);
+    breaker_changed(subscriber, event, delivery_detail::Breaker::State::open,
+                    "as many calls as may be are left behind", Tell::later);
   }
 }
 

@@ -159,6 +159,10 @@ std::vector<Event> Bus::history(const Patterns& pattern, std::size_t limit, Wall
   return core_->history(pattern, limit, since);
 }
 Stats Bus::stats() const { return core_->stats(); }
+std::optional<EventStatusInfo> Bus::event_status(const EventId& id) const {
+  const detail::StatusBook* book = core_->status_book();
+  return book != nullptr ? book->find(id) : std::nullopt;
+}
 const std::string& Bus::instance_id() const noexcept { return core_->options().instance_id; }
 const BusOptions& Bus::options() const noexcept { return core_->options(); }
 

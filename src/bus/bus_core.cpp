@@ -63,6 +63,7 @@ BusOptions checked(BusOptions options) {
   check_range("queue_capacity", options.queue_capacity, 1, limits::kQueueMax, " events");
   check_range("history", options.history, 0, limits::kHistoryMax, " events");
   check_range("dead_letters", options.dead_letters, 0, limits::kDeadLettersMax, " letters");
+  check_range("status_events", options.status_events, 0, limits::kStatusEventsMax, " events");
   check_range("max_hops", options.max_hops, 1, limits::kHopsMax, "");
   check_range("max_payload", options.max_payload, 1, limits::kPayloadBytesMax, " bytes");
   check_range("max_abandoned", options.max_abandoned, 1, limits::kAbandonedMax, " calls");
@@ -94,6 +95,10 @@ BusCore::BusCore(BusOptions options)
   if (manual_clock_ ||
       (!platform_detail::kThreadSanitizer && !platform_detail::heavy_barrier_available())) {
     gate_.fetch_or(kNoShortcut, std::memory_order_relaxed);
+  }
+  if (options_.status_events != 0) {
+    status_ = std::make_unique<StatusBook>(options_.status_events);
+    gate_.fetch_or(kTracked, std::memory_order_relaxed);
   }
   if (!options_.enabled) gate_.fetch_or(kDisabled, std::memory_order_relaxed);
   serial_ = enter_live_buses(this);

@@ -35,7 +35,9 @@
 
 #include "bus/dead_letter_box.hpp"
 #include "bus/dispatch.hpp"
+#include "bus/receipt_callbacks.hpp"
 #include "bus/route.hpp"
+#include "bus/status_book.hpp"
 #include "bus/subscriber_extra.hpp"
 #include "bus/thread_state.hpp"
 #include "bus/topic_table.hpp"
@@ -58,22 +60,34 @@ struct Draft {
   const EventOptions* options = nullptr;  // null: none set
 };
 
+/// Follows the deliveries of one event: of one from publish_async, and of any while the bus keeps
+/// the status of events.
 struct ReceiptState {
-  ReceiptState() = default;
+  /// yes: a Receipt tells of single deliveries.
+  enum class Outcomes : unsigned char { no, yes };
+  ReceiptState(BusCore& bus, Outcomes kept);
   std::atomic<std::uint32_t> references{1};
   mutable std::mutex mutex;
   std::condition_variable changed;
-  BusCore* core = nullptr;  // for pumping; valid while not settled
+  BusCore* const core;  // holds a reference
+  const Outcomes keeps;
   // Guarded by mutex.
   PublishResult result;
   std::vector<DeliveryOutcome> outcomes;
   std::size_t open = 1;  // deliveries not ended, and one for the synchronous part
   bool begun = false;
-  // Written before the event goes to the worker.
-  std::uint64_t before_id = 0;  // subscriptions from this id on do not get the event
+  std::vector<SettledCallback> callbacks;
+  // Written before the event goes to a mailbox.
+  std::uint64_t before_id = 0;    // subscriptions from this id on do not get the event
+  StatusBook::Ticket ticket = 0;  // 0: the bus keeps no status of events
 };
+/// The handler of a delivery is about to be called.
+void began(ReceiptState& receipt);
+/// attempts: how often the handler was called.
 void ended(ReceiptState& receipt, const Subscriber& subscriber, DeliveryOutcome::Kind kind,
-           std::string reason);
+           std::string reason, unsigned attempts);
+/// The synchronous part will not run; close_part() is still to come.
+void part_failed(ReceiptState& receipt, DeliveryFailure failure);
 /// One of the open parts has ended; drops the reference it held.
 void close_part(ReceiptState* receipt);
 void release(ReceiptState& receipt) noexcept;
@@ -175,6 +189,9 @@ class BusCore {
   Stats stats();
   /// A queued delivery of the topic did not end well.
   void count_unwell(std::string_view topic, DeliveryOutcome::Kind kind);
+  /// Null: the status of events is not kept.
+  [[nodiscard]] StatusBook* status_book() const noexcept { return status_.get(); }
+  [[nodiscard]] ReceiptCallbacks& receipt_callbacks() noexcept { return callbacks_; }
   RequestResult request(std::string_view topic, const Draft& draft,
                         std::chrono::nanoseconds timeout);
   bool reply(const EventId& request, Payload payload);
@@ -191,8 +208,10 @@ class BusCore {
   [[nodiscard]] Executor& executor();
   [[nodiscard]] std::int64_t wall_ns() const noexcept;
   [[nodiscard]] std::chrono::steady_clock::time_point steady_now() const noexcept;
-  /// Whether this thread is inside a handler, of whichever bus.
-  [[nodiscard]] static bool inside_handler() noexcept { return thread_locals.current != nullptr; }
+  /// Whether this thread is inside a handler or a receipt's callback, of whichever bus.
+  [[nodiscard]] static bool inside_handler() noexcept {
+    return thread_locals.current != nullptr || thread_locals.callbacks != 0;
+  }
   void thread_ended(ThreadState* state);
   void sample(Subscriber& subscriber, std::uint64_t ns);
   void join_async(Subscriber* subscriber);
@@ -253,7 +272,8 @@ class BusCore {
     kStopped = 4,
     kClosed = 8,
     kFilters = 16,
-    kNoShortcut = 32
+    kNoShortcut = 32,
+    kTracked = 64  // the status of events is kept
   };
   enum class Part : unsigned char { all, queued_only, sync_only };
 
@@ -287,6 +307,12 @@ class BusCore {
                 std::uint64_t before_id);
   void finish(ThreadState& state, const Dispatch& dispatch, std::uint32_t size,
               PublishResult& result);
+  /// As record_and_deliver() when the gate says kFilters or kTracked.
+  [[gnu::noinline]] void filter_and_deliver(std::uint32_t gate, TopicEntry& entry,
+                                            const Event& event, ThreadState& state, Frame& frame,
+                                            PublishResult& result);
+  void deliver_tracked(TopicEntry& entry, const Event& event, ThreadState& state, Frame& frame,
+                       PublishResult& result);
   void record_and_deliver(TopicEntry& entry, const Event& event, ThreadState& state, Frame& frame,
                           PublishResult& result);
   [[gnu::noinline]] void deliver_recorded(TopicEntry& entry, const Event& event, ThreadState& state,
@@ -327,6 +353,9 @@ class BusCore {
   void lose_use(TopicEntry& entry) noexcept;
   void evict_if_due(Garbage& garbage);
   void free_entry(TopicEntry* entry) noexcept;
+  // stats.cpp
+  static void add_counts(const TopicEntry& entry, TopicStats& to) noexcept;
+  void count_unwell(TopicEntry& entry, const Dispatch& dispatch);
   void free_route(Route* route) noexcept;
   [[nodiscard]] bool only_this_thread() const noexcept;
 
@@ -355,9 +384,6 @@ class BusCore {
   bool manual_clock_ = false;
   std::atomic<std::uint64_t> epoch_{1};
   std::atomic<std::uint64_t> wild_epoch_{1};
-  // stats.cpp
-  static void add_counts(const TopicEntry& entry, TopicStats& to) noexcept;
-  void count_unwell(TopicEntry& entry, const Dispatch& dispatch);
   TopicTable topics_;
 
   // Guarded by mutex_.
@@ -418,6 +444,8 @@ class BusCore {
   std::atomic<std::size_t> abandoned_{0};
   std::unordered_set<std::thread::id> left_behind_;  // guarded by mutex_
   std::atomic<std::uint64_t> sync_retried_{0};  // also of subscriptions that have ended
+  std::unique_ptr<StatusBook> status_;  // constant
+  ReceiptCallbacks callbacks_;
 
   /// All subscriptions with a mailbox, until they are freed: their counters live in them.
   std::mutex async_mutex_;

@@ -158,7 +158,7 @@ void invoke_queue(Subscriber* subscriber, const Event& event, Context& context) 
   std::string reason = "the mailbox of " + quote(subscriber_name(*subscriber)) + " is full (" +
                        std::to_string(extra.mailbox->options().capacity) + " events)";
   if (dispatch.receipt != nullptr) {
-    ended(*dispatch.receipt, *subscriber, DeliveryOutcome::Kind::dropped, reason);
+    ended(*dispatch.receipt, *subscriber, DeliveryOutcome::Kind::dropped, reason, 0);
     close_part(dispatch.receipt);
   }
   if (pushed == Pushed::full) {

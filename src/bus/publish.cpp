@@ -162,6 +162,7 @@ void BusCore::deliver(Route& route, const Event& event, ThreadState& state, Fram
   const DispatchGuard guard(dispatch);
   dispatch.frame = &frame;
   dispatch.result = &result;
+  dispatch.receipt = frame.dispatch.receipt;  // null, unless deliver_tracked() called
   if (sampled) {
     run_sampled(route, size, dispatch);
   } else if (!platform_detail::kThreadSanitizer &&
@@ -208,6 +209,53 @@ void BusCore::deliver_recorded(TopicEntry& entry, const Event& event, ThreadStat
   deliver(route, event, state, frame, result);
 }
 
+void BusCore::filter_and_deliver(std::uint32_t gate, TopicEntry& entry, const Event& event,
+                                 ThreadState& state, Frame& frame, PublishResult& result) {
+  if ((gate & kFilters) != 0 && !admit(event, state, result)) return;
+  if ((gate & kTracked) != 0) return deliver_tracked(entry, event, state, frame, result);
+  record_and_deliver(entry, event, state, frame, result);
+}
+
+/// The status of the event is kept: its queued deliveries tell a receipt that nobody holds, the
+/// synchronous ones have ended here.
+void BusCore::deliver_tracked(TopicEntry& entry, const Event& event, ThreadState& state,
+                              Frame& frame, PublishResult& result) {
+  auto* receipt = new ReceiptState(*this, ReceiptState::Outcomes::no);
+  struct Close {
+    Frame& frame;
+    ReceiptState* mine;
+    ~Close() {
+      frame.dispatch.receipt = nullptr;
+      close_part(mine);
+    }
+  } const close{frame, receipt};
+  frame.dispatch.receipt = receipt;
+  const StatusBook::Ticket ticket = status_->begin(event.id(), event.topic(), wall_ns());
+  receipt->ticket = ticket;
+  record(state, event);
+  Route& route = *route_of(&entry);
+  frame.route.store(&route, std::memory_order_release);
+  bool expects = false;
+  for (std::uint32_t i = route.size(); i-- > 0 && !expects;) {
+    const Subscriber& one = *route.subscribers()[i].load(std::memory_order_acquire);
+    expects = (one.extra == nullptr || one.extra->mailbox == nullptr) &&
+              state_of(one) == SubscriberState::active;
+  }
+  if (expects) status_->expect(ticket, wall_ns());
+  deliver(route, event, state, frame, result);
+  bool called = result.delivered != 0;
+  for (const DeliveryFailure& failure : result.failures) {
+    if (failure.code == ErrorCode::queue_full) continue;  // told to the receipt
+    called = called || failure.code != ErrorCode::breaker_open;
+    status_->failed(ticket, failure.name, failure.reason);
+  }
+  if (called) {
+    status_->attempted(ticket, 1);
+  } else if (expects) {
+    status_->withdraw(ticket);
+  }
+}
+
 template <class Locate>
 PublishResult BusCore::publish_with(Locate&& locate, const Draft& draft) {
   PublishResult result;
@@ -252,7 +300,10 @@ PublishResult BusCore::publish_with(Locate&& locate, const Draft& draft) {
   }
 
   if (draft.options == nullptr) [[likely]] {
-    if ((gate & kFilters) != 0 && !admit(event, state, result)) return result;
+    if ((gate & (kFilters | kTracked)) != 0) [[unlikely]] {
+      filter_and_deliver(gate, entry, event, state, *guard.frame, result);
+      return result;
+    }
     record_and_deliver(entry, event, state, *guard.frame, result);
     return result;
   }
@@ -267,7 +318,10 @@ PublishResult BusCore::publish_with(Locate&& locate, const Draft& draft) {
   EventAccess::set_priority(event, options.priority);
   EventAccess::set_origin(event, options.origin);
   if (options.schema_version != 0) EventAccess::set_schema_version(event, options.schema_version);
-  if ((gate & kFilters) != 0 && !admit(event, state, result)) return result;
+  if ((gate & (kFilters | kTracked)) != 0) [[unlikely]] {
+    filter_and_deliver(gate, entry, event, state, *guard.frame, result);
+    return result;
+  }
   record_and_deliver(entry, event, state, *guard.frame, result);
   return result;
 }
@@ -321,7 +375,10 @@ PublishResult BusCore::publish(const Event& original) {
     refuse_size(event, payload_bytes(*block), state, result);
     return result;
   }
-  if ((gate & kFilters) != 0 && !admit(event, state, result)) return result;
+  if ((gate & (kFilters | kTracked)) != 0) [[unlikely]] {
+    filter_and_deliver(gate, *entry, event, state, *guard.frame, result);
+    return result;
+  }
   record_and_deliver(*entry, event, state, *guard.frame, result);
   return result;
 }

@@ -26,9 +26,7 @@ Event BusCore::make_event(std::string_view topic, const Draft& draft) {
 }
 
 Receipt BusCore::publish_async(Event event) {
-  auto* raw = new ReceiptState;
-  raw->core = this;
-  retain();
+  auto* raw = new ReceiptState(*this, ReceiptState::Outcomes::yes);
   std::shared_ptr<ReceiptState> shared(raw, [](ReceiptState* one) { detail::release(*one); });
   Receipt receipt = Dispatch::make_receipt(shared);
   PublishResult& result = raw->result;
@@ -56,6 +54,7 @@ Receipt BusCore::publish_async(Event event) {
     refuse_size(event, payload_bytes(*block), state, result);
   } else if ((gate & kFilters) == 0 || admit(event, state, result)) {
     delivery_detail::Mailbox& worker = strand();
+    if (status_ != nullptr) raw->ticket = status_->begin(event.id(), event.topic(), wall_ns());
     record(state, event);
     // Subscriptions made from now on do not get this event; a replay of theirs finds it recorded.
     std::uint64_t before_id = 0;
@@ -98,13 +97,10 @@ Receipt BusCore::publish_async(Event event) {
     raw->references.fetch_add(1, std::memory_order_relaxed);
     if (worker.push(event, raw, delivery_detail::MayWait::no) !=
         delivery_detail::Pushed::accepted) {
-      {
-        const std::lock_guard lock(raw->mutex);
-        result.failures.push_back({0, "publish_async", ErrorCode::queue_full,
-                                   "the queue of publish_async is full (" +
-                                       std::to_string(worker.options().capacity) +
-                                       " events): no synchronous subscription got the event"});
-      }
+      part_failed(*raw, {0, "publish_async", ErrorCode::queue_full,
+                         "the queue of publish_async is full (" +
+                             std::to_string(worker.options().capacity) +
+                             " events): no synchronous subscription got the event"});
       close_part(raw);
     }
     return receipt;
@@ -116,10 +112,6 @@ Receipt BusCore::publish_async(Event event) {
 /// The synchronous part of a publish_async, on the strand.
 void BusCore::run_strand(delivery_detail::Delivery& delivery) {
   auto* receipt = static_cast<ReceiptState*>(delivery.token);
-  {
-    const std::lock_guard lock(receipt->mutex);
-    receipt->begun = true;
-  }
   ThreadState& state = thread_state();
   PublishResult sync_result;
   {
@@ -167,6 +159,9 @@ void BusCore::run_part(Route& route, std::uint32_t size, Dispatch& dispatch, Par
     platform_detail::publish_slot(dispatch.frame->current, subscriber);
     const std::uint32_t failed = dispatch.failed;
     const std::uint32_t passed = dispatch.passed_over;
+    if (part == Part::sync_only && state_of(*subscriber) == SubscriberState::active) {
+      began(*dispatch.receipt);
+    }
     try {
       subscriber->invoke.load(std::memory_order_acquire)(subscriber, dispatch.event(), dispatch);
     } catch (const abi::__forced_unwind&) {
@@ -196,7 +191,7 @@ void BusCore::run_part(Route& route, std::uint32_t size, Dispatch& dispatch, Par
           : dispatch.result->failures.back().code == ErrorCode::timed_out
               ? DeliveryOutcome::Kind::timed_out
               : DeliveryOutcome::Kind::failed,
-          well ? std::string() : dispatch.result->failures.back().reason);
+          well ? std::string() : dispatch.result->failures.back().reason, 1);
   }
 }
 

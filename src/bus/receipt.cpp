@@ -9,18 +9,67 @@
 namespace busway {
 namespace detail {
 
+namespace {
+
+/// One reference more, as a handle.
+Receipt handle_on(ReceiptState& receipt) {
+  receipt.references.fetch_add(1, std::memory_order_relaxed);
+  return Dispatch::make_receipt(
+      std::shared_ptr<ReceiptState>(&receipt, [](ReceiptState* one) { release(*one); }));
+}
+
+}  // namespace
+
+ReceiptState::ReceiptState(BusCore& bus, Outcomes kept) : core(&bus), keeps(kept) { bus.retain(); }
+
+void began(ReceiptState& receipt) {
+  {
+    const std::lock_guard lock(receipt.mutex);
+    if (std::exchange(receipt.begun, true)) return;
+  }
+  if (receipt.ticket == 0) return;
+  receipt.core->status_book()->began(receipt.ticket, receipt.core->wall_ns());
+}
+
 void ended(ReceiptState& receipt, const Subscriber& subscriber, DeliveryOutcome::Kind kind,
-           std::string reason) {
+           std::string reason, unsigned attempts) {
+  if (receipt.ticket != 0) {
+    StatusBook& book = *receipt.core->status_book();
+    book.attempted(receipt.ticket, attempts);
+    if (kind != DeliveryOutcome::Kind::delivered) {
+      book.failed(receipt.ticket, subscriber_name(subscriber), reason);
+    }
+  }
+  if (receipt.keeps == ReceiptState::Outcomes::no) return;
+  DeliveryOutcome outcome{subscriber.id, subscriber_name(subscriber), kind, std::move(reason)};
   const std::lock_guard lock(receipt.mutex);
   receipt.begun = true;
-  receipt.outcomes.push_back({subscriber.id, subscriber_name(subscriber), kind, std::move(reason)});
+  receipt.outcomes.push_back(std::move(outcome));
+}
+
+void part_failed(ReceiptState& receipt, DeliveryFailure failure) {
+  if (receipt.ticket != 0) {
+    receipt.core->status_book()->failed(receipt.ticket, failure.name, failure.reason);
+  }
+  const std::lock_guard lock(receipt.mutex);
+  receipt.result.failures.push_back(std::move(failure));
 }
 
 void close_part(ReceiptState* receipt) {
+  BusCore& core = *receipt->core;
+  std::vector<SettledCallback> callbacks;
+  const std::int64_t now = receipt->ticket != 0 ? core.wall_ns() : 0;
   {
     const std::lock_guard lock(receipt->mutex);
-    --receipt->open;
+    if (--receipt->open == 0) {
+      // Before anyone can see here that it has settled.
+      if (receipt->ticket != 0) core.status_book()->settled(receipt->ticket, now);
+      callbacks.swap(receipt->callbacks);
+    }
     receipt->changed.notify_all();
+  }
+  if (!callbacks.empty()) {
+    core.receipt_callbacks().call_later(core, handle_on(*receipt), std::move(callbacks));
   }
   release(*receipt);
 }
@@ -29,7 +78,7 @@ void release(ReceiptState& receipt) noexcept {
   if (receipt.references.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
   BusCore* core = receipt.core;
   delete &receipt;
-  if (core != nullptr) core->release();
+  core->release();
 }
 
 }  // namespace detail
@@ -98,6 +147,23 @@ bool Receipt::wait_for(Stage stage, std::chrono::steady_clock::time_point deadli
   }
   std::unique_lock lock(state_->mutex);
   return state_->changed.wait_until(lock, deadline, settled);
+}
+
+void Receipt::on_settled(std::function<void(const Receipt&)> callback) const {
+  if (!callback) {
+    throw Error(ErrorCode::invalid_argument, "on_settled: the callback is empty");
+  }
+  std::vector<detail::SettledCallback> callbacks;
+  callbacks.push_back(std::move(callback));
+  {
+    const std::lock_guard lock(state_->mutex);
+    if (state_->open != 0) {
+      state_->callbacks.push_back(std::move(callbacks.front()));
+      return;
+    }
+  }
+  detail::BusCore& core = *state_->core;
+  core.receipt_callbacks().call_later(core, *this, std::move(callbacks));
 }
 
 PublishResult Receipt::result() const {

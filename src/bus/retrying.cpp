@@ -103,6 +103,9 @@ void call_with_retries(Subscriber& subscriber, const Event& event, Dispatch& dis
         dispatch.record_exception();
       }
     }
+    if (dispatch.receipt != nullptr && dispatch.receipt->ticket != 0) {
+      core.status_book()->attempted(dispatch.receipt->ticket, made);
+    }
     if (!failure) return;
     if (asked.kind() == Outcome::Kind::dead_letter) break;
     const auto now = core.steady_now();

@@ -30,6 +30,7 @@ bool BusCore::idle() {
     const std::lock_guard lock(pool_mutex_);
     if (strand_ != nullptr && !strand_->mailbox().idle()) return false;
   }
+  if (!callbacks_.idle()) return false;
   // Of those that have ended a call may still run.
   return std::all_of(all.list.begin(), all.list.end(),
                      [](const Subscriber* one) { return one->extra->mailbox->idle(); });
@@ -66,6 +67,7 @@ bool BusCore::wait_drained(Clock::time_point deadline) {
     }
     if (strand != nullptr && !strand->mailbox().wait_idle(Mailbox::Idle::empty, deadline))
       return false;
+    if (!callbacks_.wait_idle(deadline)) return false;
   }
 }
 
@@ -112,6 +114,9 @@ StopResult BusCore::stop(std::chrono::nanoseconds timeout) {
   // They had until now. A synchronous handler of another thread is asked as well.
   for (Subscriber* one : all.list) one->extra->mailbox->request_stop();
   watchdog_.request_stop(nullptr);
+  if (!callbacks_.idle()) {
+    result.left.push_back({0, "receipt callbacks", callbacks_.waiting(), callbacks_.running()});
+  }
   // Their time will not come any more.
   for (Subscriber* one : all.list) one->extra->sink->drop_retries();
   if (!result.left.empty()) {
@@ -174,13 +179,20 @@ void BusCore::close() {
     }
   }
   end(all);
+  Strand* strand = nullptr;
+  {
+    const std::lock_guard lock(pool_mutex_);
+    strand = strand_.get();
+  }
+  // What it drops settles receipts, and their callbacks go to the pool.
+  if (strand != nullptr) strand->mailbox().close();
   std::unique_ptr<delivery_detail::WorkerPool> pool;
   {
     const std::lock_guard lock(pool_mutex_);
-    if (strand_ != nullptr) strand_->mailbox().close();
     pool = std::move(pool_);
   }
   if (pool != nullptr) pool->shut_down();
+  callbacks_.finish();
   if (timekeeper_made_.load(std::memory_order_acquire)) timekeeper().shut_down();
   // All routes and topics without a handle go; nobody can be on them any more.
   Garbage garbage(*this);
@@ -194,12 +206,8 @@ void BusCore::close() {
 
 void Strand::dropped(delivery_detail::Delivery& delivery, delivery_detail::DropReason) noexcept {
   auto* receipt = static_cast<ReceiptState*>(delivery.token);
-  {
-    const std::lock_guard lock(receipt->mutex);
-    receipt->result.failures.push_back(
-        {0, "publish_async", ErrorCode::dropped,
-         "the bus ended before the synchronous subscriptions got the event"});
-  }
+  part_failed(*receipt, {0, "publish_async", ErrorCode::dropped,
+                         "the bus ended before the synchronous subscriptions got the event"});
   close_part(receipt);
 }
 

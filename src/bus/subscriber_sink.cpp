@@ -71,6 +71,8 @@ Then SubscriberSink::deliver(Delivery& delivery, CallSlot& call) noexcept {
   const SteadyTime deadline =
       extra.timeout ? delivery_detail::later(began, *extra.timeout) : SteadyTime::max();
   const unsigned attempt = delivery.attempts != nullptr ? delivery.attempts->made + 1 : 1;
+  if (delivery.token != nullptr) [[unlikely]]
+    detail::began(*static_cast<ReceiptState*>(delivery.token));
   call.begin(began);
   core.run_queued(subscriber_, delivery, {&call, deadline, attempt}, failure, asked);
   if (!call.finish()) [[unlikely]]
@@ -86,13 +88,20 @@ Then SubscriberSink::deliver(Delivery& delivery, CallSlot& call) noexcept {
     tell_breaker(subscriber_, delivery.event, verdict, !failure);
   if (failure) [[unlikely]]
     return after_failure(delivery, std::move(*failure), asked, began);
+  unsigned attempts = 1;
   if (delivery.attempts != nullptr) [[unlikely]] {
-    if (delivery.attempts->letter != 0) core.dead_letters().delivered(delivery.attempts->letter);
+    attempts += delivery.attempts->made;
+    if (delivery.attempts->letter != 0) {
+      core.dead_letters().delivered(delivery.attempts->letter);
+      if (StatusBook* book = core.status_book()) {
+        book->redriven(delivery.event.id(), attempts, core.wall_ns());
+      }
+    }
     delete std::exchange(delivery.attempts, nullptr);
   }
   if (delivery.token != nullptr) {
     auto* receipt = static_cast<ReceiptState*>(delivery.token);
-    ended(*receipt, subscriber_, DeliveryOutcome::Kind::delivered, {});
+    ended(*receipt, subscriber_, DeliveryOutcome::Kind::delivered, {}, attempts);
     close_part(receipt);
   }
   if (extra.once) end_once();
@@ -209,7 +218,8 @@ void SubscriberSink::give_up(Delivery& delivery, DeliveryFailure failure) {
   count_one(dead_lettered);
   BusCore& core = *subscriber_.core;
   core.count_unwell(delivery.event.topic(), DeliveryOutcome::Kind::dead_lettered);
-  const std::string attempts = std::to_string(delivery.attempts->made);
+  const unsigned made = delivery.attempts->made;
+  const std::string attempts = std::to_string(made);
   const std::array fields{LogField{"subscription", failure.name},
                           LogField{"topic", delivery.event.topic()}, LogField{"attempts", attempts},
                           LogField{"reason", failure.reason}};
@@ -232,7 +242,8 @@ void SubscriberSink::give_up(Delivery& delivery, DeliveryFailure failure) {
   delete std::exchange(delivery.attempts, nullptr);
   if (delivery.token != nullptr) {
     auto* receipt = static_cast<ReceiptState*>(std::exchange(delivery.token, nullptr));
-    ended(*receipt, subscriber_, DeliveryOutcome::Kind::dead_lettered, std::move(failure.reason));
+    ended(*receipt, subscriber_, DeliveryOutcome::Kind::dead_lettered, std::move(failure.reason),
+          made);
     close_part(receipt);
   }
 }
@@ -303,7 +314,9 @@ void SubscriberSink::delivered_some(std::uint32_t count) noexcept {
 void SubscriberSink::dropped(Delivery& delivery, DropReason reason) noexcept {
   if (!planted(Defect::dropped_not_counted)) count_one(dropped_count);
   subscriber_.core->count_unwell(delivery.event.topic(), DeliveryOutcome::Kind::dropped);
+  unsigned made = 0;
   if (delivery.attempts != nullptr) {
+    made = delivery.attempts->made;
     if (delivery.attempts->letter != 0) {
       subscriber_.core->dead_letters().unmark(delivery.attempts->letter);
     }
@@ -311,7 +324,7 @@ void SubscriberSink::dropped(Delivery& delivery, DropReason reason) noexcept {
   }
   if (delivery.token == nullptr) return;
   auto* receipt = static_cast<ReceiptState*>(delivery.token);
-  ended(*receipt, subscriber_, DeliveryOutcome::Kind::dropped, words(reason));
+  ended(*receipt, subscriber_, DeliveryOutcome::Kind::dropped, words(reason), made);
   close_part(receipt);
 }
 

@@ -172,6 +172,7 @@ struct ThreadLocals {
   static constexpr std::size_t kKnown = 4;
   std::array<Known, kKnown> known;
   Dispatch* current = nullptr;
+  unsigned callbacks = 0;  // of receipts, that run here
 };
 
 extern constinit thread_local ThreadLocals thread_locals
