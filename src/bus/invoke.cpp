@@ -1,7 +1,6 @@
 // What a route may call in place of a handler, and what happens when a handler fails.
 #include <cxxabi.h>
 
-#include <algorithm>
 #include <array>
 #include <exception>
 #include <optional>
@@ -244,26 +243,6 @@ void settle(Context& context, Outcome outcome) {
       break;
   }
   if (dispatch.asked != nullptr) *dispatch.asked = std::move(outcome);
-}
-
-bool Dedupe::seen(const EventId& id, std::int64_t now_ns) {
-  const std::lock_guard lock(mutex_);
-  while (!order_.empty() &&
-         (now_ns - order_.front().first >= window_ns_ || order_.size() >= limits::kDedupeIdsMax)) {
-    ids_.erase(order_.front().second);
-    order_.pop_front();
-  }
-  if (!ids_.insert(id).second) return true;
-  order_.emplace_back(now_ns, id);
-  return false;
-}
-
-void Dedupe::forget(const EventId& id) {
-  const std::lock_guard lock(mutex_);
-  if (ids_.erase(id) == 0) return;
-  const auto place = std::find_if(order_.rbegin(), order_.rend(),
-                                  [&](const auto& one) { return one.second == id; });
-  if (place != order_.rend()) order_.erase(std::next(place).base());
 }
 
 void sample_latency(Subscriber& subscriber, std::uint64_t ns) {

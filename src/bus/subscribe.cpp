@@ -211,7 +211,7 @@ void BusCore::equip(Subscriber& subscriber, const SubscriptionOptions& options,
   extra->name = options.name;
   extra->owner = options.owner;
   extra->filter = options.filter;
-  if (options.dedupe) extra->dedupe = std::make_unique<Dedupe>(*options.dedupe);
+  if (options.dedupe) extra->dedupe = std::make_unique<delivery_detail::SeenIds>(*options.dedupe);
   extra->once = options.once;
   extra->retry = options.retry;
   extra->timeout = timeout;

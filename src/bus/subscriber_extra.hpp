@@ -12,14 +12,11 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -30,6 +27,7 @@
 #include "busway/subscription_options.hpp"
 #include "delivery/breaker.hpp"
 #include "delivery/mailbox.hpp"
+#include "delivery/seen_ids.hpp"
 #include "match/pattern_index.hpp"
 
 namespace busway::detail {
@@ -37,29 +35,13 @@ namespace busway::detail {
 /// The life of a subscription. ended: no handler starts any more.
 enum class SubscriberState : std::uint8_t { active, paused, replaying, ended };
 
-/// Ids seen within a window, oldest first.
-class Dedupe {
- public:
-  explicit Dedupe(std::chrono::nanoseconds window) : window_ns_(window.count()) {}
-  /// Whether the id was seen within the window before now; remembers it.
-  bool seen(const EventId& id, std::int64_t now_ns);
-  /// It was not delivered after all.
-  void forget(const EventId& id);
-
- private:
-  const std::int64_t window_ns_;
-  std::mutex mutex_;
-  std::deque<std::pair<std::int64_t, EventId>> order_;
-  std::unordered_set<EventId> ids_;
-};
-
 struct SubscriberExtra {
   std::vector<Pattern> patterns;  // empty: the entry's topic
   std::vector<PatternIndex::Handle> handles;
   std::string name;
   std::string owner;
   std::function<bool(const Event&)> filter;
-  std::unique_ptr<Dedupe> dedupe;
+  std::unique_ptr<delivery_detail::SeenIds> dedupe;
   std::optional<RetryPolicy> retry;       // none: a failure is final
   std::atomic<std::uint64_t> retried{0};  // of a synchronous subscription
   /// Given by an option, or made when max_abandoned calls are left behind.
