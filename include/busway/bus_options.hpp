@@ -41,6 +41,7 @@ struct BusOptions {
   std::uint16_t max_hops = limits::kHopsDefault;
   std::size_t max_payload = limits::kPayloadBytesDefault;  ///< bytes
   Wildcards wildcards = Wildcards::glob;
+  bool trace = false;  ///< true: an event that belongs to no trace begins one
   /// Calls given up at their deadline that have not returned, at most, whose threads are replaced.
   std::size_t max_abandoned = limits::kAbandonedDefault;
   /// A synchronous handler that does not return for so long is reported and asked to stop; max:

@@ -100,6 +100,7 @@ BusCore::BusCore(BusOptions options)
     status_ = std::make_unique<StatusBook>(options_.status_events);
     gate_.fetch_or(kTracked, std::memory_order_relaxed);
   }
+  if (options_.trace) gate_.fetch_or(kTrace, std::memory_order_relaxed);
   if (!options_.enabled) gate_.fetch_or(kDisabled, std::memory_order_relaxed);
   serial_ = enter_live_buses(this);
   known_at_ = static_cast<std::uint32_t>(serial_ % ThreadLocals::kKnown);

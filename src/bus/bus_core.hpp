@@ -6,8 +6,9 @@
 //            still see when it is replaced goes to the retired list and is freed once no frame can
 //            see it. docs/design/0001-routes.md tells why. Parts: publish.cpp runs events along
 //            routes, publish_straight.cpp small ones when all is as usual, publish_async.cpp later
-//            ones; routes.cpp builds and retires them; subscribe.cpp adds and ends subscriptions;
-//            invoke.cpp holds what a route may call; breaking.cpp, history.cpp, stats.cpp,
+//            ones; tracing.cpp gives events their place in a trace; routes.cpp builds and retires
+//            routes; subscribe.cpp adds and ends subscriptions; invoke.cpp holds what a route may
+//            call; timed_call.cpp and abandoned.cpp deadlines; breaking.cpp, history.cpp, stats.cpp,
 //            request.cpp, receipt.cpp and stop.cpp what their names say; bus.cpp is the public
 //            face.
 // Threads    publish* take no lock unless a route is missing. mutex_ is never held while foreign
@@ -159,6 +160,8 @@ class BusCore {
   template <bool kPayload>
   PublishResult publish_by_entry(TopicEntry* entry, const PayloadType* type, const void* padded);
   Receipt publish_async(Event event);
+  /// Gives an event made elsewhere the place in a trace that it lacks.
+  void trace(Event& event, const Event* cause, event_detail::IdGenerator& ids) const;
   Event make_event(std::string_view topic, const Draft& draft);
 
   // -- subscribe.cpp ------------------------------------------------------------------------------
@@ -273,7 +276,8 @@ class BusCore {
     kClosed = 8,
     kFilters = 16,
     kNoShortcut = 32,
-    kTracked = 64  // the status of events is kept
+    kTracked = 64,  // the status of events is kept
+    kTrace = 128
   };
   enum class Part : unsigned char { all, queued_only, sync_only };
 
@@ -299,6 +303,16 @@ class BusCore {
     bump(state.counts[route.index].count);
   }
   [[gnu::noinline]] void recount(ThreadState& state, Route& route, std::uint64_t key);
+  /// Whether trace_fields() is to be asked.
+  [[nodiscard]] static bool is_traced(std::uint32_t gate, const Dispatch* cause) noexcept {
+    return (gate & kTrace) != 0 ||
+           (cause != nullptr && EventAccess::has_traceparent(cause->event()));
+  }
+  /// The rare fields with the traceparent that an event gets in place of none; null: it keeps what
+  /// it has. One reference.
+  [[nodiscard]] [[gnu::noinline]] RareFields* trace_fields(const RareFields* rare,
+                                                           const Event* cause,
+                                                           event_detail::IdGenerator& ids) const;
   void record(ThreadState& state, const Event& event);
   /// The ring is this thread's until ring_busy is 0 again; waits while someone reads.
   [[gnu::noinline]] void begin_ring_write(ThreadState& state);

@@ -290,7 +290,8 @@ PublishResult BusCore::publish_with(Locate&& locate, const Draft& draft) {
   }
   const BlockGuard block_guard(made);
 
-  if (const Dispatch* cause = thread_locals.current) {
+  const Dispatch* const cause = thread_locals.current;
+  if (cause != nullptr) {
     EventAccess::set_cause(event, cause->event().id(),
                            static_cast<std::uint16_t>(cause->event().hops() + 1));
     if (event.hops() > options_.max_hops) [[unlikely]] {
@@ -299,7 +300,18 @@ PublishResult BusCore::publish_with(Locate&& locate, const Draft& draft) {
     }
   }
 
+  const bool traced = is_traced(gate, cause);
+  RareHandle rare;
+  const auto trace_now = [&] {
+    const Event* const from = cause != nullptr ? &cause->event() : nullptr;
+    if (RareFields* const with = trace_fields(rare.get(), from, *state.ids)) rare.reset(with);
+  };
+
   if (draft.options == nullptr) [[likely]] {
+    if (traced) [[unlikely]] {
+      trace_now();
+      EventAccess::borrow_rare(event, rare.get());
+    }
     if ((gate & (kFilters | kTracked)) != 0) [[unlikely]] {
       filter_and_deliver(gate, entry, event, state, *guard.frame, result);
       return result;
@@ -310,7 +322,9 @@ PublishResult BusCore::publish_with(Locate&& locate, const Draft& draft) {
   const EventOptions& options = *draft.options;
   require_text_field("source", options.source);
   const Text source(options.source);
-  const RareHandle rare(RareFields::make(options));
+  rare.reset(RareFields::make(options));
+  if (traced) [[unlikely]]
+    trace_now();
   EventAccess::set_identity(event, options.id.value_or(event.id()),
                             options.time ? options.time->time_since_epoch().count() : now,
                             entry.text, source.rep());
@@ -344,12 +358,14 @@ void complete(BusCore& core, Event& event, event_detail::IdGenerator& ids) {
   const std::int64_t now = core.wall_ns();
   if (event.id().is_nil()) EventAccess::set_id(event, ids.next(now));
   if (EventAccess::time_ns(event) == 0) EventAccess::set_time(event, now);
-  if (const Dispatch* cause = thread_locals.current) {
+  const Dispatch* const cause = thread_locals.current;
+  if (cause != nullptr) {
     const auto hops = static_cast<std::uint16_t>(cause->event().hops() + 1);
     EventAccess::set_cause(
         event, event.causation_id().is_nil() ? cause->event().id() : event.causation_id(),
         std::max(hops, event.hops()));
   }
+  core.trace(event, cause != nullptr ? &cause->event() : nullptr, ids);
 }
 
 PublishResult BusCore::publish(const Event& original) {

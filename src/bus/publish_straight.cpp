@@ -60,8 +60,9 @@ template <bool kPayload, class Locate>
   if (state.until_sample == 0) [[unlikely]]
     return false;
   // Frames can only run out inside handlers.
-  if (cause != nullptr && (frame == state.frames_end || cause->event().hops() >= options_.max_hops))
-      [[unlikely]] {
+  if (cause != nullptr &&
+      (frame == state.frames_end || cause->event().hops() >= options_.max_hops ||
+       EventAccess::has_traceparent(cause->event()))) [[unlikely]] {
     return false;
   }
   frame->epoch.store(epoch_.load(std::memory_order_relaxed), std::memory_order_relaxed);

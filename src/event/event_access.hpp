@@ -146,6 +146,10 @@ struct EventAccess {
   [[nodiscard]] static const TextRep* topic(const Event& event) noexcept { return event.topic_; }
   [[nodiscard]] static const TextRep* source(const Event& event) noexcept { return event.source_; }
   [[nodiscard]] static RareFields* rare(const Event& event) noexcept { return event.rare_; }
+  /// Whether it has one, valid or not.
+  [[nodiscard]] static bool has_traceparent(const Event& event) noexcept {
+    return event.rare_ != nullptr && !event.rare_->text(RareText::traceparent).empty();
+  }
   [[nodiscard]] static const PayloadType* type(const Event& event) noexcept { return event.type_; }
   [[nodiscard]] static const void* object(const Event& event) noexcept { return event.object_; }
   [[nodiscard]] static bool is_borrowed(const Event& event) noexcept { return event.borrowed_; }

@@ -14,12 +14,15 @@ IdGenerator::IdGenerator(std::uint64_t seed, std::uint64_t stream) noexcept
       random_(platform_detail::fold_multiply(seed + 1, 0xD6E8FEB86659FD93ULL) ^ seed,
               platform_detail::fold_multiply(stream + 1, 0xA0761D6478BD642FULL) + seed) {}
 
-void IdGenerator::advance(std::int64_t wall_ns) noexcept {
+void IdGenerator::seed_if_due() noexcept {
   const std::uint32_t generation = platform_detail::fork_generation();
-  if (seeded_at_ != generation) {
-    seeded_at_ = generation;
-    if (!repeatable_) random_ = platform_detail::RandomStream::from_system();
-  }
+  if (seeded_at_ == generation) return;
+  seeded_at_ = generation;
+  if (!repeatable_) random_ = platform_detail::RandomStream::from_system();
+}
+
+void IdGenerator::advance(std::int64_t wall_ns) noexcept {
+  seed_if_due();
   wall_ns = std::max<std::int64_t>(wall_ns, 0);
   if (wall_ns >= next_ms_ns_) {
     const std::int64_t ms = wall_ns / kNsPerMs;

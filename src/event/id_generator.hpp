@@ -39,11 +39,18 @@ class IdGenerator {
     return {last_high_, kVariant | (random_.next() >> 2U)};
   }
 
+  /// A word of the same random stream, for other ids that must be unique.
+  [[nodiscard]] std::uint64_t random() noexcept {
+    seed_if_due();
+    return random_.next();
+  }
+
  private:
   static constexpr std::uint64_t kCounterMask = 0xFFF;
   static constexpr std::uint64_t kVersion = 0x7000;
   static constexpr std::uint64_t kVariant = 0x8000'0000'0000'0000ULL;
 
+  void seed_if_due() noexcept;
   /// Seeds when that is due, then moves last_high_ on.
   void advance(std::int64_t wall_ns) noexcept;
 

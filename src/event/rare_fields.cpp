@@ -41,6 +41,19 @@ RareFields* RareFields::make(const EventOptions& options) {
   return make(std::move(values));
 }
 
+RareFields* RareFields::with_traceparent(const RareFields* of, std::string_view traceparent) {
+  RareValues values;
+  if (of != nullptr) {
+    for (std::size_t i = 0; i < kRareTexts; ++i) {
+      values.texts[i] = of->text(static_cast<RareText>(i));
+    }
+    values.metadata = of->metadata;
+    values.extensions = of->extensions;
+  }
+  values[RareText::traceparent] = traceparent;
+  return make(std::move(values));
+}
+
 void destroy_rare(RareFields* rare) noexcept {
   rare->~RareFields();
   ::operator delete(rare);

@@ -60,6 +60,9 @@ struct RareFields {
   [[nodiscard]] static RareFields* make(RareValues values);
   /// Checks the texts; throws Error(invalid_option).
   [[nodiscard]] static RareFields* make(const EventOptions& options);
+  /// The same values but for the traceparent, which is not empty. of: may be null.
+  [[nodiscard]] static RareFields* with_traceparent(const RareFields* of,
+                                                    std::string_view traceparent);
 
   [[nodiscard]] const char* chars() const noexcept {
     return reinterpret_cast<const char*>(this + 1);
