@@ -25,6 +25,7 @@
 
 namespace busway {
 
+class Clock;
 struct PublishResult;
 
 namespace detail {
@@ -54,6 +55,8 @@ class Context {
   [[nodiscard]] bool history_was_cut() const noexcept { return history_was_cut_; }
   /// The name of the subscription, or its pattern when it has none.
   [[nodiscard]] std::string_view subscription() const noexcept;
+  /// What the bus reads its time from.
+  [[nodiscard]] const Clock& clock() const noexcept;
 
   /// Answers a request. False when nobody waits any more: an earlier reply won, or the time is
   /// over. Any event that is not a request answers false as well.

@@ -61,7 +61,10 @@ inline constexpr std::size_t kDeadLettersMax = 1'048'576;
 inline constexpr std::size_t kStatusEventsMax = 1'048'576;
 /// Retries of one subscription that wait at the same time; beyond it a failure is a dead letter.
 inline constexpr std::size_t kRetriesWaitingMax = 1'048'576;
-/// Ids remembered for `dedupe`, a subscription.
+/// Ids remembered for `dedupe`, a subscription; also by a Dedupe.
 inline constexpr std::size_t kDedupeIdsMax = 65'536;
+/// What a Throttle may allow in its span, and events that may wait for their turn.
+inline constexpr std::size_t kThrottleCallsMax = 65'536;
+inline constexpr std::size_t kThrottleWaitingMax = 65'536;
 
 }  // namespace busway::limits

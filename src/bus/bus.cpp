@@ -354,6 +354,8 @@ std::string_view Context::subscription() const noexcept {
   return subscriber->extra->patterns.front().text();
 }
 
+const Clock& Context::clock() const noexcept { return *core_->options().clock; }
+
 bool Context::reply(Payload payload) { return core_->reply(event_->id(), std::move(payload)); }
 bool Context::reply(const Json& json) { return reply(Payload::json(json)); }
 

@@ -153,6 +153,10 @@ inline void call_handler(F& handler, const Argument& argument, Context& context)
   }
 }
 
+/// What busway/middleware.hpp makes: it reads the payload itself, when its handler's turn has come.
+template <class F>
+concept WrapsHandler = requires { typename F::WrappedHandler; };
+
 /// A Subscriber with its callable behind it. T is what the handler takes: Event, Json or a payload
 /// type.
 template <class F, class T>
@@ -164,7 +168,9 @@ struct SubscriberOf final : Subscriber {
 
   static void run(Subscriber* self, const Event& event, Context& context) {
     F& handler = *reinterpret_cast<F*>(static_cast<SubscriberOf*>(self)->storage);
-    if constexpr (std::same_as<T, Event>) {
+    if constexpr (WrapsHandler<F>) {
+      settle(context, handler.template run<T>(event, context));
+    } else if constexpr (std::same_as<T, Event>) {
       call_handler<F, Event>(handler, event, context);
     } else if constexpr (std::same_as<T, Json>) {
       call_handler<F, Json>(handler, event.json(), context);
