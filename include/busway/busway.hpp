@@ -5,9 +5,9 @@
 //            Json is only declared here: a program that makes or reads one, Json{{"x", 1}},
 //            includes <nlohmann/json.hpp> too. Beyond this header: typed.hpp (C++ structs as
 //            payloads), topics.hpp (well-known topics), cloud_events.hpp (the wire form),
-//            manual_executor.hpp (game loops, tests), default_bus.hpp and on.hpp (one bus a
-//            program), plugin.hpp and plugin_manager.hpp (plugins), host.hpp (a whole program from
-//            a file).
+//            manual_executor.hpp (game loops, tests), middleware.hpp (policy around handlers),
+//            default_bus.hpp and on.hpp (one bus a program), plugin.hpp and plugin_manager.hpp
+//            (plugins), host.hpp (a whole program from a file).
 // Threads    See each header; the tags are explained in docs/threads.md.
 // Ownership  None.
 // Errors     None.

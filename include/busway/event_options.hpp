@@ -54,7 +54,7 @@ struct EventOptions {
   std::string_view entity{};
   std::string_view operation{};
   std::string_view correlation_id{};
-  std::string_view traceparent{};
+  std::string_view traceparent{};    ///< of W3C Trace Context; unset: that of the cause goes on
   std::uint16_t schema_version = 0;  ///< 0: that of the payload's type, else 1
   std::optional<EventId> id{};       ///< unset: a new one
   std::optional<WallTime> time{};    ///< unset: now

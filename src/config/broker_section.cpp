@@ -224,6 +224,8 @@ Section<BrokerSection> make_section() {
       .choice<WildcardKind>("wildcards", &BrokerSection::wildcards,
                             {{"glob", WildcardKind::glob}, {"segments", WildcardKind::segments}},
                             "What a plain pattern with wildcards is.")
+      .boolean("trace", &BrokerSection::trace,
+               "true: an event that belongs to no trace begins one.")
       .section("retry_policy", &BrokerSection::retry_policy, retry_section())
       .section("sqlite", &BrokerSection::sqlite, sqlite_section())
       .section("redis", &BrokerSection::redis, redis_section())

@@ -73,6 +73,7 @@ struct BrokerSection {
   OverflowPolicy overflow = OverflowPolicy::reject;
   std::uint16_t max_hops = 32;
   WildcardKind wildcards = WildcardKind::glob;
+  bool trace = false;
   RetrySection retry_policy{};
   SqliteSection sqlite{};
   RedisSection redis{};

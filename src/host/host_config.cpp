@@ -122,6 +122,7 @@ BusOptions bus_options(const HostConfig& config, const InitializeOptions& option
           .history = config.values.history.size,
           .max_hops = broker.max_hops,
           .wildcards = to_wildcards(broker.wildcards),
+          .trace = broker.trace,
           .log = options.log,
           .clock = options.clock,
           .executor = options.executor};

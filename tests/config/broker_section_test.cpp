@@ -28,6 +28,7 @@ TEST(BrokerSection, HasTheDefaultsOfTheBus) {
   EXPECT_EQ(broker.overflow, OverflowPolicy::reject);
   EXPECT_EQ(broker.max_hops, 32);
   EXPECT_EQ(broker.wildcards, WildcardKind::glob);
+  EXPECT_FALSE(broker.trace);
   EXPECT_EQ(broker.retry_policy.max_retries, std::nullopt);
   EXPECT_EQ(broker.retry_policy.initial_delay, milliseconds(1'000));
   EXPECT_EQ(broker.retry_policy.max_delay, milliseconds(30'000));
@@ -38,7 +39,7 @@ TEST(BrokerSection, ReadsEveryKey) {
   const BrokerSection broker = broker_of(
       "  enabled: false\n  provider: sqlite\n  mode: async\n  worker_count: 4\n"
       "  buffer_size: 16\n  instance_id: node-1\n  overflow: drop_oldest\n  max_hops: 8\n"
-      "  wildcards: segments\n"
+      "  wildcards: segments\n  trace: true\n"
       "  retry_policy: {max_retries: 5, initial_delay: 10ms, max_delay: 1m, backoff_factor: 1.5}\n"
       "  sqlite: {path: e.db}\n"
       "  redis: {host: r, port: 1, user: u, password: p, db: 2, stream_name: s, "
@@ -54,6 +55,7 @@ TEST(BrokerSection, ReadsEveryKey) {
   EXPECT_EQ(broker.overflow, OverflowPolicy::drop_oldest);
   EXPECT_EQ(broker.max_hops, 8);
   EXPECT_EQ(broker.wildcards, WildcardKind::segments);
+  EXPECT_TRUE(broker.trace);
   EXPECT_EQ(broker.retry_policy.max_retries, 5U);
   EXPECT_EQ(broker.retry_policy.initial_delay, milliseconds(10));
   EXPECT_EQ(broker.retry_policy.max_delay, milliseconds(60'000));

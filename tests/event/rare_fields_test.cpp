@@ -31,6 +31,23 @@ TEST(RareFields, TakeOneAllocationForAllTexts) {
   release(rare);
 }
 
+TEST(RareFields, KeepTheOtherValuesWhenTheTraceparentChanges) {
+  RareFields* const before = RareFields::make(EventOptions{
+      .key = "k", .metadata = {{"m", 1}}, .correlation_id = "c", .traceparent = "old"});
+  RareFields* const after = RareFields::with_traceparent(before, "a new one");
+  release(before);
+  EXPECT_EQ(after->text(RareText::key), "k");
+  EXPECT_EQ(after->text(RareText::schema), "");
+  EXPECT_EQ(after->text(RareText::correlation_id), "c");
+  EXPECT_EQ(after->text(RareText::traceparent), "a new one");
+  EXPECT_EQ(after->metadata.size(), 1U);
+  release(after);
+
+  RareFields* const alone = RareFields::with_traceparent(nullptr, "t");
+  EXPECT_EQ(alone->text(RareText::traceparent), "t");
+  release(alone);
+}
+
 TEST(RareFields, NameTheFieldThatIsRefused) {
   const auto message = [](const EventOptions& options) {
     return error_of(ErrorCode::invalid_option, [&] { (void)RareFields::make(options); });

@@ -30,6 +30,7 @@ TEST(HostConfig, GivesTheBusEveryKeyOfItsSection) {
       "  overflow: drop_oldest\n"
       "  max_hops: 5\n"
       "  wildcards: segments\n"
+      "  trace: true\n"
       "history:\n"
       "  size: 9\n");
   const BusOptions options = bus_options(read(folder), {});
@@ -41,6 +42,7 @@ TEST(HostConfig, GivesTheBusEveryKeyOfItsSection) {
   EXPECT_EQ(options.overflow, Overflow::drop_oldest);
   EXPECT_EQ(options.max_hops, 5U);
   EXPECT_EQ(options.wildcards, Wildcards::segments);
+  EXPECT_TRUE(options.trace);
   EXPECT_EQ(options.history, 9U);
   EXPECT_EQ(options.store, "memory");
 }
@@ -56,6 +58,7 @@ TEST(HostConfig, ThatSaysNothingGivesTheBusItsDefaults) {
   EXPECT_EQ(options.overflow, defaults.overflow);
   EXPECT_EQ(options.max_hops, defaults.max_hops);
   EXPECT_EQ(options.wildcards, defaults.wildcards);
+  EXPECT_EQ(options.trace, defaults.trace);
   EXPECT_EQ(options.history, defaults.history);
   EXPECT_EQ(options.store, defaults.store);
 }
