@@ -4,10 +4,10 @@
 // Model      What the header `traceparent` of level 1 says: a trace id of 128 bits, the id of the
 //            parent in it, and whether the caller recorded it. parse() reads version 00 exactly and
 //            of later versions the part that all share; to_string() always writes version 00 with
-//            the flags level 1 knows. Ids are never zero. Event::traceparent() is such a text: given by
-//            who publishes, else continued from the event being handled, else begun by a bus with
-//            BusOptions::trace. One that is not valid counts as none there; where no other takes
-//            its place it is handed on as it came.
+//            the flags level 1 knows. Ids are never zero. Event::traceparent() is such a text: what
+//            the publisher gave, else the next step of that of the event being handled, else a new
+//            trace of a bus with BusOptions::trace. One that is not valid counts as none there;
+//            where no other takes its place it is handed on as it came.
 // Threads    A value. [any-thread]
 // Ownership  None.
 // Errors     parse() gives no value for what the standard says to ignore.
