@@ -59,11 +59,13 @@ template <bool kPayload, class Locate>
   Frame* const frame = state.top;
   if (state.until_sample == 0) [[unlikely]]
     return false;
-  // Frames can only run out inside handlers.
-  if (cause != nullptr &&
-      (frame == state.frames_end || cause->event().hops() >= options_.max_hops ||
-       EventAccess::has_traceparent(cause->event()))) [[unlikely]] {
-    return false;
+  // What only happens inside handlers: frames run out, and a trace is to be continued.
+  if (cause != nullptr) {
+    const Event& causing = cause->event();
+    if (frame == state.frames_end || causing.hops() >= options_.max_hops ||
+        EventAccess::has_traceparent(causing)) [[unlikely]] {
+      return false;
+    }
   }
   frame->epoch.store(epoch_.load(std::memory_order_relaxed), std::memory_order_relaxed);
   fill_slot(frame->route, kSearching);

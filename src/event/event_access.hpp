@@ -148,7 +148,9 @@ struct EventAccess {
   [[nodiscard]] static RareFields* rare(const Event& event) noexcept { return event.rare_; }
   /// Whether it has one, valid or not.
   [[nodiscard]] static bool has_traceparent(const Event& event) noexcept {
-    return event.rare_ != nullptr && !event.rare_->text(RareText::traceparent).empty();
+    if (event.rare_ == nullptr) [[likely]]
+      return false;
+    return !event.rare_->text(RareText::traceparent).empty();
   }
   [[nodiscard]] static const PayloadType* type(const Event& event) noexcept { return event.type_; }
   [[nodiscard]] static const void* object(const Event& event) noexcept { return event.object_; }
