@@ -457,8 +457,8 @@ class BusCore {
   bool by_hand_ = false;
   std::atomic<std::size_t> abandoned_{0};
   std::unordered_set<std::thread::id> left_behind_;  // guarded by mutex_
-  std::atomic<std::uint64_t> sync_retried_{0};  // also of subscriptions that have ended
-  std::unique_ptr<StatusBook> status_;  // constant
+  std::atomic<std::uint64_t> sync_retried_{0};       // also of subscriptions that have ended
+  std::unique_ptr<StatusBook> status_;               // constant
   ReceiptCallbacks callbacks_;
 
   /// All subscriptions with a mailbox, until they are freed: their counters live in them.

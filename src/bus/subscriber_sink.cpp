@@ -129,8 +129,8 @@ Then SubscriberSink::timed_out(Delivery& delivery, std::thread::id thread) noexc
   extra.left_behind.fetch_add(1, std::memory_order_seq_cst);
   subscriber_.core->leave_behind(subscriber_, delivery.event, extra.mailbox->executor(), thread);
   if (delivery.verdict != kNoVerdict) {
-    tell_breaker(subscriber_, delivery.event, static_cast<Breaker::Verdict>(delivery.verdict), false,
-                 Tell::later);
+    tell_breaker(subscriber_, delivery.event, static_cast<Breaker::Verdict>(delivery.verdict),
+                 false, Tell::later);
   }
   return after_failure(delivery, late(), Outcome::done(),
                        subscriber_.core->steady_now() - *extra.timeout);

@@ -155,7 +155,9 @@ inline void call_handler(F& handler, const Argument& argument, Context& context)
 
 /// What busway/middleware.hpp makes: it reads the payload itself, when its handler's turn has come.
 template <class F>
-concept WrapsHandler = requires { typename F::WrappedHandler; };
+concept WrapsHandler = requires {
+  typename F::WrappedHandler;
+};
 
 /// A Subscriber with its callable behind it. T is what the handler takes: Event, Json or a payload
 /// type.
