@@ -48,7 +48,9 @@ void BusCore::add_counts(const TopicEntry& entry, TopicStats& to) noexcept {
 /// Of an event that has been through its route on this thread.
 void BusCore::count_unwell(TopicEntry& entry, const Dispatch& dispatch) {
   using Kind = DeliveryOutcome::Kind;
-  if (dispatch.failed != 0) entry.count_unwell(Kind::failed, dispatch.failed);
+  const std::uint32_t failed = dispatch.failed - dispatch.timed_out;
+  if (failed != 0) entry.count_unwell(Kind::failed, failed);
+  if (dispatch.timed_out != 0) entry.count_unwell(Kind::timed_out, dispatch.timed_out);
   if (dispatch.refused != 0) entry.count_unwell(Kind::dropped, dispatch.refused);
 }
 
