@@ -45,6 +45,7 @@
 #include "bus/watchdog.hpp"
 #include "busway/bus.hpp"
 #include "delivery/mailbox.hpp"
+#include "delivery/wait_graph.hpp"
 #include "delivery/worker_pool.hpp"
 #include "event/event_access.hpp"
 #include "match/match_stamps.hpp"
@@ -75,6 +76,7 @@ struct ReceiptState {
   // Guarded by mutex.
   PublishResult result;
   std::vector<DeliveryOutcome> outcomes;
+  std::vector<SubscriptionId> queued_into;  // kept as outcomes are
   std::size_t open = 1;  // deliveries not ended, and one for the synchronous part
   bool begun = false;
   std::vector<SettledCallback> callbacks;
@@ -198,6 +200,9 @@ class BusCore {
   RequestResult request(std::string_view topic, const Draft& draft,
                         std::chrono::nanoseconds timeout);
   bool reply(const EventId& request, Payload payload);
+  /// What a wait for the receipt is for; with references in `held`.
+  std::vector<delivery_detail::WaitFor> what_settles(const ReceiptState& receipt,
+                                                     std::vector<Subscriber*>& held);
   void add_filter(std::string name, std::function<bool(const Event&)> predicate);
   bool remove_filter(std::string_view name);
   bool idle();

@@ -107,14 +107,6 @@ void invoke_checked(Subscriber* subscriber, const Event& event, Context& context
   call_guarded(*subscriber, event, dispatch);
 }
 
-/// Whether waiting for room in the mailbox could wait for this very thread.
-static bool may_wait_for(const Subscriber& subscriber) noexcept {
-  for (const Dispatch* one = thread_locals.current; one != nullptr; one = one->outer) {
-    if (one->frame == nullptr && one->subscriber == &subscriber) return false;
-  }
-  return true;
-}
-
 void invoke_queue(Subscriber* subscriber, const Event& event, Context& context) {
   using delivery_detail::MayWait;
   using delivery_detail::Pushed;
@@ -125,15 +117,19 @@ void invoke_queue(Subscriber* subscriber, const Event& event, Context& context) 
   if (dispatch.receipt != nullptr) {
     const std::lock_guard lock(dispatch.receipt->mutex);
     ++dispatch.receipt->open;
+    if (dispatch.receipt->keeps == ReceiptState::Outcomes::yes) {
+      dispatch.receipt->queued_into.push_back(subscriber->id);
+    }
     dispatch.receipt->references.fetch_add(1, std::memory_order_relaxed);
   }
-  MayWait may_wait = MayWait::no;
-  if (extra.mailbox->options().overflow == Overflow::block && may_wait_for(*subscriber)) {
-    may_wait = MayWait::yes;
+  if (QueuedInto* const note = thread_locals.queued_into; note != nullptr && note->id == event.id())
+      [[unlikely]] {
+    detail::retain(subscriber);
+    note->subscribers.list.push_back(subscriber);
   }
   Pushed pushed = Pushed::closed;
   try {
-    pushed = extra.mailbox->push(event, dispatch.receipt, may_wait);
+    pushed = extra.mailbox->push(event, dispatch.receipt, MayWait::yes);
   } catch (...) {
     --dispatch.queued;
     if (dispatch.receipt != nullptr) close_part(dispatch.receipt);

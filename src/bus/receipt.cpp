@@ -5,6 +5,8 @@
 
 #include "base/deadline.hpp"
 #include "bus/bus_core.hpp"
+#include "bus/strand.hpp"
+#include "delivery/wait_graph.hpp"
 
 namespace busway {
 namespace detail {
@@ -104,6 +106,40 @@ std::string_view to_string(DeliveryOutcome::Kind kind) noexcept {
   return "failed";
 }
 
+namespace detail {
+
+std::vector<delivery_detail::WaitFor> BusCore::what_settles(const ReceiptState& receipt,
+                                                            std::vector<Subscriber*>& held) {
+  std::vector<SubscriptionId> open;
+  bool part_open = false;
+  {
+    const std::lock_guard lock(receipt.mutex);
+    open = receipt.queued_into;
+    for (const DeliveryOutcome& outcome : receipt.outcomes) {
+      std::erase(open, outcome.subscription);
+    }
+    part_open = receipt.open > open.size();
+  }
+  std::vector<delivery_detail::WaitFor> what;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const SubscriptionId id : open) {
+      const std::size_t slot = id & ((std::uint64_t{1} << kSlotBits) - 1);
+      if (slot >= slots_.size() || slots_[slot] == nullptr || slots_[slot]->id != id) continue;
+      detail::retain(slots_[slot]);
+      held.push_back(slots_[slot]);
+      what.push_back(delivery_detail::WaitFor::mailbox(*slots_[slot]->extra->mailbox));
+    }
+  }
+  const std::lock_guard lock(pool_mutex_);
+  if (part_open && strand_ != nullptr) {
+    what.push_back(delivery_detail::WaitFor::mailbox(strand_->mailbox()));
+  }
+  return what;
+}
+
+}  // namespace detail
+
 EventId Receipt::id() const noexcept { return state_->result.id; }
 
 EventStatus Receipt::status() const {
@@ -145,6 +181,9 @@ bool Receipt::wait_for(Stage stage, std::chrono::steady_clock::time_point deadli
     const std::lock_guard lock(state_->mutex);
     return settled();
   }
+  detail::HeldSubscribers held;
+  const delivery_detail::WaitEdge edge(state_->core->what_settles(*state_, held.list));
+  if (!edge.entered()) return false;
   std::unique_lock lock(state_->mutex);
   return state_->changed.wait_until(lock, deadline, settled);
 }

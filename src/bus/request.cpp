@@ -67,7 +67,16 @@ RequestResult BusCore::request(std::string_view topic, const Draft& draft,
     }
   } const forget{*this, event.id()};
 
-  const PublishResult published = publish(event);
+  QueuedInto queued(event.id());
+  const PublishResult published = [&] {
+    struct Note {
+      explicit Note(QueuedInto& mine) noexcept
+          : before(std::exchange(thread_locals.queued_into, &mine)) {}
+      ~Note() { thread_locals.queued_into = before; }
+      QueuedInto* const before;
+    } const note(queued);
+    return publish(event);
+  }();
   if (published.code != ErrorCode::ok) return {published.code, published.message()};
   const auto answered = [&] {
     const std::lock_guard lock(pending->mutex);
@@ -102,6 +111,17 @@ RequestResult BusCore::request(std::string_view topic, const Draft& draft,
       }
     }
   } else {
+    std::vector<delivery_detail::WaitFor> repliers;
+    for (const Subscriber* one : queued.subscribers.list) {
+      repliers.push_back(delivery_detail::WaitFor::mailbox(*one->extra->mailbox, &event));
+    }
+    const delivery_detail::WaitEdge edge(std::move(repliers), delivery_detail::Needs::any);
+    if (!edge.entered()) {
+      return fail(ErrorCode::would_block,
+                  "the request " + quote(topic) +
+                      " waits for a handler that waits for this one; it is queued, and its reply "
+                      "will be discarded");
+    }
     std::unique_lock lock(pending->mutex);
     pending->answered.wait_until(lock, deadline, [&] { return pending->done; });
   }

@@ -76,4 +76,8 @@ void ThreadState::turn_ring() {
   note_unclean();
 }
 
+HeldSubscribers::~HeldSubscribers() {
+  for (Subscriber* one : list) release(one);
+}
+
 }  // namespace busway::detail

@@ -163,6 +163,22 @@ struct ThreadState {
   [[gnu::noinline]] void turn_ring();
 };
 
+/// References that go with the scope.
+struct HeldSubscribers {
+  HeldSubscribers() = default;
+  HeldSubscribers(const HeldSubscribers&) = delete;
+  HeldSubscribers& operator=(const HeldSubscribers&) = delete;
+  ~HeldSubscribers();
+  std::vector<Subscriber*> list;
+};
+
+/// Where the event of a request was queued.
+struct QueuedInto {
+  explicit QueuedInto(const EventId& of) noexcept : id(of) {}
+  const EventId id;
+  HeldSubscribers subscribers;
+};
+
 /// Per thread of the process: the states last used, and the delivery that runs here.
 struct ThreadLocals {
   struct Known {
@@ -172,6 +188,7 @@ struct ThreadLocals {
   static constexpr std::size_t kKnown = 4;
   std::array<Known, kKnown> known;
   Dispatch* current = nullptr;
+  QueuedInto* queued_into = nullptr;  // of the request that this thread publishes
   unsigned callbacks = 0;  // of receipts, that run here
 };
 

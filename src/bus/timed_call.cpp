@@ -11,6 +11,7 @@
 #include "bus/bus_core.hpp"
 #include "delivery/call_slot.hpp"
 #include "delivery/later.hpp"
+#include "delivery/wait_graph.hpp"
 
 namespace busway::detail {
 namespace {
@@ -55,7 +56,7 @@ class TimedCall final : public delivery_detail::Runnable {
   std::mutex mutex_;
   std::condition_variable changed_;
   State state_ = State::queued;  // guarded by mutex_
-  std::thread::id thread_;       // guarded by mutex_
+  std::atomic<std::thread::id> thread_{};  // of the call, once it has begun
 };
 
 void TimedCall::run() noexcept {
@@ -66,7 +67,7 @@ void TimedCall::run() noexcept {
     begin = state_ == State::queued;
     if (begin) {
       state_ = State::running;
-      thread_ = std::this_thread::get_id();
+      thread_.store(std::this_thread::get_id(), std::memory_order_release);
     }
   }
   if (begin) {
@@ -101,6 +102,7 @@ bool TimedCall::wait() {
       changed_.notify_all();
     });
   }
+  const delivery_detail::WaitEdge edge({delivery_detail::WaitFor::call(thread_)});
   std::unique_lock lock(mutex_);
   const auto returned = [this] { return state_ == State::done; };
   if (manual) {
@@ -111,7 +113,7 @@ bool TimedCall::wait() {
   if (returned()) return true;
   const bool ran = std::exchange(state_, State::left) == State::running;
   if (!ran) return false;
-  const std::thread::id thread = thread_;
+  const std::thread::id thread = thread_.load(std::memory_order_relaxed);
   subscriber_.extra->left_behind.fetch_add(1, std::memory_order_seq_cst);
   std::stop_source stop = call_.stop_source();
   lock.unlock();

@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <functional>
 #include <new>
+#include <optional>
 #include <string_view>
 #include <unordered_set>
 #include <utility>
 
 #include "base/deadline.hpp"
+#include "delivery/wait_graph.hpp"
 #include "base/planted_defect.hpp"
 #include "event/event_access.hpp"
 
@@ -58,9 +60,13 @@ Executor& Mailbox::executor() const noexcept {
   return pool_ != nullptr ? static_cast<Executor&>(*pool_) : *executor_;
 }
 
-Mailbox::Stripe& Mailbox::stripe_of(const Event& event) noexcept {
+const Mailbox::Stripe& Mailbox::stripe_of(const Event& event) const noexcept {
   if (stripes_.size() == 1) return stripes_.front();
   return stripes_[std::hash<std::string_view>{}(event.key()) % stripes_.size()];
+}
+
+Mailbox::Stripe& Mailbox::stripe_of(const Event& event) noexcept {
+  return const_cast<Stripe&>(std::as_const(*this).stripe_of(event));
 }
 
 Delivery& Mailbox::append(Lane& lane, const Event& event, void* token, bool cut) {
@@ -220,6 +226,11 @@ bool Mailbox::displace(Priority newest, Delivery& out) {
 }
 
 Pushed Mailbox::push_when_there_is_room(const Event& event, void* token) {
+  std::optional<WaitEdge> edge;
+  if (!executor().pumped_by_this_thread()) {
+    edge.emplace(std::vector{WaitFor::mailbox(*this)});
+    if (!edge->entered()) return Pushed::full;
+  }
   const auto deadline = deadline_after(options_.block_timeout);
   // Another publisher may take the room before this one comes to it.
   while (wait_for_room(deadline)) {
@@ -730,6 +741,18 @@ std::size_t Mailbox::waiting() const {
 std::size_t Mailbox::running() const {
   const std::lock_guard guard(lock_);
   return running_;
+}
+
+bool Mailbox::all_busy(const Event* event, std::vector<std::thread::id>& threads) const {
+  const std::lock_guard guard(lock_);
+  for (const Stripe& stripe : stripes_) {
+    if (event != nullptr && &stripe != &stripe_of(*event)) continue;
+    for (const auto& pump : stripe.pumps) {
+      if (!pump->scheduled || !pump->call.look()) return false;
+      threads.push_back(pump->thread);
+    }
+  }
+  return true;
 }
 
 std::uint64_t Mailbox::pushes() const {

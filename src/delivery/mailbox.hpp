@@ -163,6 +163,9 @@ class Mailbox final {
   [[nodiscard]] std::size_t running() const;
   /// Accepted pushes so far; for waits over several mailboxes.
   [[nodiscard]] std::uint64_t pushes() const;
+  /// Whether all pumps that could handle this event, or any (null), are in calls now; with their
+  /// threads.
+  [[nodiscard]] bool all_busy(const Event* event, std::vector<std::thread::id>& threads) const;
   /// Signals the stop tokens of the calls that run.
   void request_stop();
   [[nodiscard]] const MailboxOptions& options() const noexcept { return options_; }
@@ -268,6 +271,7 @@ class Mailbox final {
   void settle(Overdue& overdue) noexcept;
   void end_left_behind(Pump* pump) noexcept;
   void drop_all(DropReason reason);
+  [[nodiscard]] const Stripe& stripe_of(const Event& event) const noexcept;
   [[nodiscard]] Stripe& stripe_of(const Event& event) noexcept;
   void notify_waiters();
 

@@ -4,9 +4,9 @@
 
 #include "base/deadline.hpp"
 #include "bus/dispatch.hpp"
+#include "delivery/wait_graph.hpp"
 #include "plugin/handler_scope.hpp"
 #include "plugin/plugin_instance.hpp"
-#include "plugin/wait_graph.hpp"
 #include "plugin/worker.hpp"
 
 namespace busway::plugin_host_detail {
@@ -70,7 +70,8 @@ Outcome deliver_sync(PluginInstance& plugin, std::uint64_t tag,
   const auto delivery = std::make_shared<SyncDelivery>(event, tag, ended);
   delivery->in_handler = static_cast<detail::Dispatch&>(context).outer != nullptr ||
                          PluginWorker::current() != nullptr;
-  const WaitEdge edge(PluginWorker::current(), &plugin.worker());
+  const delivery_detail::WaitEdge edge(
+      {delivery_detail::WaitFor::thread(plugin.worker().thread_id())});
   delivery->must_return = !edge.entered();
   const PluginInstance::WaitingScope waiting(plugin, *delivery);  // may set must_return
   const auto posted = plugin.worker().post([&plugin, delivery] { run_posted(plugin, *delivery); });

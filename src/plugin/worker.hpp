@@ -38,6 +38,10 @@ class PluginWorker final : public Executor, public std::enable_shared_from_this<
   /// True on the worker: waiting there for its own tasks could never end.
   [[nodiscard]] bool pumped_by_this_thread() const override;
 
+  [[nodiscard]] std::thread::id thread_id() const noexcept {
+    return thread_id_.load(std::memory_order_relaxed);
+  }
+
   /// The worker whose thread calls; null on other threads.
   [[nodiscard]] static PluginWorker* current() noexcept;
 
