@@ -189,7 +189,7 @@ struct ThreadLocals {
   std::array<Known, kKnown> known;
   Dispatch* current = nullptr;
   QueuedInto* queued_into = nullptr;  // of the request that this thread publishes
-  unsigned callbacks = 0;  // of receipts, that run here
+  unsigned callbacks = 0;             // of receipts, that run here
 };
 
 extern constinit thread_local ThreadLocals thread_locals

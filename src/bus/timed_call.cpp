@@ -55,7 +55,7 @@ class TimedCall final : public delivery_detail::Runnable {
   std::atomic<unsigned> references_{2};
   std::mutex mutex_;
   std::condition_variable changed_;
-  State state_ = State::queued;  // guarded by mutex_
+  State state_ = State::queued;            // guarded by mutex_
   std::atomic<std::thread::id> thread_{};  // of the call, once it has begun
 };
 

@@ -9,8 +9,8 @@
 #include <utility>
 
 #include "base/deadline.hpp"
-#include "delivery/wait_graph.hpp"
 #include "base/planted_defect.hpp"
+#include "delivery/wait_graph.hpp"
 #include "event/event_access.hpp"
 
 namespace busway::delivery_detail {

@@ -46,8 +46,7 @@ bool WaitEdge::leads_to(const Graph& all, const std::vector<WaitFor>& what, Need
                              : std::all_of(what.begin(), what.end(), leads);
 }
 
-WaitEdge::WaitEdge(std::vector<WaitFor> what, Needs needs)
-    : what_(std::move(what)), needs_(needs) {
+WaitEdge::WaitEdge(std::vector<WaitFor> what, Needs needs) : what_(std::move(what)), needs_(needs) {
   const std::thread::id self = std::this_thread::get_id();
   Graph& all = graph();
   const std::lock_guard lock(all.mutex);

@@ -78,12 +78,12 @@ TEST(WaitCircle, ThroughASynchronousHandlerWithATimeoutIsNotWaitedFor) {
         }
       },
       blocking("queue"));
-  const Subscription sync = bus.subscribe(
-      "sync",
-      [&](const Event&) {
-        for (int i = 0; i < 5; ++i) refused += bus.publish("queue").ok() ? 0 : 1;
-      },
-      {.timeout = hours(1)});
+  const Subscription sync = bus.subscribe("sync",
+                                          [&](const Event&) {
+                                            for (int i = 0; i < 5; ++i)
+                                              refused += bus.publish("queue").ok() ? 0 : 1;
+                                          },
+                                          {.timeout = hours(1)});
   (void)bus.publish("queue");
   EXPECT_TRUE(bus.wait_idle(kGuard));
   EXPECT_EQ(refused, 4) << "one found room";
@@ -92,16 +92,16 @@ TEST(WaitCircle, ThroughASynchronousHandlerWithATimeoutIsNotWaitedFor) {
 TEST(WaitCircle, ARequestThatOnlyItsOwnHandlerCouldAnswerIsToldSo) {
   Bus bus;
   ErrorCode code = ErrorCode::ok;
-  const Subscription own = bus.subscribe(
-      "ask",
-      [&](const Event& event, Context& context) {
-        if (event.hops() == 0) {
-          code = bus.request("ask", Json(), hours(1)).code;
-        } else {
-          context.reply(Json("late"));
-        }
-      },
-      {.mode = Mode::async, .timeout = std::chrono::nanoseconds::max()});
+  const Subscription own =
+      bus.subscribe("ask",
+                    [&](const Event& event, Context& context) {
+                      if (event.hops() == 0) {
+                        code = bus.request("ask", Json(), hours(1)).code;
+                      } else {
+                        context.reply(Json("late"));
+                      }
+                    },
+                    {.mode = Mode::async, .timeout = std::chrono::nanoseconds::max()});
   (void)bus.publish("ask");
   EXPECT_TRUE(bus.wait_idle(kGuard));
   EXPECT_EQ(code, ErrorCode::would_block);
@@ -162,12 +162,13 @@ TEST(WaitCircle, ARequestWithAnotherPossibleReplierIsWaitedFor) {
 TEST(WaitCircle, AReceiptOfWhatWaitsBehindThisHandlerIsNotWaitedFor) {
   Bus bus({.worker_count = 4});
   std::atomic<bool> settled{true};
-  const Subscription own = bus.subscribe(
-      "a",
-      [&](const Event& event) {
-        if (event.hops() == 0) settled = bus.publish_async(Event("a")).wait_for(hours(1));
-      },
-      {.mode = Mode::async, .timeout = std::chrono::nanoseconds::max()});
+  const Subscription own =
+      bus.subscribe("a",
+                    [&](const Event& event) {
+                      if (event.hops() == 0)
+                        settled = bus.publish_async(Event("a")).wait_for(hours(1));
+                    },
+                    {.mode = Mode::async, .timeout = std::chrono::nanoseconds::max()});
   (void)bus.publish("a");
   EXPECT_TRUE(bus.wait_idle(kGuard));
   EXPECT_FALSE(settled);
