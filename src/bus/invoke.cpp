@@ -107,6 +107,15 @@ void invoke_checked(Subscriber* subscriber, const Event& event, Context& context
   call_guarded(*subscriber, event, dispatch);
 }
 
+/// Whether waiting for room in the mailbox could wait for this very call: one further out on this
+/// thread, which the graph of waits does not see where the thread pumps.
+static bool may_wait_for(const Subscriber& subscriber) noexcept {
+  for (const Dispatch* one = thread_locals.current; one != nullptr; one = one->outer) {
+    if (one->frame == nullptr && one->subscriber == &subscriber) return false;
+  }
+  return true;
+}
+
 void invoke_queue(Subscriber* subscriber, const Event& event, Context& context) {
   using delivery_detail::MayWait;
   using delivery_detail::Pushed;
@@ -127,9 +136,13 @@ void invoke_queue(Subscriber* subscriber, const Event& event, Context& context) 
     detail::retain(subscriber);
     note->subscribers.list.push_back(subscriber);
   }
+  MayWait may_wait = MayWait::no;
+  if (extra.mailbox->options().overflow == Overflow::block && may_wait_for(*subscriber)) {
+    may_wait = MayWait::yes;
+  }
   Pushed pushed = Pushed::closed;
   try {
-    pushed = extra.mailbox->push(event, dispatch.receipt, MayWait::yes);
+    pushed = extra.mailbox->push(event, dispatch.receipt, may_wait);
   } catch (...) {
     --dispatch.queued;
     if (dispatch.receipt != nullptr) close_part(dispatch.receipt);

@@ -4,6 +4,8 @@
 #include <new>
 #include <utility>
 
+#include "bus/subscriber_extra.hpp"
+
 namespace busway::detail {
 
 ThreadState::~ThreadState() {

@@ -47,6 +47,7 @@ bool WaitEdge::leads_to(const Graph& all, const std::vector<WaitFor>& what, Need
 }
 
 WaitEdge::WaitEdge(std::vector<WaitFor> what, Needs needs) : what_(std::move(what)), needs_(needs) {
+  if (!blocked_.allowed()) return;
   const std::thread::id self = std::this_thread::get_id();
   Graph& all = graph();
   const std::lock_guard lock(all.mutex);

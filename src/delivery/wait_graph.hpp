@@ -18,6 +18,8 @@
 #include <thread>
 #include <vector>
 
+#include "delivery/worker_pool.hpp"
+
 namespace busway {
 class Event;
 }
@@ -80,7 +82,8 @@ class WaitEdge {
 
   const std::vector<WaitFor> what_;
   const Needs needs_;
-  WaitEdge* outer_ = nullptr;  // an earlier wait of this thread, which pumps within it
+  const WorkerPool::Blocked blocked_;  // what ends the wait may need a worker
+  WaitEdge* outer_ = nullptr;          // an earlier wait of this thread, which pumps within it
   bool entered_ = false;
 };
 

@@ -1,7 +1,11 @@
 #include "delivery/worker_pool.hpp"
 
 #include <algorithm>
+#include <atomic>
+#include <condition_variable>
 #include <iterator>
+#include <list>
+#include <mutex>
 #include <system_error>
 #include <utility>
 
@@ -25,7 +29,47 @@ class OneTask final : public Runnable {
   Executor::Task task_;
 };
 
+/// Workers that may block at the same time in one pool, each with another in its place.
+constexpr std::size_t kBlockedMax = 256;
+
 }  // namespace
+
+struct WorkerPool::Shared {
+  struct Worker {
+    std::thread thread;
+    bool left_behind = false;
+  };
+
+  std::mutex mutex;
+  std::condition_variable wake;
+  // Guarded by mutex.
+  Runnable* head = nullptr;
+  Runnable* tail = nullptr;
+  std::list<Worker> workers;
+  std::list<Worker> left_behind;
+  std::list<Worker> ended;  // to be joined
+  std::size_t wanted = 0;   // workers, when nobody waits at once
+  std::size_t sleeping = 0;
+  std::size_t blocked = 0;
+  bool spinning = false;
+  bool stopping = false;
+  // Read without the lock by the worker that spins.
+  std::atomic<std::size_t> queued{0};
+
+  // With the lock held:
+  [[nodiscard]] Runnable* take(std::unique_lock<std::mutex>& lock);
+  void put(Runnable& runnable) noexcept;
+  void put_first(Runnable& runnable) noexcept;
+  /// Workers that will take a task by themselves.
+  [[nodiscard]] std::size_t free() const noexcept { return sleeping + (spinning ? 1 : 0); }
+  /// False when the system gives no thread.
+  static bool add_worker(const std::shared_ptr<Shared>& shared);
+
+  static void work(const std::shared_ptr<Shared>& shared, std::list<Worker>::iterator self);
+};
+
+/// On a worker: what it shares with the others of its pool.
+static thread_local const std::shared_ptr<WorkerPool::Shared>* current_shared = nullptr;
 
 WorkerPool::WorkerPool(std::size_t threads)
     : thread_count_(threads), shared_(std::make_shared<Shared>()) {
@@ -59,17 +103,36 @@ void WorkerPool::Shared::put_first(Runnable& runnable) noexcept {
   queued.store(queued.load(std::memory_order_relaxed) + 1, std::memory_order_release);
 }
 
-bool WorkerPool::add_worker() {
-  Shared& shared = *shared_;
-  shared.workers.emplace_front();
+bool WorkerPool::Shared::add_worker(const std::shared_ptr<Shared>& shared) {
+  shared->workers.emplace_front();
   try {
-    shared.workers.front().thread =
-        std::thread([mine = shared_, self = shared.workers.begin()] { work(mine, self); });
+    shared->workers.front().thread =
+        std::thread([shared, self = shared->workers.begin()] { work(shared, self); });
   } catch (const std::system_error&) {
-    shared.workers.pop_front();
+    shared->workers.pop_front();
     return false;
   }
   return true;
+}
+
+WorkerPool::Blocked::Blocked() : shared_(current_shared != nullptr ? *current_shared : nullptr) {
+  if (shared_ == nullptr) return;
+  const std::lock_guard lock(shared_->mutex);
+  allowed_ = shared_->blocked < kBlockedMax;
+  if (!allowed_) return;
+  ++shared_->blocked;
+  ++shared_->wanted;
+  if (!shared_->stopping && shared_->queued.load(std::memory_order_relaxed) > shared_->free() &&
+      shared_->workers.size() < shared_->wanted) {
+    (void)Shared::add_worker(shared_);
+  }
+}
+
+WorkerPool::Blocked::~Blocked() {
+  if (shared_ == nullptr || !allowed_) return;
+  const std::lock_guard lock(shared_->mutex);
+  --shared_->blocked;
+  --shared_->wanted;
 }
 
 Executor::Posted WorkerPool::post(Runnable& runnable) {
@@ -80,9 +143,8 @@ Executor::Posted WorkerPool::post(Runnable& runnable) {
     if (shared.stopping) return Posted::refused;
     const std::size_t queued = shared.queued.load(std::memory_order_relaxed) + 1;
     // Workers that sleep or spin take one each, also those that were woken and have not come yet.
-    const std::size_t free = shared.sleeping + (shared.spinning ? 1 : 0);
-    if (queued > free && shared.workers.size() < shared.wanted && !add_worker() &&
-        shared.workers.empty()) {
+    if (queued > shared.free() && shared.workers.size() < shared.wanted &&
+        !Shared::add_worker(shared_) && shared.workers.empty()) {
       return Posted::refused;
     }
     shared.put(runnable);
@@ -100,8 +162,7 @@ Executor::Posted WorkerPool::post_at_once(Runnable& runnable) {
     const std::lock_guard lock(shared.mutex);
     if (shared.stopping) return Posted::refused;
     const std::size_t queued = shared.queued.load(std::memory_order_relaxed) + 1;
-    const std::size_t free = shared.sleeping + (shared.spinning ? 1 : 0);
-    if (queued > free && !add_worker()) return Posted::refused;
+    if (queued > shared.free() && !Shared::add_worker(shared_)) return Posted::refused;
     shared.put_first(runnable);
     wake = shared.sleeping > 0 && (!shared.spinning || queued > 1);
   }
@@ -113,14 +174,16 @@ bool WorkerPool::leave_behind(std::thread::id thread) {
   Shared& shared = *shared_;
   const std::lock_guard lock(shared.mutex);
   if (shared.stopping) return false;
-  const auto place = std::find_if(shared.workers.begin(), shared.workers.end(),
-                                  [&](const Worker& one) { return one.thread.get_id() == thread; });
+  const auto place =
+      std::find_if(shared.workers.begin(), shared.workers.end(),
+                   [&](const Shared::Worker& one) { return one.thread.get_id() == thread; });
   if (place == shared.workers.end()) return false;
   // Its thread keeps the list's node by its iterator; a list of its own keeps the node.
   place->left_behind = true;
   place->thread.detach();
   shared.left_behind.splice(shared.left_behind.end(), shared.workers, place);
-  if (shared.head != nullptr && shared.workers.size() < shared.wanted) (void)add_worker();
+  if (shared.head != nullptr && shared.workers.size() < shared.wanted)
+    (void)Shared::add_worker(shared_);
   return true;
 }
 
@@ -149,7 +212,9 @@ Runnable* WorkerPool::Shared::take(std::unique_lock<std::mutex>& lock) {
   }
 }
 
-void WorkerPool::work(const std::shared_ptr<Shared>& shared, std::list<Worker>::iterator self) {
+void WorkerPool::Shared::work(const std::shared_ptr<Shared>& shared,
+                              std::list<Worker>::iterator self) {
+  current_shared = &shared;
   std::unique_lock lock(shared->mutex);
   while (Runnable* runnable = shared->take(lock)) {
     lock.unlock();
@@ -171,7 +236,7 @@ void WorkerPool::work(const std::shared_ptr<Shared>& shared, std::list<Worker>::
 
 void WorkerPool::shut_down() {
   Shared& shared = *shared_;
-  std::list<Worker> workers;
+  std::list<Shared::Worker> workers;
   {
     const std::lock_guard lock(shared.mutex);
     shared.stopping = true;
@@ -188,7 +253,7 @@ void WorkerPool::shut_down() {
     }
   }
   shared.wake.notify_all();
-  for (Worker& worker : workers) worker.thread.join();
+  for (Shared::Worker& worker : workers) worker.thread.join();
 }
 
 }  // namespace busway::delivery_detail

@@ -7,7 +7,8 @@
 //            another takes its place, and the old one ends when its task returns, if ever; so what
 //            the threads share outlives the pool. post_at_once() makes a worker more where all are
 //            busy, because someone waits for that task who may hold up one of them; it ends when it
-//            finds the queue empty.
+//            finds the queue empty. So does one that is made while a worker is Blocked: what would
+//            end its wait may need a worker.
 // Threads    [any-thread]; shut_down() on a worker leaves that one behind.
 // Ownership  Runnables are borrowed until they have run; their owner keeps them alive.
 // Errors     A task does not throw. Where a thread cannot be had post() goes on with those there
@@ -16,12 +17,8 @@
 //            post_at_once(): a thread's start, some 20 us, where all workers are busy.
 #pragma once
 
-#include <atomic>
-#include <condition_variable>
 #include <cstddef>
-#include <list>
 #include <memory>
-#include <mutex>
 #include <thread>
 
 #include "busway/executor.hpp"
@@ -57,6 +54,25 @@ class WorkerPool final : public Executor {
 
   bool leave_behind(std::thread::id thread) override;
 
+  /// What the workers share with each other; the last to go frees it.
+  struct Shared;
+
+  /// This thread blocks within a task: if it is a worker, of whichever pool, another may be had in
+  /// its place meanwhile.
+  class Blocked {
+   public:
+    Blocked();
+    Blocked(const Blocked&) = delete;
+    Blocked& operator=(const Blocked&) = delete;
+    ~Blocked();
+    /// False: as many workers block as may; this one must not.
+    [[nodiscard]] bool allowed() const noexcept { return allowed_; }
+
+   private:
+    std::shared_ptr<Shared> shared_;
+    bool allowed_ = true;
+  };
+
   /// Runs what is queued and joins the threads; posts are refused from then on. Those left behind
   /// are not waited for.
   void shut_down();
@@ -64,36 +80,6 @@ class WorkerPool final : public Executor {
   [[nodiscard]] std::size_t thread_count() const noexcept { return thread_count_; }
 
  private:
-  struct Worker {
-    std::thread thread;
-    bool left_behind = false;
-  };
-  /// What the workers share with each other; the last to go frees it.
-  struct Shared {
-    std::mutex mutex;
-    std::condition_variable wake;
-    // Guarded by mutex.
-    Runnable* head = nullptr;
-    Runnable* tail = nullptr;
-    std::list<Worker> workers;
-    std::list<Worker> left_behind;
-    std::list<Worker> ended;  // to be joined
-    std::size_t wanted = 0;   // workers, when nobody waits at once
-    std::size_t sleeping = 0;
-    bool spinning = false;
-    bool stopping = false;
-    // Read without the lock by the worker that spins.
-    std::atomic<std::size_t> queued{0};
-
-    [[nodiscard]] Runnable* take(std::unique_lock<std::mutex>& lock);
-    void put(Runnable& runnable) noexcept;
-    void put_first(Runnable& runnable) noexcept;
-  };
-
-  static void work(const std::shared_ptr<Shared>& shared, std::list<Worker>::iterator self);
-  /// With the lock held; false when the system gives no thread.
-  bool add_worker();
-
   const std::size_t thread_count_;
   const std::shared_ptr<Shared> shared_;
 };

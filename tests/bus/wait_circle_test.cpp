@@ -96,7 +96,7 @@ TEST(WaitCircle, ARequestThatOnlyItsOwnHandlerCouldAnswerIsToldSo) {
       bus.subscribe("ask",
                     [&](const Event& event, Context& context) {
                       if (event.hops() == 0) {
-                        code = bus.request("ask", Json(), hours(1)).code;
+                        code = bus.request("ask", Json(), hours(1)).code();
                       } else {
                         context.reply(Json("late"));
                       }
@@ -122,8 +122,8 @@ TEST(WaitCircle, TwoHandlersThatAskEachOtherDoNotBothWait) {
       ++inside;
       while (inside < 2) std::this_thread::yield();
       const RequestResult result = bus.request(whom, Json(), hours(1));
-      told += result.code == ErrorCode::would_block ? 1 : 0;
-      answered += result.code == ErrorCode::ok ? 1 : 0;
+      told += result.code() == ErrorCode::would_block ? 1 : 0;
+      answered += result.code() == ErrorCode::ok ? 1 : 0;
     };
   };
   const SubscriptionOptions options{.mode = Mode::async,
@@ -145,7 +145,7 @@ TEST(WaitCircle, ARequestWithAnotherPossibleReplierIsWaitedFor) {
   const Subscription own = bus.subscribe(
       "ask",
       [&](const Event& event) {
-        if (event.hops() == 0) code = bus.request("ask", Json(), hours(1)).code;
+        if (event.hops() == 0) code = bus.request("ask", Json(), hours(1)).code();
       },
       options);
   const Subscription other = bus.subscribe(

@@ -29,6 +29,7 @@ struct ModelOptions {
   unsigned max_hops = 32;
   RetryPolicy retry{};    // of asynchronous subscriptions that do not say
   bool observed = false;  // the filters tell the model of each push
+  bool breakers = false;  // the bus publishes what they do, where hops and a stop do not refuse it
 };
 
 class Model {

@@ -39,6 +39,7 @@ Shape World::random_shape(Random& random) {
   constexpr std::array<std::size_t, 4> kHistories{0, 3, 10, 40};
   shape.model.history = random.pick(kHistories);
   shape.breakers = random.one_in(2);
+  shape.model.breakers = shape.breakers;
   // A letter of a breaker is found when it is looked for: it must still be there then.
   shape.model.dead_letters = shape.breakers ? 1000 : random.between(0, 6);
   shape.model.retry.max_retries = static_cast<unsigned>(random.between(0, 3));
@@ -67,6 +68,15 @@ World::World(std::uint64_t seed, Trace::Show show)
       model_(shape_.model, *clock_),
       bus_(bus_options()) {
   model_.look = [this] { find_refused(model_, bus_); };
+  if (shape_.breakers) {
+    // What the bus itself says of breakers nobody shall hear here: it comes at times that only the
+    // bus knows.
+    bus_.add_filter("news", [this](const Event& event) {
+      if (!event.topic().starts_with("breaker.")) return true;
+      ++model_.filtered;
+      return false;
+    });
+  }
   if (shape_.model.observed) {
     bus_.add_filter("observer", [this](const Event& event) { return admit(event); });
   }
