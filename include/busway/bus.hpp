@@ -115,6 +115,11 @@ class Bus {
   PublishResult publish(std::string_view topic, Payload payload = {});
   PublishResult publish(std::string_view topic, Payload payload, const PublishOptions& options);
   PublishResult publish(std::string_view topic, Json payload, const PublishOptions& options = {});
+  /// No payload, written {} or nullptr: publish("cache.cleared", {}, {.key = "users"}).
+  PublishResult publish(std::string_view topic, std::nullptr_t,
+                        const PublishOptions& options = {}) {
+    return publish(topic, Payload(), options);
+  }
   /// Typed payloads: busway/typed.hpp.
   template <detail::TypedPayload T>
   PublishResult publish(std::string_view topic, T&& payload);
@@ -131,6 +136,10 @@ class Bus {
   Receipt publish_async(std::string_view topic, Payload payload = {},
                         const PublishOptions& options = {});
   Receipt publish_async(std::string_view topic, Json payload, const PublishOptions& options = {});
+  Receipt publish_async(std::string_view topic, std::nullptr_t,
+                        const PublishOptions& options = {}) {
+    return publish_async(topic, Payload(), options);
+  }
   template <detail::TypedPayload T>
   Receipt publish_async(std::string_view topic, const T& payload,
                         const PublishOptions& options = {});
@@ -153,6 +162,10 @@ class Bus {
                         const PublishOptions& options = {});
   RequestResult request(std::string_view topic, Json payload, std::chrono::nanoseconds timeout,
                         const PublishOptions& options = {});
+  RequestResult request(std::string_view topic, std::nullptr_t, std::chrono::nanoseconds timeout,
+                        const PublishOptions& options = {}) {
+    return request(topic, Payload(), timeout, options);
+  }
   template <detail::TypedPayload T>
   RequestResult request(std::string_view topic, const T& payload, std::chrono::nanoseconds timeout,
                         const PublishOptions& options = {});

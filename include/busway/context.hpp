@@ -13,6 +13,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <stop_token>
@@ -69,6 +70,8 @@ class Context {
   PublishResult publish(std::string_view topic, Payload payload = {},
                         const EventOptions& options = {});
   PublishResult publish(std::string_view topic, Json payload, const EventOptions& options = {});
+  /// No payload, written {} or nullptr.
+  PublishResult publish(std::string_view topic, std::nullptr_t, const EventOptions& options = {});
   /// Typed payloads: busway/typed.hpp.
   template <detail::TypedPayload T>
   PublishResult publish(std::string_view topic, const T& payload, const EventOptions& options = {});

@@ -10,6 +10,7 @@
 // Example    tests/bus/publisher_test.cpp
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 
@@ -40,6 +41,11 @@ class Publisher {
                         const PublishOptions& options = {}) const;
   PublishResult publish(std::string_view topic, Json payload,
                         const PublishOptions& options = {}) const;
+  /// No payload, written {} or nullptr.
+  PublishResult publish(std::string_view topic, std::nullptr_t,
+                        const PublishOptions& options = {}) const {
+    return publish(topic, Payload(), options);
+  }
   /// Typed payloads: busway/typed.hpp.
   template <detail::TypedPayload T>
   PublishResult publish(std::string_view topic, const T& payload,

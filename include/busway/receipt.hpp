@@ -48,6 +48,7 @@ struct DeliveryOutcome {
 class Receipt {
  public:
   /// What the receipt can wait for: the event is durable, or all its deliveries have ended.
+  /// Without a store an accepted event counts as stored at once: it is in memory.
   enum class Stage : unsigned char { stored, settled };
 
   [[nodiscard]] EventId id() const noexcept;

@@ -65,9 +65,9 @@ struct SubscriptionOptions {
   std::size_t concurrency = 1;  ///< calls at the same time; async only
   OrderBy order_by = OrderBy::none;
   /// Of one attempt. Default: 30 s for async subscriptions, none for synchronous ones;
-  /// nanoseconds::max(): none. At the deadline the publisher or the mailbox goes on, and the handler
-  /// is left behind on its thread until it returns, so it must own what it touches. A synchronous
-  /// handler with a timeout runs on a worker of the bus while the publisher waits: some 10 us more.
+  /// nanoseconds::max(): none. At the deadline the publisher or the mailbox goes on, and the
+  /// handler is left behind on its thread until it returns, so it must own what it touches. A
+  /// synchronous handler with a timeout runs on a worker of the bus while the publisher waits.
   std::optional<std::chrono::nanoseconds> timeout{};
   /// Default: BusOptions::retry for async subscriptions, no retry for synchronous ones.
   std::optional<RetryPolicy> retry{};

@@ -9,6 +9,7 @@
 // Example    examples/01_hello
 #pragma once
 
+#include <cstddef>
 #include <string_view>
 
 #include "busway/event_options.hpp"
@@ -37,6 +38,10 @@ class Topic {
   PublishResult publish(Payload payload = {}) const;
   PublishResult publish(Payload payload, const PublishOptions& options) const;
   PublishResult publish(Json payload, const PublishOptions& options = {}) const;
+  /// No payload, written {} or nullptr.
+  PublishResult publish(std::nullptr_t, const PublishOptions& options = {}) const {
+    return publish(Payload(), options);
+  }
   template <class T>
   PublishResult publish(const T& payload) const;  // busway/typed.hpp
   template <class T>

@@ -337,6 +337,11 @@ PublishResult Publisher::publish(std::string_view topic, Json payload,
 
 // -- Context --------------------------------------------------------------------------------------
 
+PublishResult Context::publish(std::string_view topic, std::nullptr_t,
+                               const EventOptions& options) {
+  return publish(topic, Payload(), options);
+}
+
 std::stop_token Context::stop_token() const {
   auto& dispatch = const_cast<Dispatch&>(static_cast<const Dispatch&>(*this));
   if (dispatch.call != nullptr) return dispatch.call->stop_source().get_token();

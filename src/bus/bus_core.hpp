@@ -8,9 +8,9 @@
 //            routes, publish_straight.cpp small ones when all is as usual, publish_async.cpp later
 //            ones; tracing.cpp gives events their place in a trace; routes.cpp builds and retires
 //            routes; subscribe.cpp adds and ends subscriptions; invoke.cpp holds what a route may
-//            call; timed_call.cpp and abandoned.cpp deadlines; breaking.cpp, history.cpp, stats.cpp,
-//            request.cpp, receipt.cpp and stop.cpp what their names say; bus.cpp is the public
-//            face.
+//            call; timed_call.cpp and abandoned.cpp deadlines; breaking.cpp, history.cpp,
+//            stats.cpp, request.cpp, receipt.cpp and stop.cpp what their names say; bus.cpp is the
+//            public face.
 // Threads    publish* take no lock unless a route is missing. mutex_ is never held while foreign
 //            code runs.
 // Ownership  Counted: by the Bus, and by each handle and Subscriber.

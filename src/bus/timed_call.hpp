@@ -1,5 +1,5 @@
-// bus/timed_call.hpp -- a synchronous handler with a timeout: called on a worker of the bus while the
-// publisher waits, at most until the deadline.
+// bus/timed_call.hpp -- a synchronous handler with a timeout: called on a worker of the bus while
+// the publisher waits, at most until the deadline.
 // Layer: bus
 //
 // Model      The publisher posts the call, waits, and takes its result; or goes on at the deadline,
@@ -9,8 +9,8 @@
 //            that comes late is discarded.
 // Threads    call_timed() on the publisher's thread.
 // Ownership  Counted: by the publisher and by the worker.
-// Errors     The failure goes to the dispatch: timed_out; breaker_open where max_abandoned calls are
-//            left behind already.
+// Errors     The failure goes to the dispatch: timed_out; breaker_open where max_abandoned calls
+//            are left behind already.
 // Cost       One allocation, a copy of the event, two changes of thread: some 10 us.
 #pragma once
 

@@ -14,9 +14,9 @@
 //              replayed or tried again aside.
 //              4. After close() no delivery starts; those waiting are dropped.
 //              5. A stripe that is held delivers nothing but the lane `again`.
-//              6. With a timeout, a call that has not returned at its deadline is given up: the sink
-//              settles it, another pump goes on, and the one left behind touches nothing of the
-//              mailbox but its own delivery, which stays until it returns.
+//              6. With a timeout, a call that has not returned at its deadline is given up: the
+//              sink settles it, another pump goes on, and the one left behind touches nothing of
+//              the mailbox but its own delivery, which stays until it returns.
 // Threads    All [any-thread].
 // Ownership  Belongs to its sink, on which each scheduled pump holds a reference.
 // Errors     push() says what happened; the executor refusing a pump drops what waits.

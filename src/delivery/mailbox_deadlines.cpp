@@ -1,4 +1,4 @@
-// The deadlines of a mailbox's calls: who looks at them, and what happens to a call that is given up.
+// The deadlines of a mailbox's calls: who looks at them, and what becomes of a call given up.
 #include <algorithm>
 #include <mutex>
 #include <utility>

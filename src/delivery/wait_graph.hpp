@@ -1,13 +1,13 @@
 // delivery/wait_graph.hpp -- who waits for whom, so that no circle of waits stands still.
 // Layer: delivery
 //
-// Model      Each blocking wait within handlers is entered before it is made: for room in a mailbox,
-//            for a call on another thread, for a reply, for a receipt. A wait leads to the threads
-//            that could end it: a mailbox to those that run its calls, once all its pumps are in
-//            one; a thread that waits itself to what it waits for. One that leads back to the thread
-//            that would make it closes a circle and is not made. Since each wait is looked at when
-//            it is entered, the last one of a circle is the one refused. One graph a process: events
-//            go from bus to bus.
+// Model      Each blocking wait within handlers is entered before it is made: for room in a
+//            mailbox, for a call on another thread, for a reply, for a receipt. A wait leads to the
+//            threads that could end it: a mailbox to those that run its calls, once all its pumps
+//            are in one; a thread that waits itself to what it waits for. One that leads back to
+//            the thread that would make it closes a circle and is not made. Since each wait is
+//            looked at when it is entered, the last one of a circle is the one refused. While a
+//            worker waits, another takes its place. One graph a process: events go from bus to bus.
 // Threads    [any-thread]
 // Ownership  Keeps addresses only: what is waited for outlives the wait.
 // Errors     None.

@@ -541,5 +541,20 @@ TEST(Hops, OfTheWidestLimitFitTheFrames) {
   EXPECT_EQ(calls, int{limits::kHopsMax} + 1);
 }
 
+TEST(Publish, NoPayloadIsWrittenAsBraces) {
+  Bus bus;
+  std::vector<std::string> keys;
+  const Subscription all = bus.subscribe("a", [&](const Event& event) {
+    EXPECT_FALSE(event.has_payload());
+    keys.emplace_back(event.key());
+  });
+  EXPECT_TRUE(bus.publish("a", {}).ok());
+  EXPECT_TRUE(bus.publish("a", {}, {.key = "bus"}).ok());
+  EXPECT_TRUE(bus.topic("a").publish({}, {.key = "topic"}).ok());
+  EXPECT_TRUE(bus.publisher("shop").publish("a", {}, {.key = "publisher"}).ok());
+  EXPECT_TRUE(bus.publish_async("a", {}, {.key = "async"}).wait_for(std::chrono::minutes(1)));
+  EXPECT_EQ(keys, (std::vector<std::string>{"", "bus", "topic", "publisher", "async"}));
+}
+
 }  // namespace
 }  // namespace busway
