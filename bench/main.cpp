@@ -77,6 +77,8 @@ int print_the_table(const CommandLine& line) {
   rows.push_back(std::move(hits));
   say("queueing");
   append(rows, queue_rows(line.effort));
+  say("delivering under deadlines and beside retries");
+  append(rows, delivery_rows(line.effort));
   rows.push_back(compile_row(compilations));
 
   print_table(rows, notes);
@@ -119,6 +121,7 @@ int main(int argc, char** argv) {
   add_publish_benchmarks();
   add_churn_benchmarks();
   add_queue_benchmarks();
+  add_delivery_benchmarks();
   if (line.table) return print_the_table(line);
   benchmark::RunSpecifiedBenchmarks();
   return EXIT_SUCCESS;

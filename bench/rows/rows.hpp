@@ -25,6 +25,9 @@ void add_publish_benchmarks();
 void add_churn_benchmarks();
 [[nodiscard]] std::vector<Row> churn_rows(const Effort& effort);
 
+void add_delivery_benchmarks();
+[[nodiscard]] std::vector<Row> delivery_rows(const Effort& effort);
+
 void add_queue_benchmarks();
 [[nodiscard]] std::vector<Row> queue_rows(const Effort& effort);
 

@@ -1,0 +1,135 @@
+// What makes a delivery one that can be trusted: the deadline of a call, and retries that wait.
+
+#include <malloc.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <iterator>
+#include <optional>
+#include <thread>
+#include <vector>
+
+#include "rows/busway_callers.hpp"
+#include "rows/rows.hpp"
+
+namespace busway::bench {
+namespace {
+
+constexpr int kWaiting = 100'000;
+
+/// One event after the other through a mailbox, with the timeout given.
+void deliver(benchmark::State& state, std::chrono::nanoseconds timeout) {
+  constexpr int kBurst = 50'000;
+  std::atomic<std::int64_t> handled{0};
+  std::int64_t here = 0;
+  Bus bus;
+  const Subscription subscription =
+      bus.subscribe(kName12,
+                    [&](const OrderPlaced& placed) {
+                      handle(placed);
+                      handled.store(++here, std::memory_order_relaxed);
+                    },
+                    {.mode = Mode::async, .overflow = Overflow::block, .timeout = timeout});
+  const Topic topic = bus.topic(kName12);
+  const OrderPlaced event;
+  std::int64_t sent = 0;
+  for (auto _ : state) {
+    for (int i = 0; i < kBurst; ++i) benchmark::DoNotOptimize(topic.publish(event));
+    sent += kBurst;
+    while (handled.load(std::memory_order_relaxed) < sent) std::this_thread::yield();
+  }
+  state.counters["events"] = kBurst;
+}
+
+std::size_t threads_now() {
+  namespace fs = std::filesystem;
+  return static_cast<std::size_t>(
+      std::distance(fs::directory_iterator("/proc/self/task"), fs::directory_iterator()));
+}
+
+/// A bus on which so many deliveries wait for their next attempt, in an hour.
+struct WaitingRetries {
+  explicit WaitingRetries(int count)
+      : bus({.queue_capacity = 200'000,
+             .log = [](LogLevel, std::string_view, std::span<const LogField>) {}}) {
+    failing = bus.subscribe("fails", [](const OrderPlaced&) { return Outcome::fail("not now"); },
+                            {.mode = Mode::async,
+                             .retry = RetryPolicy{.initial_delay = std::chrono::hours(1),
+                                                  .max_delay = std::chrono::hours(1)}});
+    // A few at a time, so that the mailbox itself stays small.
+    constexpr int kAtOnce = 500;
+    for (int i = 1; i <= count; ++i) {
+      (void)bus.publish("fails", OrderPlaced{});
+      if (i % kAtOnce != 0 && i != count) continue;
+      while (bus.stats().retried < static_cast<std::uint64_t>(i)) std::this_thread::yield();
+    }
+  }
+  Bus bus;
+  Subscription failing;
+};
+
+void publish_beside(benchmark::State& state, int waiting) {
+  WaitingRetries retries(waiting);
+  const Subscription subscription =
+      retries.bus.subscribe(kName12, [](const OrderPlaced& placed) { handle(placed); });
+  const OrderPlaced event;
+  for (auto _ : state) benchmark::DoNotOptimize(retries.bus.publish(kName12, event));
+}
+
+/// Bytes and threads of 100,000 that wait, one of them as the base.
+void hold(benchmark::State& state) {
+  for (auto _ : state) {
+    double bytes = 0;
+    double threads = 0;
+    {
+      const WaitingRetries one(1);
+      const std::size_t threads_before = threads_now();
+      const std::size_t before = mallinfo2().uordblks + mallinfo2().hblkhd;
+      WaitingRetries all(kWaiting);
+      bytes = static_cast<double>(mallinfo2().uordblks + mallinfo2().hblkhd - before) / kWaiting;
+      threads = static_cast<double>(threads_now() - threads_before) -
+                static_cast<double>(threads_before - 1);
+    }
+    state.counters["bytes"] = bytes;
+    state.counters["threads"] = threads;
+  }
+}
+
+}  // namespace
+
+void add_delivery_benchmarks() {
+  add_benchmark("deliver/timeout", [](benchmark::State& state) {
+    deliver(state, std::chrono::seconds(30));
+  })->UseRealTime();
+  add_benchmark("deliver/no_timeout", [](benchmark::State& state) {
+    deliver(state, std::chrono::nanoseconds::max());
+  })->UseRealTime();
+  add_benchmark("beside/100000", [](benchmark::State& state) { publish_beside(state, kWaiting); });
+  add_benchmark("beside/0", [](benchmark::State& state) { publish_beside(state, 0); });
+  add_benchmark("waiting/held", hold)->Iterations(1);
+}
+
+std::vector<Row> delivery_rows(const Effort& effort) {
+  const Turns timeouts({"deliver/timeout", "deliver/no_timeout"}, effort.rounds);
+  const Turns beside({"beside/100000", "beside/0"}, effort.rounds);
+  const Turns held({"waiting/held"}, 1);
+  const auto with = timeouts.ns("deliver/timeout");
+  const auto without = timeouts.ns("deliver/no_timeout");
+  std::optional<double> more;
+  if (with && without) more = *with - *without;
+  return {{"an enforced time-out, over an async delivery without one",
+           "at most 2 us a delivery",
+           {{"", more, " ns more", 2000},
+            {"", timeouts.ratio("deliver/timeout", "deliver/no_timeout"), "x"}}},
+          {"a retry that waits",
+           "no thread; at most 400 bytes beside its event",
+           {{"", held.counter("waiting/held", "threads"), " threads more for 100,000,", 0},
+            {"", held.counter("waiting/held", "bytes"), " bytes each, its event included", 480}}},
+          {"publish while 100,000 retries wait",
+           "at most 1.1x of one while none does",
+           {{"", beside.ratio("beside/100000", "beside/0"), "x", 1.1}}}};
+}
+
+}  // namespace busway::bench
