@@ -16,16 +16,19 @@ std::string abandoned_words(const Subscriber& subscriber) {
 }
 
 void BusCore::leave_behind(Subscriber& subscriber, const Event& event, Executor& where,
-                           std::thread::id thread) {
+                           std::thread::id thread, const delivery_detail::Runnable& task) {
   const std::size_t now_left = abandoned_.fetch_add(1, std::memory_order_relaxed) + 1;
   const std::string name = subscriber_name(subscriber);
   const std::string count = std::to_string(now_left);
   const std::array fields{LogField{"subscription", name}, LogField{"owner", owner_of(subscriber)},
                           LogField{"abandoned", count}};
   log(LogLevel::warning, "a handler passed its deadline and was left behind", fields);
-  if (now_left <= options_.max_abandoned && where.leave_behind(thread)) {
-    const std::lock_guard lock(mutex_);
-    left_behind_.insert(thread);
+  if (now_left <= options_.max_abandoned) {
+    auto* const pool = dynamic_cast<delivery_detail::WorkerPool*>(&where);
+    if (pool != nullptr ? pool->leave_worker(thread, task) : where.leave_behind(thread)) {
+      const std::lock_guard lock(mutex_);
+      left_behind_.insert(thread);
+    }
   }
   if (now_left < options_.max_abandoned) return;
   SubscriberExtra& extra = *subscriber.extra;
@@ -50,19 +53,21 @@ void end_callable(Subscriber& subscriber) noexcept {
   }
 }
 
-void came_back(Subscriber& subscriber) noexcept {
+void came_back(Subscriber& subscriber, std::thread::id thread) noexcept {
   SubscriberExtra& extra = *subscriber.extra;
-  subscriber.core->came_back();
+  subscriber.core->came_back(thread);
   if (extra.left_behind.fetch_sub(1, std::memory_order_seq_cst) == 1 &&
       extra.orphaned.load(std::memory_order_seq_cst)) {
     end_callable(subscriber);
   }
 }
 
-void BusCore::came_back() noexcept {
+void BusCore::came_back(std::thread::id thread) noexcept {
   abandoned_.fetch_sub(1, std::memory_order_relaxed);
+  Garbage garbage(*this);
   const std::lock_guard lock(mutex_);
-  left_behind_.erase(std::this_thread::get_id());
+  left_behind_.erase(thread);
+  collect(garbage);  // what only its frames still held, maybe of a bus that is gone
 }
 
 void Dispatch::forget_stop() noexcept {
@@ -83,7 +88,7 @@ void BusCore::for_each_call(const std::function<void(const Frame&, const Subscri
           route->index < thread->counts_size
               ? thread->counts[route->index].count.load(std::memory_order_relaxed)
               : 0;
-      visit(frame, *one, *route, count);
+      visit(frame, *one, *route, count + thread->strand_runs.load(std::memory_order_relaxed));
     });
   }
 }

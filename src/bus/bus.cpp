@@ -346,7 +346,7 @@ std::stop_token Context::stop_token() const {
   auto& dispatch = const_cast<Dispatch&>(static_cast<const Dispatch&>(*this));
   if (dispatch.call != nullptr) return dispatch.call->stop_source().get_token();
   dispatch.stop_asked.store(true, std::memory_order_relaxed);
-  dispatch.adjusted = true;
+  dispatch.adjusted.store(true, std::memory_order_relaxed);
   return core_->watchdog().stop_token(dispatch.frame, dispatch.running());
 }
 

@@ -245,9 +245,9 @@ class BusCore {
   /// A call of this subscription on that thread was given up: counts it, lets another thread take
   /// the place if the limit allows, and opens the breaker when it is reached.
   void leave_behind(Subscriber& subscriber, const Event& event, Executor& where,
-                    std::thread::id thread);
-  /// It has returned; on its thread.
-  void came_back() noexcept;
+                    std::thread::id thread, const delivery_detail::Runnable& task);
+  /// It has returned, and leave_behind() as well.
+  void came_back(std::thread::id thread) noexcept;
   /// Whether so many more calls may be given up.
   [[nodiscard]] bool may_leave_behind(std::size_t more) const noexcept {
     return abandoned_.load(std::memory_order_relaxed) + more <= options_.max_abandoned;

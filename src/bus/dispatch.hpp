@@ -96,13 +96,14 @@ struct Dispatch final : Context {
   std::uint32_t timed_out = 0;  // of those
   std::uint32_t refused = 0;    // by a full mailbox: this event was dropped
   std::uint32_t dropped = 0;    // refused ones, and older events that gave way
-  bool adjusted = false;        // any of these is not 0, or a stop token was asked for
+  // Any of these is not 0, or a stop token was asked for, by whichever thread.
+  std::atomic<bool> adjusted{false};
 
   /// As new, for the next event of a frame.
   void reset_adjusted() noexcept {
     if (stop_asked.load(std::memory_order_relaxed)) forget_stop();
     passed_over = queued = failed = timed_out = refused = dropped = 0;
-    adjusted = false;
+    adjusted.store(false, std::memory_order_relaxed);
   }
 
   void forget_stop() noexcept;

@@ -19,7 +19,7 @@ Dispatch& dispatch_of(Context& context) noexcept { return static_cast<Dispatch&>
 void pass_over(Subscriber& subscriber, Dispatch& dispatch) noexcept {
   // publish_async counts whom it matched, not whom it listed: nothing is to be taken off.
   if (dispatch.receipt == nullptr) subscriber.not_matched.fetch_add(1, std::memory_order_relaxed);
-  dispatch.adjusted = true;
+  dispatch.adjusted.store(true, std::memory_order_relaxed);
   ++dispatch.passed_over;
 }
 
@@ -29,7 +29,7 @@ std::string_view words(ErrorCode code) noexcept { return explain(code); }
 
 void invoke_ended(Subscriber*, const Event&, Context& context) {
   Dispatch& dispatch = dispatch_of(context);
-  dispatch.adjusted = true;
+  dispatch.adjusted.store(true, std::memory_order_relaxed);
   ++dispatch.passed_over;
 }
 
@@ -121,7 +121,7 @@ void invoke_queue(Subscriber* subscriber, const Event& event, Context& context) 
   using delivery_detail::Pushed;
   Dispatch& dispatch = dispatch_of(context);
   SubscriberExtra& extra = *subscriber->extra;
-  dispatch.adjusted = true;
+  dispatch.adjusted.store(true, std::memory_order_relaxed);
   ++dispatch.queued;
   if (dispatch.receipt != nullptr) {
     const std::lock_guard lock(dispatch.receipt->mutex);
@@ -137,7 +137,8 @@ void invoke_queue(Subscriber* subscriber, const Event& event, Context& context) 
     note->subscribers.list.push_back(subscriber);
   }
   MayWait may_wait = MayWait::no;
-  if (extra.mailbox->options().overflow == Overflow::block && may_wait_for(*subscriber)) {
+  if (extra.mailbox->options().overflow == Overflow::block && !thread_locals.never_block &&
+      may_wait_for(*subscriber)) {
     may_wait = MayWait::yes;
   }
   Pushed pushed = Pushed::closed;
@@ -157,7 +158,13 @@ void invoke_queue(Subscriber* subscriber, const Event& event, Context& context) 
   --dispatch.queued;
   if (pushed == Pushed::closed || pushed == Pushed::replayed) {
     ++dispatch.passed_over;
-    if (dispatch.receipt != nullptr) close_part(dispatch.receipt);
+    if (dispatch.receipt != nullptr) {
+      {
+        const std::lock_guard lock(dispatch.receipt->mutex);
+        std::erase(dispatch.receipt->queued_into, subscriber->id);
+      }
+      close_part(dispatch.receipt);
+    }
     return;
   }
   ++dispatch.refused;
@@ -204,7 +211,7 @@ void Dispatch::record_failure(ErrorCode code, std::string reason) {
   }
   // A handler may report a failure and then throw as well: one delivery fails once.
   if (!result->failures.empty() && result->failures.back().subscription == whose->id) return;
-  adjusted = true;
+  adjusted.store(true, std::memory_order_relaxed);
   ++failed;
   if (code == ErrorCode::timed_out && whose->extra != nullptr) {
     ++timed_out;

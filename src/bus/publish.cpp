@@ -134,7 +134,7 @@ void BusCore::finish(ThreadState& state, const Dispatch& dispatch, std::uint32_t
                      PublishResult& result) {
   result.matched = size;
   result.delivered = size;
-  if (!dispatch.adjusted) [[likely]]
+  if (!dispatch.adjusted.load(std::memory_order_relaxed)) [[likely]]
     return;
   result.matched -= dispatch.passed_over;
   result.queued = dispatch.queued;

@@ -113,6 +113,7 @@ Receipt BusCore::publish_async(Event event) {
 void BusCore::run_strand(delivery_detail::Delivery& delivery) {
   auto* receipt = static_cast<ReceiptState*>(delivery.token);
   ThreadState& state = thread_state();
+  bump(state.strand_runs);
   PublishResult sync_result;
   {
     const FrameGuard guard(*this, state);

@@ -129,7 +129,7 @@ template <bool kPayload, class Locate>
   run_route<!platform_detail::kThreadSanitizer>(*route, size, *frame, event, dispatch);
   result.matched = size;
   result.delivered = size;
-  if (dispatch.adjusted) [[unlikely]] {
+  if (dispatch.adjusted.load(std::memory_order_relaxed)) [[unlikely]] {
     finish(state, dispatch, size, result);
     dispatch.reset_adjusted();
   }

@@ -182,7 +182,19 @@ bool Receipt::wait_for(Stage stage, std::chrono::steady_clock::time_point deadli
     return settled();
   }
   detail::HeldSubscribers held;
-  const delivery_detail::WaitEdge edge(state_->core->what_settles(*state_, held.list));
+  std::vector<delivery_detail::WaitFor> what = state_->core->what_settles(*state_, held.list);
+  // Of a subscription whose own executor only this thread pumps.
+  for (const detail::Subscriber* one : held.list) {
+    delivery_detail::Mailbox& mailbox = *one->extra->mailbox;
+    if (!mailbox.executor().pumped_by_this_thread()) continue;
+    while (!mailbox.idle() && mailbox.executor().run_one_here()) {
+    }
+    if (!mailbox.idle()) {
+      const std::lock_guard lock(state_->mutex);
+      return settled();
+    }
+  }
+  const delivery_detail::WaitEdge edge(std::move(what));
   if (!edge.entered()) return false;
   std::unique_lock lock(state_->mutex);
   return state_->changed.wait_until(lock, deadline, settled);

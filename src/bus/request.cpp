@@ -1,4 +1,5 @@
 // Request and reply: an event whose first answer is waited for.
+#include <algorithm>
 #include <array>
 #include <condition_variable>
 #include <utility>
@@ -99,11 +100,25 @@ RequestResult BusCore::request(std::string_view topic, const Draft& draft,
     return fail(ErrorCode::handler_failed,
                 "no handler replied to the request " + quote(topic) + ", and all have returned");
   }
-  Executor& where = executor();
-  if (where.pumped_by_this_thread()) {
+  // Where only this thread can run those who may reply, it runs them.
+  std::vector<Executor*> here;
+  bool elsewhere = false;
+  for (const Subscriber* one : queued.subscribers.list) {
+    Executor& where = one->extra->mailbox->executor();
+    if (!where.pumped_by_this_thread()) {
+      elsewhere = true;
+    } else if (std::find(here.begin(), here.end(), &where) == here.end()) {
+      here.push_back(&where);
+    }
+  }
+  if (!elsewhere && !here.empty()) {
+    const auto run_one = [&] {
+      return run_due() != 0 || std::any_of(here.begin(), here.end(),
+                                           [](Executor* where) { return where->run_one_here(); });
+    };
     while (!answered()) {
       if (std::chrono::steady_clock::now() >= deadline) break;
-      if (run_due() == 0 && !where.run_one_here()) {
+      if (!run_one()) {
         if (answered()) break;
         return fail(ErrorCode::would_block,
                     "the request " + quote(topic) +

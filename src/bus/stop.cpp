@@ -138,6 +138,7 @@ std::vector<StopResult::Left> BusCore::running_elsewhere() {
   const ThreadLocals::Known& known = thread_locals.known[known_at_];
   for (const auto& thread : threads_) {
     if (known.bus == serial_ && known.state == thread.get()) continue;
+    if (left_behind_.contains(thread->thread)) continue;  // nobody waits for it
     thread->for_each_frame([&](const Frame& frame) {
       // The route that the frame stands on keeps its subscribers.
       const Subscriber* one = frame.current.load(std::memory_order_seq_cst);

@@ -22,15 +22,18 @@ class Strand final : public delivery_detail::MailboxSink {
   [[nodiscard]] delivery_detail::Mailbox& mailbox() noexcept { return mailbox_; }
 
   delivery_detail::Then deliver(delivery_detail::Delivery& delivery,
-                                delivery_detail::CallSlot&) noexcept override {
+                                delivery_detail::CallSlot& call) noexcept override {
+    call.begin(core_.call_time());
     core_.run_strand(delivery);
+    (void)call.finish();  // nobody gives it up
     return delivery_detail::Then::next;
   }
   // Its handlers have no common deadline.
-  delivery_detail::Then timed_out(delivery_detail::Delivery&, std::thread::id) noexcept override {
+  delivery_detail::Then timed_out(delivery_detail::Delivery&, std::thread::id,
+                                  const delivery_detail::Runnable&) noexcept override {
     return delivery_detail::Then::next;
   }
-  void came_back() noexcept override {}
+  void came_back(std::thread::id) noexcept override {}
   delivery_detail::Timekeeper& timekeeper() override { return core_.timekeeper(); }
   [[nodiscard]] SteadyTime now() const noexcept override { return core_.call_time(); }
   void delivered_some(std::uint32_t) noexcept override {}

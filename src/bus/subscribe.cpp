@@ -488,15 +488,18 @@ void BusCore::wait_for_calls(std::span<Subscriber* const> all, std::span<Subscri
     return ours.empty() ? std::find(all.begin(), all.end(), one) != all.end() : ours.contains(one);
   };
   std::unordered_set<const Subscriber*> running;
+  std::unordered_set<const Subscriber*> left;  // called within a call that was given up: for ever
   for (int round = 0;; ++round) {
     running.clear();
+    left.clear();
     {
       const std::lock_guard lock(mutex_);
       if (round == 0 && !only_this_thread()) platform_detail::heavy_barrier();
       for (const auto& thread : threads_) {
         thread->for_each_frame([&](const Frame& frame) {
           const Subscriber* current = frame.current.load(std::memory_order_seq_cst);
-          if (current != nullptr && is_ours(current)) running.insert(current);
+          if (current == nullptr || !is_ours(current)) return;
+          (left_behind_.contains(thread->thread) ? left : running).insert(current);
         });
       }
     }
@@ -508,7 +511,7 @@ void BusCore::wait_for_calls(std::span<Subscriber* const> all, std::span<Subscri
     }
   }
   for (Subscriber* one : ending) {
-    if (running.contains(one)) continue;
+    if (running.contains(one) || left.contains(one)) continue;
     if (one->extra != nullptr && one->extra->mailbox != nullptr) {
       auto& mailbox = *one->extra->mailbox;
       if (inside) {

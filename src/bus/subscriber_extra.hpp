@@ -17,6 +17,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -81,7 +82,7 @@ inline void release(Subscriber* subscriber) noexcept {
 /// Destroys the handler, once.
 void end_callable(Subscriber& subscriber) noexcept;
 /// A call of it that was left behind has returned.
-void came_back(Subscriber& subscriber) noexcept;
+void came_back(Subscriber& subscriber, std::thread::id thread) noexcept;
 
 // breaking.cpp. A change of state is logged and published, as caused by the event that is handled:
 // at once, or later where this thread must not run handlers.

@@ -124,10 +124,13 @@ DeliveryFailure SubscriberSink::late() const {
 }
 
 /// The call goes on, on a thread that is nobody's any more.
-Then SubscriberSink::timed_out(Delivery& delivery, std::thread::id thread) noexcept {
+Then SubscriberSink::timed_out(Delivery& delivery, std::thread::id thread,
+                               const delivery_detail::Runnable& task) noexcept {
+  const NeverBlock here;
   SubscriberExtra& extra = *subscriber_.extra;
   extra.left_behind.fetch_add(1, std::memory_order_seq_cst);
-  subscriber_.core->leave_behind(subscriber_, delivery.event, extra.mailbox->executor(), thread);
+  subscriber_.core->leave_behind(subscriber_, delivery.event, extra.mailbox->executor(), thread,
+                                 task);
   if (delivery.verdict != kNoVerdict) {
     tell_breaker(subscriber_, delivery.event, static_cast<Breaker::Verdict>(delivery.verdict),
                  false, Tell::later);
@@ -136,7 +139,9 @@ Then SubscriberSink::timed_out(Delivery& delivery, std::thread::id thread) noexc
                        subscriber_.core->steady_now() - *extra.timeout);
 }
 
-void SubscriberSink::came_back() noexcept { detail::came_back(subscriber_); }
+void SubscriberSink::came_back(std::thread::id thread) noexcept {
+  detail::came_back(subscriber_, thread);
+}
 
 delivery_detail::Timekeeper& SubscriberSink::timekeeper() { return subscriber_.core->timekeeper(); }
 

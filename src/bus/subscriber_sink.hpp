@@ -49,9 +49,9 @@ class SubscriberSink final : public delivery_detail::MailboxSink {
   explicit SubscriberSink(Subscriber& subscriber) noexcept : subscriber_(subscriber) {}
   delivery_detail::Then deliver(delivery_detail::Delivery& delivery,
                                 delivery_detail::CallSlot& call) noexcept override;
-  delivery_detail::Then timed_out(delivery_detail::Delivery& delivery,
-                                  std::thread::id thread) noexcept override;
-  void came_back() noexcept override;
+  delivery_detail::Then timed_out(delivery_detail::Delivery& delivery, std::thread::id thread,
+                                  const delivery_detail::Runnable& task) noexcept override;
+  void came_back(std::thread::id thread) noexcept override;
   delivery_detail::Timekeeper& timekeeper() override;
   [[nodiscard]] SteadyTime now() const noexcept override;
   void delivered_some(std::uint32_t count) noexcept override;

@@ -101,6 +101,7 @@ struct ThreadState {
   std::atomic<std::uint64_t> queued{0};  // handed to a mailbox, accepted or not: counted there
   std::atomic<std::uint64_t> failed{0};  // those that timed out as well
   std::atomic<std::uint64_t> timed_out{0};
+  std::atomic<std::uint64_t> strand_runs{0};  // events of publish_async, which no route counts
 
   std::unique_ptr<RouteCount[]> counts_memory;
   std::unique_ptr<std::byte[]> frames_memory;
@@ -188,6 +189,7 @@ struct ThreadLocals {
   static constexpr std::size_t kKnown = 4;
   std::array<Known, kKnown> known;
   Dispatch* current = nullptr;
+  bool never_block = false;           // this thread keeps deadlines
   QueuedInto* queued_into = nullptr;  // of the request that this thread publishes
   unsigned callbacks = 0;             // of receipts, that run here
 };
@@ -197,5 +199,14 @@ extern constinit thread_local ThreadLocals thread_locals
     __attribute__((tls_model("initial-exec")))
 #endif
     ;
+
+/// What this thread publishes within the scope waits for no mailbox.
+struct NeverBlock {
+  NeverBlock() noexcept : before(thread_locals.never_block) { thread_locals.never_block = true; }
+  NeverBlock(const NeverBlock&) = delete;
+  NeverBlock& operator=(const NeverBlock&) = delete;
+  ~NeverBlock() { thread_locals.never_block = before; }
+  const bool before;
+};
 
 }  // namespace busway::detail

@@ -1,5 +1,8 @@
 #include "bus/timed_call.hpp"
 
+#include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <mutex>
 #include <optional>
@@ -32,13 +35,14 @@ class TimedCall final : public delivery_detail::Runnable {
   TimedCall& operator=(const TimedCall&) = delete;
 
   void run() noexcept override;
-  /// Waits until the call has returned, or the deadline. False: it was left behind, or did not
-  /// begin; then nothing here is the publisher's any more.
-  [[nodiscard]] bool wait();
+  /// Posts the call and waits until it has returned, or the deadline.
+  enum class Ended : unsigned char { returned, left, refused };
+  [[nodiscard]] Ended make();
   void drop() noexcept {
     if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
   }
 
+  // Once it has returned.
   std::optional<DeliveryFailure> failure;
   Outcome asked = Outcome::done();
 
@@ -46,21 +50,27 @@ class TimedCall final : public delivery_detail::Runnable {
   ~TimedCall() override { release(&subscriber_); }
   enum class State : unsigned char { queued, running, done, left };
 
+  [[nodiscard]] bool wait();
+  void leave();
+  void call();
+
   Subscriber& subscriber_;
   delivery_detail::WorkerPool& pool_;
   const SteadyTime deadline_;
   unsigned attempt_ = 1;
   delivery_detail::Delivery delivery_;
-  delivery_detail::CallSlot call_;
+  delivery_detail::CallSlot slot_;
   std::atomic<unsigned> references_{2};
+  std::atomic<std::thread::id> thread_{};  // of the call, once it has begun
   std::mutex mutex_;
   std::condition_variable changed_;
-  State state_ = State::queued;            // guarded by mutex_
-  std::atomic<std::thread::id> thread_{};  // of the call, once it has begun
+  // Guarded by mutex_.
+  State state_ = State::queued;
+  bool counted_ = false;   // as left behind
+  bool returned_ = false;  // before it was counted
 };
 
 void TimedCall::run() noexcept {
-  BusCore& core = *subscriber_.core;
   bool begin = false;  // false: its time was over before a thread came to it
   {
     const std::lock_guard lock(mutex_);
@@ -70,30 +80,52 @@ void TimedCall::run() noexcept {
       thread_.store(std::this_thread::get_id(), std::memory_order_release);
     }
   }
-  if (begin) {
-    call_.begin(core.steady_now());
-    std::optional<DeliveryFailure> failed;
-    Outcome outcome = Outcome::done();
-    core.run_queued(subscriber_, delivery_, {&call_, deadline_, attempt_}, failed, outcome);
-    (void)call_.finish();
-    bool left = false;
-    {
-      const std::lock_guard lock(mutex_);
-      left = state_ == State::left;
-      if (!left) {
-        failure = std::move(failed);
-        asked = std::move(outcome);
-        state_ = State::done;
-        changed_.notify_all();
-      }
-    }
-    if (left) came_back(subscriber_);
-  }
+  if (begin) call();
   drop();
 }
 
+void TimedCall::call() {
+  std::optional<DeliveryFailure> failed;
+  Outcome outcome = Outcome::done();
+  if (state_of(subscriber_) == SubscriberState::ended) {
+    failed = {subscriber_.id, subscriber_name(subscriber_), ErrorCode::dropped,
+              "the subscription ended before its handler was called"};
+  } else {
+    BusCore& core = *subscriber_.core;
+    slot_.begin(core.steady_now());
+    core.run_queued(subscriber_, delivery_, {&slot_, deadline_, attempt_}, failed, outcome);
+    (void)slot_.finish();
+  }
+  bool mine = false;  // left behind and counted: this thread tells that it has returned
+  {
+    const std::lock_guard lock(mutex_);
+    if (state_ != State::left) {
+      failure = std::move(failed);
+      asked = std::move(outcome);
+      state_ = State::done;
+      changed_.notify_all();
+    } else {
+      returned_ = true;
+      mine = counted_;
+    }
+  }
+  if (mine) came_back(subscriber_, std::this_thread::get_id());
+}
+
+TimedCall::Ended TimedCall::make() {
+  {
+    // Nothing leads anywhere before a thread has come to the call, so this wait is always entered;
+    // what its handler waits for sees it.
+    const delivery_detail::WaitEdge edge({delivery_detail::WaitFor::call(thread_)});
+    if (pool_.post_at_once(*this) == Executor::Posted::refused) return Ended::refused;
+    if (wait()) return Ended::returned;
+  }
+  leave();
+  return Ended::left;
+}
+
 bool TimedCall::wait() {
-  BusCore& core = *subscriber_.core;
+  const BusCore& core = *subscriber_.core;
   const bool manual = core.options().clock->is_manual();
   Clock::Watch watch;
   if (manual) {
@@ -102,24 +134,41 @@ bool TimedCall::wait() {
       changed_.notify_all();
     });
   }
-  const delivery_detail::WaitEdge edge({delivery_detail::WaitFor::call(thread_)});
   std::unique_lock lock(mutex_);
   const auto returned = [this] { return state_ == State::done; };
   if (manual) {
     changed_.wait(lock, [&] { return returned() || core.steady_now() >= deadline_; });
   } else {
-    changed_.wait_until(lock, deadline_, returned);
+    // The clock may have an epoch of its own, so the wait is a span and no point in time.
+    constexpr std::chrono::nanoseconds kLongest = std::chrono::hours(1);
+    for (auto left = deadline_ - core.steady_now(); !returned() && left > left.zero();
+         left = deadline_ - core.steady_now()) {
+      changed_.wait_for(lock, std::min<std::chrono::nanoseconds>(left, kLongest), returned);
+    }
   }
-  if (returned()) return true;
-  const bool ran = std::exchange(state_, State::left) == State::running;
-  if (!ran) return false;
+  return returned();
+}
+
+/// The deadline has passed.
+void TimedCall::leave() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (std::exchange(state_, State::left) != State::running) return;
+    subscriber_.extra->left_behind.fetch_add(1, std::memory_order_seq_cst);
+  }
   const std::thread::id thread = thread_.load(std::memory_order_relaxed);
-  subscriber_.extra->left_behind.fetch_add(1, std::memory_order_seq_cst);
-  std::stop_source stop = call_.stop_source();
-  lock.unlock();
-  (void)stop.request_stop();
-  core.leave_behind(subscriber_, delivery_.event, pool_, thread);
-  return false;
+  subscriber_.core->leave_behind(subscriber_, delivery_.event, pool_, thread, *this);
+  bool returned = false;
+  {
+    const std::lock_guard lock(mutex_);
+    counted_ = true;
+    returned = returned_;
+  }
+  if (returned) {
+    came_back(subscriber_, thread);
+  } else {
+    (void)slot_.stop_source().request_stop();
+  }
 }
 
 std::string too_late(const Subscriber& subscriber) {
@@ -154,24 +203,29 @@ void call_timed(Subscriber& subscriber, const Event& event, Dispatch& dispatch) 
   if (extra.left_behind.load(std::memory_order_relaxed) != 0 && !core.may_leave_behind(1)) {
     return dispatch.record_failure(ErrorCode::breaker_open, abandoned_words(subscriber));
   }
-  delivery_detail::WorkerPool& pool = core.pool();
-  auto* call = new TimedCall(subscriber, event, dispatch, pool);
-  if (pool.post_at_once(*call) == Executor::Posted::refused) {
-    call->drop();
-    call->drop();
-    return dispatch.record_failure(ErrorCode::stopped,
-                                   "the bus has no thread left to run the handler with a timeout");
-  }
-  if (call->wait()) {
-    std::optional<DeliveryFailure> failure = std::move(call->failure);
-    Outcome asked = std::move(call->asked);
-    call->drop();
-    if (!failure) return;
-    if (dispatch.asked != nullptr) *dispatch.asked = std::move(asked);
-    return dispatch.record_failure(failure->code, std::move(failure->reason));
+  auto* call = new TimedCall(subscriber, event, dispatch, core.pool());
+  const TimedCall::Ended ended = call->make();
+  std::optional<DeliveryFailure> failure;
+  Outcome asked = Outcome::done();
+  switch (ended) {
+    case TimedCall::Ended::returned:
+      failure = std::move(call->failure);
+      asked = std::move(call->asked);
+      break;
+    case TimedCall::Ended::left:
+      failure = {subscriber.id, subscriber_name(subscriber), ErrorCode::timed_out,
+                 too_late(subscriber)};
+      break;
+    case TimedCall::Ended::refused:
+      call->drop();  // the worker's reference
+      failure = {subscriber.id, subscriber_name(subscriber), ErrorCode::stopped,
+                 "the bus has no thread left to run the handler with a timeout"};
+      break;
   }
   call->drop();
-  dispatch.record_failure(ErrorCode::timed_out, too_late(subscriber));
+  if (!failure) return;
+  if (dispatch.asked != nullptr) *dispatch.asked = std::move(asked);
+  dispatch.record_failure(failure->code, std::move(failure->reason));
 }
 
 }  // namespace busway::detail

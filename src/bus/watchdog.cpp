@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <exception>
 #include <utility>
 
 #include "base/escape.hpp"
@@ -19,10 +20,15 @@ void Watchdog::begin() {
   if (stuck_after == kNever || begun_.exchange(true, std::memory_order_relaxed)) return;
   const auto step =
       std::max<std::chrono::nanoseconds>(stuck_after / 4, std::chrono::milliseconds(1));
-  (void)core_.timekeeper().schedule(*this, delivery_detail::later(core_.steady_now(), step));
+  try {
+    (void)core_.timekeeper().schedule(*this, delivery_detail::later(core_.steady_now(), step));
+  } catch (const std::exception&) {
+    begun_.store(false, std::memory_order_relaxed);  // no thread can be had now
+  }
 }
 
 void Watchdog::due() noexcept {
+  const NeverBlock here;
   try {
     for (const Stuck& stuck : look()) report(stuck);
   } catch (const std::exception& error) {
@@ -41,7 +47,8 @@ std::vector<Watchdog::Stuck> Watchdog::look() {
   core_.for_each_call([&](const Frame& frame, const Subscriber& subscriber, const Route& route,
                           std::uint64_t count) {
     const SubscriberExtra* extra = subscriber.extra;
-    if (extra != nullptr && (extra->timeout || extra->mailbox != nullptr)) return;
+    // These have deadlines of their own.
+    if (extra != nullptr && (extra->timeout || extra->retry || extra->mailbox != nullptr)) return;
     Seen one{&frame, &subscriber, &route, count, now, false};
     const auto before = std::find_if(seen_.begin(), seen_.end(), [&](const Seen& earlier) {
       return earlier.frame == one.frame && earlier.subscriber == one.subscriber &&

@@ -6,8 +6,8 @@
 //            on the same subscriber of the same publish as at an earlier look holds the same call:
 //            a publish is told from the next one of its route by the route's count. A call seen for
 //            stuck_after is reported once, by a log line, a count and a system.error event, and its
-//            stop token is signalled. Handlers with a timeout and waits for room have deadlines of
-//            their own and are left out.
+//            stop token is signalled. Handlers with a timeout or retries, and waits for room, have
+//            deadlines of their own and are left out.
 // Threads    due() on the timekeeper's thread; the rest [any-thread].
 // Ownership  Belongs to the bus; holds pointers it only compares.
 // Errors     None.

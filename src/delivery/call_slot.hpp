@@ -42,7 +42,7 @@ class CallSlot final {
   /// False: the call was given up, and its result is nobody's.
   [[nodiscard]] bool finish() noexcept {
     platform_detail::publish_slot(phase_, phase_.load(std::memory_order_relaxed) + 1);
-    return asked_.load(std::memory_order_relaxed) == 0 || finish_slow();
+    return asked_.load(std::memory_order_seq_cst) == 0 || finish_slow();
   }
 
   /// A call under way.

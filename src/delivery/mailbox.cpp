@@ -315,13 +315,19 @@ void Mailbox::schedule(Pump* pump) {
   }
   unschedule(*pump);
   drop_all(DropReason::no_executor);
+  notify_waiters();
   sink_.release();
 }
 
 void Mailbox::unschedule(Pump& pump) noexcept {
-  const std::lock_guard guard(lock_);
-  pump.scheduled = false;
-  --pump.stripe->active;
+  bool over = false;
+  {
+    const std::lock_guard guard(lock_);
+    pump.scheduled = false;
+    --pump.stripe->active;
+    over = closed_ && watching_ && !any_pump_scheduled();
+  }
+  if (over) unwatch();
 }
 
 void Mailbox::Pump::run() noexcept { stripe->mailbox->run(*stripe, *this); }
@@ -381,6 +387,7 @@ Mailbox::Claim Mailbox::claim(Stripe& stripe, Pump& pump) {
   }
   stripe.serving = chosen;
   running_ += 1;
+  pump.working = true;
   pump.claim = claim;
   return claim;
 }
@@ -396,6 +403,7 @@ void Mailbox::recycle(Chunk* chunk, std::uint32_t finished) {
 /// Ends a claim of which `done` deliveries were made; the rest goes back to where it was taken.
 void Mailbox::finish(Stripe& stripe, Pump& pump, std::uint32_t done, Then then) {
   running_ -= 1;
+  pump.working = false;
   if (then == Then::hold) {
     stripe.held = true;
   } else if (pump.claim.lane == kAgainLane) {
@@ -543,11 +551,9 @@ void Mailbox::drop_all(DropReason reason) {
 
 void Mailbox::close() {
   std::vector<std::shared_ptr<Ticket>> posted;
-  bool over = false;
   {
     const std::lock_guard guard(lock_);
     closed_ = true;
-    over = watching_ && !any_pump_scheduled();
     interrupt_.store(true, std::memory_order_relaxed);
     for (Stripe& stripe : stripes_) {
       for (const auto& pump : stripe.pumps) {
@@ -555,11 +561,16 @@ void Mailbox::close() {
       }
     }
   }
-  if (over) unwatch();
   drop_all(DropReason::unsubscribed);
   notify_waiters();
   // An executor may keep its tasks for long; they keep nothing of this mailbox.
   for (const auto& ticket : posted) ticket->cancel();
+  bool over = false;
+  {
+    const std::lock_guard guard(lock_);
+    over = watching_ && !any_pump_scheduled();
+  }
+  if (over) unwatch();
 }
 
 void Mailbox::hold() {
@@ -748,7 +759,7 @@ bool Mailbox::all_busy(const Event* event, std::vector<std::thread::id>& threads
   for (const Stripe& stripe : stripes_) {
     if (event != nullptr && &stripe != &stripe_of(*event)) continue;
     for (const auto& pump : stripe.pumps) {
-      if (!pump->scheduled || !pump->call.look()) return false;
+      if (!pump->scheduled || !pump->working) return false;
       threads.push_back(pump->thread);
     }
   }

@@ -85,9 +85,11 @@ class MailboxSink {
   virtual Then deliver(Delivery& delivery, CallSlot& call) noexcept = 0;
   /// The call of this delivery, on that thread, has passed its deadline: settles it. Its handler
   /// goes on with the event alone. No lock is held.
-  virtual Then timed_out(Delivery& delivery, std::thread::id thread) noexcept = 0;
-  /// A call that was given up has returned.
-  virtual void came_back() noexcept = 0;
+  /// `task` is what the thread runs.
+  virtual Then timed_out(Delivery& delivery, std::thread::id thread,
+                         const Runnable& task) noexcept = 0;
+  /// A call that was given up, and settled, has returned; it was made on that thread.
+  virtual void came_back(std::thread::id thread) noexcept = 0;
   /// With a timeout: who keeps the deadlines, and the clock they are on.
   virtual Timekeeper& timekeeper() = 0;
   [[nodiscard]] virtual SteadyTime now() const noexcept = 0;
@@ -211,7 +213,11 @@ class Mailbox final {
     std::weak_ptr<Ticket> ticket;  // of the task posted to an executor
     std::uint32_t claimed = 0;     // deliveries it holds that count as waiting until they start
     Claim claim;                   // what it works on
+    bool working = false;          // has a claim in hand
     std::thread::id thread;        // that runs it
+    // Of one that was left behind: whoever comes second of the two ends it.
+    bool settled = false;
+    bool returned = false;
     // The place in its claim where it stands; written by the pump, read by a push that finds little
     // room and by the keeper of deadlines.
     alignas(64) std::atomic<std::uint32_t> started{0};
@@ -230,6 +236,7 @@ class Mailbox final {
 
   /// A call that was given up, until it is settled.
   struct Overdue {
+    Pump* left = nullptr;
     Pump* successor = nullptr;
     std::thread::id thread;
     std::uint32_t handled = 0;
@@ -267,9 +274,11 @@ class Mailbox final {
   std::uint32_t deliver(const Claim& claim, Pump& pump, Then& then);
   void watch();
   void unwatch() noexcept;
+  void forget_watch() noexcept;
   void look_at_calls() noexcept;
   void settle(Overdue& overdue) noexcept;
   void end_left_behind(Pump* pump) noexcept;
+  void forget_left_behind(Pump* pump) noexcept;
   void drop_all(DropReason reason);
   [[nodiscard]] const Stripe& stripe_of(const Event& event) const noexcept;
   [[nodiscard]] Stripe& stripe_of(const Event& event) noexcept;
@@ -304,6 +313,7 @@ class Mailbox final {
   struct Overseer final : Timer {
     explicit Overseer(Mailbox& mine) noexcept : mailbox(mine) {}
     void due() noexcept override { mailbox.look_at_calls(); }
+    void disarmed() noexcept override { mailbox.forget_watch(); }
     Mailbox& mailbox;
   };
 

@@ -1,5 +1,6 @@
 // The deadlines of a mailbox's calls: who looks at them, and what becomes of a call given up.
 #include <algorithm>
+#include <exception>
 #include <mutex>
 #include <utility>
 #include <vector>
@@ -24,8 +25,17 @@ bool Mailbox::any_pump_scheduled() const noexcept {
 
 void Mailbox::watch() {
   sink_.retain();
-  if (sink_.timekeeper().schedule(overseer_, later(sink_.now(), options_.timeout))) return;
-  // The bus is being destroyed: deadlines are kept no longer.
+  try {
+    if (sink_.timekeeper().schedule(overseer_, later(sink_.now(), options_.timeout))) return;
+    // The bus is being destroyed: deadlines are kept no longer.
+  } catch (const std::exception&) {
+    // No thread can be had now; the next run asks again.
+  }
+  forget_watch();
+}
+
+/// The overseer is in nobody's hands any more.
+void Mailbox::forget_watch() noexcept {
   {
     const std::lock_guard guard(lock_);
     watching_ = false;
@@ -35,12 +45,7 @@ void Mailbox::watch() {
 
 /// No pump will run any more. When the overseer is at work it finds that out itself.
 void Mailbox::unwatch() noexcept {
-  if (!sink_.timekeeper().cancel(overseer_)) return;
-  {
-    const std::lock_guard guard(lock_);
-    watching_ = false;
-  }
-  sink_.release();
+  if (sink_.timekeeper().cancel(overseer_)) forget_watch();
 }
 
 void Mailbox::look_at_calls() noexcept {
@@ -73,11 +78,7 @@ void Mailbox::look_at_calls() noexcept {
   if (!go_on) {
     sink_.release();
   } else if (!sink_.timekeeper().schedule(overseer_, next)) {
-    {
-      const std::lock_guard guard(lock_);
-      watching_ = false;
-    }
-    sink_.release();
+    forget_watch();
   } else {
     bool over = false;
     {
@@ -112,19 +113,22 @@ Mailbox::Overdue Mailbox::replace(Stripe& stripe, std::unique_ptr<Pump>& pump) {
   successor->scheduled = true;
   successor->claim.lane = pump->claim.lane;
   overdue.successor = successor.get();
-  (void)pump.release();  // its thread owns it from now on
+  overdue.left = pump.release();
   pump = std::move(successor);
   return overdue;
 }
 
 void Mailbox::settle(Overdue& overdue) noexcept {
+  const Then then = sink_.timed_out(overdue.delivery, overdue.thread, *overdue.left);
   (void)overdue.stop.request_stop();
-  const Then then = sink_.timed_out(overdue.delivery, overdue.thread);
   sink_.delivered_some(overdue.handled);
   bool notify = false;
+  bool returned = false;
   {
     const std::lock_guard guard(lock_);
     running_ -= 1;
+    returned = overdue.left->returned;
+    overdue.left->settled = true;
     Stripe& stripe = *overdue.successor->stripe;
     if (then == Then::hold) {
       stripe.held = true;
@@ -135,6 +139,7 @@ void Mailbox::settle(Overdue& overdue) noexcept {
   }
   if (notify) notify_waiters();
   schedule(overdue.successor);
+  if (returned) forget_left_behind(overdue.left);
 }
 
 /// On the thread that was left behind, when its handler has returned at last.
@@ -146,12 +151,21 @@ void Mailbox::end_left_behind(Pump* pump) noexcept {
     mine = pump->claim;
   }
   mine.chunk->at(mine.begin)->~Delivery();
+  bool settled = false;
   {
     const std::lock_guard guard(lock_);
     recycle(mine.chunk, 1);
+    pump->returned = true;
+    settled = pump->settled;
   }
+  if (settled) forget_left_behind(pump);
+}
+
+/// It has returned, and its delivery is settled.
+void Mailbox::forget_left_behind(Pump* pump) noexcept {
+  const std::thread::id thread = pump->thread;
   delete pump;
-  sink_.came_back();
+  sink_.came_back(thread);
   sink_.release();
 }
 

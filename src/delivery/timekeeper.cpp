@@ -255,12 +255,19 @@ void Timekeeper::shut_down() {
   std::thread thread;
   Clock::Watch watch;
   bool inside = false;
+  std::vector<Timer*> disarmed;
+  std::vector<Timer*> again;  // by their own due(), which runs
   {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
-    for (const Slot& slot : heap_) slot.timer->place_ = Timer::kNowhere;
+    for (const Slot& slot : heap_) {
+      slot.timer->place_ = Timer::kNowhere;
+      disarmed.push_back(slot.timer);
+    }
     heap_.clear();
-    for (Running* one = running_; one != nullptr; one = one->next) one->armed_again = false;
+    for (Running* one = running_; one != nullptr; one = one->next) {
+      if (std::exchange(one->armed_again, false)) again.push_back(one->timer);
+    }
     armed_again_ = 0;
     inside = inside_due();
     // Inside due() the thread is left to the destructor, which may wait for it.
@@ -269,12 +276,15 @@ void Timekeeper::shut_down() {
   }
   wake_.notify_one();
   watch.reset();  // without the lock, which its last call may be waiting for
-  if (inside) return;
-  if (thread.joinable()) thread.join();
-  std::unique_lock lock(mutex_);
-  ++waiting_;
-  ended_.wait(lock, [this] { return running_ == nullptr; });
-  --waiting_;
+  for (Timer* one : disarmed) one->disarmed();
+  if (!inside) {
+    if (thread.joinable()) thread.join();
+    std::unique_lock lock(mutex_);
+    ++waiting_;
+    ended_.wait(lock, [this] { return running_ == nullptr; });
+    --waiting_;
+  }
+  for (Timer* one : again) one->disarmed();
 }
 
 }  // namespace busway::delivery_detail

@@ -40,6 +40,9 @@ class Timer {
   /// The time has come. No lock is held. May schedule and cancel timers, itself included, and,
   /// unless it armed itself, destroy itself.
   virtual void due() noexcept = 0;
+  /// The timekeeper has shut down while it was armed: due() will not be called. No lock is held.
+  /// May destroy itself.
+  virtual void disarmed() noexcept {}
 
  protected:
   Timer() = default;
@@ -84,8 +87,8 @@ class Timekeeper final {
   [[nodiscard]] std::optional<SteadyTime> next_due() const;
   [[nodiscard]] std::size_t armed() const;
 
-  /// Disarms all timers and arms none from then on. Outside due() it waits for those that run;
-  /// inside one, never.
+  /// Disarms all timers, telling each so, and arms none from then on. Outside due() it waits for
+  /// those that run; inside one, never.
   void shut_down();
 
  private:

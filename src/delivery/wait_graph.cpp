@@ -20,16 +20,19 @@ WaitEdge::Graph& WaitEdge::graph() {
   return *one;
 }
 
-/// Whether nothing of `what` can go on before the thread `back` does. A thread that was passed
-/// already adds nothing: it goes on if the others do.
+/// Whether nothing of `what` can go on before the thread `back` does. A thread on the way that
+/// comes up again adds nothing: it goes on if the others do.
 bool WaitEdge::leads_to(const Graph& all, const std::vector<WaitFor>& what, Needs needs,
-                        std::thread::id back, std::vector<std::thread::id>& passed) {
+                        std::thread::id back, Found& found) {
   const auto thread_leads = [&](std::thread::id one) {
-    if (one == back || std::find(passed.begin(), passed.end(), one) != passed.end()) return true;
+    if (one == back) return true;
     const auto wait = all.waiting.find(one);
     if (wait == all.waiting.end()) return false;
-    passed.push_back(one);
-    return leads_to(all, wait->second->what_, wait->second->needs_, back, passed);
+    const auto [known, is_new] = found.emplace(one, true);
+    if (!is_new) return known->second;
+    const bool leads = leads_to(all, wait->second->what_, wait->second->needs_, back, found);
+    found[one] = leads;
+    return leads;
   };
   const auto leads = [&](const WaitFor& one) {
     if (one.mailbox_ != nullptr) {
@@ -51,8 +54,8 @@ WaitEdge::WaitEdge(std::vector<WaitFor> what, Needs needs) : what_(std::move(wha
   const std::thread::id self = std::this_thread::get_id();
   Graph& all = graph();
   const std::lock_guard lock(all.mutex);
-  std::vector<std::thread::id> passed;
-  if (leads_to(all, what_, needs_, self, passed)) return;
+  Found found;
+  if (leads_to(all, what_, needs_, self, found)) return;
   entered_ = true;
   WaitEdge*& place = all.waiting[self];
   outer_ = std::exchange(place, this);

@@ -16,6 +16,7 @@
 
 #include <atomic>
 #include <thread>
+#include <unordered_map>
 #include <vector>
 
 #include "delivery/worker_pool.hpp"
@@ -75,10 +76,11 @@ class WaitEdge {
 
  private:
   struct Graph;
+  /// Threads that were looked at, and whether they lead back; true while they are being looked at.
+  using Found = std::unordered_map<std::thread::id, bool>;
   [[nodiscard]] static Graph& graph();
   [[nodiscard]] static bool leads_to(const Graph& all, const std::vector<WaitFor>& what,
-                                     Needs needs, std::thread::id back,
-                                     std::vector<std::thread::id>& passed);
+                                     Needs needs, std::thread::id back, Found& found);
 
   const std::vector<WaitFor> what_;
   const Needs needs_;

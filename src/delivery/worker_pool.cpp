@@ -37,6 +37,7 @@ constexpr std::size_t kBlockedMax = 256;
 struct WorkerPool::Shared {
   struct Worker {
     std::thread thread;
+    const Runnable* runs = nullptr;
     bool left_behind = false;
   };
 
@@ -47,8 +48,9 @@ struct WorkerPool::Shared {
   Runnable* tail = nullptr;
   std::list<Worker> workers;
   std::list<Worker> left_behind;
-  std::list<Worker> ended;  // to be joined
-  std::size_t wanted = 0;   // workers, when nobody waits at once
+  std::list<Worker> ended;       // to be joined
+  std::condition_variable gone;  // a worker has left `workers`; for shut_down()
+  std::size_t wanted = 0;        // workers, when nobody waits at once
   std::size_t sleeping = 0;
   std::size_t blocked = 0;
   bool spinning = false;
@@ -170,19 +172,19 @@ Executor::Posted WorkerPool::post_at_once(Runnable& runnable) {
   return Posted::accepted;
 }
 
-bool WorkerPool::leave_behind(std::thread::id thread) {
+bool WorkerPool::leave_worker(std::thread::id thread, const Runnable& task) {
   Shared& shared = *shared_;
   const std::lock_guard lock(shared.mutex);
-  if (shared.stopping) return false;
   const auto place =
       std::find_if(shared.workers.begin(), shared.workers.end(),
                    [&](const Shared::Worker& one) { return one.thread.get_id() == thread; });
-  if (place == shared.workers.end()) return false;
+  if (place == shared.workers.end() || place->runs != &task) return false;
   // Its thread keeps the list's node by its iterator; a list of its own keeps the node.
   place->left_behind = true;
   place->thread.detach();
   shared.left_behind.splice(shared.left_behind.end(), shared.workers, place);
-  if (shared.head != nullptr && shared.workers.size() < shared.wanted)
+  shared.gone.notify_all();
+  if (!shared.stopping && shared.head != nullptr && shared.workers.size() < shared.wanted)
     (void)Shared::add_worker(shared_);
   return true;
 }
@@ -217,15 +219,21 @@ void WorkerPool::Shared::work(const std::shared_ptr<Shared>& shared,
   current_shared = &shared;
   std::unique_lock lock(shared->mutex);
   while (Runnable* runnable = shared->take(lock)) {
+    self->runs = runnable;
     lock.unlock();
     runnable->run();
     lock.lock();
+    self->runs = nullptr;
     if (self->left_behind) [[unlikely]] {
       shared->left_behind.erase(self);
       return;
     }
   }
-  if (shared->stopping) return;  // shut_down() joins it
+  if (shared->stopping) {
+    shared->ended.splice(shared->ended.end(), shared->workers, self);
+    shared->gone.notify_all();
+    return;
+  }
   // One that was made for a task that could not wait; the last of its kind is joined by the next.
   std::list<Worker> before;
   before.swap(shared->ended);
@@ -236,24 +244,34 @@ void WorkerPool::Shared::work(const std::shared_ptr<Shared>& shared,
 
 void WorkerPool::shut_down() {
   Shared& shared = *shared_;
-  std::list<Shared::Worker> workers;
+  std::list<Shared::Worker> ended;
   {
-    const std::lock_guard lock(shared.mutex);
+    std::unique_lock lock(shared.mutex);
     shared.stopping = true;
-    workers.swap(shared.workers);
-    workers.splice(workers.end(), shared.ended);
-    for (auto place = workers.begin(); place != workers.end();) {
+    for (auto place = shared.workers.begin(); place != shared.workers.end();) {
       const auto next = std::next(place);
       if (place->thread.get_id() == std::this_thread::get_id()) {
         place->left_behind = true;
         place->thread.detach();
-        shared.left_behind.splice(shared.left_behind.end(), workers, place);
+        shared.left_behind.splice(shared.left_behind.end(), shared.workers, place);
       }
       place = next;
     }
+    shared.wake.notify_all();
+    shared.gone.wait(lock, [&] { return shared.workers.empty(); });
+    ended.swap(shared.ended);
   }
-  shared.wake.notify_all();
-  for (Shared::Worker& worker : workers) worker.thread.join();
+  for (Shared::Worker& worker : ended) worker.thread.join();
+  // What a pool without a worker of its own left over.
+  for (;;) {
+    Runnable* runnable = nullptr;
+    {
+      std::unique_lock lock(shared.mutex);
+      if (shared.head != nullptr) runnable = shared.take(lock);
+    }
+    if (runnable == nullptr) return;
+    runnable->run();
+  }
 }
 
 }  // namespace busway::delivery_detail

@@ -9,7 +9,8 @@
 //            busy, because someone waits for that task who may hold up one of them; it ends when it
 //            finds the queue empty. So does one that is made while a worker is Blocked: what would
 //            end its wait may need a worker.
-// Threads    [any-thread]; shut_down() on a worker leaves that one behind.
+// Threads    [any-thread]; shut_down() on a worker leaves that one behind. A worker can be left
+//            behind while shut_down() waits for it.
 // Ownership  Runnables are borrowed until they have run; their owner keeps them alive.
 // Errors     A task does not throw. Where a thread cannot be had post() goes on with those there
 //            are, and refuses if there are none; post_at_once() refuses.
@@ -52,7 +53,8 @@ class WorkerPool final : public Executor {
   /// As post(), for a task that must not wait until a busy worker is free.
   Posted post_at_once(Runnable& runnable);
 
-  bool leave_behind(std::thread::id thread) override;
+  /// Leaves the thread behind if it is a worker that runs this task.
+  bool leave_worker(std::thread::id thread, const Runnable& task);
 
   /// What the workers share with each other; the last to go frees it.
   struct Shared;

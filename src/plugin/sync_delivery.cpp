@@ -52,7 +52,7 @@ void run_posted(PluginInstance& plugin, SyncDelivery& delivery) {
 
 void report_queued(Context& context) {
   auto& dispatch = static_cast<detail::Dispatch&>(context);
-  dispatch.adjusted = true;
+  dispatch.adjusted.store(true, std::memory_order_relaxed);
   ++dispatch.queued;
 }
 

@@ -334,6 +334,97 @@ TEST(AsyncTimeout, OnAManualExecutorTheDeadlineIsKeptByWhoeverPumpsMeanwhile) {
   EXPECT_EQ(still.bus.dead_letters().size(), 1U);
 }
 
+/// Whether the bus behind it has been freed: its log sink is.
+struct Freed {
+  BusOptions options(BusOptions of = {}) {
+    auto token = std::make_shared<int>(0);
+    alive = token;
+    of.log = [token](LogLevel, std::string_view, std::span<const LogField>) {};
+    return of;
+  }
+  [[nodiscard]] bool freed() const { return alive.expired(); }
+  std::weak_ptr<int> alive;
+};
+
+TEST(AsyncTimeout, ADeadlineThatIsKeptDoesNotKeepADestroyedBus) {
+  Freed of;
+  const auto clock = std::make_shared<ManualClock>();
+  const auto executor = std::make_shared<ManualExecutor>();
+  {
+    Bus bus(of.options({.clock = clock, .executor = executor}));
+    const Subscription one = bus.subscribe("a", [](const Event&) {}, {.mode = Mode::async});
+    (void)bus.publish("a");
+    (void)bus.poll();
+    (void)bus.publish("a");  // its pump is posted and never runs
+  }
+  EXPECT_TRUE(of.freed());
+}
+
+TEST(AsyncTimeout, ABusThatIsDestroyedInItsOwnHandlerIsFreed) {
+  Freed of;
+  auto bus = std::make_unique<Bus>(of.options({.worker_count = 1}));
+  std::atomic<bool> gone{false};
+  Subscription one = bus->subscribe("a",
+                                    [&](const Event&) {
+                                      bus.reset();
+                                      gone = true;
+                                    },
+                                    {.mode = Mode::async});
+  (void)bus->publish("a");
+  EXPECT_TRUE(eventually([&] { return gone.load(); }));
+  one = {};
+  EXPECT_TRUE(eventually([&] { return of.freed(); }));
+}
+
+TEST(AsyncTimeout, ABusMayBeDestroyedWhileAnAbandonedCallHangsInANestedHandler) {
+  Freed of;
+  Trap trap;
+  const auto clock = std::make_shared<ManualClock>();
+  {
+    Bus bus(of.options({.clock = clock}));
+    SubscriptionOptions options = async_once_tried();
+    options.timeout = seconds(1);
+    const Subscription outer = bus.subscribe(
+        "outer", [&](const Event&) { (void)bus.publish("inner"); }, options);
+    const Subscription inner = bus.subscribe("inner", [&](const Event&) { trap.enter(); });
+    const Receipt receipt = bus.publish_async(Event("outer"));
+    ASSERT_TRUE(trap.holds(1));
+    clock->advance(seconds(1));
+    EXPECT_TRUE(receipt.wait_for(std::chrono::minutes(1)));
+    EXPECT_TRUE(eventually([&] { return bus.stats().abandoned == 1; }));
+    EXPECT_TRUE(bus.stop(std::chrono::minutes(1)).left.empty()) << "nobody waits for it";
+  }
+  trap.open = true;
+  EXPECT_TRUE(eventually([&] { return of.freed(); }));
+}
+
+TEST(AsyncTimeout, AHandlerThatObeysItsStopTokenAtOnceIsCountedOutAgain) {
+  Timed timed({.worker_count = 2});
+  SubscriptionOptions options = async_once_tried();
+  options.timeout = seconds(1);
+  const Subscription obedient = timed.bus.subscribe(
+      "job",
+      [&](const Event&, Context& context) {
+        const std::stop_token stop = context.stop_token();
+        ++timed.trap.inside;
+        while (!stop.stop_requested()) std::this_thread::yield();
+      },
+      options);
+  for (int i = 1; i <= 200; ++i) {
+    const Receipt receipt = timed.bus.publish_async(Event("job"));
+    ASSERT_TRUE(timed.trap.holds(i));
+    timed.clock->advance(seconds(1));
+    ASSERT_TRUE(receipt.wait_for(std::chrono::minutes(1)));
+  }
+  EXPECT_TRUE(eventually([&] { return timed.bus.stats().abandoned == 0; }));
+  EXPECT_EQ(info_of(timed.bus, obedient.id()).abandoned, 0U);
+  std::atomic<int> handled{0};
+  const Subscription after =
+      timed.bus.subscribe("after", [&](const Event&) { ++handled; }, {.mode = Mode::async});
+  for (int i = 0; i < 100; ++i) (void)timed.bus.publish("after");
+  EXPECT_TRUE(eventually([&] { return handled == 100; }));
+}
+
 // -- Synchronous handlers -------------------------------------------------------------------------
 
 TEST(SyncTimeout, ThePublisherGoesOnAtTheDeadline) {

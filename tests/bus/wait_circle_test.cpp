@@ -1,11 +1,13 @@
 // Handlers that would wait for each other: none stands still, and nothing is lost.
 #include <atomic>
 #include <chrono>
+#include <memory>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "bus_fixture.hpp"
+#include "busway/manual_executor.hpp"
 
 namespace busway {
 namespace {
@@ -186,6 +188,31 @@ TEST(WaitCircle, AReceiptOfSomethingElseIsWaitedFor) {
   (void)bus.publish("a");
   EXPECT_TRUE(bus.wait_idle(kGuard));
   EXPECT_TRUE(settled);
+}
+
+TEST(WaitCircle, AReceiptOfWhatIsQueuedBehindThisSynchronousPartIsNotWaitedFor) {
+  Bus bus({.worker_count = 4});
+  std::atomic<bool> settled{true};
+  std::atomic<int> heard{0};
+  const Subscription b = bus.subscribe("b", [&](const Event&) { ++heard; });
+  const Subscription a = bus.subscribe(
+      "a", [&](const Event&) { settled = bus.publish_async(Event("b")).wait_for(hours(1)); });
+  EXPECT_TRUE(bus.publish_async(Event("a")).wait_for(kGuard));
+  EXPECT_TRUE(bus.wait_idle(kGuard));
+  EXPECT_FALSE(settled);
+  EXPECT_EQ(heard, 1);
+}
+
+TEST(WaitCircle, OnAnExecutorOfItsOwnThatThisThreadPumpsARequestPumpsIt) {
+  Bus bus;
+  const auto executor = std::make_shared<ManualExecutor>();
+  const Subscription replies =
+      bus.subscribe("ask", [](const Event&, Context& context) { context.reply(Json("here")); },
+                    {.mode = Mode::async, .executor = executor});
+  EXPECT_EQ(bus.request("ask", Json(), hours(1)).code(), ErrorCode::ok);
+  const Subscription silent =
+      bus.subscribe("silence", [](const Event&) {}, {.mode = Mode::async, .executor = executor});
+  EXPECT_EQ(bus.request("silence", Json(), hours(1)).code(), ErrorCode::would_block);
 }
 
 /// Rings of handlers on full mailboxes, again and again.

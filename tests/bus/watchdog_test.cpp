@@ -118,6 +118,16 @@ TEST(Watchdog, LeavesAloneAHandlerThatIsOnlyCalledOften) {
   EXPECT_EQ(watched.bus.stats().stuck, 0U);
 }
 
+TEST(Watchdog, LeavesAloneAHandlerThatPublishAsyncKeepsBusy) {
+  Watched watched;
+  const Subscription busy = watched.bus.subscribe("job", [](const Event&) {});
+  for (int i = 0; i < 500; ++i) {
+    EXPECT_TRUE(watched.bus.publish_async(Event("job")).wait_for(std::chrono::minutes(1)));
+    watched.clock->advance(std::chrono::milliseconds(200));
+  }
+  EXPECT_EQ(watched.bus.stats().stuck, 0U);
+}
+
 TEST(Watchdog, ATokenAskedForLateIsSignalledAlready) {
   Watched watched;
   std::atomic<bool> ask{false};

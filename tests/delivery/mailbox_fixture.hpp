@@ -48,13 +48,14 @@ struct RecordingSink final : MailboxSink {
     if (!call.finish()) return Then::left;
     return then;
   }
-  Then timed_out(Delivery& delivery, std::thread::id thread) noexcept override {
-    (void)executor->leave_behind(thread);
+  Then timed_out(Delivery& delivery, std::thread::id thread,
+                 const Runnable& task) noexcept override {
+    (void)executor->leave_worker(thread, task);
     const std::lock_guard lock(mutex);
     late.emplace_back(delivery.event.topic());
     return then_late;
   }
-  void came_back() noexcept override { ++back; }
+  void came_back(std::thread::id) noexcept override { ++back; }
   Timekeeper& timekeeper() override { return *keeper; }
   [[nodiscard]] SteadyTime now() const noexcept override { return clock->steady(); }
   void delivered_some(std::uint32_t count) noexcept override { counted += count; }
@@ -83,7 +84,7 @@ struct RecordingSink final : MailboxSink {
   Then then_late = Then::next;
   std::shared_ptr<Clock> clock = Clock::system();
   std::unique_ptr<Timekeeper> keeper;
-  Executor* executor = nullptr;
+  WorkerPool* executor = nullptr;
   std::atomic<int> back{0};
   std::atomic<int> references{0};
   std::atomic<std::size_t> counted{0};

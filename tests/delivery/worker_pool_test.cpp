@@ -98,32 +98,74 @@ TEST(WorkerPool, TakesTasksFromItsOwnWorkers) {
   EXPECT_TRUE(eventually([&] { return left <= 0; }));
 }
 
-TEST(WorkerPool, GoesOnWithAnotherThreadWhenOneIsLeftBehind) {
-  WorkerPool pool(1);
-  std::atomic<bool> released{false};
-  std::atomic<bool> returned{false};
-  std::atomic<std::thread::id> stuck{};
-  pool.post([&] {
-    stuck = std::this_thread::get_id();
+struct Hanging final : Runnable {
+  void run() noexcept override {
+    thread = std::this_thread::get_id();
     while (!released) std::this_thread::yield();
     returned = true;
-  });
-  ASSERT_TRUE(eventually([&] { return stuck.load() != std::thread::id(); }));
+  }
+  std::atomic<std::thread::id> thread{};
+  std::atomic<bool> released{false};
+  std::atomic<bool> returned{false};
+};
+
+TEST(WorkerPool, GoesOnWithAnotherThreadWhenOneIsLeftBehind) {
+  WorkerPool pool(1);
+  Hanging stuck;
+  pool.post(stuck);
+  ASSERT_TRUE(eventually([&] { return stuck.thread.load() != std::thread::id(); }));
   std::atomic<int> ran{0};
   pool.post([&] { ++ran; });
-  EXPECT_TRUE(pool.leave_behind(stuck));
+  EXPECT_TRUE(pool.leave_worker(stuck.thread, stuck));
   EXPECT_TRUE(eventually([&] { return ran == 1; }));
   pool.post([&] { ++ran; });
   EXPECT_TRUE(eventually([&] { return ran == 2; }));
   pool.shut_down();  // does not wait for the one left behind
-  EXPECT_FALSE(returned);
-  released = true;
-  EXPECT_TRUE(eventually([&] { return returned.load(); }));
+  EXPECT_FALSE(stuck.returned);
+  stuck.released = true;
+  EXPECT_TRUE(eventually([&] { return stuck.returned.load(); }));
 }
 
-TEST(WorkerPool, LeavesNoStrangerBehind) {
+TEST(WorkerPool, LeavesNoStrangerBehindNorOneThatRunsSomethingElse) {
   WorkerPool pool(1);
-  EXPECT_FALSE(pool.leave_behind(std::this_thread::get_id()));
+  Hanging stuck;
+  Hanging other;
+  EXPECT_FALSE(pool.leave_worker(std::this_thread::get_id(), stuck));
+  pool.post(stuck);
+  ASSERT_TRUE(eventually([&] { return stuck.thread.load() != std::thread::id(); }));
+  EXPECT_FALSE(pool.leave_worker(stuck.thread, other));
+  stuck.released = true;
+  pool.shut_down();
+}
+
+TEST(WorkerPool, CanLeaveOneBehindThatAShutDownWaitsFor) {
+  WorkerPool pool(2);
+  Hanging stuck;
+  pool.post(stuck);
+  ASSERT_TRUE(eventually([&] { return stuck.thread.load() != std::thread::id(); }));
+  std::thread down([&] { pool.shut_down(); });
+  while (pool.post([] {}) == Executor::Posted::accepted) std::this_thread::yield();
+  EXPECT_TRUE(pool.leave_worker(stuck.thread, stuck));
+  down.join();
+  EXPECT_FALSE(stuck.returned);
+  stuck.released = true;
+  EXPECT_TRUE(eventually([&] { return stuck.returned.load(); }));
+}
+
+TEST(WorkerPool, ShutDownOnItsOnlyWorkerRunsWhatIsQueued) {
+  std::atomic<bool> ran{false};
+  std::atomic<bool> down{false};
+  WorkerPool pool(1);
+  std::atomic<bool> queued{false};
+  pool.post([&] {
+    while (!queued) std::this_thread::yield();
+    pool.shut_down();
+    down = true;
+  });
+  pool.post([&] { ran = true; });
+  queued = true;
+  EXPECT_TRUE(eventually([&] { return down.load(); }));
+  EXPECT_TRUE(ran);
 }
 
 TEST(WorkerPool, ATaskThatSomeoneWaitsForNeverWaitsForABusyWorker) {
