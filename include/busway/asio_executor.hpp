@@ -31,6 +31,10 @@ class AsioExecutor final : public Executor {
     return Posted::accepted;
   }
 
+  [[nodiscard]] boost::asio::execution_context& context() const {
+    return boost::asio::query(executor_, boost::asio::execution::context);
+  }
+
  private:
   boost::asio::any_io_executor executor_;
 };

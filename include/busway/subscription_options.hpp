@@ -55,7 +55,7 @@ struct Replay {
 struct SubscriptionOptions {
   std::string name{};                    ///< for people: logs, stats, results
   std::string owner{};                   ///< component or plugin; unsubscribe_all(owner)
-  std::optional<Mode> mode{};            ///< default BusOptions::mode
+  std::optional<Mode> mode{};            ///< default BusOptions::mode; of coroutines async
   int priority = 0;                      ///< higher first; ties in subscription order
   std::shared_ptr<Executor> executor{};  ///< async only; default the bus's
   std::function<bool(const Event&)> filter{};

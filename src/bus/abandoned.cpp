@@ -16,7 +16,7 @@ std::string abandoned_words(const Subscriber& subscriber) {
 }
 
 void BusCore::leave_behind(Subscriber& subscriber, const Event& event, Executor& where,
-                           std::thread::id thread, const delivery_detail::Runnable& task) {
+                           std::thread::id thread, const delivery_detail::Runnable* task) {
   const std::size_t now_left = abandoned_.fetch_add(1, std::memory_order_relaxed) + 1;
   const std::string name = subscriber_name(subscriber);
   const std::string count = std::to_string(now_left);
@@ -53,13 +53,23 @@ void end_callable(Subscriber& subscriber) noexcept {
   }
 }
 
-void came_back(Subscriber& subscriber, std::thread::id thread) noexcept {
-  SubscriberExtra& extra = *subscriber.extra;
-  subscriber.core->came_back(thread);
-  if (extra.left_behind.fetch_sub(1, std::memory_order_seq_cst) == 1 &&
-      extra.orphaned.load(std::memory_order_seq_cst)) {
+bool has_calls_elsewhere(const Subscriber& subscriber) noexcept {
+  const SubscriberExtra& extra = *subscriber.extra;
+  return extra.left_behind.load(std::memory_order_seq_cst) != 0 ||
+         extra.suspended.load(std::memory_order_seq_cst) != 0;
+}
+
+void call_elsewhere_ended(Subscriber& subscriber, std::atomic<std::uint32_t>& count) noexcept {
+  if (count.fetch_sub(1, std::memory_order_seq_cst) == 1 &&
+      subscriber.extra->orphaned.load(std::memory_order_seq_cst) &&
+      !has_calls_elsewhere(subscriber)) {
     end_callable(subscriber);
   }
+}
+
+void came_back(Subscriber& subscriber, std::thread::id thread) noexcept {
+  subscriber.core->came_back(thread);
+  call_elsewhere_ended(subscriber, subscriber.extra->left_behind);
 }
 
 void BusCore::came_back(std::thread::id thread) noexcept {

@@ -8,9 +8,9 @@
 //            routes, publish_straight.cpp small ones when all is as usual, publish_async.cpp later
 //            ones; tracing.cpp gives events their place in a trace; routes.cpp builds and retires
 //            routes; subscribe.cpp adds and ends subscriptions; invoke.cpp holds what a route may
-//            call; timed_call.cpp and abandoned.cpp deadlines; breaking.cpp, history.cpp,
-//            stats.cpp, request.cpp, receipt.cpp and stop.cpp what their names say; bus.cpp is the
-//            public face.
+//            call; timed_call.cpp and abandoned.cpp deadlines; coroutine_call.cpp handlers that
+//            are suspended; breaking.cpp, history.cpp, stats.cpp, request.cpp, receipt.cpp and
+//            stop.cpp what their names say; bus.cpp is the public face.
 // Threads    publish* take no lock unless a route is missing. mutex_ is never held while foreign
 //            code runs.
 // Ownership  Counted: by the Bus, and by each handle and Subscriber.
@@ -242,10 +242,11 @@ class BusCore {
   // -- abandoned.cpp ------------------------------------------------------------------------------
   /// Whether deadlines are looked at by the thread that pumps, which may be in a handler.
   [[nodiscard]] bool driven_by_hand() const noexcept { return by_hand_; }
+  /// `task`: what the thread runs; null where the caller keeps it from returning meanwhile.
   /// A call of this subscription on that thread was given up: counts it, lets another thread take
   /// the place if the limit allows, and opens the breaker when it is reached.
   void leave_behind(Subscriber& subscriber, const Event& event, Executor& where,
-                    std::thread::id thread, const delivery_detail::Runnable& task);
+                    std::thread::id thread, const delivery_detail::Runnable* task);
   /// It has returned, and leave_behind() as well.
   void came_back(std::thread::id thread) noexcept;
   /// Whether so many more calls may be given up.
@@ -379,6 +380,9 @@ class BusCore {
   [[nodiscard]] bool only_this_thread() const noexcept;
 
   // subscribe.cpp
+  /// Throws Error(invalid_option) for a coroutine that is to be synchronous.
+  [[nodiscard]] Mode mode_of(const SubscriptionOptions& options,
+                             const Subscriber& subscriber) const;
   void check_options(const SubscriptionOptions& options, const Subscriber& subscriber) const;
   void equip(Subscriber& subscriber, const SubscriptionOptions& options,
              std::vector<Pattern> patterns);

@@ -180,6 +180,11 @@ void BusCore::close() {
     }
   }
   end(all);
+  {
+    // Of those that ended earlier a call may be suspended still.
+    const References with_calls{with_mailbox()};
+    for (Subscriber* one : with_calls.list) one->extra->sink->cancel_suspended();
+  }
   Strand* strand = nullptr;
   {
     const std::lock_guard lock(pool_mutex_);

@@ -12,6 +12,7 @@
 #include "base/escape.hpp"
 #include "base/utf8.hpp"
 #include "bus/bus_core.hpp"
+#include "bus/coroutine_sink.hpp"
 #include "busway/topic_name.hpp"
 #include "delivery/retry_schedule.hpp"
 
@@ -112,13 +113,22 @@ void refuse_empty_handler() {
   throw Error(ErrorCode::invalid_argument, "subscribe: the handler holds nothing to call");
 }
 
-void BusCore::check_options(const SubscriptionOptions& options, const Subscriber&) const {
+Mode BusCore::mode_of(const SubscriptionOptions& options, const Subscriber& subscriber) const {
+  if (subscriber.returns == Returns::when_done) return options.mode.value_or(options_.mode);
+  if (options.mode == Mode::sync) {
+    bad_option("mode", "sync", "async or unset for a handler that is a coroutine");
+  }
+  return Mode::async;
+}
+
+void BusCore::check_options(const SubscriptionOptions& options,
+                            const Subscriber& subscriber) const {
   if (!options.durable.empty()) not_yet("durable");
   if (options.replay.from == Replay::From::sequence) not_yet("replay from a sequence");
   check_names(options);
   check_texts(options);
   check_replay(options.replay, options_.history);
-  const bool async = options.mode.value_or(options_.mode) == Mode::async;
+  const bool async = mode_of(options, subscriber) == Mode::async;
   if (options.retry) {
     delivery_detail::check_retry(*options.retry, async ? Mode::async : Mode::sync);
     if (options.retry->order == RetryOrder::strict && options.concurrency > 1 &&
@@ -197,7 +207,7 @@ std::vector<Pattern> BusCore::read(const Patterns& patterns) const {
 /// Gives a subscription what a plain one does not need.
 void BusCore::equip(Subscriber& subscriber, const SubscriptionOptions& options,
                     std::vector<Pattern> patterns) {
-  const bool async = options.mode.value_or(options_.mode) == Mode::async;
+  const bool async = mode_of(options, subscriber) == Mode::async;
   std::optional<std::chrono::nanoseconds> timeout = options.timeout;
   if (!timeout && async) timeout = limits::kAsyncTimeoutDefault;
   if (timeout == std::chrono::nanoseconds::max()) timeout.reset();
@@ -229,10 +239,15 @@ void BusCore::equip(Subscriber& subscriber, const SubscriptionOptions& options,
         // One event needs one call.
         .concurrency = options.once ? 1 : options.concurrency,
         .order_by = options.once ? OrderBy::none : options.order_by,
-        .timeout = timeout.value_or(std::chrono::nanoseconds::max())};
+        .timeout = timeout.value_or(std::chrono::nanoseconds::max()),
+        .may_suspend = subscriber.returns == Returns::suspended};
     const std::shared_ptr<Executor>& executor =
         options.executor != nullptr ? options.executor : options_.executor;
-    extra->sink = std::make_unique<SubscriberSink>(subscriber);
+    if (mailbox.may_suspend) {
+      extra->sink = std::make_unique<CoroutineSink>(subscriber, executor);
+    } else {
+      extra->sink = std::make_unique<SubscriberSink>(subscriber);
+    }
     extra->mailbox = std::make_unique<delivery_detail::Mailbox>(
         *extra->sink, mailbox, executor == nullptr ? &pool() : nullptr, executor);
     if (options.replay.from != Replay::From::none) extra->mailbox->hold();
@@ -515,16 +530,16 @@ void BusCore::wait_for_calls(std::span<Subscriber* const> all, std::span<Subscri
     if (one->extra != nullptr && one->extra->mailbox != nullptr) {
       auto& mailbox = *one->extra->mailbox;
       if (inside) {
-        if (mailbox.running() != 0) continue;
+        if (mailbox.on_threads() != 0) continue;
       } else {
-        mailbox.wait_idle(delivery_detail::Mailbox::Idle::no_call,
+        mailbox.wait_idle(delivery_detail::Mailbox::Idle::no_thread,
                           std::chrono::steady_clock::time_point::max());
       }
     }
-    // A call that was given up goes on with it, and the last of them destroys it.
-    if (one->extra != nullptr && one->extra->left_behind.load(std::memory_order_seq_cst) != 0) {
+    // A call that was given up or is suspended goes on with it, and the last of them destroys it.
+    if (one->extra != nullptr && has_calls_elsewhere(*one)) {
       one->extra->orphaned.store(true, std::memory_order_seq_cst);
-      if (one->extra->left_behind.load(std::memory_order_seq_cst) != 0) continue;
+      if (has_calls_elsewhere(*one)) continue;
     }
     end_callable(*one);
   }
@@ -532,7 +547,7 @@ void BusCore::wait_for_calls(std::span<Subscriber* const> all, std::span<Subscri
   // Those that another thread is ending: their calls are waited for as well.
   for (Subscriber* one : all) {
     if (one->extra != nullptr && one->extra->mailbox != nullptr) {
-      one->extra->mailbox->wait_idle(delivery_detail::Mailbox::Idle::no_call,
+      one->extra->mailbox->wait_idle(delivery_detail::Mailbox::Idle::no_thread,
                                      std::chrono::steady_clock::time_point::max());
     }
   }

@@ -50,6 +50,7 @@ struct SubscriberExtra {
   /// Of one call. none: it runs on the publisher's thread, or as long as it likes.
   std::optional<std::chrono::nanoseconds> timeout;
   std::atomic<std::uint32_t> left_behind{0};  // calls given up that have not returned
+  std::atomic<std::uint32_t> suspended{0};    // calls of a coroutine that have not ended
   std::atomic<bool> orphaned{false};          // ended; the last of them destroys the callable
   std::atomic<std::uint32_t> timed_out{0};    // deliveries of a synchronous subscription
   bool once = false;
@@ -81,8 +82,12 @@ inline void release(Subscriber* subscriber) noexcept {
 
 /// Destroys the handler, once.
 void end_callable(Subscriber& subscriber) noexcept;
-/// A call of it that was left behind has returned.
+/// A call of it that was left behind, and counted, has returned; it was made on that thread.
 void came_back(Subscriber& subscriber, std::thread::id thread) noexcept;
+/// Calls of it go on of which its mailbox knows nothing, or no thread.
+[[nodiscard]] bool has_calls_elsewhere(const Subscriber& subscriber) noexcept;
+/// One of them has ended: the last one destroys the handler of a subscription that has ended.
+void call_elsewhere_ended(Subscriber& subscriber, std::atomic<std::uint32_t>& count) noexcept;
 
 // breaking.cpp. A change of state is logged and published, as caused by the event that is handled:
 // at once, or later where this thread must not run handlers.

@@ -37,57 +37,71 @@ const char* words(DropReason reason) noexcept {
     case DropReason::displaced: return "a newer event took its place in a full mailbox";
     case DropReason::unsubscribed: return "the subscription ended before the event was handled";
     case DropReason::no_executor: return "the executor of the subscription takes no more tasks";
+    case DropReason::cancelled: return "the bus ended while the handler was suspended";
   }
   return "";
 }
 
 }  // namespace
 
-Then SubscriberSink::deliver(Delivery& delivery, CallSlot& call) noexcept {
-  // One delivery in 256 on a thread takes its time.
+/// One delivery in 256 on a thread takes its time. True: the call is to be made.
+bool SubscriberSink::begin(Delivery& delivery, Begun& begun) {
   constinit static thread_local std::uint32_t until_sample = 1;
-  std::optional<DeliveryFailure> failure;
-  Outcome asked = Outcome::done();
-  const bool timed = --until_sample == 0;
-  std::int64_t begin = 0;
-  if (timed) [[unlikely]] {
+  if (--until_sample == 0) [[unlikely]] {
     until_sample = 256;
-    begin = platform_detail::thread_clock().steady_ns();
+    begun.sample_from = platform_detail::thread_clock().steady_ns();
   }
+  SubscriberExtra& extra = *subscriber_.extra;
+  begun.breaker = extra.breaker.load(std::memory_order_acquire);
+  if (begun.breaker != nullptr) [[unlikely]] {
+    begun.verdict = ask_breaker(subscriber_, delivery.event);
+    if (begun.verdict == Breaker::Verdict::refuse) {
+      (void)refuse(delivery, breaker_words(subscriber_));
+      return false;
+    }
+    delivery.verdict = static_cast<std::uint8_t>(begun.verdict);
+  }
+  begun.began = subscriber_.core->call_time();
+  if (extra.timeout) begun.deadline = delivery_detail::later(begun.began, *extra.timeout);
+  if (delivery.attempts != nullptr) begun.attempt = delivery.attempts->made + 1;
+  if (delivery.token != nullptr) [[unlikely]]
+    detail::began(*static_cast<ReceiptState*>(delivery.token));
+  return true;
+}
+
+Then SubscriberSink::deliver(Delivery& delivery, CallSlot& call) noexcept {
   BusCore& core = *subscriber_.core;
   SubscriberExtra& extra = *subscriber_.extra;
   if (extra.left_behind.load(std::memory_order_relaxed) != 0 &&
       !core.may_leave_behind(extra.mailbox->running())) [[unlikely]] {
     return refuse(delivery, abandoned_words(subscriber_));
   }
-  Breaker* const breaker = extra.breaker.load(std::memory_order_acquire);
-  Breaker::Verdict verdict = Breaker::Verdict::pass;
-  if (breaker != nullptr) [[unlikely]] {
-    verdict = ask_breaker(subscriber_, delivery.event);
-    if (verdict == Breaker::Verdict::refuse) return refuse(delivery, breaker_words(subscriber_));
-    delivery.verdict = static_cast<std::uint8_t>(verdict);
-  }
-  const SteadyTime began = core.call_time();
-  const SteadyTime deadline =
-      extra.timeout ? delivery_detail::later(began, *extra.timeout) : SteadyTime::max();
-  const unsigned attempt = delivery.attempts != nullptr ? delivery.attempts->made + 1 : 1;
-  if (delivery.token != nullptr) [[unlikely]]
-    detail::began(*static_cast<ReceiptState*>(delivery.token));
-  call.begin(began);
-  core.run_queued(subscriber_, delivery, {&call, deadline, attempt}, failure, asked);
+  Begun begun;
+  if (!begin(delivery, begun)) [[unlikely]]
+    return Then::next;
+  std::optional<DeliveryFailure> failure;
+  Outcome asked = Outcome::done();
+  call.begin(begun.began);
+  core.run_queued(subscriber_, delivery, {&call, begun.deadline, begun.attempt}, failure, asked);
   if (!call.finish()) [[unlikely]]
     return Then::left;
+  return end(delivery, begun, failure, asked);
+}
+
+Then SubscriberSink::end(Delivery& delivery, const Begun& begun,
+                         std::optional<DeliveryFailure>& failure, const Outcome& asked) {
+  BusCore& core = *subscriber_.core;
   // Nobody else has looked at the clock meanwhile.
-  if (core.driven_by_hand() && core.call_time() >= deadline) [[unlikely]]
+  if (core.driven_by_hand() && core.call_time() >= begun.deadline) [[unlikely]]
     failure = late();
-  if (timed) [[unlikely]] {
-    const std::int64_t took = platform_detail::thread_clock().steady_ns() - begin;
+  if (begun.sample_from != 0) [[unlikely]] {
+    const std::int64_t took = platform_detail::thread_clock().steady_ns() - begun.sample_from;
     sample_latency(subscriber_, static_cast<std::uint64_t>(std::max<std::int64_t>(took, 0)));
   }
-  if (breaker != nullptr) [[unlikely]]
-    tell_breaker(subscriber_, delivery.event, verdict, !failure);
+  if (begun.breaker != nullptr) [[unlikely]]
+    tell_breaker(subscriber_, delivery.event, begun.verdict, !failure);
   if (failure) [[unlikely]]
-    return after_failure(delivery, std::move(*failure), asked, began);
+    return after_failure(delivery, std::move(*failure), asked, begun.began);
   unsigned attempts = 1;
   if (delivery.attempts != nullptr) [[unlikely]] {
     attempts += delivery.attempts->made;
@@ -104,8 +118,22 @@ Then SubscriberSink::deliver(Delivery& delivery, CallSlot& call) noexcept {
     ended(*receipt, subscriber_, DeliveryOutcome::Kind::delivered, {}, attempts);
     close_part(receipt);
   }
-  if (extra.once) end_once();
+  if (subscriber_.extra->once) end_once();
   return Then::next;
+}
+
+bool SubscriberSink::begin_call(Delivery& delivery, std::size_t kept, Begun& begun) {
+  if (subscriber_.extra->left_behind.load(std::memory_order_relaxed) != 0 &&
+      !subscriber_.core->may_leave_behind(kept)) {
+    (void)refuse(delivery, abandoned_words(subscriber_));
+    return false;
+  }
+  return begin(delivery, begun);
+}
+
+Then SubscriberSink::end_call(Delivery& delivery, const Begun& begun,
+                              std::optional<DeliveryFailure>& failure, const Outcome& asked) {
+  return end(delivery, begun, failure, asked);
 }
 
 /// Given up without a call.
@@ -130,13 +158,17 @@ Then SubscriberSink::timed_out(Delivery& delivery, std::thread::id thread,
   SubscriberExtra& extra = *subscriber_.extra;
   extra.left_behind.fetch_add(1, std::memory_order_seq_cst);
   subscriber_.core->leave_behind(subscriber_, delivery.event, extra.mailbox->executor(), thread,
-                                 task);
+                                 &task);
+  return end_late(delivery);
+}
+
+Then SubscriberSink::end_late(Delivery& delivery) {
   if (delivery.verdict != kNoVerdict) {
     tell_breaker(subscriber_, delivery.event, static_cast<Breaker::Verdict>(delivery.verdict),
                  false, Tell::later);
   }
   return after_failure(delivery, late(), Outcome::done(),
-                       subscriber_.core->steady_now() - *extra.timeout);
+                       subscriber_.core->steady_now() - *subscriber_.extra->timeout);
 }
 
 void SubscriberSink::came_back(std::thread::id thread) noexcept {

@@ -23,6 +23,7 @@
 #include "busway/outcome.hpp"
 #include "busway/publish_result.hpp"
 #include "busway/subscription_info.hpp"
+#include "delivery/breaker.hpp"
 #include "delivery/mailbox.hpp"
 #include "delivery/timekeeper.hpp"
 
@@ -44,9 +45,22 @@ struct RetryTimer final : delivery_detail::Timer {
   RetryTimer* next = nullptr;
 };
 
-class SubscriberSink final : public delivery_detail::MailboxSink {
+class SubscriberSink : public delivery_detail::MailboxSink {
  public:
+  /// What is known of a call when it begins and wanted when it has ended.
+  struct Begun {
+    SteadyTime began{};
+    SteadyTime deadline = SteadyTime::max();
+    unsigned attempt = 1;
+    delivery_detail::Breaker* breaker = nullptr;
+    delivery_detail::Breaker::Verdict verdict = delivery_detail::Breaker::Verdict::pass;
+    std::int64_t sample_from = 0;  // its time is taken; 0: it is not
+  };
+
   explicit SubscriberSink(Subscriber& subscriber) noexcept : subscriber_(subscriber) {}
+  SubscriberSink(const SubscriberSink&) = delete;
+  SubscriberSink& operator=(const SubscriberSink&) = delete;
+  virtual ~SubscriberSink() = default;
   delivery_detail::Then deliver(delivery_detail::Delivery& delivery,
                                 delivery_detail::CallSlot& call) noexcept override;
   delivery_detail::Then timed_out(delivery_detail::Delivery& delivery, std::thread::id thread,
@@ -64,6 +78,9 @@ class SubscriberSink final : public delivery_detail::MailboxSink {
   void drop_retries();
   void retry_due(RetryTimer& timer) noexcept;
 
+  /// The bus is being destroyed: calls that are suspended are given up and cancelled.
+  virtual void cancel_suspended() noexcept {}
+
   [[nodiscard]] DeliveryCounters counters(const delivery_detail::Mailbox& mailbox) const;
 
   std::atomic<std::uint64_t> refused{0};   // did not get into the full mailbox
@@ -75,7 +92,24 @@ class SubscriberSink final : public delivery_detail::MailboxSink {
   std::atomic<std::uint64_t> dead_lettered{0};
   std::atomic<std::uint64_t> dropped_count{0};
 
+ protected:
+  /// Before a call; false when it is not to be made: the delivery is settled then. kept: calls that
+  /// would stay behind if all of them hung.
+  [[nodiscard]] bool begin_call(delivery_detail::Delivery& delivery, std::size_t kept,
+                                Begun& begun);
+  /// Settles the delivery of a call that has ended and was not given up.
+  delivery_detail::Then end_call(delivery_detail::Delivery& delivery, const Begun& begun,
+                                 std::optional<DeliveryFailure>& failure, const Outcome& asked);
+  /// Settles the delivery of a call that was given up at its deadline.
+  delivery_detail::Then end_late(delivery_detail::Delivery& delivery);
+  [[nodiscard]] Subscriber& subscriber() const noexcept { return subscriber_; }
+
  private:
+  [[gnu::always_inline]] inline bool begin(delivery_detail::Delivery& delivery, Begun& begun);
+  [[gnu::always_inline]] inline delivery_detail::Then end(delivery_detail::Delivery& delivery,
+                                                          const Begun& begun,
+                                                          std::optional<DeliveryFailure>& failure,
+                                                          const Outcome& asked);
   [[gnu::noinline]] delivery_detail::Then after_failure(delivery_detail::Delivery& delivery,
                                                         DeliveryFailure failure,
                                                         const Outcome& asked, SteadyTime began);

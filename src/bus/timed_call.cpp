@@ -157,7 +157,7 @@ void TimedCall::leave() {
     subscriber_.extra->left_behind.fetch_add(1, std::memory_order_seq_cst);
   }
   const std::thread::id thread = thread_.load(std::memory_order_relaxed);
-  subscriber_.core->leave_behind(subscriber_, delivery_.event, pool_, thread, *this);
+  subscriber_.core->leave_behind(subscriber_, delivery_.event, pool_, thread, this);
   bool returned = false;
   {
     const std::lock_guard lock(mutex_);

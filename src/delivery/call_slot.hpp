@@ -8,7 +8,8 @@
 //            returned, or the thread will see that it was asked for. Invariants:
 //              1. give_up() and finish() agree: of one call exactly one of them wins.
 //              2. The token of a call that was given up is never signalled for another.
-// Threads    begin(), finish(): the thread of the call. The rest [any-thread].
+// Threads    begin(), finish(): the thread of the call; of one that may be suspended, whoever runs
+//            it then. The rest [any-thread].
 // Ownership  Whoever makes calls owns the slot and keeps it until the call has returned, given up
 //            or not.
 // Errors     None.
@@ -27,11 +28,28 @@
 
 namespace busway::delivery_detail {
 
-class CallSlot final {
+/// A call that may go on after it has given its thread back. Counted.
+class SuspendedCall {
+ public:
+  virtual void retain() noexcept = 0;
+  virtual void release() noexcept = 0;
+
+ protected:
+  ~SuspendedCall() = default;
+};
+
+class CallSlot {
  public:
   CallSlot() = default;
   CallSlot(const CallSlot&) = delete;
   CallSlot& operator=(const CallSlot&) = delete;
+
+  /// Before begin(): the call that will be made, where calls may be suspended.
+  void hand_to(SuspendedCall* call) noexcept { suspended_.store(call, std::memory_order_relaxed); }
+  /// Null where calls keep their thread. To be trusted while the call cannot finish.
+  [[nodiscard]] SuspendedCall* suspended() const noexcept {
+    return suspended_.load(std::memory_order_relaxed);
+  }
 
   void begin(SteadyTime now) noexcept {
     if (stop_used_.load(std::memory_order_relaxed)) [[unlikely]]
@@ -65,6 +83,7 @@ class CallSlot final {
   std::atomic<std::int64_t> began_{0};
   std::atomic<std::uint64_t> asked_{0};  // the phase that a keeper wants to give up
   std::atomic<bool> stop_used_{false};   // stop_ belongs to the last call
+  std::atomic<SuspendedCall*> suspended_{nullptr};
   SpinLock lock_;
   // Guarded by lock_.
   bool given_up_ = false;

@@ -32,7 +32,8 @@ Mailbox::Mailbox(MailboxSink& sink, const MailboxOptions& options, WorkerPool* p
     : sink_(sink),
       options_(options),
       run_max_(options.overflow == Overflow::drop_oldest ||
-                       (options.concurrency > 1 && options.order_by == OrderBy::none)
+                       (options.concurrency > 1 && options.order_by == OrderBy::none) ||
+                       options.may_suspend
                    ? 1
                    : kChunkSize),
       pool_(pool),
@@ -460,7 +461,7 @@ std::uint32_t Mailbox::deliver(const Claim& claim, Pump& pump, Then& then) {
     }
     pump.started.store(done, std::memory_order_relaxed);
     then = sink_.deliver(*delivery, pump.call);
-    if (then == Then::left) [[unlikely]]
+    if (then >= Then::left) [[unlikely]]
       return done;
     delivery->~Delivery();
     if (then == Then::hold) [[unlikely]] {
@@ -502,8 +503,11 @@ void Mailbox::run(Stripe& stripe, Pump& pump) {
     if (notify) notify_waiters();
     Then then = Then::next;
     const std::uint32_t done = deliver(taken, pump, then);
-    if (then == Then::left) [[unlikely]]
-      return end_left_behind(&pump);
+    if (then >= Then::left) [[unlikely]] {
+      // Nothing of a suspended one is this thread's any more.
+      if (then == Then::left) end_left_behind(&pump);
+      return;
+    }
     {
       const std::lock_guard guard(lock_);
       finish(stripe, pump, done, then);
@@ -724,6 +728,7 @@ bool Mailbox::wait_idle(Idle what, std::chrono::steady_clock::time_point deadlin
     std::unique_lock waiting_lock(wait_mutex_);
     const auto done = [this, what] {
       const std::lock_guard guard(lock_);
+      if (what == Idle::no_thread) return running_ == suspended_;
       return what == Idle::no_call ? running_ == 0 : idle_locked();
     };
     idle_now = deadline == std::chrono::steady_clock::time_point::max()
@@ -759,11 +764,17 @@ bool Mailbox::all_busy(const Event* event, std::vector<std::thread::id>& threads
   for (const Stripe& stripe : stripes_) {
     if (event != nullptr && &stripe != &stripe_of(*event)) continue;
     for (const auto& pump : stripe.pumps) {
-      if (!pump->scheduled || !pump->working) return false;
+      // A suspended call holds no thread: what resumes it the graph does not know.
+      if (!pump->scheduled || !pump->working || pump->suspended) return false;
       threads.push_back(pump->thread);
     }
   }
   return true;
+}
+
+std::size_t Mailbox::on_threads() const {
+  const std::lock_guard guard(lock_);
+  return running_ - suspended_;
 }
 
 std::uint64_t Mailbox::pushes() const {

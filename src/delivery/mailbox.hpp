@@ -17,6 +17,7 @@
 //              6. With a timeout, a call that has not returned at its deadline is given up: the
 //              sink settles it, another pump goes on, and the one left behind touches nothing of
 //              the mailbox but its own delivery, which stays until it returns.
+//              7. A call that is suspended keeps its pump, but no thread, until completed().
 // Threads    All [any-thread].
 // Ownership  Belongs to its sink, on which each scheduled pump holds a reference.
 // Errors     push() says what happened; the executor refusing a pump drops what waits.
@@ -73,10 +74,11 @@ struct PastEvent {
 
 /// What a stripe does after a delivery: goes on, or holds back all but the lane `again`, because
 /// this delivery will be tried again and the others must not pass it. left: the call was given up
-/// meanwhile, and the stripe is no longer this thread's.
-enum class Then : unsigned char { next, hold, left };
+/// meanwhile, and the stripe is no longer this thread's. suspended: the call goes on without this
+/// thread, and completed() has the rest, perhaps already.
+enum class Then : unsigned char { next, hold, left, suspended };
 
-enum class DropReason : unsigned char { displaced, unsubscribed, no_executor };
+enum class DropReason : unsigned char { displaced, unsubscribed, no_executor, cancelled };
 
 class MailboxSink {
  public:
@@ -88,6 +90,12 @@ class MailboxSink {
   /// `task` is what the thread runs.
   virtual Then timed_out(Delivery& delivery, std::thread::id thread,
                          const Runnable& task) noexcept = 0;
+  /// The same for a call that may be suspended, and may have ended since; with a reference.
+  virtual Then timed_out_suspended(Delivery& /*delivery*/, SuspendedCall& /*call*/) noexcept {
+    return Then::next;
+  }
+  /// As dropped(), for a call that is suspended and whose end nobody waits for any more.
+  virtual void abandoned(Delivery& /*delivery*/, SuspendedCall& /*call*/) noexcept {}
   /// A call that was given up, and settled, has returned; it was made on that thread.
   virtual void came_back(std::thread::id thread) noexcept = 0;
   /// With a timeout: who keeps the deadlines, and the clock they are on.
@@ -112,6 +120,7 @@ struct MailboxOptions {
   std::size_t concurrency = 1;
   OrderBy order_by = OrderBy::none;
   std::chrono::nanoseconds timeout = std::chrono::nanoseconds::max();  // of a call; max: none
+  bool may_suspend = false;  // deliver() may answer Then::suspended
 };
 
 /// What became of a push. displaced: accepted, and an older delivery was dropped for it.
@@ -156,13 +165,26 @@ class Mailbox final {
   /// Drops what waits; nothing starts any more.
   void close();
 
-  /// Waits until no call runs (and, with Idle::empty, nothing waits either); false at the deadline.
-  enum class Idle : unsigned char { no_call, empty };
+  // -- mailbox_suspended.cpp: with MailboxOptions::may_suspend ------------------------------------
+  /// Before deliver() answers Then::suspended: the call is on no thread any more.
+  void suspended(CallSlot& call);
+  /// It has ended as deliver() would have said: next, hold or left.
+  void completed(CallSlot& call, Then then);
+  /// Of a call that was given up: when it returns whoever did so has taken a reference on the call.
+  void wait_for_keeper() const { const std::lock_guard guard(lock_); }
+  /// Gives up all calls that are suspended.
+  void abandon_suspended();
+
+  /// Waits until no call runs on a thread; until none runs, suspended or not; or until nothing
+  /// waits either. False at the deadline.
+  enum class Idle : unsigned char { no_thread, no_call, empty };
   bool wait_idle(Idle what, std::chrono::steady_clock::time_point deadline) const;
   [[nodiscard]] bool idle() const;
 
   [[nodiscard]] std::size_t waiting() const;
+  /// Suspended calls included.
   [[nodiscard]] std::size_t running() const;
+  [[nodiscard]] std::size_t on_threads() const;
   /// Accepted pushes so far; for waits over several mailboxes.
   [[nodiscard]] std::uint64_t pushes() const;
   /// Whether all pumps that could handle this event, or any (null), are in calls now; with their
@@ -172,6 +194,8 @@ class Mailbox final {
   void request_stop();
   [[nodiscard]] const MailboxOptions& options() const noexcept { return options_; }
   [[nodiscard]] Executor& executor() const noexcept;
+  /// Null: it is not a pool.
+  [[nodiscard]] WorkerPool* pool() const noexcept { return pool_; }
 
  private:
   static constexpr std::size_t kLanes = 5;  // low, normal, high, replay, again
@@ -206,6 +230,11 @@ class Mailbox final {
     std::uint32_t count = 0;
     std::uint32_t lane = 0;
   };
+  struct Pump;
+  struct PumpCall final : CallSlot {
+    explicit PumpCall(Pump& mine) noexcept : pump(mine) {}
+    Pump& pump;
+  };
   struct Pump final : Runnable {
     void run() noexcept override;
     Stripe* stripe = nullptr;
@@ -218,10 +247,12 @@ class Mailbox final {
     // Of one that was left behind: whoever comes second of the two ends it.
     bool settled = false;
     bool returned = false;
+    bool suspended = false;  // its call is
+    bool left = false;       // its call was given up
     // The place in its claim where it stands; written by the pump, read by a push that finds little
     // room and by the keeper of deadlines.
     alignas(64) std::atomic<std::uint32_t> started{0};
-    CallSlot call;
+    PumpCall call{*this};
   };
 
   struct Stripe {
@@ -238,6 +269,7 @@ class Mailbox final {
   struct Overdue {
     Pump* left = nullptr;
     Pump* successor = nullptr;
+    SuspendedCall* call = nullptr;  // a reference; null: its thread is left behind
     std::thread::id thread;
     std::uint32_t handled = 0;
     std::stop_source stop;
@@ -277,6 +309,7 @@ class Mailbox final {
   void forget_watch() noexcept;
   void look_at_calls() noexcept;
   void settle(Overdue& overdue) noexcept;
+  void go_on(Overdue& overdue, Then then) noexcept;
   void end_left_behind(Pump* pump) noexcept;
   void forget_left_behind(Pump* pump) noexcept;
   void drop_all(DropReason reason);
@@ -298,6 +331,7 @@ class Mailbox final {
   std::size_t beyond_size_ = 0;    // not claimed, in the others
   std::size_t again_waiting_ = 0;  // wait elsewhere for push_again()
   std::size_t running_ = 0;        // claims in the hands of pumps
+  std::size_t suspended_ = 0;      // of those, with a call that is suspended
   std::uint64_t pushes_ = 0;
   std::unordered_set<EventId> replayed_;  // put by begin_with(); a live push of one comes too late
   Chunk* spare_ = nullptr;

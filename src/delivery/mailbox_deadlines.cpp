@@ -104,6 +104,11 @@ Mailbox::Overdue Mailbox::replace(Stripe& stripe, std::unique_ptr<Pump>& pump) {
   overdue.thread = pump->thread;
   overdue.handled = at + 1;
   overdue.stop = pump->call.stop_source();
+  // It takes lock_ before it lets go of itself, so it is still there.
+  overdue.call = pump->call.suspended();
+  if (overdue.call != nullptr) overdue.call->retain();
+  if (std::exchange(pump->suspended, false)) --suspended_;
+  pump->left = true;
   give_back(stripe, *pump, at + 1);
   recycle(pump->claim.chunk, at);
   pump->claim.begin += at;
@@ -113,15 +118,22 @@ Mailbox::Overdue Mailbox::replace(Stripe& stripe, std::unique_ptr<Pump>& pump) {
   successor->scheduled = true;
   successor->claim.lane = pump->claim.lane;
   overdue.successor = successor.get();
-  overdue.left = pump.release();
+  overdue.left = pump.release();  // its call owns it from now on
   pump = std::move(successor);
   return overdue;
 }
 
 void Mailbox::settle(Overdue& overdue) noexcept {
-  const Then then = sink_.timed_out(overdue.delivery, overdue.thread, *overdue.left);
+  const Then then = overdue.call != nullptr
+                        ? sink_.timed_out_suspended(overdue.delivery, *overdue.call)
+                        : sink_.timed_out(overdue.delivery, overdue.thread, *overdue.left);
   (void)overdue.stop.request_stop();
   sink_.delivered_some(overdue.handled);
+  go_on(overdue, then);
+}
+
+/// The delivery is settled.
+void Mailbox::go_on(Overdue& overdue, Then then) noexcept {
   bool notify = false;
   bool returned = false;
   {
@@ -138,11 +150,13 @@ void Mailbox::settle(Overdue& overdue) noexcept {
     notify = room_waiters_ + idle_waiters_ != 0;
   }
   if (notify) notify_waiters();
+  if (overdue.call != nullptr) overdue.call->release();
   schedule(overdue.successor);
   if (returned) forget_left_behind(overdue.left);
 }
 
-/// On the thread that was left behind, when its handler has returned at last.
+/// On the thread that was left behind, when its handler has returned at last; or where a coroutine
+/// that was given up has ended.
 void Mailbox::end_left_behind(Pump* pump) noexcept {
   Claim mine;
   {

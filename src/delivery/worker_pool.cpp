@@ -172,13 +172,14 @@ Executor::Posted WorkerPool::post_at_once(Runnable& runnable) {
   return Posted::accepted;
 }
 
-bool WorkerPool::leave_worker(std::thread::id thread, const Runnable& task) {
+bool WorkerPool::leave_worker(std::thread::id thread, const Runnable* task) {
   Shared& shared = *shared_;
   const std::lock_guard lock(shared.mutex);
   const auto place =
       std::find_if(shared.workers.begin(), shared.workers.end(),
                    [&](const Shared::Worker& one) { return one.thread.get_id() == thread; });
-  if (place == shared.workers.end() || place->runs != &task) return false;
+  if (place == shared.workers.end() || place->runs == nullptr) return false;
+  if (task != nullptr && place->runs != task) return false;
   // Its thread keeps the list's node by its iterator; a list of its own keeps the node.
   place->left_behind = true;
   place->thread.detach();

@@ -53,8 +53,8 @@ class WorkerPool final : public Executor {
   /// As post(), for a task that must not wait until a busy worker is free.
   Posted post_at_once(Runnable& runnable);
 
-  /// Leaves the thread behind if it is a worker that runs this task.
-  bool leave_worker(std::thread::id thread, const Runnable& task);
+  /// Leaves the thread behind if it is a worker that runs this task; null: whatever it runs.
+  bool leave_worker(std::thread::id thread, const Runnable* task);
 
   /// What the workers share with each other; the last to go frees it.
   struct Shared;

@@ -42,6 +42,7 @@ struct RecordingSink final : MailboxSink {
       delivered.emplace_back(delivery.event.topic());
       cut.push_back(delivery.history_was_cut);
     }
+    if (instead) return instead(delivery, call);
     call.begin(now());
     if (on_deliver) on_deliver(delivery);
     if (on_call) on_call(delivery, call);
@@ -50,10 +51,21 @@ struct RecordingSink final : MailboxSink {
   }
   Then timed_out(Delivery& delivery, std::thread::id thread,
                  const Runnable& task) noexcept override {
-    (void)executor->leave_worker(thread, task);
+    (void)executor->leave_worker(thread, &task);
     const std::lock_guard lock(mutex);
     late.emplace_back(delivery.event.topic());
     return then_late;
+  }
+  Then timed_out_suspended(Delivery& delivery, SuspendedCall& call) noexcept override {
+    const std::lock_guard lock(mutex);
+    late.emplace_back(delivery.event.topic());
+    given_up.push_back(&call);
+    return then_late;
+  }
+  void abandoned(Delivery& delivery, SuspendedCall& call) noexcept override {
+    const std::lock_guard lock(mutex);
+    gone.emplace_back(delivery.event.topic());
+    given_up.push_back(&call);
   }
   void came_back(std::thread::id) noexcept override { ++back; }
   Timekeeper& timekeeper() override { return *keeper; }
@@ -78,6 +90,8 @@ struct RecordingSink final : MailboxSink {
   std::vector<std::string> gone;
   std::vector<DropReason> reasons;
   std::vector<std::string> late;
+  std::vector<SuspendedCall*> given_up;
+  std::function<Then(Delivery&, CallSlot&)> instead;
   std::function<void(Delivery&)> on_deliver;
   std::function<void(Delivery&, CallSlot&)> on_call;
   Then then = Then::next;

@@ -116,7 +116,7 @@ TEST(WorkerPool, GoesOnWithAnotherThreadWhenOneIsLeftBehind) {
   ASSERT_TRUE(eventually([&] { return stuck.thread.load() != std::thread::id(); }));
   std::atomic<int> ran{0};
   pool.post([&] { ++ran; });
-  EXPECT_TRUE(pool.leave_worker(stuck.thread, stuck));
+  EXPECT_TRUE(pool.leave_worker(stuck.thread, &stuck));
   EXPECT_TRUE(eventually([&] { return ran == 1; }));
   pool.post([&] { ++ran; });
   EXPECT_TRUE(eventually([&] { return ran == 2; }));
@@ -130,10 +130,10 @@ TEST(WorkerPool, LeavesNoStrangerBehindNorOneThatRunsSomethingElse) {
   WorkerPool pool(1);
   Hanging stuck;
   Hanging other;
-  EXPECT_FALSE(pool.leave_worker(std::this_thread::get_id(), stuck));
+  EXPECT_FALSE(pool.leave_worker(std::this_thread::get_id(), &stuck));
   pool.post(stuck);
   ASSERT_TRUE(eventually([&] { return stuck.thread.load() != std::thread::id(); }));
-  EXPECT_FALSE(pool.leave_worker(stuck.thread, other));
+  EXPECT_FALSE(pool.leave_worker(stuck.thread, &other));
   stuck.released = true;
   pool.shut_down();
 }
@@ -145,7 +145,7 @@ TEST(WorkerPool, CanLeaveOneBehindThatAShutDownWaitsFor) {
   ASSERT_TRUE(eventually([&] { return stuck.thread.load() != std::thread::id(); }));
   std::thread down([&] { pool.shut_down(); });
   while (pool.post([] {}) == Executor::Posted::accepted) std::this_thread::yield();
-  EXPECT_TRUE(pool.leave_worker(stuck.thread, stuck));
+  EXPECT_TRUE(pool.leave_worker(stuck.thread, &stuck));
   down.join();
   EXPECT_FALSE(stuck.returned);
   stuck.released = true;

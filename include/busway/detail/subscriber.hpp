@@ -38,10 +38,17 @@ class LatencyHistogram;
 
 using Invoke = void (*)(Subscriber*, const Event&, Context&);
 
+/// suspended: the handler is a coroutine, and `call` begins it.
+enum class Returns : std::uint8_t { when_done, suspended };
+
 struct Subscriber {
   Subscriber(Invoke handler, void (*destroy)(Subscriber*) noexcept,
-             void (*free)(Subscriber*) noexcept) noexcept
-      : invoke(handler), call(handler), destroy_callable(destroy), free_memory(free) {}
+             void (*free)(Subscriber*) noexcept, Returns when = Returns::when_done) noexcept
+      : invoke(handler),
+        call(handler),
+        destroy_callable(destroy),
+        free_memory(free),
+        returns(when) {}
   Subscriber(const Subscriber&) = delete;
   Subscriber& operator=(const Subscriber&) = delete;
 
@@ -76,6 +83,7 @@ struct Subscriber {
   std::atomic<LatencyHistogram*> plain_latency{nullptr};  // when there is no extra
   std::atomic<std::uint8_t> state{0};
   std::atomic<bool> callable_gone{false};
+  const Returns returns;
 };
 
 /// Reports an Outcome other than done to the dispatch that made the call.
@@ -127,15 +135,41 @@ consteval auto handled_type() {
 template <class F>
 using HandledType = typename decltype(handled_type<F>())::type;
 
+/// What a handler may return beside void and Outcome: busway/coroutine.hpp specialises it, with
+/// static void begin(Context&, Result).
+template <class Result>
+struct CoroutineResult;
+
+template <class Result>
+concept IsCoroutine = requires {
+  sizeof(CoroutineResult<Result>);
+};
+
+template <class F, class Argument>
+consteval Returns returns() {
+  if constexpr (std::is_invocable_v<F&, const Argument&, Context&>) {
+    using Result = std::invoke_result_t<F&, const Argument&, Context&>;
+    return IsCoroutine<Result> ? Returns::suspended : Returns::when_done;
+  } else if constexpr (std::is_invocable_v<F&, const Argument&>) {
+    using Result = std::invoke_result_t<F&, const Argument&>;
+    return IsCoroutine<Result> ? Returns::suspended : Returns::when_done;
+  } else {
+    return Returns::when_done;
+  }
+}
+
 template <class F, class Argument>
 inline void call_handler(F& handler, const Argument& argument, Context& context) {
   if constexpr (std::is_invocable_v<F&, const Argument&, Context&>) {
     using Result = std::invoke_result_t<F&, const Argument&, Context&>;
     if constexpr (std::is_void_v<Result>) {
       handler(argument, context);
+    } else if constexpr (IsCoroutine<Result>) {
+      CoroutineResult<Result>::begin(context, handler(argument, context));
     } else {
       static_assert(std::same_as<Result, Outcome>,
-                    "a busway handler returns void or busway::Outcome");
+                    "a busway handler returns void or busway::Outcome, or, where "
+                    "busway/coroutine.hpp is included, a boost::asio::awaitable of them");
       settle(context, handler(argument, context));
     }
   } else {
@@ -145,9 +179,12 @@ inline void call_handler(F& handler, const Argument& argument, Context& context)
     using Result = std::invoke_result_t<F&, const Argument&>;
     if constexpr (std::is_void_v<Result>) {
       handler(argument);
+    } else if constexpr (IsCoroutine<Result>) {
+      CoroutineResult<Result>::begin(context, handler(argument));
     } else {
       static_assert(std::same_as<Result, Outcome>,
-                    "a busway handler returns void or busway::Outcome");
+                    "a busway handler returns void or busway::Outcome, or, where "
+                    "busway/coroutine.hpp is included, a boost::asio::awaitable of them");
       settle(context, handler(argument));
     }
   }
@@ -164,7 +201,7 @@ concept WrapsHandler = requires {
 template <class F, class T>
 struct SubscriberOf final : Subscriber {
   template <class G>
-  explicit SubscriberOf(G&& handler) : Subscriber(&run, &destroy, &free) {
+  explicit SubscriberOf(G&& handler) : Subscriber(&run, &destroy, &free, kReturns) {
     ::new (static_cast<void*>(storage)) F(std::forward<G>(handler));
   }
 
@@ -193,6 +230,12 @@ struct SubscriberOf final : Subscriber {
   }
   static void free(Subscriber* self) noexcept { delete static_cast<SubscriberOf*>(self); }
 
+  static constexpr Returns kReturns = [] {
+    if constexpr (WrapsHandler<F>)
+      return Returns::when_done;
+    else
+      return detail::returns<F, T>();
+  }();
   alignas(F) std::byte storage[sizeof(F)];
 };
 
