@@ -51,7 +51,7 @@ struct RecordingSink final : MailboxSink {
   }
   Then timed_out(Delivery& delivery, std::thread::id thread,
                  const Runnable& task) noexcept override {
-    (void)executor->leave_worker(thread, &task);
+    if (executor != nullptr) (void)executor->leave_worker(thread, &task);
     const std::lock_guard lock(mutex);
     late.emplace_back(delivery.event.topic());
     return then_late;

@@ -27,7 +27,6 @@ struct Suspending {
       : mailbox(sink, with_suspension(options), nullptr, executor) {
     sink.clock = clock;
     sink.keeper = std::make_unique<Timekeeper>(clock, Drive::by_hand);
-    sink.executor = executor.get();
     sink.instead = [this](Delivery& delivery, CallSlot& slot) {
       calls.emplace_back();
       Suspended& call = calls.back();
