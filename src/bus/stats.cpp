@@ -3,6 +3,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "bus/add_counters.hpp"
 #include "bus/bus_core.hpp"
 
 namespace busway::detail {
@@ -72,14 +73,7 @@ Stats BusCore::stats() {
     static_cast<DeliveryCounters&>(out) = async_folded_;
   }
   for (Subscriber* one : async) {
-    const DeliveryCounters counters = one->extra->sink->counters(*one->extra->mailbox);
-    out.matched += counters.matched;
-    out.delivered += counters.delivered;
-    out.failed += counters.failed;
-    out.dropped += counters.dropped;
-    out.retried += counters.retried;
-    out.dead_lettered += counters.dead_lettered;
-    out.in_flight += counters.in_flight;
+    add_counters(one->extra->sink->counters(*one->extra->mailbox), out);
   }
 
   {

@@ -11,6 +11,7 @@
 #include "base/duration_words.hpp"
 #include "base/escape.hpp"
 #include "base/utf8.hpp"
+#include "bus/add_counters.hpp"
 #include "bus/bus_core.hpp"
 #include "bus/coroutine_sink.hpp"
 #include "busway/topic_name.hpp"
@@ -720,13 +721,8 @@ void BusCore::leave_async(Subscriber* subscriber) noexcept {
   async_.back()->extra->async_place = extra.async_place;
   std::swap(async_[extra.async_place], async_.back());
   async_.pop_back();
-  const DeliveryCounters counters = extra.sink->counters(*extra.mailbox);
-  async_folded_.matched += counters.matched;
-  async_folded_.delivered += counters.delivered;
-  async_folded_.failed += counters.failed;
-  async_folded_.retried += counters.retried;
-  async_folded_.dead_lettered += counters.dead_lettered;
-  async_folded_.dropped += counters.dropped;
+  add_counters(extra.sink->counters(*extra.mailbox), async_folded_);
+  async_folded_.in_flight = 0;  // it is gone: what was under way has ended
 }
 
 /// Each with a reference more; those about to be freed are left out.

@@ -473,6 +473,15 @@ std::uint32_t Mailbox::deliver(const Claim& claim, Pump& pump, Then& then) {
   return done;
 }
 
+bool Mailbox::goes_on(Stripe& stripe, Pump& pump, bool& over) const noexcept {
+  if (runnable(stripe)) return true;
+  --stripe.active;
+  pump.scheduled = false;
+  stripe.serving = 0;
+  over = closed_ && watching_ && !any_pump_scheduled();
+  return false;
+}
+
 void Mailbox::run(Stripe& stripe, Pump& pump) {
   std::uint32_t budget = kPumpBudget;
   bool again = false;
@@ -487,13 +496,7 @@ void Mailbox::run(Stripe& stripe, Pump& pump) {
       if (budget > 0) taken = claim(stripe, pump);
       notify = room_waiters_ != 0;
       if (taken.count == 0) {
-        again = runnable(stripe);
-        if (!again) {
-          --stripe.active;
-          pump.scheduled = false;
-          stripe.serving = 0;
-          over = closed_ && watching_ && !any_pump_scheduled();
-        }
+        again = goes_on(stripe, pump, over);
         break;
       }
       pump.thread = thread;

@@ -287,6 +287,9 @@ class Mailbox final {
   [[nodiscard]] Claim claim(Stripe& stripe, Pump& pump);
   [[nodiscard]] std::uint32_t choose_lane(Stripe& stripe) const;
   void finish(Stripe& stripe, Pump& pump, std::uint32_t done, Then then);
+  /// Of a pump with nothing in hand: whether it goes on. If not it is free, and `over` tells
+  /// whether it was the last of a closed mailbox whose deadlines are kept.
+  [[nodiscard]] bool goes_on(Stripe& stripe, Pump& pump, bool& over) const noexcept;
   void give_back(Stripe& stripe, Pump& pump, std::uint32_t done);
   [[nodiscard]] Overdue replace(Stripe& stripe, std::unique_ptr<Pump>& pump);
   [[nodiscard]] bool any_pump_scheduled() const noexcept;

@@ -34,13 +34,7 @@ void Mailbox::completed(CallSlot& call, Then then) {
     --suspended_;
     finish(stripe, pump, 1, then);
     notify = room_waiters_ + idle_waiters_ != 0;
-    again = runnable(stripe);
-    if (!again) {
-      --stripe.active;
-      pump.scheduled = false;
-      stripe.serving = 0;
-      over = closed_ && watching_ && !any_pump_scheduled();
-    }
+    again = goes_on(stripe, pump, over);
   }
   if (notify) notify_waiters();
   if (again) schedule(&pump);

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/escape.hpp"
+#include "bus/add_counters.hpp"
 #include "busway/events/plugin_event_data.hpp"
 #include "busway/topics.hpp"
 #include "busway/typed_event.hpp"
@@ -41,17 +42,6 @@ void add(Json& sum, const Json& found) {
   }
 }
 
-void add(DeliveryCounters& sum, const DeliveryCounters& more) {
-  sum.matched += more.matched;
-  sum.delivered += more.delivered;
-  sum.failed += more.failed;
-  sum.retried += more.retried;
-  sum.timed_out += more.timed_out;
-  sum.dropped += more.dropped;
-  sum.dead_lettered += more.dead_lettered;
-  sum.in_flight += more.in_flight;
-}
-
 }  // namespace
 
 RunSummaries::RunSummaries(Bus& bus, config::SecretKeys secrets)
@@ -76,7 +66,8 @@ void RunSummaries::take(const Event& event) {
 DeliveryCounters RunSummaries::counted(const std::string& owner) const {
   DeliveryCounters sum;
   if (owner.empty()) return sum;
-  for (const SubscriptionInfo& one : bus_.subscriptions(owner)) add(sum, one.counters);
+  for (const SubscriptionInfo& one : bus_.subscriptions(owner))
+    detail::add_counters(one.counters, sum);
   return sum;
 }
 

@@ -19,17 +19,6 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 using testing::ManualClock;
 
-/// Yields until it holds; false after a minute, which only a broken build needs.
-template <class F>
-bool eventually(const F& holds) {
-  const auto give_up = std::chrono::steady_clock::now() + std::chrono::minutes(1);
-  while (!holds()) {
-    if (std::chrono::steady_clock::now() > give_up) return false;
-    std::this_thread::yield();
-  }
-  return true;
-}
-
 /// Handlers hang here until the test lets them go.
 struct Trap {
   void enter() {

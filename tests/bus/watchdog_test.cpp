@@ -16,16 +16,6 @@ namespace {
 
 using std::chrono::seconds;
 
-template <class F>
-bool eventually(const F& holds) {
-  const auto give_up = std::chrono::steady_clock::now() + std::chrono::minutes(1);
-  while (!holds()) {
-    if (std::chrono::steady_clock::now() > give_up) return false;
-    std::this_thread::yield();
-  }
-  return true;
-}
-
 struct Watched : OwnClock {
   Watched()
       : bus({.stuck_after = seconds(4),
