@@ -74,7 +74,7 @@ void came_back(Subscriber& subscriber, std::thread::id thread) noexcept {
 
 void BusCore::came_back(std::thread::id thread) noexcept {
   abandoned_.fetch_sub(1, std::memory_order_relaxed);
-  Garbage garbage(*this);
+  Garbage garbage;
   const std::lock_guard lock(mutex_);
   left_behind_.erase(thread);
   collect(garbage);  // what only its frames still held, maybe of a bus that is gone
@@ -87,20 +87,28 @@ void Dispatch::forget_stop() noexcept {
 
 void BusCore::for_each_call(const std::function<void(const Frame&, const Subscriber&, const Route&,
                                                      std::uint64_t)>& visit) {
-  const std::lock_guard lock(mutex_);
   platform_detail::heavy_barrier();
+  const std::lock_guard lock(mutex_);
   for (const auto& thread : threads_) {
     thread->for_each_frame([&](const Frame& frame) {
       const Subscriber* one = frame.current.load(std::memory_order_seq_cst);
       const Route* route = frame.route.load(std::memory_order_seq_cst);
       if (one == nullptr || route == nullptr || route == kSearching) return;
-      const std::uint64_t count =
-          route->index < thread->counts_size
-              ? thread->counts[route->index].count.load(std::memory_order_relaxed)
-              : 0;
-      visit(frame, *one, *route, count + thread->strand_runs.load(std::memory_order_relaxed));
+      visit(frame, *one, *route, thread->publishes_along(route->index));
     });
   }
+}
+
+std::uint64_t BusCore::publishes_along_route_of(const Frame& frame) {
+  const std::uint32_t index = frame.route.load(std::memory_order_acquire)->index;
+  if (const ThreadState& mine = thread_state(); mine.owns(&frame)) {
+    return mine.publishes_along(index);
+  }
+  const std::lock_guard lock(mutex_);
+  for (const auto& thread : threads_) {
+    if (thread->owns(&frame)) return thread->publishes_along(index);
+  }
+  return 0;
 }
 
 }  // namespace busway::detail

@@ -117,7 +117,7 @@ BusCore::~BusCore() {
     });
   };
   {
-    Garbage garbage(*this);
+    Garbage garbage;
     threads_.clear();
     collect(garbage);
   }

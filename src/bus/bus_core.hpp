@@ -120,7 +120,7 @@ struct BusFilter {
 /// so that no callable of a user is destroyed under it.
 class Garbage {
  public:
-  explicit Garbage(BusCore& core) noexcept : core_(core) {}
+  Garbage() = default;
   Garbage(const Garbage&) = delete;
   Garbage& operator=(const Garbage&) = delete;
   ~Garbage();
@@ -130,7 +130,6 @@ class Garbage {
   void add(TopicTable::Table* table) { tables_.push_back(table); }
 
  private:
-  BusCore& core_;
   std::vector<Subscriber*> subscribers_;
   std::vector<Route*> routes_;
   std::vector<TopicTable::Table*> tables_;
@@ -257,6 +256,9 @@ class BusCore {
   /// The synchronous calls that run now, with where they stand. Under the bus's lock.
   void for_each_call(const std::function<void(const Frame&, const Subscriber&, const Route&,
                                               std::uint64_t)>& visit);
+  /// What for_each_call() would tell of this call, which runs. Takes the bus's lock on other
+  /// threads than the call's.
+  [[nodiscard]] std::uint64_t publishes_along_route_of(const Frame& frame);
 
   // -- retrying.cpp, dead_letters.cpp -------------------------------------------------------------
   /// Where waiting retries are kept; made when the first one waits.

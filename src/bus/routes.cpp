@@ -36,13 +36,13 @@ TopicEntry* BusCore::entry_of(std::string_view name, Garbage& garbage) {
 }
 
 TopicEntry* BusCore::find_or_add_now(std::string_view name) {
-  Garbage garbage(*this);
+  Garbage garbage;
   const std::lock_guard lock(mutex_);
   return entry_of(name, garbage);
 }
 
 TopicEntry* BusCore::pin_topic(std::string_view name) {
-  Garbage garbage(*this);
+  Garbage garbage;
   const std::lock_guard lock(mutex_);
   if ((gate_.load(std::memory_order_relaxed) & kClosed) != 0) {
     throw Error(ErrorCode::stopped, "bus.topic(): the bus has been destroyed");
@@ -105,7 +105,7 @@ void BusCore::free_entry(TopicEntry* entry) noexcept {
 }
 
 Route* BusCore::renew_route_now(TopicEntry* entry) {
-  Garbage garbage(*this);
+  Garbage garbage;
   const std::lock_guard lock(mutex_);
   Route* route = entry->route.load(std::memory_order_relaxed);
   const std::uint64_t epoch = wild_epoch_.load(std::memory_order_relaxed);
@@ -319,8 +319,10 @@ void BusCore::fold(Route& route) {
     RouteCount& record = thread->counts[route.index];
     const std::uint64_t key = record.key.load(std::memory_order_relaxed);
     if (key >> 32U != route.serial) continue;
-    credit(route, static_cast<std::uint32_t>(key), record.count.load(std::memory_order_relaxed));
+    const std::uint64_t count = record.count.load(std::memory_order_relaxed);
+    credit(route, static_cast<std::uint32_t>(key), count);
     record.key.store(0, std::memory_order_relaxed);
+    thread->counted.fetch_add(count, std::memory_order_relaxed);
     record.count.store(0, std::memory_order_relaxed);
   }
 }
@@ -394,6 +396,7 @@ void BusCore::recount(ThreadState& state, Route& route, std::uint64_t key) {
     if (counted != nullptr) credit(*counted, static_cast<std::uint32_t>(old_key), count);
   }
   record.key.store(key, std::memory_order_relaxed);
+  state.counted.fetch_add(count, std::memory_order_relaxed);
   record.count.store(0, std::memory_order_relaxed);
 }
 

@@ -201,7 +201,7 @@ void BusCore::close() {
   callbacks_.finish();
   if (timekeeper_made_.load(std::memory_order_acquire)) timekeeper().shut_down();
   // All routes and topics without a handle go; nobody can be on them any more.
-  Garbage garbage(*this);
+  Garbage garbage;
   const std::lock_guard lock(mutex_);
   topics_.for_each([&](TopicEntry& entry) {
     if (Route* route = entry.route.exchange(nullptr, std::memory_order_acq_rel)) retire(route);

@@ -286,7 +286,7 @@ Subscriber* BusCore::subscribe(Subscriber* subscriber, const Patterns& patterns,
       std::memory_order_relaxed);
   subscriber->invoke.store(invoke_of(*subscriber), std::memory_order_relaxed);
 
-  Garbage garbage(*this);
+  Garbage garbage;
   {
     const std::lock_guard lock(mutex_);
     if ((gate_.load(std::memory_order_relaxed) & (kClosed | kStopped | kStopping)) != 0) {
@@ -448,7 +448,7 @@ void BusCore::end(std::span<Subscriber* const> subscribers, Waiting waiting) {
   const bool inside = waiting == Waiting::never || inside_handler();
   std::vector<Subscriber*> ending;  // by this call, and not by another thread
   ending.reserve(subscribers.size());
-  Garbage garbage(*this);
+  Garbage garbage;
   {
     const std::lock_guard lock(mutex_);
     for (Subscriber* one : subscribers) {

@@ -116,7 +116,7 @@ ThreadState& BusCore::register_thread() {
 }
 
 void BusCore::thread_ended(ThreadState* state) {
-  Garbage garbage(*this);
+  Garbage garbage;
   std::unique_ptr<ThreadState> gone;
   std::vector<Event> forgotten;  // payloads of users are destroyed without the lock
   const std::lock_guard lock(mutex_);

@@ -49,16 +49,14 @@ std::vector<Watchdog::Stuck> Watchdog::look() {
     const SubscriberExtra* extra = subscriber.extra;
     // These have deadlines of their own.
     if (extra != nullptr && (extra->timeout || extra->retry || extra->mailbox != nullptr)) return;
-    Seen one{&frame, &subscriber, &route, count, now, false};
-    const auto before = std::find_if(seen_.begin(), seen_.end(), [&](const Seen& earlier) {
-      return earlier.frame == one.frame && earlier.subscriber == one.subscriber &&
-             earlier.route == one.route && earlier.count == one.count;
-    });
+    Seen one{{&frame, &subscriber, &route, count}, now, false};
+    const auto before = std::find_if(seen_.begin(), seen_.end(),
+                                     [&](const Seen& earlier) { return earlier.call == one.call; });
     if (before != seen_.end()) {
       one = *before;
       if (!one.reported && now - one.since >= core_.options().stuck_after) {
         one.reported = true;
-        stuck.push_back({&frame, &subscriber, subscriber.id, subscriber_name(subscriber),
+        stuck.push_back({one.call, subscriber.id, subscriber_name(subscriber),
                          std::string(owner_of(subscriber)), std::string(route.entry->text->view()),
                          one.since});
       }
@@ -66,19 +64,18 @@ std::vector<Watchdog::Stuck> Watchdog::look() {
     seen.push_back(one);
   });
   seen_.swap(seen);
-  // Tokens that this one made itself, of calls that have returned.
+  // Those that no handler has asked for, of calls that have returned.
   const std::lock_guard lock(mutex_);
   std::erase_if(stops_, [&](const Stop& stop) {
-    return stop.source.stop_requested() &&
-           std::none_of(seen_.begin(), seen_.end(), [&](const Seen& one) {
-             return one.frame == stop.frame && one.subscriber == stop.subscriber;
-           });
+    return !stop.asked && std::none_of(seen_.begin(), seen_.end(),
+                                       [&](const Seen& one) { return one.call == stop.call; });
   });
   return stuck;
 }
 
 void Watchdog::report(const Stuck& stuck) {
-  reported_.fetch_add(1, std::memory_order_relaxed);
+  (void)source_of(stuck.call).request_stop();
+  reported_.fetch_add(1, std::memory_order_release);
   const auto for_ms =
       std::chrono::duration_cast<std::chrono::milliseconds>(core_.steady_now() - stuck.since)
           .count();
@@ -88,7 +85,6 @@ void Watchdog::report(const Stuck& stuck) {
                           LogField{"owner", stuck.owner}, LogField{"topic", stuck.topic},
                           LogField{"for", duration}};
   core_.log(LogLevel::warning, "a synchronous handler does not return", fields);
-  (void)source_of(stuck.frame, stuck.subscriber).request_stop();
   std::string words = "the synchronous handler of " + quote(stuck.name);
   if (!stuck.owner.empty()) words += " (owner " + quote(stuck.owner) + ')';
   words +=
@@ -96,24 +92,44 @@ void Watchdog::report(const Stuck& stuck) {
   (void)core_.publish_async(system_error("busway", words, {.source = "busway"}));
 }
 
-std::stop_source Watchdog::source_of(const Frame* frame, const Subscriber* subscriber) {
+/// The call may have returned meanwhile, and the same frame may hold a later one of the same
+/// subscriber: that one has a greater count, and is left alone.
+std::stop_source Watchdog::source_of(const Call& call) {
   const std::lock_guard lock(mutex_);
   for (const Stop& stop : stops_) {
-    if (stop.frame == frame && stop.subscriber == subscriber) return stop.source;
+    if (stop.call.frame == call.frame && stop.call.subscriber == call.subscriber &&
+        stop.call.route == call.route && stop.call.count <= call.count) {
+      return stop.source;
+    }
   }
-  stops_.push_back({frame, subscriber, {}});
+  stops_.push_back({call, false, {}});  // for a handler that asks from now on
   return stops_.back().source;
 }
 
 std::stop_token Watchdog::stop_token(const Frame* frame, const Subscriber* subscriber) {
-  return source_of(frame, subscriber).get_token();
+  Call call{frame, subscriber, nullptr, 0};
+  if (frame != nullptr) {
+    call.route = frame->route.load(std::memory_order_acquire);
+    call.count = core_.publishes_along_route_of(*frame);
+  }
+  const std::lock_guard lock(mutex_);
+  for (Stop& stop : stops_) {
+    if (stop.call.frame != frame || stop.call.subscriber != subscriber) continue;
+    // One that was asked for is of this call: at the end of each publish they are forgotten.
+    if (stop.asked || stop.call == call) {
+      stop.asked = true;
+      return stop.source.get_token();
+    }
+  }
+  stops_.push_back({call, true, {}});
+  return stops_.back().source.get_token();
 }
 
 void Watchdog::forget(const Frame* frame) noexcept {
   std::vector<Stop> gone;  // destroyed without the lock
   const std::lock_guard lock(mutex_);
   std::erase_if(stops_, [&](Stop& stop) {
-    if (stop.frame != frame) return false;
+    if (stop.call.frame != frame) return false;
     gone.push_back(stop);
     return true;
   });
@@ -124,7 +140,7 @@ void Watchdog::request_stop(const Subscriber* subscriber) {
   {
     const std::lock_guard lock(mutex_);
     for (const Stop& stop : stops_) {
-      if (subscriber == nullptr || stop.subscriber == subscriber) mine.push_back(stop.source);
+      if (subscriber == nullptr || stop.call.subscriber == subscriber) mine.push_back(stop.source);
     }
   }
   for (std::stop_source& stop : mine) (void)stop.request_stop();

@@ -12,7 +12,7 @@
 // Ownership  Belongs to the bus; holds pointers it only compares.
 // Errors     None.
 // Cost       A handler that asks for no token pays nothing. A look: one barrier and a walk over the
-//            frames. A stop token: one lock.
+//            frames. A stop token: one lock; asked for on another thread, the bus's lock as well.
 #pragma once
 
 #include <atomic>
@@ -49,21 +49,24 @@ class Watchdog final : public delivery_detail::Timer {
   void request_stop(const Subscriber* subscriber);
 
   [[nodiscard]] std::uint64_t reported() const noexcept {
-    return reported_.load(std::memory_order_relaxed);
+    return reported_.load(std::memory_order_acquire);
   }
 
  private:
-  struct Seen {
+  struct Call {
     const Frame* frame;
     const Subscriber* subscriber;
     const Route* route;
     std::uint64_t count;  // publishes of this thread along the route
+    bool operator==(const Call&) const = default;
+  };
+  struct Seen {
+    Call call;
     SteadyTime since;
     bool reported;
   };
   struct Stuck {
-    const Frame* frame;
-    const Subscriber* subscriber;
+    Call call;
     SubscriptionId id;
     std::string name;
     std::string owner;
@@ -71,14 +74,14 @@ class Watchdog final : public delivery_detail::Timer {
     SteadyTime since;
   };
   struct Stop {
-    const Frame* frame;
-    const Subscriber* subscriber;
+    Call call;
+    bool asked;  // by the handler: its publish says when it has ended
     std::stop_source source;
   };
 
   [[nodiscard]] std::vector<Stuck> look();
   void report(const Stuck& stuck);
-  [[nodiscard]] std::stop_source source_of(const Frame* frame, const Subscriber* subscriber);
+  [[nodiscard]] std::stop_source source_of(const Call& call);
 
   BusCore& core_;
   std::atomic<bool> begun_{false};

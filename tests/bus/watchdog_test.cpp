@@ -133,6 +133,29 @@ TEST(Watchdog, ATokenAskedForLateIsSignalledAlready) {
   EXPECT_TRUE(signalled);
 }
 
+TEST(Watchdog, TheCallAfterAReportedOneHasAFreshToken) {
+  Watched watched;
+  std::atomic<unsigned> calls{0};
+  std::atomic<bool> open{false};
+  std::atomic<bool> signalled{true};
+  const Subscription stuck = watched.bus.subscribe("job", [&](const Event&, Context& context) {
+    if (++calls == 1) {
+      while (!open) std::this_thread::yield();
+    } else {
+      signalled = context.stop_token().stop_requested();
+    }
+  });
+  std::thread publisher([&] {
+    (void)watched.bus.publish("job");
+    (void)watched.bus.publish("job");
+  });
+  EXPECT_TRUE(watched.passes_until([&] { return watched.bus.stats().stuck == 1; }));
+  open = true;
+  publisher.join();
+  EXPECT_EQ(calls, 2U);
+  EXPECT_FALSE(signalled);
+}
+
 TEST(StopToken, IsSignalledWhenTheSubscriptionEndsAndIsNotTheNextPublishs) {
   Bus bus;
   std::atomic<int> inside{0};
