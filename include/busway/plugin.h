@@ -29,6 +29,9 @@
 #ifndef BUSWAY_PLUGIN_H
 #define BUSWAY_PLUGIN_H
 
+/* This is C, with C's headers and names. */
+/* NOLINTBEGIN(modernize-deprecated-headers,readability-identifier-naming) */
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -384,5 +387,7 @@ BUSWAY_PLUGIN_EXPORT const busway_plugin_api* busway_plugin_entry(uint32_t min_a
 #ifdef __cplusplus
 } /* extern "C" */
 #endif
+
+/* NOLINTEND(modernize-deprecated-headers,readability-identifier-naming) */
 
 #endif /* BUSWAY_PLUGIN_H */

@@ -151,6 +151,7 @@ void read_provider(const Node& node, BrokerSection& broker, const Place& place) 
     return;
   }
   std::vector<std::string> names;
+  names.reserve(kProviders.size());
   for (const auto& [name, provider] : kProviders) names.emplace_back(name);
   if (const std::optional<std::size_t> index = get_choice(node, place, names)) {
     broker.provider = kProviders[*index].second;

@@ -123,7 +123,7 @@ std::string with_plain_line_ends(std::string_view text) {
 std::string shell_word(std::string_view path) {
   constexpr std::string_view kSafe =
       "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./+:@%,-";
-  const std::string shown = escape(path, kShownPathBytesMax);
+  std::string shown = escape(path, kShownPathBytesMax);
   if (!shown.empty() && shown.front() != '-' &&
       shown.find_first_not_of(kSafe) == std::string::npos) {
     return shown;

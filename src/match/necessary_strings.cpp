@@ -58,7 +58,7 @@ bool NecessaryStrings::hold_in(std::string_view marked_topic) const noexcept {
   for (char clauses = *at++; clauses > 0; --clauses) {
     bool met = false;
     for (char strings = *at++; strings > 0; --strings) {
-      const auto size = static_cast<std::size_t>(*at++);
+      const auto size = std::size_t{static_cast<unsigned char>(*at++)};
       met = met || holds(marked_topic, {at, size});
       at += size;
     }

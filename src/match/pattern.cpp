@@ -36,7 +36,6 @@ void PatternState::release() const noexcept {
 
 }  // namespace match_detail
 
-using match_detail::PatternState;
 using match_detail::Reading;
 
 Pattern Pattern::exact(std::string_view text) {

@@ -172,7 +172,7 @@ inline void Plugin::launch_source(std::function<void(std::stop_token)> f) {
   try {
     sources_.emplace_back([this, f = std::move(f)](std::stop_token stop) {
       try {
-        f(stop);
+        f(std::move(stop));
       } catch (...) {
         report_error("the source ended: " + plugin_detail::current_exception_text());
       }
