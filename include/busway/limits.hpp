@@ -46,11 +46,13 @@ inline constexpr std::chrono::nanoseconds kRetryTotalMax = std::chrono::hours(30
 inline constexpr unsigned kBreakerFailuresMax = 1'000'000;
 inline constexpr std::chrono::nanoseconds kBreakerOpenMax = std::chrono::hours(7 * 24);
 
-/// Topics without a subscription of their own or a handle whose route is remembered.
 inline constexpr std::chrono::nanoseconds kAsyncTimeoutDefault = std::chrono::seconds(30);
 inline constexpr std::size_t kAbandonedDefault = 16;
 inline constexpr std::size_t kAbandonedMax = 4'096;
+/// Coroutines of one subscription that were given up and have not ended; beyond it none is begun.
+inline constexpr std::size_t kCoroutinesGivenUpMax = 1'024;
 
+/// Topics without a subscription of their own or a handle whose route is remembered.
 inline constexpr std::size_t kCachedRoutesMax = 65'536;
 /// Topics counted one by one in stats(); the rest goes to "other".
 inline constexpr std::size_t kCountedTopicsMax = 1'024;

@@ -83,8 +83,10 @@ Outcome outcome_of(F& handler, const Argument& argument, Context& context) {
     call();
     return Outcome::done();
   } else {
-    static_assert(std::same_as<Result, Outcome>,
-                  "a busway handler behind middlewares returns void or busway::Outcome");
+    static_assert(
+        std::same_as<Result, Outcome>,
+        "a busway handler behind middlewares returns void or busway::Outcome; a coroutine "
+        "cannot stand behind them");
     return call();
   }
 }

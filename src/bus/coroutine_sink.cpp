@@ -5,8 +5,10 @@
 #include <utility>
 #include <vector>
 
+#include "base/escape.hpp"
 #include "bus/bus_core.hpp"
 #include "bus/coroutine_call.hpp"
+#include "busway/limits.hpp"
 
 namespace busway::detail {
 
@@ -21,6 +23,12 @@ CoroutineSink::CoroutineSink(Subscriber& subscriber, std::shared_ptr<Executor> e
 
 Then CoroutineSink::deliver(Delivery& delivery, CallSlot& call) noexcept {
   Begun begun;
+  if (subscriber().extra->left_behind.load(std::memory_order_relaxed) >=
+      limits::kCoroutinesGivenUpMax) {
+    return refuse(delivery, std::to_string(limits::kCoroutinesGivenUpMax) + " coroutines of " +
+                                quote(subscriber_name(subscriber())) +
+                                " that were given up have not ended; no more are begun");
+  }
   // One that is suspended holds no thread that could be left behind.
   if (!begin_call(delivery, subscriber().extra->mailbox->on_threads(), begun)) return Then::next;
   return (new CoroutineCall(*this, delivery, call, begun))->begin();
