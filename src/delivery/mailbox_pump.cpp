@@ -1,0 +1,217 @@
+// What a mailbox's pumps do: claim a run of deliveries, make them, and go on.
+#include <algorithm>
+#include <array>
+#include <mutex>
+#include <utility>
+
+#include "base/planted_defect.hpp"
+#include "delivery/mailbox.hpp"
+
+namespace busway::delivery_detail {
+
+using detail::Defect;
+using detail::planted;
+
+namespace {
+
+/// Deliveries a pump makes before it lets other mailboxes of the executor go on.
+constexpr std::uint32_t kPumpBudget = 512;
+/// A lower lane is served once after so many deliveries of higher ones.
+constexpr std::array<std::uint32_t, 3> kShare{32, 8, 0};
+
+}  // namespace
+
+void Mailbox::Pump::run() noexcept { stripe->mailbox->run(*stripe, *this); }
+
+std::uint32_t Mailbox::choose_lane(Stripe& stripe) const {
+  if (stripe.lanes[kAgainLane].size != 0) return kAgainLane;
+  // What is replayed is older than all that is live: no share is kept for others before its end.
+  if (stripe.lanes[kReplayLane].size != 0) return kReplayLane;
+  for (std::uint32_t i = 0; i < 2; ++i) {
+    if (stripe.lanes[i].size != 0 && stripe.lanes[i].passed_over >= kShare[i]) return i;
+  }
+  for (std::uint32_t i = kReplayLane; i-- > 0;) {
+    if (stripe.lanes[i].size != 0) return i;
+  }
+  return kLanes;
+}
+
+Mailbox::Claim Mailbox::claim(Stripe& stripe, Pump& pump) {
+  interrupt_.store(closed_ || paused_ || room_waiters_ != 0, std::memory_order_relaxed);
+  if (!runnable(stripe)) return {};
+  const std::uint32_t chosen = choose_lane(stripe);
+  Lane& lane = stripe.lanes[chosen];
+  bool lower_waits = false;
+  for (std::uint32_t i = 0; i < chosen; ++i) lower_waits = lower_waits || stripe.lanes[i].size != 0;
+  bool higher_waits = false;
+  for (std::uint32_t i = chosen + 1; i < kLanes; ++i) {
+    higher_waits = higher_waits || stripe.lanes[i].size != 0;
+  }
+  Claim claim;
+  claim.chunk = lane.take_chunk;
+  claim.begin = lane.take;
+  claim.lane = chosen;
+  const std::uint32_t available = (claim.chunk == lane.last ? lane.end : kChunkSize) - lane.take;
+  claim.count = std::min(available, run_max_);
+  if (higher_waits || room_waiters_ != 0 || chosen == kAgainLane) {
+    claim.count = 1;
+  } else if (lower_waits && is_bounded(chosen)) {
+    claim.count = std::min(claim.count, kShare[1]);
+  }
+  lane.take += claim.count;
+  if (lane.take == kChunkSize) {
+    lane.take_chunk = claim.chunk->next;
+    lane.take = 0;
+    if (lane.last == claim.chunk) lane.last = nullptr;
+  }
+  lane.size -= claim.count;
+  stripe.size -= claim.count;
+  (is_bounded(chosen) ? size_ : beyond_size_) -= claim.count;
+  if (is_bounded(chosen)) {
+    // The first one starts at once.
+    pump.claimed = claim.count - 1;
+    claimed_ += pump.claimed;
+  }
+  lane.passed_over = 0;
+  for (std::uint32_t i = 0; i < chosen && i < 2 && is_bounded(chosen); ++i) {
+    if (stripe.lanes[i].size != 0) stripe.lanes[i].passed_over += claim.count;
+  }
+  stripe.serving = chosen;
+  running_ += 1;
+  pump.working = true;
+  pump.claim = claim;
+  return claim;
+}
+
+void Mailbox::recycle(Chunk* chunk, std::uint32_t finished) {
+  chunk->finished += finished;
+  if (chunk->finished == kChunkSize) {
+    chunk->next = spare_;
+    spare_ = chunk;
+  }
+}
+
+/// Ends a claim of which `done` deliveries were made; the rest goes back to where it was taken.
+void Mailbox::finish(Stripe& stripe, Pump& pump, std::uint32_t done, Then then) {
+  running_ -= 1;
+  pump.working = false;
+  if (then == Then::hold) {
+    stripe.held = true;
+  } else if (pump.claim.lane == kAgainLane) {
+    stripe.held = false;
+  }
+  give_back(stripe, pump, done);
+  recycle(pump.claim.chunk, done);
+}
+
+void Mailbox::give_back(Stripe& stripe, Pump& pump, std::uint32_t done) {
+  claimed_ -= pump.claimed;
+  pump.claimed = 0;
+  pump.started.store(0, std::memory_order_relaxed);
+  const Claim& claim = pump.claim;
+  const std::uint32_t rest = claim.count - done;
+  if (rest == 0) return;
+  Lane& lane = stripe.lanes[claim.lane];
+  if (lane.take_chunk != claim.chunk) {
+    // The claim had reached the end of its chunk.
+    claim.chunk->next = lane.take_chunk;
+    lane.take_chunk = claim.chunk;
+    if (lane.last == nullptr) {
+      lane.last = claim.chunk;
+      lane.end = kChunkSize;
+    }
+  }
+  lane.take = claim.begin + done;
+  lane.size += rest;
+  stripe.size += rest;
+  (is_bounded(claim.lane) ? size_ : beyond_size_) += rest;
+}
+
+/// Makes the deliveries of a claim until told to stop; returns how many are done with.
+std::uint32_t Mailbox::deliver(const Claim& claim, Pump& pump, Then& then) {
+  Delivery* delivery = claim.chunk->at(claim.begin);
+  std::uint32_t done = 0;
+  for (; done < claim.count; ++done, ++delivery) {
+    if (interrupt_.load(std::memory_order_relaxed) && !planted(Defect::after_close)) [[unlikely]] {
+      bool closed = false;
+      {
+        const std::lock_guard guard(lock_);
+        closed = closed_;
+      }
+      if (closed) {
+        sink_.delivered_some(done);
+        for (; done < claim.count; ++done, ++delivery) {
+          sink_.dropped(*delivery, DropReason::unsubscribed);
+          delivery->~Delivery();
+        }
+        return claim.count;
+      }
+      // The first of a claim counts as started, so a pause comes too late for it.
+      if (done != 0) break;
+    }
+    pump.started.store(done, std::memory_order_relaxed);
+    then = sink_.deliver(*delivery, pump.call);
+    if (then >= Then::left) [[unlikely]]
+      return done;
+    delivery->~Delivery();
+    if (then == Then::hold) [[unlikely]] {
+      ++done;
+      break;
+    }
+  }
+  sink_.delivered_some(done);
+  return done;
+}
+
+bool Mailbox::goes_on(Stripe& stripe, Pump& pump, bool& over) const noexcept {
+  if (runnable(stripe)) return true;
+  --stripe.active;
+  pump.scheduled = false;
+  stripe.serving = 0;
+  over = closed_ && watching_ && !any_pump_scheduled();
+  return false;
+}
+
+void Mailbox::run(Stripe& stripe, Pump& pump) {
+  std::uint32_t budget = kPumpBudget;
+  bool again = false;
+  bool over = false;
+  const std::thread::id thread = std::this_thread::get_id();
+  for (;;) {
+    Claim taken;
+    bool notify = false;
+    bool begin_watch = false;
+    {
+      const std::lock_guard guard(lock_);
+      if (budget > 0) taken = claim(stripe, pump);
+      notify = room_waiters_ != 0;
+      if (taken.count == 0) {
+        again = goes_on(stripe, pump, over);
+        break;
+      }
+      pump.thread = thread;
+      begin_watch = begin_watching();
+    }
+    if (begin_watch) watch();
+    if (notify) notify_waiters();
+    Then then = Then::next;
+    const std::uint32_t done = deliver(taken, pump, then);
+    if (then >= Then::left) [[unlikely]] {
+      // Nothing of a suspended one is this thread's any more.
+      if (then == Then::left) end_left_behind(&pump);
+      return;
+    }
+    {
+      const std::lock_guard guard(lock_);
+      finish(stripe, pump, done, then);
+      notify = room_waiters_ + idle_waiters_ != 0;
+    }
+    budget -= std::min(budget, done);
+    if (notify) notify_waiters();
+  }
+  if (again) schedule(&pump);
+  if (over) unwatch();
+  sink_.release();
+}
+
+}  // namespace busway::delivery_detail
