@@ -3,20 +3,29 @@
 #include <gtest/gtest.h>
 #include <busway/event_handler.hpp>
 #include <busway/manual_executor.hpp>
+#include <busway/plugin_import.hpp>
+#include <busway/plugin_manager.hpp>
 #include <busway/testing/manual_clock.hpp>
 #include <busway/typed.hpp>
 
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <filesystem>
+#include <fstream>
 #include <functional>
+#include <iterator>
 #include <memory>
 #include <optional>
+#include <regex>
 #include <span>
 #include <stdexcept>
 #include <string>
+#include <test_paths.hpp>
 #include <thread>
 #include <vector>
+
+BUSWAY_IMPORT_PLUGIN(docs_waiter)
 
 namespace {
 
@@ -181,7 +190,13 @@ TEST(Guarantee, AsynchronousDeliveriesAreQueuedBeforeSynchronousHandlersRun) {
 TEST(Guarantee, SynchronousHandlersRunByPriorityThenByAge) {
   Bus bus;
   std::string order;
-  const auto note = [&](char c) { return [&order, c](const Event&) { order += c; }; };
+  const auto here = std::this_thread::get_id();
+  const auto note = [&](char c) {
+    return [&order, c, here](const Event&) {
+      EXPECT_EQ(std::this_thread::get_id(), here);
+      order += c;
+    };
+  };
   auto c = bus.subscribe("a", note('c'));
   auto d = bus.subscribe("*", note('d'));
   auto e = bus.subscribe("a", note('e'), {.priority = -1});
@@ -444,6 +459,18 @@ TEST(Guarantee, OnceIsOnceHoweverManyThreadsPublish) {
   EXPECT_FALSE(once.active());
 }
 
+TEST(Guarantee, ASubscriptionThatIsThrownAwayIsAWarningOfTheCompiler) {
+  std::ifstream file(std::filesystem::path(BUSWAY_SOURCE_DIR) / "include/busway/bus.hpp");
+  const std::string header(std::istreambuf_iterator<char>(file), {});
+  const auto count = [&](const char* what) {
+    const std::regex wanted(what);
+    return std::distance(std::sregex_iterator(header.begin(), header.end(), wanted), {});
+  };
+  const auto all = count(R"(Subscription\s+subscribe\()");
+  EXPECT_GE(all, 4);
+  EXPECT_EQ(count(R"(\[\[nodiscard\]\]\s+Subscription\s+subscribe\()"), all);
+}
+
 TEST(Guarantee, DedupeDeliversAnIdOnceWithinItsWindow) {
   const auto clock = std::make_shared<busway::testing::ManualClock>();
   Bus bus({.clock = clock});
@@ -492,6 +519,10 @@ TEST(Guarantee, OwnersNamesAndPatternsEndWhatIsTheirs) {
     bus.subscribe("a", nothing, {.name = "n", .owner = owner}).release();
   }
   bus.subscribe("b", nothing, {.owner = "search"}).release();
+  bus.subscribe("a", nothing, {.name = "other", .owner = "search"}).release();
+  EXPECT_EQ(bus.unsubscribe({.pattern = "b", .name = "other"}), 0U) << "all fields must fit";
+  EXPECT_EQ(bus.unsubscribe({.pattern = "a", .owner = "search", .name = "other"}), 1U);
+  EXPECT_EQ(bus.subscriptions("search").size(), 2U);
   EXPECT_EQ(bus.unsubscribe("a", "search"), 1U);
   EXPECT_EQ(bus.unsubscribe_all("mailer"), 2U);
   EXPECT_EQ(bus.subscriptions().size(), 1U);
@@ -533,6 +564,29 @@ TEST(Guarantee, AReplayGivesThePastBeforeTheLiveWithoutGapOrDuplicate) {
   bus.publish("a", Json(4));
   bus.poll();
   EXPECT_EQ(seen, (std::vector<int>{1, 2, 3, 4}));
+}
+
+// -- Circles --------------------------------------------------------------------------------------
+
+TEST(Guarantee, ASynchronousDeliveryThatWouldCloseACircleIsReportedAsQueuedAndMade) {
+  Bus bus;
+  PublishResult back;
+  auto host = bus.subscribe("waiter.asks", [&](const Event&) { back = bus.publish("waiter.back"); },
+                            {.timeout = 1h});
+  std::atomic<int> heard{0};
+  auto listener = bus.subscribe("waiter.heard", [&](const Event&) { ++heard; });
+  busway::PluginManager plugins(bus);
+  plugins.load("static:docs_waiter");
+  ASSERT_TRUE(plugins.start_all().empty());
+  EXPECT_EQ(bus.publish("waiter.back").delivered, 1U) << "it is waited for where it can be";
+  bus.publish("waiter.go");
+  ASSERT_TRUE(plugins.wait_until_idle(60s));
+  EXPECT_TRUE(back.ok()) << back.message();
+  EXPECT_EQ(back.matched, 1U);
+  EXPECT_EQ(back.queued, 1U);
+  EXPECT_EQ(back.delivered, 0U);
+  EXPECT_TRUE(eventually([&] { return heard == 2; }));
+  EXPECT_TRUE(plugins.stop_all().empty());
 }
 
 // -- Looking back and stopping -------------------------------------------------------------------
