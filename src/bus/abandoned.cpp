@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "base/duration_words.hpp"
 #include "base/escape.hpp"
 #include "bus/bus_core.hpp"
 
@@ -13,6 +14,15 @@ std::string abandoned_words(const Subscriber& subscriber) {
   return "calls of " + quote(subscriber_name(subscriber)) +
          " that were given up have not returned, and no more may be left behind "
          "(BusOptions::max_abandoned); the handler was not called";
+}
+
+std::string late_words(const Subscriber& subscriber) {
+  const SubscriberExtra& extra = *subscriber.extra;
+  std::string words = "the handler did not return within " + duration_words(*extra.timeout);
+  if (extra.retry && extra.retry->total) {
+    words += ", or before retry.total (" + duration_words(*extra.retry->total) + ") was over";
+  }
+  return words;
 }
 
 void BusCore::leave_behind(Subscriber& subscriber, const Event& event, Executor& where,

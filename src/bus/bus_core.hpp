@@ -107,6 +107,8 @@ void leave_live_buses(std::uint64_t serial) noexcept;
 
 /// Why a call was refused whose subscription has left as many behind as may be.
 [[nodiscard]] std::string abandoned_words(const Subscriber& subscriber);
+/// What is said of a call that has passed its deadline.
+[[nodiscard]] std::string late_words(const Subscriber& subscriber);
 
 /// Fills in what an event made elsewhere lacks, as of now.
 void complete(BusCore& core, Event& event, event_detail::IdGenerator& ids);

@@ -61,7 +61,7 @@ CoroutineCall::~CoroutineCall() {
 Then CoroutineCall::begin() noexcept {
   retain();
   slot_->hand_to(this);
-  slot_->begin(begun_.began);
+  slot_->begin(begun_.deadline);
   call_handler();
   Then then = Then::suspended;
   drain(&then);

@@ -25,9 +25,10 @@ Then CoroutineSink::deliver(Delivery& delivery, CallSlot& call) noexcept {
   Begun begun;
   if (subscriber().extra->left_behind.load(std::memory_order_relaxed) >=
       limits::kCoroutinesGivenUpMax) {
-    return refuse(delivery, std::to_string(limits::kCoroutinesGivenUpMax) + " coroutines of " +
-                                quote(subscriber_name(subscriber())) +
-                                " that were given up have not ended; no more are begun");
+    return refuse(delivery, ErrorCode::breaker_open,
+                  std::to_string(limits::kCoroutinesGivenUpMax) + " coroutines of " +
+                      quote(subscriber_name(subscriber())) +
+                      " that were given up have not ended; no more are begun");
   }
   // One that is suspended holds no thread that could be left behind.
   if (!begin_call(delivery, subscriber().extra->mailbox->on_threads(), begun)) return Then::next;

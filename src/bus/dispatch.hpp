@@ -58,6 +58,8 @@ struct Dispatch final : Context {
     deadline_ = deadline;
   }
 
+  void forget_deadline() noexcept { has_deadline_ = false; }
+
   /// The running delivery failed.
   void record_failure(ErrorCode code, std::string reason);
   /// From inside a catch clause.

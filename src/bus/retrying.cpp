@@ -85,6 +85,7 @@ void call_with_retries(Subscriber& subscriber, const Event& event, Dispatch& dis
       mine.failure = nullptr;
       mine.asked = nullptr;
       mine.set_attempt(1);
+      mine.forget_deadline();
     }
   };
   for (unsigned made = 1;; ++made) {
@@ -95,6 +96,9 @@ void call_with_retries(Subscriber& subscriber, const Event& event, Dispatch& dis
       dispatch.failure = &failure;
       dispatch.asked = &asked;
       dispatch.set_attempt(made);
+      if (subscriber.extra->timeout && policy.total) {
+        dispatch.set_deadline(delivery_detail::total_ends(policy, began));
+      }
       try {
         make_call(subscriber, event, dispatch);
       } catch (const abi::__forced_unwind&) {

@@ -23,7 +23,7 @@ class Strand final : public delivery_detail::MailboxSink {
 
   delivery_detail::Then deliver(delivery_detail::Delivery& delivery,
                                 delivery_detail::CallSlot& call) noexcept override {
-    call.begin(core_.call_time());
+    call.begin(SteadyTime::max());  // its handlers have no common deadline
     core_.run_strand(delivery);
     (void)call.finish();  // nobody gives it up
     return delivery_detail::Then::next;

@@ -216,11 +216,15 @@ void BusCore::equip(Subscriber& subscriber, const SubscriptionOptions& options,
   if (options.dedupe) extra->dedupe = std::make_unique<delivery_detail::SeenIds>(*options.dedupe);
   extra->once = options.once;
   extra->retry = options.retry;
-  extra->timeout = timeout;
   if (options.breaker) {
     extra->breaker.store(new delivery_detail::Breaker(*options.breaker), std::memory_order_relaxed);
   }
   if (async && !extra->retry) extra->retry = options_.retry;
+  // No attempt is given longer than all of them together.
+  if (timeout && extra->retry && extra->retry->total) {
+    timeout = std::min(*timeout, *extra->retry->total);
+  }
+  extra->timeout = timeout;
   // While the one event waits for a retry no other may take its place.
   if (options.once && extra->retry) extra->retry->order = RetryOrder::strict;
   if (async) {

@@ -56,16 +56,37 @@ bool SubscriberSink::begin(Delivery& delivery, Begun& begun) {
   if (begun.breaker != nullptr) [[unlikely]] {
     begun.verdict = ask_breaker(subscriber_, delivery.event);
     if (begun.verdict == Breaker::Verdict::refuse) {
-      (void)refuse(delivery, breaker_words(subscriber_));
+      (void)refuse(delivery, ErrorCode::breaker_open, breaker_words(subscriber_));
       return false;
     }
     delivery.verdict = static_cast<std::uint8_t>(begun.verdict);
   }
   begun.began = subscriber_.core->call_time();
   if (extra.timeout) begun.deadline = delivery_detail::later(begun.began, *extra.timeout);
-  if (delivery.attempts != nullptr) begun.attempt = delivery.attempts->made + 1;
+  if (delivery.attempts != nullptr) [[unlikely]] {
+    begun.attempt = delivery.attempts->made + 1;
+    if (!begin_within_total(delivery, begun)) return false;
+  }
   if (delivery.token != nullptr) [[unlikely]]
     detail::began(*static_cast<ReceiptState*>(delivery.token));
+  return true;
+}
+
+/// An attempt after the first gets what is left of the total. False: nothing is; it is settled.
+bool SubscriberSink::begin_within_total(Delivery& delivery, Begun& begun) {
+  SubscriberExtra& extra = *subscriber_.extra;
+  if (!extra.retry || !extra.retry->total || delivery.attempts->made == 0) return true;
+  const SteadyTime ends = delivery_detail::total_ends(*extra.retry, delivery.attempts->began);
+  if (begun.began >= ends) {
+    (void)refuse(delivery, ErrorCode::timed_out,
+                 "another attempt could not begin before retry.total (" +
+                     duration_words(*extra.retry->total) + ") was over");
+    return false;
+  }
+  if (ends < begun.deadline && extra.timeout) {
+    begun.deadline = ends;
+    extra.mailbox->look_by(ends);
+  }
   return true;
 }
 
@@ -74,14 +95,14 @@ Then SubscriberSink::deliver(Delivery& delivery, CallSlot& call) noexcept {
   SubscriberExtra& extra = *subscriber_.extra;
   if (extra.left_behind.load(std::memory_order_relaxed) != 0 &&
       !core.may_leave_behind(extra.mailbox->running())) [[unlikely]] {
-    return refuse(delivery, abandoned_words(subscriber_));
+    return refuse(delivery, ErrorCode::breaker_open, abandoned_words(subscriber_));
   }
   Begun begun;
   if (!begin(delivery, begun)) [[unlikely]]
     return Then::next;
   std::optional<DeliveryFailure> failure;
   Outcome asked = Outcome::done();
-  call.begin(begun.began);
+  call.begin(begun.deadline);
   core.run_queued(subscriber_, delivery, {&call, begun.deadline, begun.attempt}, failure, asked);
   if (!call.finish()) [[unlikely]]
     return Then::left;
@@ -91,8 +112,9 @@ Then SubscriberSink::deliver(Delivery& delivery, CallSlot& call) noexcept {
 Then SubscriberSink::end(Delivery& delivery, const Begun& begun,
                          std::optional<DeliveryFailure>& failure, const Outcome& asked) {
   BusCore& core = *subscriber_.core;
-  // Nobody else has looked at the clock meanwhile.
-  if (core.driven_by_hand() && core.call_time() >= begun.deadline) [[unlikely]]
+  // Nobody else has looked at the clock meanwhile. What a late handler asks for nobody hears.
+  const bool late_here = core.driven_by_hand() && core.call_time() >= begun.deadline;
+  if (late_here) [[unlikely]]
     failure = late();
   if (begun.sample_from != 0) [[unlikely]] {
     const std::int64_t took = platform_detail::thread_clock().steady_ns() - begun.sample_from;
@@ -101,7 +123,8 @@ Then SubscriberSink::end(Delivery& delivery, const Begun& begun,
   if (begun.breaker != nullptr) [[unlikely]]
     tell_breaker(subscriber_, delivery.event, begun.verdict, !failure);
   if (failure) [[unlikely]]
-    return after_failure(delivery, std::move(*failure), asked, begun.began);
+    return after_failure(delivery, std::move(*failure), late_here ? Outcome::done() : asked,
+                         begun.began);
   unsigned attempts = 1;
   if (delivery.attempts != nullptr) [[unlikely]] {
     attempts += delivery.attempts->made;
@@ -125,7 +148,7 @@ Then SubscriberSink::end(Delivery& delivery, const Begun& begun,
 bool SubscriberSink::begin_call(Delivery& delivery, std::size_t kept, Begun& begun) {
   if (subscriber_.extra->left_behind.load(std::memory_order_relaxed) != 0 &&
       !subscriber_.core->may_leave_behind(kept)) {
-    (void)refuse(delivery, abandoned_words(subscriber_));
+    (void)refuse(delivery, ErrorCode::breaker_open, abandoned_words(subscriber_));
     return false;
   }
   return begin(delivery, begun);
@@ -137,18 +160,17 @@ Then SubscriberSink::end_call(Delivery& delivery, const Begun& begun,
 }
 
 /// Given up without a call.
-Then SubscriberSink::refuse(Delivery& delivery, std::string why) {
+Then SubscriberSink::refuse(Delivery& delivery, ErrorCode code, std::string why) {
   count_one(failed);
   if (delivery.attempts == nullptr) delivery.attempts = new Attempts;
-  give_up(delivery,
-          {subscriber_.id, subscriber_name(subscriber_), ErrorCode::breaker_open, std::move(why)});
+  give_up(delivery, {subscriber_.id, subscriber_name(subscriber_), code, std::move(why)});
   if (subscriber_.extra->once) end_once();
   return Then::next;
 }
 
 DeliveryFailure SubscriberSink::late() const {
   return {subscriber_.id, subscriber_name(subscriber_), ErrorCode::timed_out,
-          "the handler did not return within " + duration_words(*subscriber_.extra->timeout)};
+          late_words(subscriber_)};
 }
 
 /// The call goes on, on a thread that is nobody's any more.

@@ -97,9 +97,9 @@ class SubscriberSink : public delivery_detail::MailboxSink {
   /// would stay behind if all of them hung.
   [[nodiscard]] bool begin_call(delivery_detail::Delivery& delivery, std::size_t kept,
                                 Begun& begun);
-  /// Settles a delivery that is not to be made, with breaker_open.
+  /// Settles a delivery that is not to be made.
   [[gnu::noinline]] delivery_detail::Then refuse(delivery_detail::Delivery& delivery,
-                                                 std::string why);
+                                                 ErrorCode code, std::string why);
   /// Settles the delivery of a call that has ended and was not given up.
   delivery_detail::Then end_call(delivery_detail::Delivery& delivery, const Begun& begun,
                                  std::optional<DeliveryFailure>& failure, const Outcome& asked);
@@ -116,6 +116,7 @@ class SubscriberSink : public delivery_detail::MailboxSink {
   [[gnu::noinline]] delivery_detail::Then after_failure(delivery_detail::Delivery& delivery,
                                                         DeliveryFailure failure,
                                                         const Outcome& asked, SteadyTime began);
+  [[gnu::noinline]] bool begin_within_total(delivery_detail::Delivery& delivery, Begun& begun);
   [[nodiscard]] DeliveryFailure late() const;
   void settle_redriven(delivery_detail::Delivery& delivery) noexcept;
   void give_up(delivery_detail::Delivery& delivery, DeliveryFailure failure);

@@ -10,7 +10,6 @@
 #include <thread>
 #include <utility>
 
-#include "base/duration_words.hpp"
 #include "bus/bus_core.hpp"
 #include "delivery/call_slot.hpp"
 #include "delivery/later.hpp"
@@ -19,14 +18,18 @@
 namespace busway::detail {
 namespace {
 
+/// Of a call that begins now: the retries of this publish leave no more time than their total.
+SteadyTime deadline_of(const Subscriber& subscriber, const Dispatch& dispatch) {
+  const SteadyTime own =
+      delivery_detail::later(dispatch.core().steady_now(), *subscriber.extra->timeout);
+  return std::min(own, dispatch.deadline().value_or(SteadyTime::max()));
+}
+
 class TimedCall final : public delivery_detail::Runnable {
  public:
   TimedCall(Subscriber& subscriber, const Event& event, const Dispatch& dispatch,
             delivery_detail::WorkerPool& pool)
-      : subscriber_(subscriber),
-        pool_(pool),
-        deadline_(
-            delivery_detail::later(dispatch.core().steady_now(), *subscriber.extra->timeout)) {
+      : subscriber_(subscriber), pool_(pool), deadline_(deadline_of(subscriber, dispatch)) {
     delivery_.event = event;
     attempt_ = dispatch.attempt();
     retain(&subscriber_);
@@ -92,7 +95,7 @@ void TimedCall::call() {
               "the subscription ended before its handler was called"};
   } else {
     BusCore& core = *subscriber_.core;
-    slot_.begin(core.steady_now());
+    slot_.begin(deadline_);
     core.run_queued(subscriber_, delivery_, {&slot_, deadline_, attempt_}, failed, outcome);
     (void)slot_.finish();
   }
@@ -171,24 +174,20 @@ void TimedCall::leave() {
   }
 }
 
-std::string too_late(const Subscriber& subscriber) {
-  return "the handler did not return within " + duration_words(*subscriber.extra->timeout);
-}
-
 /// Where there is no other thread: afterwards is when the deadline is looked at.
 void call_here(Subscriber& subscriber, const Event& event, Dispatch& dispatch) {
   BusCore& core = dispatch.core();
-  const SteadyTime deadline = delivery_detail::later(core.steady_now(), *subscriber.extra->timeout);
+  const SteadyTime deadline = deadline_of(subscriber, dispatch);
   std::optional<DeliveryFailure> failure;
   Outcome asked = Outcome::done();
   delivery_detail::CallSlot call;
   delivery_detail::Delivery delivery;
   delivery.event = event;
-  call.begin(core.steady_now());
+  call.begin(deadline);
   core.run_queued(subscriber, delivery, {&call, deadline, dispatch.attempt()}, failure, asked);
   (void)call.finish();
   if (core.steady_now() >= deadline)
-    return dispatch.record_failure(ErrorCode::timed_out, too_late(subscriber));
+    return dispatch.record_failure(ErrorCode::timed_out, late_words(subscriber));
   if (!failure) return;
   if (dispatch.asked != nullptr) *dispatch.asked = std::move(asked);
   dispatch.record_failure(failure->code, std::move(failure->reason));
@@ -214,7 +213,7 @@ void call_timed(Subscriber& subscriber, const Event& event, Dispatch& dispatch) 
       break;
     case TimedCall::Ended::left:
       failure = {subscriber.id, subscriber_name(subscriber), ErrorCode::timed_out,
-                 too_late(subscriber)};
+                 late_words(subscriber)};
       break;
     case TimedCall::Ended::refused:
       call->drop();  // the worker's reference

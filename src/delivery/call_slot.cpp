@@ -8,7 +8,8 @@ namespace busway::delivery_detail {
 std::optional<CallSlot::Look> CallSlot::look() const noexcept {
   const std::uint64_t phase = phase_.load(std::memory_order_acquire);
   if (phase % 2 == 0) return std::nullopt;
-  return Look{phase, SteadyTime(std::chrono::nanoseconds(began_.load(std::memory_order_relaxed)))};
+  return Look{phase,
+              SteadyTime(std::chrono::nanoseconds(deadline_.load(std::memory_order_relaxed)))};
 }
 
 bool CallSlot::give_up(const Look& call) noexcept {

@@ -2,8 +2,8 @@
 // thread that makes it and the keeper that watches its deadline, and the call's stop token.
 // Layer: delivery
 //
-// Model      One slot a pump, used for one call after the other. The thread writes when the call
-//            began and an odd phase, and an even one when it has returned, with plain stores. The
+// Model      One slot a pump, used for one call after the other. The thread writes the deadline
+//            and an odd phase, and an even one when it has returned, with plain stores. The
 //            keeper asks for a phase, passes the heavy barrier and looks again: either the call has
 //            returned, or the thread will see that it was asked for. Invariants:
 //              1. give_up() and finish() agree: of one call exactly one of them wins.
@@ -51,10 +51,10 @@ class CallSlot {
     return suspended_.load(std::memory_order_relaxed);
   }
 
-  void begin(SteadyTime now) noexcept {
+  void begin(SteadyTime deadline) noexcept {
     if (stop_used_.load(std::memory_order_relaxed)) [[unlikely]]
       forget_stop();
-    began_.store(now.time_since_epoch().count(), std::memory_order_relaxed);
+    deadline_.store(deadline.time_since_epoch().count(), std::memory_order_relaxed);
     phase_.store(phase_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
   }
   /// False: the call was given up, and its result is nobody's.
@@ -66,7 +66,7 @@ class CallSlot {
   /// A call under way.
   struct Look {
     std::uint64_t phase = 0;
-    SteadyTime began{};
+    SteadyTime deadline{};
   };
   [[nodiscard]] std::optional<Look> look() const noexcept;
   /// True: the call still ran and is given up now. Not for two keepers at once.
@@ -80,7 +80,7 @@ class CallSlot {
   [[nodiscard]] bool finish_slow() noexcept;
 
   std::atomic<std::uint64_t> phase_{0};
-  std::atomic<std::int64_t> began_{0};
+  std::atomic<std::int64_t> deadline_{0};
   std::atomic<std::uint64_t> asked_{0};  // the phase that a keeper wants to give up
   std::atomic<bool> stop_used_{false};   // stop_ belongs to the last call
   std::atomic<SuspendedCall*> suspended_{nullptr};

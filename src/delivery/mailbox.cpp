@@ -12,6 +12,13 @@
 #include "event/event_access.hpp"
 
 namespace busway::delivery_detail {
+namespace {
+
+/// A publisher that waits for room looks this often whether a handler that takes its time has made
+/// some: pumps tell it only when there is much.
+constexpr std::chrono::milliseconds kLookForRoom{1};
+
+}  // namespace
 
 Mailbox::Mailbox(MailboxSink& sink, const MailboxOptions& options, WorkerPool* pool,
                  std::shared_ptr<Executor> executor)
@@ -242,13 +249,15 @@ bool Mailbox::wait_for_room(std::chrono::steady_clock::time_point deadline) {
   {
     const std::lock_guard guard(lock_);
     ++room_waiters_;
-    // Room comes with each delivery that starts: pumps take one at a time from now on.
-    interrupt_.store(true, std::memory_order_relaxed);
   }
   bool room = false;
   {
     std::unique_lock waiting_lock(wait_mutex_);
-    room = wait_.wait_until(waiting_lock, deadline, has_room);
+    for (;;) {
+      const auto now = std::chrono::steady_clock::now();
+      room = wait_.wait_until(waiting_lock, std::min(deadline, now + kLookForRoom), has_room);
+      if (room || now >= deadline) break;
+    }
   }
   const std::lock_guard guard(lock_);
   --room_waiters_;

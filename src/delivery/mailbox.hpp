@@ -162,6 +162,9 @@ class Mailbox final {
   void pause();
   void resume();
 
+  /// In deliver(), before a call whose deadline comes sooner than `timeout` from now.
+  void look_by(SteadyTime deadline);
+
   /// Drops what waits; nothing starts any more.
   void close();
 
@@ -296,6 +299,7 @@ class Mailbox final {
   [[nodiscard]] bool begin_watching() noexcept;
   void recycle(Chunk* chunk, std::uint32_t finished);
   [[nodiscard]] std::size_t waiting_locked() const noexcept;
+  [[nodiscard]] bool tells_of_room() const noexcept;
   [[nodiscard]] Pump* next_pump(Stripe& stripe);
   void take_all(std::vector<Delivery>& out);
 
@@ -308,6 +312,7 @@ class Mailbox final {
   void run(Stripe& stripe, Pump& pump);
   std::uint32_t deliver(const Claim& claim, Pump& pump, Then& then);
   void watch();
+  [[nodiscard]] bool arm_overseer();
   void unwatch() noexcept;
   void forget_watch() noexcept;
   void look_at_calls() noexcept;
@@ -341,8 +346,9 @@ class Mailbox final {
   bool closed_ = false;
   bool held_ = false;
   bool paused_ = false;
-  bool cut_next_ = false;  // the next delivery tells that the history was cut
-  bool watching_ = false;  // overseer_ is armed or at work, and holds a reference of the sink
+  bool cut_next_ = false;   // the next delivery tells that the history was cut
+  bool watching_ = false;   // overseer_ is armed or at work, and holds a reference of the sink
+  SteadyTime next_look_{};  // when it looks, while watching_
   std::size_t room_waiters_ = 0;
   mutable std::size_t idle_waiters_ = 0;
 

@@ -15,7 +15,32 @@ namespace busway::delivery_detail {
 bool Mailbox::begin_watching() noexcept {
   if (watching_ || options_.timeout == std::chrono::nanoseconds::max()) return false;
   watching_ = true;
+  next_look_ = later(sink_.now(), options_.timeout);
   return true;
+}
+
+void Mailbox::look_by(SteadyTime deadline) {
+  {
+    const std::lock_guard guard(lock_);
+    // The pump that is to make the call is scheduled: who watches goes on.
+    if (!watching_ || deadline >= next_look_) return;
+    next_look_ = deadline;
+  }
+  (void)arm_overseer();
+}
+
+/// For next_look_, which others may bring forward meanwhile. False: it will not look any more.
+bool Mailbox::arm_overseer() {
+  for (;;) {
+    SteadyTime due;
+    {
+      const std::lock_guard guard(lock_);
+      due = next_look_;
+    }
+    if (!sink_.timekeeper().schedule(overseer_, due)) return false;
+    const std::lock_guard guard(lock_);
+    if (next_look_ >= due) return true;
+  }
 }
 
 bool Mailbox::any_pump_scheduled() const noexcept {
@@ -26,7 +51,7 @@ bool Mailbox::any_pump_scheduled() const noexcept {
 void Mailbox::watch() {
   sink_.retain();
   try {
-    if (sink_.timekeeper().schedule(overseer_, later(sink_.now(), options_.timeout))) return;
+    if (arm_overseer()) return;
     // The bus is being destroyed: deadlines are kept no longer.
   } catch (const std::exception&) {
     // No thread can be had now; the next run asks again.
@@ -61,9 +86,8 @@ void Mailbox::look_at_calls() noexcept {
         if (!pump->scheduled) continue;
         SteadyTime deadline = later(now, options_.timeout);
         if (const auto call = pump->call.look()) {
-          const SteadyTime mine = later(call->began, options_.timeout);
-          if (mine > now) {
-            deadline = mine;
+          if (call->deadline > now) {
+            deadline = call->deadline;
           } else if (pump->call.give_up(*call)) {
             overdue.push_back(replace(stripe, pump));
           }
@@ -73,11 +97,12 @@ void Mailbox::look_at_calls() noexcept {
     }
     go_on = any_pump_scheduled();
     watching_ = go_on;
+    next_look_ = next;
   }
   for (Overdue& one : overdue) settle(one);
   if (!go_on) {
     sink_.release();
-  } else if (!sink_.timekeeper().schedule(overseer_, next)) {
+  } else if (!arm_overseer()) {
     forget_watch();
   } else {
     bool over = false;

@@ -37,7 +37,7 @@ std::uint32_t Mailbox::choose_lane(Stripe& stripe) const {
 }
 
 Mailbox::Claim Mailbox::claim(Stripe& stripe, Pump& pump) {
-  interrupt_.store(closed_ || paused_ || room_waiters_ != 0, std::memory_order_relaxed);
+  interrupt_.store(closed_ || paused_, std::memory_order_relaxed);
   if (!runnable(stripe)) return {};
   const std::uint32_t chosen = choose_lane(stripe);
   Lane& lane = stripe.lanes[chosen];
@@ -53,7 +53,7 @@ Mailbox::Claim Mailbox::claim(Stripe& stripe, Pump& pump) {
   claim.lane = chosen;
   const std::uint32_t available = (claim.chunk == lane.last ? lane.end : kChunkSize) - lane.take;
   claim.count = std::min(available, run_max_);
-  if (higher_waits || room_waiters_ != 0 || chosen == kAgainLane) {
+  if (higher_waits || chosen == kAgainLane) {
     claim.count = 1;
   } else if (lower_waits && is_bounded(chosen)) {
     claim.count = std::min(claim.count, kShare[1]);
@@ -172,6 +172,14 @@ bool Mailbox::goes_on(Stripe& stripe, Pump& pump, bool& over) const noexcept {
   return false;
 }
 
+/// Whether publishers that wait for room are to be woken. Not for each place that is free: a thread
+/// is woken at the cost of many deliveries. They look for themselves as well.
+bool Mailbox::tells_of_room() const noexcept {
+  if (room_waiters_ == 0) return false;
+  const std::size_t some = std::max<std::size_t>(options_.capacity / 4, 1);
+  return waiting_locked() <= options_.capacity - some;
+}
+
 void Mailbox::run(Stripe& stripe, Pump& pump) {
   std::uint32_t budget = kPumpBudget;
   bool again = false;
@@ -184,7 +192,7 @@ void Mailbox::run(Stripe& stripe, Pump& pump) {
     {
       const std::lock_guard guard(lock_);
       if (budget > 0) taken = claim(stripe, pump);
-      notify = room_waiters_ != 0;
+      notify = tells_of_room();
       if (taken.count == 0) {
         again = goes_on(stripe, pump, over);
         break;
@@ -204,7 +212,7 @@ void Mailbox::run(Stripe& stripe, Pump& pump) {
     {
       const std::lock_guard guard(lock_);
       finish(stripe, pump, done, then);
-      notify = room_waiters_ + idle_waiters_ != 0;
+      notify = idle_waiters_ != 0 || tells_of_room();
     }
     budget -= std::min(budget, done);
     if (notify) notify_waiters();

@@ -33,7 +33,7 @@ void Mailbox::completed(CallSlot& call, Then then) {
     pump.suspended = false;
     --suspended_;
     finish(stripe, pump, 1, then);
-    notify = room_waiters_ + idle_waiters_ != 0;
+    notify = idle_waiters_ != 0 || tells_of_room();
     again = goes_on(stripe, pump, over);
   }
   if (notify) notify_waiters();

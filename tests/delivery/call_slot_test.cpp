@@ -10,44 +10,44 @@
 namespace busway::delivery_detail {
 namespace {
 
-constexpr SteadyTime kBegan{std::chrono::seconds(5)};
+constexpr SteadyTime kDeadline{std::chrono::seconds(5)};
 
 TEST(CallSlot, ShowsTheCallUnderWayAndWhenItBegan) {
   CallSlot slot;
   EXPECT_FALSE(slot.look());
-  slot.begin(kBegan);
+  slot.begin(kDeadline);
   ASSERT_TRUE(slot.look());
-  EXPECT_EQ(slot.look()->began, kBegan);
+  EXPECT_EQ(slot.look()->deadline, kDeadline);
   EXPECT_TRUE(slot.finish());
   EXPECT_FALSE(slot.look());
 }
 
 TEST(CallSlot, ACallThatWasGivenUpFinishesInVain) {
   CallSlot slot;
-  slot.begin(kBegan);
+  slot.begin(kDeadline);
   EXPECT_TRUE(slot.give_up(*slot.look()));
   EXPECT_FALSE(slot.finish());
 }
 
 TEST(CallSlot, ACallThatHasReturnedCannotBeGivenUp) {
   CallSlot slot;
-  slot.begin(kBegan);
+  slot.begin(kDeadline);
   const auto seen = *slot.look();
   EXPECT_TRUE(slot.finish());
   EXPECT_FALSE(slot.give_up(seen));
-  slot.begin(kBegan);
+  slot.begin(kDeadline);
   EXPECT_FALSE(slot.give_up(seen)) << "another call of the same slot";
   EXPECT_TRUE(slot.finish());
 }
 
 TEST(CallSlot, ATokenBelongsToOneCall) {
   CallSlot slot;
-  slot.begin(kBegan);
+  slot.begin(kDeadline);
   const std::stop_token first = slot.stop_source().get_token();
   (void)slot.stop_source().request_stop();
   EXPECT_TRUE(first.stop_requested());
   EXPECT_TRUE(slot.finish());
-  slot.begin(kBegan);
+  slot.begin(kDeadline);
   EXPECT_FALSE(slot.stop_source().get_token().stop_requested());
   EXPECT_TRUE(slot.finish());
 }
@@ -69,7 +69,7 @@ TEST(CallSlotStress, GiverAndFinisherAgree) {
     });
     int discarded = 0;
     for (int i = 0; i < 200 && discarded == 0; ++i) {
-      slot.begin(kBegan);
+      slot.begin(kDeadline);
       if (i % 7 == round % 7) std::this_thread::yield();
       if (!slot.finish()) ++discarded;
     }

@@ -21,6 +21,7 @@ struct Timed {
     sink.clock = clock;
     sink.keeper = std::make_unique<Timekeeper>(clock, Drive::by_hand);
     sink.executor = &pool;
+    sink.timeout = mailbox.options().timeout;
     sink.on_call = [this](Delivery& delivery, CallSlot& call) {
       if (delivery.event.topic() != "hang") return;
       const std::stop_token stop = call.stop_source().get_token();
@@ -125,6 +126,23 @@ TEST(MailboxDeadlines, AHoldAfterATimeoutLetsNothingPass) {
   EXPECT_EQ(timed.sink.seen(), (Names{"hang", "again", "a"}));
 }
 
+// As the last attempt of several that have a common end.
+TEST(MailboxDeadlines, ACallMayHaveLessTimeThanOthers) {
+  Timed timed;
+  timed.sink.timeout = kTimeout / 4;
+  const auto on_call = timed.sink.on_call;
+  timed.sink.on_call = [&](Delivery& delivery, CallSlot& call) {
+    timed.mailbox.look_by(timed.sink.deadline());
+    on_call(delivery, call);
+  };
+  timed.push("hang");
+  timed.hang(1);
+  timed.pass(kTimeout / 4 - std::chrono::nanoseconds(1));
+  EXPECT_EQ(timed.sink.late.size(), 0U);
+  timed.pass(std::chrono::nanoseconds(1));
+  EXPECT_EQ(timed.sink.late.size(), 1U);
+}
+
 TEST(MailboxDeadlines, ManyHangingCallsLeaveAsManyThreadsBehind) {
   Timed timed;
   for (int i = 1; i <= 5; ++i) {
@@ -195,6 +213,7 @@ TEST(MailboxDeadlinesStress, EachCallEndsOnce) {
   Mailbox mailbox(sink,
                   {.capacity = 10'000, .concurrency = 3, .timeout = std::chrono::microseconds(1)},
                   &pool, nullptr);
+  sink.timeout = mailbox.options().timeout;
   std::atomic<bool> over{false};
   std::thread time([&] {
     while (!over) clock->advance(std::chrono::microseconds(2));

@@ -15,6 +15,7 @@
 #include "busway/clock.hpp"
 #include "busway/event.hpp"
 #include "busway/manual_executor.hpp"
+#include "delivery/later.hpp"
 #include "delivery/mailbox.hpp"
 
 namespace busway::delivery_detail {
@@ -43,7 +44,7 @@ struct RecordingSink final : MailboxSink {
       cut.push_back(delivery.history_was_cut);
     }
     if (instead) return instead(delivery, call);
-    call.begin(now());
+    call.begin(deadline());
     if (on_deliver) on_deliver(delivery);
     if (on_call) on_call(delivery, call);
     if (!call.finish()) return Then::left;
@@ -70,6 +71,7 @@ struct RecordingSink final : MailboxSink {
   void came_back(std::thread::id) noexcept override { ++back; }
   Timekeeper& timekeeper() override { return *keeper; }
   [[nodiscard]] SteadyTime now() const noexcept override { return clock->steady(); }
+  [[nodiscard]] SteadyTime deadline() const noexcept { return later(now(), timeout); }
   void delivered_some(std::uint32_t count) noexcept override { counted += count; }
   void dropped(Delivery& delivery, DropReason reason) noexcept override {
     const std::lock_guard lock(mutex);
@@ -96,6 +98,7 @@ struct RecordingSink final : MailboxSink {
   std::function<void(Delivery&, CallSlot&)> on_call;
   Then then = Then::next;
   Then then_late = Then::next;
+  std::chrono::nanoseconds timeout = std::chrono::nanoseconds::max();  // of a call
   std::shared_ptr<Clock> clock = Clock::system();
   std::unique_ptr<Timekeeper> keeper;
   WorkerPool* executor = nullptr;

@@ -27,13 +27,14 @@ struct Suspending {
       : mailbox(sink, with_suspension(options), nullptr, executor) {
     sink.clock = clock;
     sink.keeper = std::make_unique<Timekeeper>(clock, Drive::by_hand);
+    sink.timeout = mailbox.options().timeout;
     sink.instead = [this](Delivery& delivery, CallSlot& slot) {
       calls.emplace_back();
       Suspended& call = calls.back();
       call.slot = &slot;
       call.topic = std::string(delivery.event.topic());
       slot.hand_to(&call);
-      slot.begin(sink.now());
+      slot.begin(sink.deadline());
       mailbox.suspended(slot);
       return Then::suspended;
     };
@@ -214,7 +215,7 @@ TEST(MailboxSuspendedStress, EachCallEndsOnce) {
     }
     call->slot = &slot;
     slot.hand_to(call);
-    slot.begin(sink.now());
+    slot.begin(sink.deadline());
     the_mailbox->suspended(slot);
     const std::lock_guard lock(mutex);
     open.push_back(call);
@@ -227,6 +228,7 @@ TEST(MailboxSuspendedStress, EachCallEndsOnce) {
                    .may_suspend = true},
                   &pool, nullptr);
   the_mailbox = &mailbox;
+  sink.timeout = mailbox.options().timeout;
   std::atomic<bool> over{false};
   std::thread time([&] {
     while (!over) clock->advance(std::chrono::nanoseconds(100));
