@@ -451,7 +451,7 @@ class BusCore {
   std::mutex request_mutex_;
   struct PendingRequest;
   std::unordered_map<EventId, std::shared_ptr<PendingRequest>> requests_;
-  std::uint64_t late_replies_ = 0;
+  std::atomic<std::uint64_t> late_replies_{0};
 
   std::mutex pool_mutex_;
   std::unique_ptr<delivery_detail::WorkerPool> pool_;

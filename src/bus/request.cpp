@@ -23,7 +23,7 @@ bool BusCore::reply(const EventId& request, Payload payload) {
     const std::lock_guard lock(request_mutex_);
     const auto place = requests_.find(request);
     if (place == requests_.end()) {
-      ++late_replies_;
+      late_replies_.fetch_add(1, std::memory_order_relaxed);
       return false;
     }
     pending = place->second;
@@ -31,8 +31,7 @@ bool BusCore::reply(const EventId& request, Payload payload) {
   {
     const std::lock_guard lock(pending->mutex);
     if (pending->done) {
-      const std::lock_guard count_lock(request_mutex_);
-      ++late_replies_;
+      late_replies_.fetch_add(1, std::memory_order_relaxed);
       return false;
     }
     pending->done = true;

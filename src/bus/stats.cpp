@@ -149,6 +149,7 @@ Stats BusCore::stats() {
     out.threads = threads_.size();
     out.abandoned = abandoned_.load(std::memory_order_relaxed);
     out.stuck = watchdog_.reported();
+    out.late_replies = late_replies_.load(std::memory_order_relaxed);
     other = other_;
   }
   for (Subscriber* one : async) detail::release(one);

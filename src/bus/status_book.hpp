@@ -7,7 +7,7 @@
 // Ownership  None.
 // Errors     None.
 // Cost       begin(): one lock, a copy of the topic, a node of a hash table. The others: one lock.
-//            Some 250 bytes a record, made as they are needed.
+//            Some 270 bytes a record, made as they are needed.
 #pragma once
 
 #include <cstddef>

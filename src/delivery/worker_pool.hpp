@@ -15,7 +15,7 @@
 // Errors     A task does not throw. Where a thread cannot be had post() goes on with those there
 //            are, and refuses if there are none; post_at_once() refuses.
 // Cost       post(): one lock, and a wake-up when all workers sleep; no allocation for a Runnable.
-//            post_at_once(): a thread's start, some 20 us, where all workers are busy.
+//            post_at_once(): a thread's start, some 50 us, where all workers are busy.
 #pragma once
 
 #include <cstddef>

@@ -2,7 +2,7 @@
 //
 // Threads    [any-thread]
 // Errors     None: without /proc the answer is no, but then no plugin can be opened either.
-// Cost       Reads /proc/self/maps: some 100 us.
+// Cost       Reads /proc/self/maps.
 #pragma once
 
 #include <string>

@@ -22,6 +22,7 @@ TEST(Request, ReturnsTheFirstReply) {
   EXPECT_EQ(result.json(), Json(5));
   EXPECT_EQ(result.reply().topic(), "add");
   EXPECT_EQ(taken, (std::vector{true, false}));
+  EXPECT_EQ(bus.stats().late_replies, 1U);
 }
 
 TEST(Request, TakesAndGivesEveryKindOfPayload) {
@@ -95,6 +96,7 @@ TEST(Request, AnsweredTooLateIsToldToTheHandler) {
   asker.join();
   pumped.bus.poll();
   EXPECT_FALSE(taken);
+  EXPECT_EQ(pumped.bus.stats().late_replies, 1U);
 }
 
 TEST(Request, OfAPlainEventIsNobodysToAnswer) {

@@ -10,8 +10,8 @@
 // Ownership  A copy has the window and a memory of its own, so that one chain() may serve several
 //            subscriptions.
 // Errors     The constructor throws Error(invalid_option) for a window that is not longer than 0.
-// Cost       One lock a call and some 100 bytes for each of at most limits::kDedupeIdsMax ids; the
-//            oldest is forgotten first.
+// Cost       One lock a call, and an entry of a hash table for each of at most
+//            limits::kDedupeIdsMax ids; the oldest is forgotten first.
 // Example    tests/bus/middleware/dedupe_test.cpp
 #pragma once
 

@@ -15,7 +15,7 @@
 // Errors     The constructor throws Error(invalid_option) for calls beyond 1 to
 //            limits::kThrottleCallsMax and for per beyond 1 ns to limits::kRetryDelayMax. A surplus
 //            call fails when limits::kThrottleWaitingMax events wait already.
-// Cost       One lock a call, eight bytes a slot, some 150 bytes an event that waits.
+// Cost       One lock a call, eight bytes a slot, and a waiting retry for each event that waits.
 // Example    examples/09_middleware
 #pragma once
 
