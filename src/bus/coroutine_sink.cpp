@@ -35,7 +35,8 @@ Then CoroutineSink::deliver(Delivery& delivery, CallSlot& call) noexcept {
   return (new CoroutineCall(*this, delivery, call, begun))->begin();
 }
 
-Then CoroutineSink::timed_out_suspended(Delivery& delivery, SuspendedCall& suspended) noexcept {
+Then CoroutineSink::timed_out_suspended(Delivery& delivery, SuspendedCall& suspended,
+                                        SteadyTime deadline) noexcept {
   const NeverBlock here;
   auto& call = static_cast<CoroutineCall&>(suspended);
   Subscriber& mine = subscriber();
@@ -49,7 +50,7 @@ Then CoroutineSink::timed_out_suspended(Delivery& delivery, SuspendedCall& suspe
     const std::array fields{LogField{"subscription", name}, LogField{"owner", owner_of(mine)}};
     mine.core->log(LogLevel::warning, "a coroutine passed its deadline and is cancelled", fields);
   }
-  const Then then = end_late(delivery);
+  const Then then = end_late(delivery, deadline);
   call.cancel();
   return then;
 }

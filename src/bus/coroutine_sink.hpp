@@ -27,7 +27,8 @@ class CoroutineSink final : public SubscriberSink {
   delivery_detail::Then deliver(delivery_detail::Delivery& delivery,
                                 delivery_detail::CallSlot& call) noexcept override;
   delivery_detail::Then timed_out_suspended(delivery_detail::Delivery& delivery,
-                                            delivery_detail::SuspendedCall& call) noexcept override;
+                                            delivery_detail::SuspendedCall& call,
+                                            SteadyTime deadline) noexcept override;
   void abandoned(delivery_detail::Delivery& delivery,
                  delivery_detail::SuspendedCall& call) noexcept override;
   void came_back(std::thread::id thread) noexcept override;

@@ -30,7 +30,7 @@ class Strand final : public delivery_detail::MailboxSink {
   }
   // Its handlers have no common deadline.
   delivery_detail::Then timed_out(delivery_detail::Delivery&, std::thread::id,
-                                  const delivery_detail::Runnable&) noexcept override {
+                                  const delivery_detail::Runnable&, SteadyTime) noexcept override {
     return delivery_detail::Then::next;
   }
   void came_back(std::thread::id) noexcept override {}

@@ -52,6 +52,13 @@ bool SubscriberSink::begin(Delivery& delivery, Begun& begun) {
     begun.sample_from = platform_detail::thread_clock().steady_ns();
   }
   SubscriberExtra& extra = *subscriber_.extra;
+  begun.began = subscriber_.core->call_time();
+  if (extra.timeout) begun.deadline = delivery_detail::later(begun.began, *extra.timeout);
+  if (delivery.attempts != nullptr) [[unlikely]] {
+    begun.attempt = delivery.attempts->made + 1;
+    if (!begin_within_total(delivery, begun)) return false;
+  }
+  // Last: what it lets through as a probe must be made.
   begun.breaker = extra.breaker.load(std::memory_order_acquire);
   if (begun.breaker != nullptr) [[unlikely]] {
     begun.verdict = ask_breaker(subscriber_, delivery.event);
@@ -60,12 +67,6 @@ bool SubscriberSink::begin(Delivery& delivery, Begun& begun) {
       return false;
     }
     delivery.verdict = static_cast<std::uint8_t>(begun.verdict);
-  }
-  begun.began = subscriber_.core->call_time();
-  if (extra.timeout) begun.deadline = delivery_detail::later(begun.began, *extra.timeout);
-  if (delivery.attempts != nullptr) [[unlikely]] {
-    begun.attempt = delivery.attempts->made + 1;
-    if (!begin_within_total(delivery, begun)) return false;
   }
   if (delivery.token != nullptr) [[unlikely]]
     detail::began(*static_cast<ReceiptState*>(delivery.token));
@@ -175,22 +176,22 @@ DeliveryFailure SubscriberSink::late() const {
 
 /// The call goes on, on a thread that is nobody's any more.
 Then SubscriberSink::timed_out(Delivery& delivery, std::thread::id thread,
-                               const delivery_detail::Runnable& task) noexcept {
+                               const delivery_detail::Runnable& task,
+                               SteadyTime deadline) noexcept {
   const NeverBlock here;
   SubscriberExtra& extra = *subscriber_.extra;
   extra.left_behind.fetch_add(1, std::memory_order_seq_cst);
   subscriber_.core->leave_behind(subscriber_, delivery.event, extra.mailbox->executor(), thread,
                                  &task);
-  return end_late(delivery);
+  return end_late(delivery, deadline);
 }
 
-Then SubscriberSink::end_late(Delivery& delivery) {
+Then SubscriberSink::end_late(Delivery& delivery, SteadyTime deadline) {
   if (delivery.verdict != kNoVerdict) {
     tell_breaker(subscriber_, delivery.event, static_cast<Breaker::Verdict>(delivery.verdict),
                  false, Tell::later);
   }
-  return after_failure(delivery, late(), Outcome::done(),
-                       subscriber_.core->steady_now() - *subscriber_.extra->timeout);
+  return after_failure(delivery, late(), Outcome::done(), deadline - *subscriber_.extra->timeout);
 }
 
 void SubscriberSink::came_back(std::thread::id thread) noexcept {

@@ -64,7 +64,8 @@ class SubscriberSink : public delivery_detail::MailboxSink {
   delivery_detail::Then deliver(delivery_detail::Delivery& delivery,
                                 delivery_detail::CallSlot& call) noexcept override;
   delivery_detail::Then timed_out(delivery_detail::Delivery& delivery, std::thread::id thread,
-                                  const delivery_detail::Runnable& task) noexcept override;
+                                  const delivery_detail::Runnable& task,
+                                  SteadyTime deadline) noexcept override;
   void came_back(std::thread::id thread) noexcept override;
   delivery_detail::Timekeeper& timekeeper() override;
   [[nodiscard]] SteadyTime now() const noexcept override;
@@ -104,7 +105,7 @@ class SubscriberSink : public delivery_detail::MailboxSink {
   delivery_detail::Then end_call(delivery_detail::Delivery& delivery, const Begun& begun,
                                  std::optional<DeliveryFailure>& failure, const Outcome& asked);
   /// Settles the delivery of a call that was given up at its deadline.
-  delivery_detail::Then end_late(delivery_detail::Delivery& delivery);
+  delivery_detail::Then end_late(delivery_detail::Delivery& delivery, SteadyTime deadline);
   [[nodiscard]] Subscriber& subscriber() const noexcept { return subscriber_; }
 
  private:

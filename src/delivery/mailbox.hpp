@@ -85,13 +85,14 @@ class MailboxSink {
   /// Runs the handler between call.begin() and call.finish(); returns Then::left at once, without a
   /// look at the delivery, when finish() says so. No lock is held.
   virtual Then deliver(Delivery& delivery, CallSlot& call) noexcept = 0;
-  /// The call of this delivery, on that thread, has passed its deadline: settles it. Its handler
+  /// The call of this delivery, on that thread, has passed that deadline: settles it. Its handler
   /// goes on with the event alone. No lock is held.
   /// `task` is what the thread runs.
-  virtual Then timed_out(Delivery& delivery, std::thread::id thread,
-                         const Runnable& task) noexcept = 0;
+  virtual Then timed_out(Delivery& delivery, std::thread::id thread, const Runnable& task,
+                         SteadyTime deadline) noexcept = 0;
   /// The same for a call that may be suspended, and may have ended since; with a reference.
-  virtual Then timed_out_suspended(Delivery& /*delivery*/, SuspendedCall& /*call*/) noexcept {
+  virtual Then timed_out_suspended(Delivery& /*delivery*/, SuspendedCall& /*call*/,
+                                   SteadyTime /*deadline*/) noexcept {
     return Then::next;
   }
   /// As dropped(), for a call that is suspended and whose end nobody waits for any more.
@@ -274,6 +275,7 @@ class Mailbox final {
     Pump* successor = nullptr;
     SuspendedCall* call = nullptr;  // a reference; null: its thread is left behind
     std::thread::id thread;
+    SteadyTime deadline{};
     std::uint32_t handled = 0;
     std::stop_source stop;
     Delivery delivery;
@@ -294,7 +296,7 @@ class Mailbox final {
   /// whether it was the last of a closed mailbox whose deadlines are kept.
   [[nodiscard]] bool goes_on(Stripe& stripe, Pump& pump, bool& over) const noexcept;
   void give_back(Stripe& stripe, Pump& pump, std::uint32_t done);
-  [[nodiscard]] Overdue replace(Stripe& stripe, std::unique_ptr<Pump>& pump);
+  [[nodiscard]] Overdue replace(Stripe& stripe, std::unique_ptr<Pump>& pump, SteadyTime deadline);
   [[nodiscard]] bool any_pump_scheduled() const noexcept;
   [[nodiscard]] bool begin_watching() noexcept;
   void recycle(Chunk* chunk, std::uint32_t finished);

@@ -89,7 +89,7 @@ void Mailbox::look_at_calls() noexcept {
           if (call->deadline > now) {
             deadline = call->deadline;
           } else if (pump->call.give_up(*call)) {
-            overdue.push_back(replace(stripe, pump));
+            overdue.push_back(replace(stripe, pump, call->deadline));
           }
         }
         next = std::min(next, deadline);
@@ -117,8 +117,10 @@ void Mailbox::look_at_calls() noexcept {
 
 /// With lock_ held: a new pump stands where the old one stood, which keeps only its delivery. It
 /// counts as scheduled, and its claim as running, until the delivery is settled.
-Mailbox::Overdue Mailbox::replace(Stripe& stripe, std::unique_ptr<Pump>& pump) {
+Mailbox::Overdue Mailbox::replace(Stripe& stripe, std::unique_ptr<Pump>& pump,
+                                  SteadyTime deadline) {
   Overdue overdue;
+  overdue.deadline = deadline;
   const std::uint32_t at = pump->started.load(std::memory_order_relaxed);
   Delivery& delivery = *pump->claim.chunk->at(pump->claim.begin + at);
   overdue.delivery.event = delivery.event;
@@ -149,9 +151,10 @@ Mailbox::Overdue Mailbox::replace(Stripe& stripe, std::unique_ptr<Pump>& pump) {
 }
 
 void Mailbox::settle(Overdue& overdue) noexcept {
-  const Then then = overdue.call != nullptr
-                        ? sink_.timed_out_suspended(overdue.delivery, *overdue.call)
-                        : sink_.timed_out(overdue.delivery, overdue.thread, *overdue.left);
+  const Then then =
+      overdue.call != nullptr
+          ? sink_.timed_out_suspended(overdue.delivery, *overdue.call, overdue.deadline)
+          : sink_.timed_out(overdue.delivery, overdue.thread, *overdue.left, overdue.deadline);
   (void)overdue.stop.request_stop();
   sink_.delivered_some(overdue.handled);
   go_on(overdue, then);

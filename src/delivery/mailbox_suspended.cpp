@@ -50,7 +50,8 @@ void Mailbox::abandon_suspended() {
       for (std::unique_ptr<Pump>& pump : stripe.pumps) {
         if (!pump->suspended) continue;
         const auto call = pump->call.look();
-        if (call && pump->call.give_up(*call)) left.push_back(replace(stripe, pump));
+        if (call && pump->call.give_up(*call))
+          left.push_back(replace(stripe, pump, call->deadline));
       }
     }
   }

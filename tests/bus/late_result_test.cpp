@@ -1,5 +1,5 @@
-// What comes too late: a result after its deadline is discarded, whatever it says, and no attempt is
-// made after the total.
+// What comes too late: a result after its deadline is discarded, whatever it says, and no attempt
+// is made after the total.
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <stdexcept>

@@ -50,14 +50,15 @@ struct RecordingSink final : MailboxSink {
     if (!call.finish()) return Then::left;
     return then;
   }
-  Then timed_out(Delivery& delivery, std::thread::id thread,
-                 const Runnable& task) noexcept override {
+  Then timed_out(Delivery& delivery, std::thread::id thread, const Runnable& task,
+                 SteadyTime /*deadline*/) noexcept override {
     if (executor != nullptr) (void)executor->leave_worker(thread, &task);
     const std::lock_guard lock(mutex);
     late.emplace_back(delivery.event.topic());
     return then_late;
   }
-  Then timed_out_suspended(Delivery& delivery, SuspendedCall& call) noexcept override {
+  Then timed_out_suspended(Delivery& delivery, SuspendedCall& call,
+                           SteadyTime /*deadline*/) noexcept override {
     const std::lock_guard lock(mutex);
     late.emplace_back(delivery.event.topic());
     given_up.push_back(&call);
