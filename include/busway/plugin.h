@@ -9,7 +9,10 @@
  *              [plugin-worker]  on the one thread the host keeps for this plugin. The host makes
  *                               all its calls there, one after the other; a call nests in another
  *                               only where a callback publishes to a sync subscription of its own
- *                               plugin.
+ *                               plugin. A delivery that passes its deadline is left behind with its
+ *                               thread, and another one is the worker from then on: until it has
+ *                               returned it runs beside the worker, with the same rights, and what
+ *                               it returns is discarded. stop_requested() tells it.
  *              [any-thread]     on the worker, and on threads the plugin started itself. Such a
  *                               thread must have ended when stop() returns.
  *              [loader]         on the worker, before create(): the plugin has no host yet.

@@ -11,14 +11,13 @@
 
 #include "bus/dispatch.hpp"
 #include "bus/thread_state.hpp"
-#include "busway/bus.hpp"
 
 namespace busway::plugin_host_detail {
 
 class HandlerScope {
  public:
-  HandlerScope(Bus& bus, const Event& event)
-      : dispatch_(detail::Dispatch::core_of(bus), event), outer_(detail::thread_locals.current) {
+  HandlerScope(detail::BusCore& core, const Event& event)
+      : dispatch_(core, event), outer_(detail::thread_locals.current) {
     dispatch_.outer = outer_;
     detail::thread_locals.current = &dispatch_;
   }

@@ -1,6 +1,5 @@
 #include "plugin/host_api.hpp"
 
-#include <array>
 #include <new>
 #include <string>
 #include <string_view>
@@ -8,7 +7,6 @@
 
 #include "base/escape.hpp"
 #include "bus/bus_core.hpp"
-#include "bus/dispatch.hpp"
 #include "busway/limits.hpp"
 #include "plugin/abi_values.hpp"
 #include "plugin/event_view.hpp"
@@ -115,15 +113,33 @@ EventOptions stamp(PluginInstance& plugin, const busway_message& message) {
   return options;
 }
 
+/// The payload of a message, held for the length of a call into the bus.
+class Block {
+ public:
+  explicit Block(const busway_message& message)
+      : block_(read_payload(message.payload_kind, message.payload, message.content_type).take()) {}
+  Block(const Block&) = delete;
+  Block& operator=(const Block&) = delete;
+  ~Block() {
+    if (block_ != nullptr) detail::release(block_);
+  }
+  [[nodiscard]] detail::Draft draft(const EventOptions& options) const noexcept {
+    return {.type = nullptr, .object = nullptr, .block = block_, .options = &options};
+  }
+
+ private:
+  detail::PayloadBlock* block_;
+};
+
 busway_status publish(busway_host* host, const busway_message* given, busway_publish_result* out) {
   return guard([&] {
     PluginInstance& plugin = PluginInstance::of(host);
     const busway_message message = read_struct(given, "message");
     const CallScope inside;
-    const PublishResult result = plugin.bus().publish(
-        read_text(message.topic, "topic"),
-        read_payload(message.payload_kind, message.payload, message.content_type),
-        stamp(plugin, message));
+    const EventOptions options = stamp(plugin, message);
+    const Block payload(message);
+    const PublishResult result =
+        plugin.core().publish(read_text(message.topic, "topic"), payload.draft(options));
     if (out != nullptr) {
       busway_publish_result answer{};
       answer.worst = result.failures.empty() ? BUSWAY_OK : to_status(result.failures.front().code);
@@ -154,10 +170,10 @@ busway_status request(busway_host* host, const busway_message* given, std::int64
     const RequestResult result = [&] {
       const CallScope inside;
       const PluginInstance::RequestScope waits(plugin);
-      return plugin.bus().request(
-          read_text(message.topic, "topic"),
-          read_payload(message.payload_kind, message.payload, message.content_type), timeout,
-          stamp(plugin, message));
+      const EventOptions options = stamp(plugin, message);
+      const Block payload(message);
+      return plugin.core().request(read_text(message.topic, "topic"), payload.draft(options),
+                                   timeout);
     }();
     if (!result.ok()) return refuse(to_status(result.code()), result.message());
     const EventView view(result.reply());
@@ -215,11 +231,9 @@ busway_status cancel_timer(busway_host* host, std::uint64_t id) {
 void log(busway_host* host, std::uint32_t level, busway_view message) {
   (void)guard([&] {
     constexpr std::size_t kMessageBytesMax = 4096;
-    const PluginInstance& plugin = PluginInstance::of(host);
     const std::string text = escape(read_text(message, "message"), kMessageBytesMax);
-    const std::array fields{LogField{"plugin", plugin.id()}};
     const auto known = level > BUSWAY_LOG_ERROR ? LogLevel::error : static_cast<LogLevel>(level);
-    detail::Dispatch::core_of(plugin.bus()).log(known, text, fields);
+    PluginInstance::of(host).log(known, text);
     return BUSWAY_OK;
   });
 }
@@ -227,6 +241,7 @@ void log(busway_host* host, std::uint32_t level, busway_view message) {
 void report_error(busway_host* host, busway_view message) {
   (void)guard([&] {
     constexpr std::size_t kMessageBytesMax = 1000;
+    const CallScope inside;
     PluginInstance::of(host).report_error(escape(read_text(message, "message"), kMessageBytesMax));
     return BUSWAY_OK;
   });

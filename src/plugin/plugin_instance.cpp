@@ -1,9 +1,10 @@
 #include "plugin/plugin_instance.hpp"
 
-#include <thread>
 #include <utility>
 
 #include "base/escape.hpp"
+#include "bus/bus_core.hpp"
+#include "bus/dispatch.hpp"
 #include "plugin/abi_values.hpp"
 #include "plugin/host_api.hpp"
 #include "plugin/status.hpp"
@@ -21,12 +22,15 @@ PluginInstance::PluginInstance(Bus& bus, std::unique_ptr<PluginImage> image,
                                std::string thread_name, Report on_error,
                                std::function<void()> on_source)
     : bus_(bus),
+      core_(detail::Dispatch::core_of(bus)),
       image_(std::move(image)),
       on_error_(std::move(on_error)),
       on_source_(std::move(on_source)),
       clock_(bus.options().clock != nullptr ? bus.options().clock : Clock::system()),
       worker_(PluginWorker::start(thread_name, clock_)),
-      gate_(std::make_shared<std::atomic<Gate>>(Gate::open)) {}
+      gate_(std::make_shared<std::atomic<Gate>>(Gate::open)) {
+  core_.retain();
+}
 
 PluginInstance::~PluginInstance() {
   release_all();
@@ -35,6 +39,7 @@ PluginInstance::~PluginInstance() {
   } else {
     worker_->close();
   }
+  core_.release();
 }
 
 // -- Lifecycle ------------------------------------------------------------------------------------
@@ -49,7 +54,7 @@ std::optional<Error> PluginInstance::on_worker(std::string_view what,
   const std::string step(what);
   const bool came_back = worker_->run(
       [this, answer, step, f = std::move(f)] {
-        message_.clear();
+        const PluginCall call(*this);
         try {
           const busway_status status = f();
           if (status != BUSWAY_OK) answer->error = describe(step, status);
@@ -68,14 +73,13 @@ std::optional<Error> PluginInstance::on_worker(std::string_view what,
                                      : " ms; it is busy with something else, or hangs"));
 }
 
+/// Within the call.
 Error PluginInstance::describe(std::string_view what, busway_status status) {
-  const std::string message = take_message();
+  const std::string message = PluginCall::of(*this)->take_message();
   return Error(ErrorCode::plugin_failed,
                "the plugin " + facts_.id + " failed in " + std::string(what) + ": " +
                    (message.empty() ? std::string(status_name(status)) : message));
 }
-
-std::string PluginInstance::take_message() { return escape(std::exchange(message_, {}), 1000); }
 
 std::optional<Error> PluginInstance::open(std::string id, std::chrono::nanoseconds timeout) {
   facts_.id = id;
@@ -112,7 +116,7 @@ std::optional<Error> PluginInstance::create(std::chrono::nanoseconds timeout) {
         const busway_status status = image_->api()->create(&host_api(), this, &made);
         if (status != BUSWAY_OK) return status;
         if (made == nullptr) {
-          message_ = "create gave no instance";
+          set_message("create gave no instance");
           return BUSWAY_FAILED;
         }
         plugin_ = made;
@@ -153,7 +157,7 @@ void PluginInstance::begin_sources() {
   (void)worker_->post([this] {
     const busway_plugin_api* api = image_->api();
     if (plugin_ == nullptr || !BUSWAY_HAS(busway_plugin_api, api, begin_sources)) return;
-    message_.clear();
+    const PluginCall call(*this);
     const busway_status status = api->begin_sources(plugin_);
     if (status == BUSWAY_OK) return;
     if (source() == PluginSource::active) set_source(PluginSource::ended);
@@ -170,11 +174,11 @@ void PluginInstance::ask_sources_to_end() {
   sources_ = Sources::asked_to_end;
   source_ends_.store(true, std::memory_order_release);
   (void)worker_->post([this, api] {
-    message_.clear();
+    const PluginCall call(*this);
     const busway_status status = api->end_sources(plugin_);
     if (status == BUSWAY_OK) return;
     give_up_sources();
-    on_source_();
+    (void)unless_retired(on_source_);
     if (status != BUSWAY_NOT_FOUND) report_error(describe("end_sources", status).what());
   });
 }
@@ -215,32 +219,12 @@ std::optional<Error> PluginInstance::health(PluginHealthInfo& out,
         answer->level = level == BUSWAY_HEALTH_OK         ? PluginHealthInfo::Level::ok
                         : level == BUSWAY_HEALTH_DEGRADED ? PluginHealthInfo::Level::degraded
                                                           : PluginHealthInfo::Level::failing;
-        answer->message = take_message();
+        answer->message = PluginCall::of(*this)->take_message();
         return BUSWAY_OK;
       },
       timeout, Late::forgiven);
   if (!error) out = *answer;
   return error;
-}
-
-bool PluginInstance::dismantle(std::chrono::nanoseconds timeout) {
-  release_all();
-  if (hung()) return false;
-  const std::optional<Error> error = on_worker(
-      "destroy",
-      [this]() -> busway_status {
-        if (busway_plugin* plugin = std::exchange(plugin_, nullptr)) {
-          image_->api()->destroy(plugin);
-        }
-        return BUSWAY_OK;
-      },
-      timeout);
-  if (error) return false;
-  worker_->close();
-  bool unmapped = false;
-  // On a thread that ends now: what the library's finalisers register for it goes with it.
-  std::thread([&] { unmapped = image_->close(); }).join();
-  return unmapped;
 }
 
 }  // namespace busway::plugin_host_detail

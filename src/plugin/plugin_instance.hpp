@@ -5,15 +5,20 @@
 // Model      What plugins know as busway_host. Everything of the plugin that the host keeps is
 //            here: the table's address, the instance's, and subscriptions as data (patterns,
 //            options, tag).
+//            All calls into the plugin are made on its worker, one after the other, but for
+//            deliveries that were left behind at their deadline: those go on beside, each on the
+//            thread it has. What a call knows of itself is a PluginCall on its thread's stack.
 // Threads    Functions say which thread; the rest is [any-thread].
 // Ownership  Shared by the manager and by what was posted to the worker. Subscriptions end before
-//            the instance does.
+//            the instance does. One whose thread does not come back is retired and kept for ever;
+//            it holds the core of its bus, which may end meanwhile.
 // Errors     Calls into the plugin return what it said as an Error value, never throw.
 // Cost       One worker thread.
 #pragma once
 
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -22,13 +27,16 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <vector>
 
 #include "busway/bus.hpp"
 #include "busway/clock.hpp"
 #include "busway/error.hpp"
+#include "busway/log.hpp"
 #include "busway/plugin.h"
 #include "busway/plugin_info.hpp"
+#include "plugin/instance/plugin_call.hpp"
 #include "plugin/plugin_image.hpp"
 #include "plugin/worker.hpp"
 
@@ -40,9 +48,6 @@ struct busway_host {
 };
 
 namespace busway::plugin_host_detail {
-
-/// A sync delivery that its publisher waits for; see sync_delivery.hpp.
-struct SyncDelivery;
 
 /// Whether subscriptions of the plugin take new events.
 enum class Gate : unsigned char { open, closed };
@@ -68,8 +73,12 @@ class PluginInstance final : public busway_host {
     return *static_cast<PluginInstance*>(host);
   }
 
-  [[nodiscard]] Bus& bus() const noexcept { return bus_; }
+  /// Of its bus; also when that is gone, and then it refuses what it is asked.
+  [[nodiscard]] detail::BusCore& core() const noexcept { return core_; }
   [[nodiscard]] PluginWorker& worker() const noexcept { return *worker_; }
+  [[nodiscard]] const std::shared_ptr<PluginWorker>& shared_worker() const noexcept {
+    return worker_;
+  }
   [[nodiscard]] PluginImage& image() const noexcept { return *image_; }
   [[nodiscard]] const std::string& id() const noexcept { return facts_.id; }
   [[nodiscard]] const Facts& facts() const noexcept { return facts_; }
@@ -105,8 +114,14 @@ class PluginInstance final : public busway_host {
   void open_gate() noexcept { gate_->store(Gate::open, std::memory_order_relaxed); }
   /// Ends all subscriptions and timers.
   void release_all();
+  /// Ends its subscriptions and waits for the deliveries that were left behind, so that none goes
+  /// on beside what follows. At the deadline it counts as hung.
+  [[nodiscard]] std::optional<Error> await_left_behind(std::chrono::nanoseconds timeout);
   /// Destroys the plugin's instance, joins the worker, closes the image. False: it stays mapped.
   [[nodiscard]] bool dismantle(std::chrono::nanoseconds timeout);
+  /// For one that is hung: from now on it tells the manager nothing, holds nothing of the bus that
+  /// could end, and runs nothing more. Waits for those who are just telling.
+  void retire();
 
   /// True once a call did not come back in time: its thread and image cannot be taken away.
   [[nodiscard]] bool hung() const noexcept { return hung_.load(std::memory_order_relaxed); }
@@ -119,11 +134,12 @@ class PluginInstance final : public busway_host {
   [[nodiscard]] std::uint64_t subscribe(const std::vector<std::string_view>& patterns,
                                         SubscriptionOptions options, std::uint64_t tag);
   void unsubscribe(std::uint64_t id);
-  void set_message(std::string_view message);
+  void set_message(std::string_view message) const;
   [[nodiscard]] std::uint64_t schedule(std::chrono::nanoseconds delay, std::uint64_t tag);
   void set_source(PluginSource source);
-  void report_error(std::string_view message) { on_error_(*this, message); }
-  /// Within a delivery on the worker; throws Error(plugin_state) for a delivery that is over.
+  void report_error(std::string_view message);
+  void log(LogLevel level, std::string_view message);
+  /// Within a delivery, on its thread; throws Error(plugin_state) for a delivery that is over.
   [[nodiscard]] bool reply(std::uint64_t delivery_id, Payload payload);
   void set_retry_delay(std::uint64_t delivery_id, std::chrono::nanoseconds delay);
   [[nodiscard]] bool stop_requested(std::uint64_t delivery_id);
@@ -158,12 +174,12 @@ class PluginInstance final : public busway_host {
   // -- Deliveries.
 
   /// [plugin-worker] The call into the plugin. `sync` is set for one that was posted; its context
-  /// may go away at any time, else `context` lasts for the call.
+  /// may go away at any time, else `context` lasts for the call. Past its deadline the thread may
+  /// be left behind in it.
   [[nodiscard]] Outcome call(std::uint64_t tag, const Event& event, Context* context,
                              SyncDelivery* sync);
 
  private:
-  struct Active;
   struct Listening {
     Subscription subscription;
     std::shared_ptr<std::atomic<bool>> ended;  // read by deliveries that were posted
@@ -177,13 +193,21 @@ class PluginInstance final : public busway_host {
                                                std::chrono::nanoseconds timeout,
                                                Late late = Late::left_behind);
   [[nodiscard]] Error describe(std::string_view what, busway_status status);
-  [[nodiscard]] Active& active(std::uint64_t delivery_id);
-  [[nodiscard]] std::string take_message();
+  [[nodiscard]] PluginCall& delivery(std::uint64_t delivery_id) const;
+  /// Runs f unless retired; then false. retire() waits for f.
+  bool unless_retired(const std::function<void()>& f);
+  [[nodiscard]] Subscription listen_sync(const std::vector<std::string>& patterns,
+                                         SubscriptionOptions options, std::uint64_t tag,
+                                         std::shared_ptr<const std::atomic<bool>> ended);
+  [[nodiscard]] Subscription listen_async(const std::vector<std::string>& patterns,
+                                          SubscriptionOptions options, std::uint64_t tag);
+  std::uint64_t keep(Listening made);
   void end(Listening listening, MayWait may_wait);
   void run_timer(std::uint64_t tag);
   void read_facts(std::string id);
 
-  Bus& bus_;
+  Bus& bus_;  // not once retired
+  detail::BusCore& core_;
   std::unique_ptr<PluginImage> image_;
   const Report on_error_;
   const std::function<void()> on_source_;
@@ -197,11 +221,10 @@ class PluginInstance final : public busway_host {
   enum class Sources : unsigned char { held, begun, asked_to_end };
   Sources sources_ = Sources::held;  // by the manager only
 
+  std::atomic<std::uint64_t> next_delivery_{1};
+
   // [plugin-worker]
   busway_plugin* plugin_ = nullptr;
-  std::string message_;
-  std::vector<Active*> active_;  // innermost last
-  std::uint64_t next_delivery_ = 1;
   std::string* state_ = nullptr;  // where write_state() appends
 
   std::mutex mutex_;
@@ -209,7 +232,10 @@ class PluginInstance final : public busway_host {
   std::map<std::uint64_t, Listening> subscriptions_;
   std::uint64_t next_subscription_ = 1;
   std::vector<SyncDelivery*> waiting_;
-  std::size_t requests_ = 0;  // the worker waits for replies
+  std::vector<std::thread::id> requesting_;  // wait for replies; those left behind since, too
+  std::size_t telling_ = 0;
+  bool retired_ = false;
+  std::condition_variable told_;
 };
 
 }  // namespace busway::plugin_host_detail

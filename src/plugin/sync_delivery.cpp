@@ -1,9 +1,14 @@
 #include "plugin/sync_delivery.hpp"
 
+#include <algorithm>
 #include <string>
+#include <utility>
 
-#include "base/deadline.hpp"
+#include "base/duration_words.hpp"
+#include "bus/bus_core.hpp"
 #include "bus/dispatch.hpp"
+#include "bus/subscriber_extra.hpp"
+#include "delivery/later.hpp"
 #include "delivery/wait_graph.hpp"
 #include "plugin/handler_scope.hpp"
 #include "plugin/plugin_instance.hpp"
@@ -12,99 +17,258 @@
 namespace busway::plugin_host_detail {
 namespace {
 
-void run_posted(PluginInstance& plugin, SyncDelivery& delivery) {
+using State = SyncDelivery::State;
+
+// -- The deadline ---------------------------------------------------------------------------------
+
+/// It has passed. False: the call is not running.
+bool give_up(SyncDelivery& delivery) {
+  std::thread::id thread;
   {
     const std::lock_guard lock(delivery.mutex);
-    if (delivery.state == SyncDelivery::State::cancelled) return;
-    delivery.state = SyncDelivery::State::running;
-    if (delivery.ended->load(std::memory_order_acquire)) {
-      delivery.state = SyncDelivery::State::done;
-      delivery.changed.notify_all();
-      return;
+    if (delivery.state != State::running || delivery.given_up) return false;
+    delivery.given_up = true;
+    thread = delivery.thread;
+    delivery.subscriber.extra->left_behind.fetch_add(1, std::memory_order_seq_cst);
+  }
+  delivery.subscriber.core->leave_behind(delivery.subscriber, delivery.event, *delivery.worker,
+                                         thread, nullptr);
+  bool returned = false;
+  {
+    const std::lock_guard lock(delivery.mutex);
+    delivery.counted = true;
+    returned = delivery.state == State::done;
+  }
+  if (returned) detail::came_back(delivery.subscriber, thread);
+  return true;
+}
+
+std::shared_ptr<SyncDelivery> let_go(SyncDelivery& delivery) {
+  const std::lock_guard lock(delivery.mutex);
+  return std::move(delivery.keeps_itself);
+}
+
+/// Nobody waits for the call, which runs: a timer keeps its deadline.
+void keep_deadline(const std::shared_ptr<SyncDelivery>& delivery) {
+  delivery_detail::Timekeeper& timekeeper = delivery->subscriber.core->timekeeper();
+  SteadyTime deadline;
+  {
+    const std::lock_guard lock(delivery->mutex);
+    delivery->keeps_itself = delivery;
+    deadline = delivery->deadline;
+  }
+  bool armed = false;
+  try {
+    armed = timekeeper.schedule(*delivery, deadline);
+  } catch (const std::exception&) {
+    // No thread can be had now: as if there were no deadline.
+  }
+  bool done = false;
+  {
+    const std::lock_guard lock(delivery->mutex);
+    done = delivery->state == State::done;
+  }
+  if (!armed || (done && timekeeper.cancel(*delivery))) (void)let_go(*delivery);
+}
+
+// -- The call, on the worker ----------------------------------------------------------------------
+
+/// False: it is not to be made.
+bool begin(const std::shared_ptr<SyncDelivery>& delivery) {
+  bool alone = false;
+  {
+    const std::lock_guard lock(delivery->mutex);
+    if (delivery->state == State::cancelled) return false;
+    if (delivery->ended->load(std::memory_order_acquire)) {
+      delivery->state = State::done;
+      delivery->changed.notify_all();
+      return false;
+    }
+    delivery->state = State::running;
+    delivery->thread = std::this_thread::get_id();
+    alone = delivery->left;
+    if (alone) {
+      delivery->deadline =
+          delivery_detail::later(delivery->subscriber.core->call_time(), delivery->timeout);
     }
   }
+  if (alone) keep_deadline(delivery);
+  return true;
+}
+
+/// Nobody waits for the result any more: makes a failure known all the same.
+void report_late(PluginInstance& plugin, const SyncDelivery& delivery) {
+  if (delivery.error) return plugin.report_error(delivery.error->what());
+  if (delivery.outcome.kind() == Outcome::Kind::done) return;
+  plugin.report_error("a delivery of " + std::string(delivery.event.topic()) +
+                      " that its publisher did not wait for failed: " + delivery.outcome.reason());
+}
+
+void end(PluginInstance& plugin, SyncDelivery& delivery) {
+  bool left = false;
+  bool armed = false;
+  bool mine = false;  // counted: this thread tells that it has come back
+  {
+    const std::lock_guard lock(delivery.mutex);
+    delivery.state = State::done;
+    left = delivery.left && !delivery.given_up;
+    armed = delivery.keeps_itself != nullptr;
+    mine = delivery.counted;
+    delivery.changed.notify_all();
+  }
+  if (armed && delivery.subscriber.core->timekeeper().cancel(delivery)) (void)let_go(delivery);
+  if (left) report_late(plugin, delivery);
+  if (mine) detail::came_back(delivery.subscriber, std::this_thread::get_id());
+}
+
+void run_posted(PluginInstance& plugin, const std::shared_ptr<SyncDelivery>& delivery) {
+  if (!begin(delivery)) return;
   Outcome outcome = Outcome::done();
   std::optional<Error> error;
   try {
-    const HandlerScope cause(plugin.bus(), delivery.event);
-    outcome = plugin.call(delivery.tag, delivery.event, nullptr, &delivery);
+    const HandlerScope cause(plugin.core(), delivery->event);
+    outcome = plugin.call(delivery->tag, delivery->event, nullptr, delivery.get());
   } catch (const Error& thrown) {
     error = thrown;
   } catch (const std::exception& thrown) {
     error = Error(ErrorCode::handler_failed, thrown.what());
   }
-  bool left = false;
   {
-    const std::lock_guard lock(delivery.mutex);
-    delivery.state = SyncDelivery::State::done;
-    delivery.outcome = outcome;
-    delivery.error = error;
-    left = delivery.left;
-    delivery.changed.notify_all();
+    const std::lock_guard lock(delivery->mutex);
+    delivery->outcome = std::move(outcome);
+    delivery->error = std::move(error);
   }
-  // Nobody waits for the result any more: make a failure known all the same.
-  if (left && error) plugin.report_error(error->what());
-  if (left && !error && outcome.kind() != Outcome::Kind::done) {
-    plugin.report_error("a delivery of " + std::string(delivery.event.topic()) +
-                        " that its publisher did not wait for failed: " + outcome.reason());
-  }
+  end(plugin, *delivery);
 }
 
-void report_queued(Context& context) {
-  auto& dispatch = static_cast<detail::Dispatch&>(context);
+// -- The publisher --------------------------------------------------------------------------------
+
+void report_queued(detail::Dispatch& dispatch) {
   dispatch.adjusted.store(true, std::memory_order_relaxed);
   ++dispatch.queued;
 }
 
-void report_failure(Context& context, ErrorCode code, const std::string& reason) {
-  static_cast<detail::Dispatch&>(context).record_failure(code, reason);
+/// With the lock held, until the call is done, the deadline, or waiting any longer could close a
+/// circle.
+void wait(SyncDelivery& delivery, std::unique_lock<std::mutex>& lock) {
+  const detail::BusCore& core = *delivery.subscriber.core;
+  const auto over = [&] { return delivery.state == State::done || delivery.must_return; };
+  if (core.options().clock->is_manual()) {
+    delivery.changed.wait(lock, [&] { return over() || core.call_time() >= delivery.deadline; });
+    return;
+  }
+  // The clock may have an epoch of its own, so the wait is a span and no point in time.
+  constexpr std::chrono::nanoseconds kLongest = std::chrono::hours(1);
+  for (auto left = delivery.deadline - core.call_time(); !over() && left > left.zero();
+       left = delivery.deadline - core.call_time()) {
+    delivery.changed.wait_for(lock, std::min<std::chrono::nanoseconds>(left, kLongest), over);
+  }
+}
+
+/// The publisher's clock, where a test moves it.
+Clock::Watch watch_clock(SyncDelivery& delivery) {
+  const Clock& clock = *delivery.subscriber.core->options().clock;
+  if (!clock.is_manual()) return nullptr;
+  return const_cast<Clock&>(clock).watch([&delivery] {
+    { const std::lock_guard moved(delivery.mutex); }
+    delivery.changed.notify_all();
+  });
+}
+
+void report_too_late(PluginInstance& plugin, const SyncDelivery& delivery,
+                     detail::Dispatch& dispatch, bool begun) {
+  dispatch.record_failure(ErrorCode::timed_out, "the plugin " + plugin.id() + " has not " +
+                                                    (begun ? "finished" : "begun") + " within " +
+                                                    duration_words(delivery.timeout));
+}
+
+/// Waits for what was posted; the outcome, or none where the publisher goes on without it.
+Outcome await(PluginInstance& plugin, const std::shared_ptr<SyncDelivery>& delivery,
+              detail::Dispatch& dispatch) {
+  const Clock::Watch watch = watch_clock(*delivery);
+  bool running = false;
+  bool circle = false;
+  {
+    std::unique_lock lock(delivery->mutex);
+    wait(*delivery, lock);
+    if (delivery->state == State::done) {
+      if (delivery->error) throw Error(*delivery->error);
+      return delivery->outcome;
+    }
+    delivery->left = true;
+    running = delivery->state == State::running;
+    circle = delivery->must_return;
+    if (!circle && !running) delivery->state = State::cancelled;
+  }
+  if (circle) {
+    if (running) keep_deadline(delivery);
+    report_queued(dispatch);
+  } else {
+    if (running) (void)give_up(*delivery);
+    report_too_late(plugin, *delivery, dispatch, running);
+  }
+  return Outcome::done();
 }
 
 }  // namespace
 
-Outcome deliver_sync(PluginInstance& plugin, std::uint64_t tag,
-                     const std::shared_ptr<const std::atomic<bool>>& ended, const Event& event,
-                     Context& context, std::chrono::nanoseconds timeout) {
-  if (plugin.worker().pumped_by_this_thread()) return plugin.call(tag, event, &context, nullptr);
+SyncDelivery::SyncDelivery(PluginInstance& plugin, const SyncListener& listener, const Event& of,
+                           detail::Dispatch& publisher)
+    : event(of),
+      tag(listener.tag),
+      ended(listener.ended),
+      worker(plugin.shared_worker()),
+      subscriber(*publisher.running()),
+      attempt(publisher.attempt()),
+      timeout(listener.timeout.value_or(kSyncTimeoutDefault)),
+      deadline(delivery_detail::later(publisher.core().call_time(), timeout)),
+      in_handler(publisher.outer != nullptr || PluginWorker::current() != nullptr) {
+  // One with a timeout is asked to stop at its deadline, and not when others count as stuck.
+  if (!listener.timeout) publishers = publisher.stop_token();
+  detail::retain(&subscriber);
+}
 
-  const auto delivery = std::make_shared<SyncDelivery>(event, tag, ended);
-  delivery->in_handler = static_cast<detail::Dispatch&>(context).outer != nullptr ||
-                         PluginWorker::current() != nullptr;
+SyncDelivery::~SyncDelivery() { detail::release(&subscriber); }
+
+bool SyncDelivery::stop_requested() {
+  if (ended->load(std::memory_order_acquire) || publishers.stop_requested()) return true;
+  const std::lock_guard lock(mutex);
+  return given_up;
+}
+
+/// Kept by itself until here: maybe by nobody else.
+void SyncDelivery::due() noexcept {
+  const detail::NeverBlock here;
+  const std::shared_ptr<SyncDelivery> self = let_go(*this);
+  (void)give_up(*this);
+}
+
+void SyncDelivery::disarmed() noexcept { (void)let_go(*this); }
+
+Outcome deliver_sync(PluginInstance& plugin, const SyncListener& listener, const Event& event,
+                     Context& context) {
+  if (plugin.worker().pumped_by_this_thread()) {
+    return plugin.call(listener.tag, event, &context, nullptr);
+  }
+  auto& dispatch = static_cast<detail::Dispatch&>(context);
+  detail::Subscriber& subscriber = *dispatch.running();
+  if (subscriber.extra->left_behind.load(std::memory_order_relaxed) != 0 &&
+      !dispatch.core().may_leave_behind(1)) {
+    dispatch.record_failure(ErrorCode::breaker_open, detail::abandoned_words(subscriber));
+    return Outcome::done();
+  }
+  const auto delivery = std::make_shared<SyncDelivery>(plugin, listener, event, dispatch);
   const delivery_detail::WaitEdge edge(
-      {delivery_detail::WaitFor::thread(plugin.worker().thread_id())});
+      {delivery_detail::WaitFor::call(plugin.worker().thread_id())});
   delivery->must_return = !edge.entered();
   const PluginInstance::WaitingScope waiting(plugin, *delivery);  // may set must_return
-  const auto posted = plugin.worker().post([&plugin, delivery] { run_posted(plugin, *delivery); });
+  const auto posted = plugin.worker().post([&plugin, delivery] { run_posted(plugin, delivery); });
   if (posted == Executor::Posted::refused) {
-    report_failure(context, ErrorCode::stopped,
-                   "the plugin " + plugin.id() + " has stopped and takes no more events");
+    dispatch.record_failure(ErrorCode::stopped,
+                            "the plugin " + plugin.id() + " has stopped and takes no more events");
     return Outcome::done();
   }
-
-  using State = SyncDelivery::State;
-  std::unique_lock lock(delivery->mutex);
-  const bool in_time = delivery->changed.wait_until(lock, deadline_after(timeout), [&] {
-    return delivery->state == State::done || delivery->must_return;
-  });
-  if (delivery->state == State::done) {
-    if (delivery->error) throw Error(*delivery->error);
-    return delivery->outcome;
-  }
-  delivery->left = true;
-  if (in_time) {
-    lock.unlock();
-    report_queued(context);
-    return Outcome::done();
-  }
-  const bool begun = delivery->state == State::running;
-  if (!begun) delivery->state = State::cancelled;
-  lock.unlock();
-  report_failure(
-      context, ErrorCode::timed_out,
-      "the plugin " + plugin.id() + " has not " + (begun ? "finished" : "begun") + " within " +
-          std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(timeout).count()) +
-          " ms");
-  return Outcome::done();
+  return await(plugin, delivery, dispatch);
 }
 
 }  // namespace busway::plugin_host_detail

@@ -3,37 +3,57 @@
 #include <pthread.h>
 
 #include <algorithm>
+#include <iterator>
+#include <system_error>
 #include <utility>
 
 #include "base/deadline.hpp"
+#include "platform/fast_clock.hpp"
 
 namespace busway::plugin_host_detail {
 namespace {
 
 thread_local PluginWorker* current_worker = nullptr;
+thread_local std::atomic<SteadyTime>* current_deadline = nullptr;
 
 }  // namespace
 
 PluginWorker* PluginWorker::current() noexcept { return current_worker; }
 
+PluginWorker::PluginWorker(std::string name, std::shared_ptr<Clock> clock)
+    : name_(std::move(name)), clock_(std::move(clock)), system_clock_(clock_ == Clock::system()) {}
+
 std::shared_ptr<PluginWorker> PluginWorker::start(const std::string& name,
                                                   std::shared_ptr<Clock> clock) {
-  const std::shared_ptr<PluginWorker> worker(new PluginWorker(std::move(clock)));
+  constexpr std::size_t kNameMax = 15;
+  const std::shared_ptr<PluginWorker> worker(
+      new PluginWorker(name.substr(0, kNameMax), std::move(clock)));
   worker->watch_ = worker->clock_->watch([weak = std::weak_ptr(worker)] {
     if (const auto self = weak.lock()) {
       { const std::lock_guard lock(self->mutex_); }  // so that no wait misses it
       self->changed_.notify_all();
     }
   });
-  // The thread holds itself: an abandoned one may outlive all who knew it.
-  worker->thread_ = std::thread([worker] { worker->work(); });
-  constexpr std::size_t kNameMax = 15;
-  (void)::pthread_setname_np(worker->thread_.native_handle(), name.substr(0, kNameMax).c_str());
+  const std::lock_guard lock(worker->mutex_);
+  worker->place_ = std::make_unique<Place>();
+  worker->begin(*worker->place_);
+  worker->thread_id_.store(worker->place_->thread.get_id(), std::memory_order_relaxed);
   return worker;
 }
 
+/// With mutex_ held, so that the thread takes nothing before it stands in its place.
+void PluginWorker::begin(Place& place) {
+  // The thread holds the worker: an abandoned one may outlive all who knew it.
+  place.thread = std::thread([self = shared_from_this(), &place] { self->work(place); });
+  (void)::pthread_setname_np(place.thread.native_handle(), name_.c_str());
+}
+
 PluginWorker::~PluginWorker() {
-  if (thread_.joinable()) thread_.detach();  // the thread itself held the last reference
+  // A thread itself held the last reference.
+  if (place_ != nullptr && place_->thread.joinable()) place_->thread.detach();
+  for (const auto& one : left_) {
+    if (one->thread.joinable()) one->thread.detach();
+  }
 }
 
 Executor::Posted PluginWorker::post(Task task) {
@@ -57,8 +77,8 @@ bool PluginWorker::run(std::function<void()> f, std::chrono::nanoseconds timeout
     bool done = false;
   };
   const auto call = std::make_shared<Call>();
-  const Posted posted = post([call, f = std::move(f)] {
-    f();
+  const Posted posted = post([call, f = std::move(f)]() mutable {
+    std::exchange(f, nullptr)();  // what it held goes before its caller goes on
     const std::lock_guard lock(call->mutex);
     call->done = true;
     call->done_changed.notify_all();
@@ -77,6 +97,7 @@ PluginWorker::TimerId PluginWorker::schedule(std::chrono::nanoseconds delay,
   {
     const std::lock_guard lock(mutex_);
     id = next_timer_++;
+    if (closed_) return id;  // as one that is cancelled
     timers_.emplace(due, Timer{id, std::move(f)});
   }
   changed_.notify_all();
@@ -120,15 +141,87 @@ std::uint64_t PluginWorker::begun() const {
   return begun_;
 }
 
-void PluginWorker::close() {
-  watch_.reset();
+// -- Threads left behind --------------------------------------------------------------------------
+
+PluginWorker::Deadline::Deadline(const PluginWorker& worker, SteadyTime at) noexcept {
+  if (current_worker != &worker || !worker.pumped_by_this_thread()) return;
+  if (current_deadline->load(std::memory_order_relaxed) != SteadyTime::max()) return;
+  place_ = current_deadline;
+  place_->store(at, std::memory_order_relaxed);
+}
+
+PluginWorker::Deadline::~Deadline() {
+  if (place_ != nullptr) place_->store(SteadyTime::max(), std::memory_order_relaxed);
+}
+
+/// The clock by which the bus keeps deadlines: of one thread it never goes back.
+SteadyTime PluginWorker::call_time() const {
+  if (!system_clock_) return clock_->steady();
+  return SteadyTime(std::chrono::nanoseconds(platform_detail::thread_clock().steady_ns()));
+}
+
+/// The caller knows a call only by its thread, which may have returned from it and be in another
+/// one: that one is not past its deadline, and keeps its thread.
+bool PluginWorker::leave_behind(std::thread::id thread) {
+  std::vector<std::unique_ptr<Place>> ended;
   {
     const std::lock_guard lock(mutex_);
-    closed_ = true;
+    for (const auto& one : left_) {
+      if (one->thread.get_id() == thread) return !one->ended;
+    }
+    if (closed_ || !running_ || place_->thread.get_id() != thread ||
+        place_->deadline.load(std::memory_order_relaxed) > call_time()) {
+      return false;
+    }
+    auto successor = std::make_unique<Place>();
+    try {
+      begin(*successor);
+    } catch (const std::system_error&) {
+      return false;
+    }
+    const auto gone = std::stable_partition(left_.begin(), left_.end(),
+                                            [](const auto& one) { return !one->ended; });
+    std::move(gone, left_.end(), std::back_inserter(ended));
+    left_.erase(gone, left_.end());
+    left_.push_back(std::exchange(place_, std::move(successor)));
+    thread_id_.store(place_->thread.get_id(), std::memory_order_relaxed);
+    running_ = false;
+  }
+  changed_.notify_all();
+  for (const auto& one : ended) one->thread.join();
+  return true;
+}
+
+std::size_t PluginWorker::left_behind() const {
+  const std::lock_guard lock(mutex_);
+  return static_cast<std::size_t>(
+      std::count_if(left_.begin(), left_.end(), [](const auto& one) { return !one->ended; }));
+}
+
+bool PluginWorker::wait_for_left_behind(std::chrono::steady_clock::time_point deadline) const {
+  std::unique_lock lock(mutex_);
+  return changed_.wait_until(lock, deadline, [&] {
+    return std::all_of(left_.begin(), left_.end(), [](const auto& one) { return one->ended; });
+  });
+}
+
+// -- The end --------------------------------------------------------------------------------------
+
+void PluginWorker::close() {
+  watch_.reset();
+  std::vector<std::unique_ptr<Place>> left;
+  {
+    const std::lock_guard lock(mutex_);
+    closed_ = true;  // no thread changes places any more
+    for (auto& one : left_) {
+      if (one->ended) left.push_back(std::move(one));
+    }
+    std::erase(left_, nullptr);
   }
   cancel_timers();
   changed_.notify_all();
-  if (thread_.joinable()) thread_.join();
+  if (place_->thread.joinable()) place_->thread.join();
+  for (const auto& one : left) one->thread.join();
 }
 
 void PluginWorker::abandon() {
@@ -138,28 +231,34 @@ void PluginWorker::abandon() {
     const std::lock_guard lock(mutex_);
     closed_ = true;
     dropped.swap(tasks_);
+    if (place_->thread.joinable()) place_->thread.detach();
+    for (const auto& one : left_) {
+      if (one->thread.joinable()) one->thread.detach();
+    }
   }
   cancel_timers();
   changed_.notify_all();
-  if (thread_.joinable()) thread_.detach();
 }
 
-void PluginWorker::work() {
-  thread_id_.store(std::this_thread::get_id(), std::memory_order_relaxed);
+void PluginWorker::work(Place& mine) {
   current_worker = this;
+  current_deadline = &mine.deadline;
   std::unique_lock lock(mutex_);
   for (;;) {
     Task task;
-    if (!take(lock, task)) return;
+    if (!take(lock, task)) break;
     running_ = true;
     ++begun_;
     lock.unlock();
     task();
     task = nullptr;  // what it held goes before others learn that it is done
     lock.lock();
+    if (place_.get() != &mine) break;  // left behind
     running_ = false;
     if (tasks_.empty()) changed_.notify_all();
   }
+  mine.ended = true;
+  changed_.notify_all();
 }
 
 /// Waits for a due timer or a task; false when the worker is closed and has nothing left.

@@ -3,11 +3,16 @@
 //
 // Model      A queue of tasks and a set of timers, run one after the other. It is the executor of
 //            the plugin's asynchronous subscriptions, so a plugin that hangs starves no other.
-//            Tasks run in the order posted; a due timer goes before the next task.
-// Threads    [any-thread], except close() and abandon(): not on the worker.
-// Ownership  The thread keeps the worker alive until it ends, so that one that hangs can be left.
-// Errors     post() says refused after close().
-// Cost       One lock and one std::function a task.
+//            Tasks run in the order posted; a due timer goes before the next task. A thread whose
+//            call has passed its deadline can be left behind: another takes its place and goes on
+//            with the queue, and the old one ends when its task returns, if ever. "The worker" is
+//            always the thread that goes on; one left behind is a thread as any other.
+// Threads    [any-thread], except close(), abandon() and wait_for_left_behind(): not on a thread
+//            of this worker.
+// Ownership  Each thread keeps the worker alive until it ends, so that one that hangs can be left.
+// Errors     post() says refused after close(). leave_behind() says false where no thread can be
+//            had: the old one goes on when it comes back.
+// Cost       One lock and one std::function a task; leave_behind(): a thread's start.
 #pragma once
 
 #include <atomic>
@@ -21,6 +26,7 @@
 #include <mutex>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "busway/clock.hpp"
 #include "busway/executor.hpp"
@@ -38,11 +44,15 @@ class PluginWorker final : public Executor, public std::enable_shared_from_this<
   /// True on the worker: waiting there for its own tasks could never end.
   [[nodiscard]] bool pumped_by_this_thread() const override;
 
-  [[nodiscard]] std::thread::id thread_id() const noexcept {
-    return thread_id_.load(std::memory_order_relaxed);
+  /// Leaves the thread behind if it is the worker and inside a call that is past its Deadline.
+  bool leave_behind(std::thread::id thread) override;
+
+  /// Whose value changes when the thread is left behind.
+  [[nodiscard]] const std::atomic<std::thread::id>& thread_id() const noexcept {
+    return thread_id_;
   }
 
-  /// The worker whose thread calls; null on other threads.
+  /// The worker whose thread calls, left behind or not; null on other threads.
   [[nodiscard]] static PluginWorker* current() noexcept;
 
   /// Runs f on the worker and waits for it. False at the deadline (f may still run later, so it
@@ -61,15 +71,43 @@ class PluginWorker final : public Executor, public std::enable_shared_from_this<
   /// How many tasks have begun: unchanged between two looks means that nothing ran.
   [[nodiscard]] std::uint64_t begun() const;
 
-  /// Runs what is queued, drops the timers, joins the thread.
+  /// While it lives, the call that this thread makes may be given up from then on. Of nested ones
+  /// the outermost counts. Elsewhere than on the worker it does nothing.
+  class Deadline {
+   public:
+    Deadline(const PluginWorker& worker, SteadyTime at) noexcept;
+    Deadline(const Deadline&) = delete;
+    Deadline& operator=(const Deadline&) = delete;
+    ~Deadline();
+
+   private:
+    std::atomic<SteadyTime>* place_ = nullptr;
+  };
+
+  /// Threads left behind whose tasks have not returned.
+  [[nodiscard]] std::size_t left_behind() const;
+  /// Until there is none; false at the deadline.
+  [[nodiscard]] bool wait_for_left_behind(std::chrono::steady_clock::time_point deadline) const;
+
+  /// Runs what is queued, drops the timers, joins the thread, and those left behind that have
+  /// ended.
   void close();
-  /// Refuses tasks, drops what is queued and lets the thread end by itself, if ever.
+  /// Refuses tasks, drops what is queued and lets the threads end by themselves, if ever.
   void abandon();
 
  private:
-  PluginWorker(std::shared_ptr<Clock> clock) : clock_(std::move(clock)) {}
+  /// A thread, and where it stands.
+  struct Place {
+    std::thread thread;
+    std::atomic<SteadyTime> deadline{SteadyTime::max()};  // of its call; written by the thread
+    bool ended = false;                                   // guarded by mutex_
+  };
 
-  void work();
+  PluginWorker(std::string name, std::shared_ptr<Clock> clock);
+
+  [[nodiscard]] SteadyTime call_time() const;
+  void begin(Place& place);
+  void work(Place& mine);
   [[nodiscard]] bool take(std::unique_lock<std::mutex>& lock, Task& task);
   void sleep(std::unique_lock<std::mutex>& lock);
 
@@ -78,13 +116,16 @@ class PluginWorker final : public Executor, public std::enable_shared_from_this<
     std::function<void()> f;
   };
 
+  const std::string name_;
   const std::shared_ptr<Clock> clock_;
+  const bool system_clock_;
   Clock::Watch watch_;
-  std::thread thread_;
   std::atomic<std::thread::id> thread_id_{};
   mutable std::mutex mutex_;
   mutable std::condition_variable changed_;
   // Guarded by mutex_.
+  std::unique_ptr<Place> place_;              // the worker
+  std::vector<std::unique_ptr<Place>> left_;  // those left behind, and not joined yet
   std::deque<Task> tasks_;
   std::multimap<SteadyTime, Timer> timers_;
   TimerId next_timer_ = 1;

@@ -3,8 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <memory>
 #include <thread>
 #include <vector>
+
+#include "busway/testing/manual_clock.hpp"
 
 namespace busway::plugin_host_detail {
 namespace {
@@ -82,6 +85,50 @@ TEST(PluginWorker, TakesADelayOfAges) {
   const auto worker = PluginWorker::start("test", Clock::system());
   (void)worker->schedule(std::chrono::nanoseconds::max(), [] { FAIL(); });
   EXPECT_TRUE(worker->run([] {}, seconds(60)));
+  worker->close();
+}
+
+TEST(PluginWorker, LeavesAThreadBehindOnlyInACallThatIsPastItsDeadline) {
+  const auto clock = std::make_shared<busway::testing::ManualClock>();
+  const auto worker = PluginWorker::start("test", clock);
+  const std::thread::id first = worker->thread_id();
+  std::atomic<int> step{0};
+  const auto reach = [&](int n) {
+    while (step.load() < n) std::this_thread::yield();
+  };
+  ASSERT_EQ(worker->post([&] {
+    step = 1;
+    reach(2);
+    {
+      const PluginWorker::Deadline outer(*worker, clock->steady() + seconds(1));
+      const PluginWorker::Deadline inner(*worker, clock->steady());
+      step = 3;
+      reach(4);
+    }
+    EXPECT_FALSE(worker->pumped_by_this_thread());
+    EXPECT_EQ(PluginWorker::current(), worker.get());
+  }),
+            Executor::Posted::accepted);
+  reach(1);
+  EXPECT_FALSE(worker->leave_behind(first)) << "a call without a deadline";
+  step = 2;
+  reach(3);
+  EXPECT_FALSE(worker->leave_behind(first)) << "the outermost counts";
+  clock->advance(seconds(1));
+  EXPECT_FALSE(worker->leave_behind(std::this_thread::get_id()));
+  EXPECT_TRUE(worker->leave_behind(first));
+  EXPECT_TRUE(worker->leave_behind(first)) << "it is";
+  EXPECT_EQ(worker->left_behind(), 1U);
+  EXPECT_TRUE(worker->idle());
+  EXPECT_FALSE(worker->wait_for_left_behind(std::chrono::steady_clock::now()));
+  std::thread::id second;
+  ASSERT_TRUE(worker->run([&] { second = std::this_thread::get_id(); }, seconds(60)));
+  EXPECT_NE(second, first);
+  EXPECT_EQ(second, worker->thread_id());
+  step = 4;
+  EXPECT_TRUE(worker->wait_for_left_behind(std::chrono::steady_clock::now() + seconds(60)));
+  EXPECT_EQ(worker->left_behind(), 0U);
+  EXPECT_FALSE(worker->leave_behind(first)) << "it has ended";
   worker->close();
 }
 

@@ -1,10 +1,10 @@
 // Events, timers and what a plugin asks of its host meanwhile.
 #include <algorithm>
+#include <optional>
+#include <thread>
 #include <utility>
 
-#include "base/escape.hpp"
 #include "bus/bus_core.hpp"
-#include "bus/dispatch.hpp"
 #include "plugin/event_view.hpp"
 #include "plugin/plugin_instance.hpp"
 #include "plugin/status.hpp"
@@ -18,43 +18,44 @@ constexpr std::size_t kStateBytesMax = std::size_t{64} << 20U;
 
 }  // namespace
 
-/// A delivery that is being made; nested ones stand on top of it.
-struct PluginInstance::Active {
-  std::uint64_t id;
-  const Event& event;
-  Context* context;
-  SyncDelivery* sync;
-  std::chrono::nanoseconds retry_delay{0};
-};
-
 // -- Deliveries -----------------------------------------------------------------------------------
+
+namespace {
+
+std::optional<SteadyTime> deadline_of(const Context* context, const SyncDelivery* sync) {
+  if (sync != nullptr) return sync->deadline;
+  return context != nullptr ? context->deadline() : std::nullopt;
+}
+
+}  // namespace
 
 Outcome PluginInstance::call(std::uint64_t tag, const Event& event, Context* context,
                              SyncDelivery* sync) {
   if (plugin_ == nullptr) return Outcome::fail("the plugin is gone");
+  const std::optional<SteadyTime> deadline = deadline_of(context, sync);
+  const PluginWorker::Deadline may_be_left(*worker_, deadline.value_or(SteadyTime::max()));
   const EventView view(event);
-  Active mine{next_delivery_++, event, context, sync};
   busway_delivery delivery{};
   delivery.size = sizeof delivery;
-  delivery.attempt = context != nullptr ? context->attempt() : 1;
-  delivery.id = mine.id;
+  delivery.attempt = context != nullptr ? context->attempt() : sync->attempt;
+  delivery.id = next_delivery_.fetch_add(1, std::memory_order_relaxed);
   delivery.time_left_ns = -1;
-  if (context != nullptr && context->deadline()) {
-    const auto now = clock_->steady();
-    delivery.time_left_ns =
-        std::max<std::int64_t>(0, std::chrono::nanoseconds(*context->deadline() - now).count());
+  if (deadline) {
+    const auto left = std::chrono::nanoseconds(*deadline - core_.steady_now()).count();
+    delivery.time_left_ns = std::max<std::int64_t>(0, left);
   }
   if (context != nullptr && context->history_was_cut())
     delivery.flags = BUSWAY_DELIVERY_HISTORY_CUT;
 
-  active_.push_back(&mine);
-  std::string outer_message = std::exchange(message_, {});
+  PluginCall mine(*this);
+  mine.id = delivery.id;
+  mine.event = &event;
+  mine.context = context;
+  mine.sync = sync;
   const busway_status status = image_->api()->on_event(plugin_, tag, &view.raw(), &delivery);
-  active_.pop_back();
-  std::string reason = take_message();
-  message_ = std::move(outer_message);
   if (status == BUSWAY_OK) return Outcome::done();
   if (status == BUSWAY_RETRY) return Outcome::retry(mine.retry_delay);
+  std::string reason = mine.take_message();
   if (reason.empty()) reason = std::string("the plugin answered ") + status_name(status);
   if (status == BUSWAY_DEAD_LETTER) return Outcome::dead_letter(std::move(reason));
   if (status == BUSWAY_PAYLOAD_TYPE) throw Error(ErrorCode::payload_type, reason);
@@ -63,9 +64,9 @@ Outcome PluginInstance::call(std::uint64_t tag, const Event& event, Context* con
 
 // -- For the host's table -------------------------------------------------------------------------
 
-void PluginInstance::set_message(std::string_view message) {
+void PluginInstance::set_message(std::string_view message) const {
   constexpr std::size_t kMessageBytesMax = 4096;
-  if (worker_->pumped_by_this_thread()) message_ = message.substr(0, kMessageBytesMax);
+  if (PluginCall* call = PluginCall::of(*this)) call->message = message.substr(0, kMessageBytesMax);
 }
 
 std::uint64_t PluginInstance::schedule(std::chrono::nanoseconds delay, std::uint64_t tag) {
@@ -80,22 +81,14 @@ std::uint64_t PluginInstance::schedule(std::chrono::nanoseconds delay, std::uint
 void PluginInstance::run_timer(std::uint64_t tag) {
   const busway_plugin_api* api = image_->api();
   if (plugin_ == nullptr || !BUSWAY_HAS(busway_plugin_api, api, on_timer)) return;
-  message_.clear();
+  const PluginCall call(*this);
   const busway_status status = api->on_timer(plugin_, tag);
   if (status != BUSWAY_OK) report_error(describe("a timer", status).what());
 }
 
-void PluginInstance::set_source(PluginSource source) {
-  source_.store(source, std::memory_order_relaxed);
-  on_source_();
-}
-
-PluginInstance::Active& PluginInstance::active(std::uint64_t delivery_id) {
-  if (worker_->pumped_by_this_thread()) {
-    for (Active* one : active_) {
-      if (one->id == delivery_id) return *one;
-    }
-  }
+PluginCall& PluginInstance::delivery(std::uint64_t delivery_id) const {
+  PluginCall* const one = delivery_id != 0 ? PluginCall::delivery(*this, delivery_id) : nullptr;
+  if (one != nullptr) return *one;
   throw Error(ErrorCode::plugin_state,
               "delivery " + std::to_string(delivery_id) +
                   " is over, or this is not the thread on which it was made; answer it within "
@@ -103,19 +96,17 @@ PluginInstance::Active& PluginInstance::active(std::uint64_t delivery_id) {
 }
 
 bool PluginInstance::reply(std::uint64_t delivery_id, Payload payload) {
-  const Active& one = active(delivery_id);
-  return detail::Dispatch::core_of(bus_).reply(one.event.id(), std::move(payload));
+  return core_.reply(delivery(delivery_id).event->id(), std::move(payload));
 }
 
 void PluginInstance::set_retry_delay(std::uint64_t delivery_id, std::chrono::nanoseconds delay) {
-  active(delivery_id).retry_delay = delay;
+  delivery(delivery_id).retry_delay = delay;
 }
 
 bool PluginInstance::stop_requested(std::uint64_t delivery_id) {
-  const Active& one = active(delivery_id);
+  const PluginCall& one = delivery(delivery_id);
   if (one.context != nullptr) return one.context->stop_token().stop_requested();
-  const std::lock_guard lock(one.sync->mutex);
-  return one.sync->left;
+  return one.sync->stop_requested();
 }
 
 void PluginInstance::write_state(std::string_view bytes) {
@@ -135,7 +126,11 @@ PluginInstance::WaitingScope::WaitingScope(PluginInstance& plugin, SyncDelivery&
     : plugin_(plugin), delivery_(delivery) {
   const std::lock_guard lock(plugin_.mutex_);
   plugin_.waiting_.push_back(&delivery_);
-  if (plugin_.requests_ != 0 && delivery_.in_handler) delivery_.must_return = true;
+  // Threads that were left behind since wait for nobody's sake.
+  const auto& waiting = plugin_.requesting_;
+  const bool worker_waits = std::find(waiting.begin(), waiting.end(),
+                                      plugin_.worker_->thread_id().load()) != waiting.end();
+  if (worker_waits && delivery_.in_handler) delivery_.must_return = true;
 }
 
 PluginInstance::WaitingScope::~WaitingScope() {
@@ -147,7 +142,7 @@ PluginInstance::RequestScope::RequestScope(PluginInstance& plugin)
     : plugin_(plugin.worker_->pumped_by_this_thread() ? &plugin : nullptr) {
   if (plugin_ == nullptr) return;
   const std::lock_guard lock(plugin_->mutex_);
-  ++plugin_->requests_;
+  plugin_->requesting_.push_back(std::this_thread::get_id());
   for (SyncDelivery* delivery : plugin_->waiting_) {
     if (!delivery->in_handler) continue;
     const std::lock_guard inner(delivery->mutex);
@@ -159,7 +154,8 @@ PluginInstance::RequestScope::RequestScope(PluginInstance& plugin)
 PluginInstance::RequestScope::~RequestScope() {
   if (plugin_ == nullptr) return;
   const std::lock_guard lock(plugin_->mutex_);
-  --plugin_->requests_;
+  auto& waiting = plugin_->requesting_;
+  waiting.erase(std::find(waiting.begin(), waiting.end(), std::this_thread::get_id()));
 }
 
 }  // namespace busway::plugin_host_detail

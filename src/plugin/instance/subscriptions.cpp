@@ -26,25 +26,17 @@ std::uint64_t PluginInstance::subscribe(const std::vector<std::string_view>& pat
   };
   const std::vector<std::string> texts(patterns.begin(), patterns.end());
   const auto ended = std::make_shared<std::atomic<bool>>(false);
-  Subscription made;
-  if (options.mode == Mode::sync) {
-    const std::chrono::nanoseconds timeout = options.timeout.value_or(kSyncTimeoutDefault);
-    options.timeout.reset();  // the wait for the worker is what it bounds
-    made = bus_.subscribe(
-        texts,
-        [this, tag, timeout, ended](const Event& event, Context& context) {
-          return deliver_sync(*this, tag, ended, event, context, timeout);
-        },
-        options);
-  } else {
-    options.executor = worker_;
-    made = bus_.subscribe(
-        texts,
-        [this, tag](const Event& event, Context& context) {
-          return call(tag, event, &context, nullptr);
-        },
-        options);
-  }
+  std::uint64_t id = 0;
+  const bool open = unless_retired([&] {
+    id = keep({options.mode == Mode::sync ? listen_sync(texts, std::move(options), tag, ended)
+                                          : listen_async(texts, std::move(options), tag),
+               ended});
+  });
+  if (open) return id;
+  throw Error(ErrorCode::plugin_state, "the plugin " + facts_.id + " has been unloaded");
+}
+
+std::uint64_t PluginInstance::keep(Listening made) {
   const std::lock_guard lock(mutex_);
   if (subscriptions_.size() >= kSubscriptionsMax) {
     throw Error(ErrorCode::too_many, "the plugin " + facts_.id + " has " +
@@ -52,8 +44,32 @@ std::uint64_t PluginInstance::subscribe(const std::vector<std::string_view>& pat
                                          " subscriptions, which is the limit");
   }
   const std::uint64_t id = next_subscription_++;
-  subscriptions_.emplace(id, Listening{std::move(made), ended});
+  subscriptions_.emplace(id, std::move(made));
   return id;
+}
+
+Subscription PluginInstance::listen_sync(const std::vector<std::string>& patterns,
+                                         SubscriptionOptions options, std::uint64_t tag,
+                                         std::shared_ptr<const std::atomic<bool>> ended) {
+  // The wait for the worker is what it bounds.
+  const SyncListener listener{tag, std::move(ended), std::exchange(options.timeout, std::nullopt)};
+  return bus_.subscribe(
+      patterns,
+      [this, listener](const Event& event, Context& context) {
+        return deliver_sync(*this, listener, event, context);
+      },
+      options);
+}
+
+Subscription PluginInstance::listen_async(const std::vector<std::string>& patterns,
+                                          SubscriptionOptions options, std::uint64_t tag) {
+  options.executor = worker_;
+  return bus_.subscribe(
+      patterns,
+      [this, tag](const Event& event, Context& context) {
+        return call(tag, event, &context, nullptr);
+      },
+      options);
 }
 
 void PluginInstance::unsubscribe(std::uint64_t id) {
@@ -109,7 +125,7 @@ void PluginInstance::end(Listening listening, MayWait may_wait) {
     return;
   }
   const Event none;
-  const HandlerScope inside(bus_, none);  // within a handler the bus waits for nobody
+  const HandlerScope inside(core_, none);  // within a handler the bus waits for nobody
   listening.subscription.reset();
 }
 

@@ -13,8 +13,10 @@
 namespace busway {
 namespace {
 
-/// Plugins whose thread never came back: what it stands on must stay for ever.
+/// Plugins whose thread never came back: what it stands on must stay for ever, but needs neither
+/// the manager nor the bus.
 void leave_behind(std::shared_ptr<plugin_host_detail::PluginInstance> instance) {
+  instance->retire();
   static std::mutex* const mutex = new std::mutex;
   static auto* const all = new std::vector<std::shared_ptr<plugin_host_detail::PluginInstance>>;
   const std::lock_guard lock(*mutex);
@@ -74,6 +76,7 @@ std::string PluginManager::Impl::load(const Change& /*change*/, const PluginSpec
     info.state = PluginState::failed;
     info.last_error = error.what();
     if (instance != nullptr) {
+      if (!instance->hung()) (void)instance->await_left_behind(options_.call_timeout);
       if (!instance->hung()) (void)instance->teardown(options_.call_timeout);
       info.still_mapped = !instance->dismantle(options_.call_timeout);
       if (instance->hung()) leave_behind(instance);
@@ -172,6 +175,7 @@ void PluginManager::Impl::unload(const Change& change, Record& record) {
       note(error);
     }
   }
+  if (!record.instance->hung()) note(record.instance->await_left_behind(options_.call_timeout));
   if (!record.instance->hung()) note(record.instance->teardown(options_.call_timeout));
   const bool unmapped = record.instance->dismantle(options_.call_timeout);
   Instance instance;
@@ -183,9 +187,10 @@ void PluginManager::Impl::unload(const Change& change, Record& record) {
   }
   if (instance->hung()) {
     leave_behind(instance);
-    const std::string error = "the plugin " + quote(record.info.id) +
-                              " hangs in a call and cannot be unloaded; its thread and its code "
-                              "stay in the process";
+    std::string error = "the plugin " + quote(record.info.id) +
+                        " hangs in a call and cannot be unloaded; its thread and its code stay in "
+                        "the process";
+    if (problem) error += " (" + std::string(problem->what()) + ")";
     set_state(record, PluginState::failed, error);
     throw Error(ErrorCode::plugin_failed, error);
   }

@@ -1,0 +1,97 @@
+// The plugin "hanging" on a bus whose time moves when the test says.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "busway/dead_letters.hpp"
+#include "busway/stats.hpp"
+#include "busway/subscription_info.hpp"
+#include "busway/testing/manual_clock.hpp"
+#include "plugin_fixture.hpp"
+#include "plugins/trap.hpp"
+
+namespace busway {
+
+/// Spins until it holds; false after the guard's time, which only a broken build needs.
+inline bool eventually(const std::function<bool()>& holds) {
+  const auto give_up = std::chrono::steady_clock::now() + kGuard;
+  while (!holds()) {
+    if (std::chrono::steady_clock::now() > give_up) return false;
+    std::this_thread::yield();
+  }
+  return true;
+}
+
+inline ::testing::AssertionResult mentions(std::string_view text, std::string_view part) {
+  if (text.find(part) != std::string_view::npos) return ::testing::AssertionSuccess();
+  return ::testing::AssertionFailure() << '"' << text << "\" does not mention \"" << part << '"';
+}
+
+struct HangingPlugin {
+  explicit HangingPlugin(BusOptions options = {}, PluginManagerOptions manager_options = {})
+      : bus(with_clock(std::move(options))), manager(bus, std::move(manager_options)) {
+    manager.load(PluginSpec{.path = library("hanging"), .config = {{"trap", trap.address()}}});
+    manager.start("hanging");
+  }
+  ~HangingPlugin() {
+    trap.open = true;
+    EXPECT_TRUE(eventually([&] { return bus.stats().abandoned == 0; }));
+  }
+  BusOptions with_clock(BusOptions options) {
+    options.clock = clock;
+    options.log = [this](LogLevel, std::string_view message, std::span<const LogField> fields) {
+      std::string line(message);
+      for (const LogField& field : fields) {
+        line.append(" ").append(field.name).append("=").append(field.value);
+      }
+      const std::lock_guard lock(lines_mutex);
+      lines.push_back(std::move(line));
+    };
+    return options;
+  }
+  [[nodiscard]] bool holds(int count) const {
+    return eventually([&] { return trap.inside == count; });
+  }
+  /// Has it in the trap, and its deadline pass.
+  [[nodiscard]] bool hang(std::string_view topic, int inside) {
+    bus.publish(topic, Json{{"text", "kept"}});
+    if (!holds(inside)) return false;
+    clock->advance(std::chrono::seconds(1));
+    return eventually([&] {
+      return bus.stats().abandoned == static_cast<std::uint64_t>(inside) &&
+             bus.dead_letters().size() == static_cast<std::size_t>(inside);
+    });
+  }
+  [[nodiscard]] SubscriptionInfo info(std::string_view name) const {
+    for (SubscriptionInfo& one : bus.subscriptions("hanging")) {
+      if (one.name == name) return one;
+    }
+    ADD_FAILURE() << "no subscription " << name;
+    return {};
+  }
+  [[nodiscard]] std::string line(std::string_view part) {
+    const std::lock_guard lock(lines_mutex);
+    for (const std::string& one : lines) {
+      if (one.find(part) != std::string::npos) return one;
+    }
+    return {};
+  }
+
+  std::shared_ptr<testing::ManualClock> clock = std::make_shared<testing::ManualClock>();
+  Trap trap;
+  std::mutex lines_mutex;
+  std::vector<std::string> lines;
+  Bus bus;
+  PluginManager manager;
+};
+
+}  // namespace busway
