@@ -29,7 +29,7 @@ enum class Action : unsigned char {
   stops
 };
 inline constexpr std::size_t kActions = 14;
-inline constexpr std::size_t kEndings = 6;
+inline constexpr std::size_t kEndings = 6;  // that a handler may choose
 
 struct Profile {
   const char* name;

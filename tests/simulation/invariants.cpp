@@ -40,6 +40,7 @@ void check_subscription(Model& model, const Sub& sub, const SubscriptionInfo& in
   same("matched", c.matched, sum_of_outcomes(c));
   same("delivered", c.delivered, sub.in(State::delivered));
   same("failed", c.failed, sub.in(State::failed));
+  same("timed_out", c.timed_out, sub.in(State::timed_out));
   same("dropped", c.dropped, sub.in(State::dropped));
   same("dead_lettered", c.dead_lettered, sub.in(State::dead_lettered));
   same("in_flight", c.in_flight, in_flight(sub));
@@ -78,6 +79,7 @@ void check_counters(Model& model, const Bus& bus) {
     if (sub.active) ++expected;
     right.delivered += sub.in(State::delivered);
     right.failed += sub.in(State::failed);
+    right.timed_out += sub.in(State::timed_out);
     right.dropped += sub.in(State::dropped);
     right.dead_lettered += sub.in(State::dead_lettered);
     right.in_flight += in_flight(sub);
@@ -98,6 +100,7 @@ void check_counters(Model& model, const Bus& bus) {
   same("matched", stats.matched, sum_of_outcomes(stats));
   same("delivered", stats.delivered, right.delivered);
   same("failed", stats.failed, right.failed);
+  same("timed_out", stats.timed_out, right.timed_out);
   same("dropped", stats.dropped, right.dropped);
   same("dead_lettered", stats.dead_lettered, right.dead_lettered);
   same("in_flight", stats.in_flight, right.in_flight);
@@ -126,6 +129,7 @@ void check_letters(Model& model, const Bus& bus) {
     letter("subscription", found[i].subscription, right.sub);
     letter("deaths", found[i].history.size(), right.deaths);
     letter("attempts", found[i].last().attempts, right.attempts);
+    letter("late", found[i].last().code == ErrorCode::timed_out ? 1 : 0, right.late ? 1 : 0);
     letter("redriving", found[i].redriving ? 1 : 0, right.redriving ? 1 : 0);
   }
 }
@@ -156,6 +160,7 @@ void check_receipts(Model& model, std::vector<OpenReceipt>& receipts) {
       if (!sub->async && failed && !known) model.refused_in_result(*sub, event);
       State state = State::delivered;
       if (failed) state = State::failed;
+      if (outcome.kind == DeliveryOutcome::Kind::timed_out) state = State::timed_out;
       if (outcome.kind == DeliveryOutcome::Kind::dropped) state = State::dropped;
       if (outcome.kind == DeliveryOutcome::Kind::dead_lettered) state = State::dead_lettered;
       ++found[static_cast<std::size_t>(state)];
@@ -170,10 +175,15 @@ void check_receipts(Model& model, std::vector<OpenReceipt>& receipts) {
       }
     }
     Compare same(model, "a receipt tells each outcome", "event " + std::to_string(event.serial));
-    same("delivered", found[3], right[3]);
-    same("failed", found[4], right[4]);
-    same("dead_lettered", found[5], right[5]);
-    same("dropped", found[6], right[6]);
+    const auto compare = [&](const char* what, State state) {
+      const auto at = static_cast<std::size_t>(state);
+      same(what, found.at(at), right.at(at));
+    };
+    compare("delivered", State::delivered);
+    compare("failed", State::failed);
+    compare("timed_out", State::timed_out);
+    compare("dead_lettered", State::dead_lettered);
+    compare("dropped", State::dropped);
     const bool settled = one.receipt.wait_for(std::chrono::nanoseconds(0));
     if (settled && open)
       model.fail("a receipt settles last", "event " + std::to_string(event.serial));
@@ -183,6 +193,7 @@ void check_receipts(Model& model, std::vector<OpenReceipt>& receipts) {
 }
 
 void check_inside(Model& model, const Bus& bus) {
+  model.look();
   for (const SubscriptionInfo& info : bus.subscriptions()) {
     const Sub* sub = model.find(info.id);
     if (sub == nullptr || !sub->async) continue;  // being made
@@ -202,14 +213,22 @@ void check_inside(Model& model, const Bus& bus) {
 
 void check_nothing_is_ready(Model& model) {
   model.look();
+  for (const Call* one : model.running) {
+    if (one->deadline <= model.now()) {
+      model.fail("a call that passes its deadline is given up",
+                 "event " + std::to_string(one->delivery->event->serial) + " at " +
+                     one->delivery->sub->text() + " is not");
+    }
+  }
   for (const Sub& sub : model.subs) {
-    if (!sub.active || sub.paused || !sub.async) continue;
+    if (!sub.active || sub.paused || !sub.async || model.is_blocked(sub)) continue;
     bool held = false;
     for (const Delivery* one : sub.open) {
-      held = held || (sub.is_strict() && one->state == State::waiting && one->due > model.now());
+      held = held || (sub.is_strict() && one->state == State::waiting && one->due_by > model.now());
     }
     for (const Delivery* one : sub.open) {
-      const bool ready = one->state == State::waiting ? one->due <= model.now() : !held;
+      if (one->state == State::running) continue;
+      const bool ready = one->state == State::waiting ? one->due_by <= model.now() : !held;
       if (!ready) continue;
       model.fail("what is ready runs", "event " + std::to_string(one->event->serial) + " at " +
                                            sub.text() + " was left behind");
@@ -218,34 +237,112 @@ void check_nothing_is_ready(Model& model) {
 }
 
 void check_settled(Model& model, const Bus& bus, const std::vector<OpenReceipt>& receipts) {
-  if (!bus.idle()) model.fail("at the end the bus is idle", "it is not");
+  if (bus.idle() != model.running.empty()) {
+    model.fail("at the end the bus is idle, but for calls that never end",
+               std::to_string(model.running.size()) + " never end");
+  }
+  for (const Call* one : model.running) {
+    if (one->deadline == SteadyTime::max()) continue;
+    model.fail("at the end all is settled", one->delivery->sub->text() + " has a late call");
+  }
   for (const Sub& sub : model.subs) {
+    if (model.is_blocked(sub)) continue;
     for (const Delivery* one : sub.open) {
+      if (one->state == State::running) continue;
       model.fail("at the end all is settled",
                  "event " + std::to_string(one->event->serial) + " at " + sub.text() + " is not");
     }
   }
   for (const OpenReceipt& one : receipts) {
+    const std::vector<Delivery*>& live = one.event->live;
+    if (std::any_of(live.begin(), live.end(),
+                    [](const Delivery* of) { return !is_final(of->state); })) {
+      continue;
+    }
     model.fail("at the end all is settled",
                "the receipt of event " + std::to_string(one.event->serial) + " is not");
   }
 }
 
-void find_refused(Model& model, const Bus& bus) {
+namespace {
+
+bool is_of(Model& model, const Call& call, const DeadLetter& letter) {
+  const Delivery& delivery = *call.delivery;
+  return letter.last().code == ErrorCode::timed_out &&
+         letter.last().attempts == delivery.attempts &&
+         delivery.event->serial == serial_of(letter.event) &&
+         (model.letter_of(delivery.letter) != nullptr ? letter.id == delivery.letter
+                                                      : letter.subscription == delivery.sub->id);
+}
+
+/// A death that the model does not know of.
+bool is_news(Model& model, const DeadLetter& letter) {
+  const Letter* const known = model.letter_of(letter.id);
+  if (known == nullptr) return letter.id >= model.next_letter;
+  return known->redriving && !letter.redriving && letter.history.size() > known->deaths;
+}
+
+/// The calls that were given up since the last look. Their stop tokens are signalled, but so are
+/// those of a subscription that has ended: of these only their letters tell, for they are not tried
+/// again.
+class GivenUp {
+ public:
+  explicit GivenUp(Model& model) : model_(model) {
+    for (Call* one : model.running) {
+      if (one->told ? one->deadline <= model.now() : one->stop.stop_requested()) {
+        calls_.push_back(one);
+      }
+    }
+  }
+  /// True: the letter was of one, which is settled now.
+  bool settle(const DeadLetter& letter) {
+    const auto at = std::find_if(calls_.begin(), calls_.end(),
+                                 [&](const Call* one) { return is_of(model_, *one, letter); });
+    if (at == calls_.end()) return false;
+    Call& call = **at;
+    calls_.erase(at);
+    model_.settle_late(call);
+    return true;
+  }
+  /// Those that are tried again.
+  void settle_without(const std::vector<DeadLetter>& letters) {
+    std::erase_if(calls_, [&](Call* one) {
+      const bool dead = std::any_of(letters.begin(), letters.end(), [&](const DeadLetter& letter) {
+        return is_news(model_, letter) && is_of(model_, *one, letter);
+      });
+      if (dead || one->told) return false;
+      model_.settle_late(*one);
+      return true;
+    });
+  }
+  [[nodiscard]] bool empty() const noexcept { return calls_.empty(); }
+
+ private:
+  Model& model_;
+  std::vector<Call*> calls_;
+};
+
+}  // namespace
+
+void find_settled(Model& model, const Bus& bus) {
   const DeadLetters box = bus.dead_letters();
+  GivenUp late(model);
+  if (!late.empty()) late.settle_without(box.list());
+  // Late calls come first: they open breakers, which then refuse others.
+  const auto look_at_known = [&](const auto& then) {
+    for (std::size_t i = 0; i < model.letters.size() && !model.violation(); ++i) {
+      if (!model.letters[i].redriving) continue;
+      const std::optional<DeadLetter> letter = box.get(model.letters[i].id);
+      if (letter && is_news(model, *letter)) then(*letter);
+    }
+  };
+  if (!late.empty()) look_at_known([&](const DeadLetter& letter) { (void)late.settle(letter); });
   while (!model.violation()) {
     const std::optional<DeadLetter> letter = box.get(model.next_letter);
     if (!letter) break;
-    model.refused_by_breaker(*letter);
+    if (!late.settle(*letter)) model.not_called(*letter);
   }
-  for (std::size_t i = 0; i < model.letters.size(); ++i) {
-    const Letter& known = model.letters[i];
-    if (!known.redriving) continue;
-    const std::optional<DeadLetter> letter = box.get(known.id);
-    if (letter && !letter->redriving && letter->history.size() > known.deaths) {
-      model.refused_by_breaker(*letter);
-    }
-  }
+  look_at_known([&](const DeadLetter& letter) { model.not_called(letter); });
 }
 
 }  // namespace busway::simulation

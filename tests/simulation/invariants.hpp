@@ -23,9 +23,10 @@ void check_receipts(Model& model, std::vector<OpenReceipt>& receipts);
 void check_inside(Model& model, const Bus& bus);
 /// After all that is ready has run.
 void check_nothing_is_ready(Model& model);
-/// At the end.
+/// At the end: what is not settled stands behind a call that never ends, or is its own.
 void check_settled(Model& model, const Bus& bus, const std::vector<OpenReceipt>& receipts);
-/// Tells the model of deliveries that breakers have refused.
-void find_refused(Model& model, const Bus& bus);
+/// Tells the model of deliveries that ended with no handler there to see it: breakers have refused
+/// them, or their calls were given up.
+void find_settled(Model& model, const Bus& bus);
 
 }  // namespace busway::simulation

@@ -41,6 +41,8 @@ Sub& Model::subscribing(Spec spec) {
   sub.async = spec.options.mode == Mode::async;
   sub.retry = spec.options.retry;
   if (!sub.retry && sub.async) sub.retry = options_.retry;
+  if (sub.async) sub.timeout = std::chrono::seconds(30);
+  sub.timeout = spec.options.timeout.value_or(sub.timeout);
   sub.since = ++tick_;
   sub.changed = tick_;
   sub.active = false;
@@ -79,6 +81,7 @@ void Model::ended(Sub& sub) {
   if (!sub.active) return;
   sub.active = false;
   sub.changed = ++tick_;
+  for (Call* one : running) one->told = one->told || one->delivery->sub == &sub;
   for (Delivery* one : std::vector(sub.open)) {
     if (one->state == State::running || !sub.async) continue;
     if (Letter* letter = letter_of(one->letter)) letter->redriving = false;
@@ -118,14 +121,54 @@ std::size_t Model::bounded(const Sub& sub) {
       }));
 }
 
+/// The next moment at which something may happen: of a retry or a deadline. What is due by now but
+/// blocked waits for another one.
 std::optional<SteadyTime> Model::next_due() const {
-  std::optional<SteadyTime> due;
+  std::optional<SteadyTime> next;
+  const auto look_at = [&](SteadyTime due) {
+    if (due > now() && due != SteadyTime::max() && (!next || due < *next)) next = due;
+  };
   for (const Sub& sub : subs) {
     for (const Delivery* one : sub.open) {
-      if (one->state == State::waiting && (!due || one->due < *due)) due = one->due;
+      if (one->state == State::waiting) look_at(one->due);
     }
   }
-  return due;
+  for (const Call* one : running) look_at(one->deadline);
+  return next;
+}
+
+std::optional<SteadyTime> Model::end_of_doubt() const {
+  for (const Sub& sub : subs) {
+    for (const Delivery* one : sub.open) {
+      if (one->state == State::waiting && one->due <= now() && now() < one->due_by) {
+        return one->due_by;
+      }
+    }
+  }
+  return std::nullopt;
+}
+
+bool Model::is_blocked(const Sub& sub) const {
+  const std::uint64_t running_now = sub.in(State::running);
+  // Keys may share a place with the one that waits: which do, the model does not know.
+  if (sub.by_key()) return running_now != 0;
+  return running_now >= (sub.spec.options.once ? 1 : sub.spec.options.concurrency);
+}
+
+void Model::tells_to_end() {
+  for (Call* one : running) {
+    if (one->deadline <= now()) continue;  // it was given up instead
+    one->told = true;
+    if (one->stop.stop_requested()) continue;
+    fail("a stop signals the stop tokens of what still runs", one->delivery->sub->text());
+  }
+}
+
+void Model::bus_ended() {
+  for (Sub& sub : subs) {
+    ended(sub);
+    for (Delivery* one : std::vector(sub.open)) set(*one, State::dropped);
+  }
 }
 
 // -- Dead letters ---------------------------------------------------------------------------------
@@ -137,11 +180,13 @@ Letter* Model::letter_of(DeadLetterId id) {
   return nullptr;
 }
 
-void Model::die(Delivery& delivery) {
+void Model::die(Delivery& delivery, Ending ending) {
   const Sub& sub = *delivery.sub;
+  const bool late = ending == Ending::late;
   if (Letter* known = letter_of(delivery.letter)) {
     known->deaths = std::min<std::size_t>(known->deaths + 1, 16);
     known->attempts = delivery.attempts;
+    known->late = late;
     known->redriving = false;
   } else {
     const DeadLetterId id = next_letter++;
@@ -151,7 +196,8 @@ void Model::die(Delivery& delivery) {
                        .sub = sub.id,
                        .name = name,
                        .owner = sub.spec.options.owner,
-                       .attempts = delivery.attempts});
+                       .attempts = delivery.attempts,
+                       .late = late});
     if (letters.size() > options_.dead_letters) {
       letters.pop_front();
       ++fallen_out;
@@ -218,19 +264,31 @@ Delivery* Model::refused_delivery(const DeadLetter& letter) {
   return nullptr;
 }
 
-/// A delivery was given up without a call: its breaker must have been open.
-void Model::refused_by_breaker(const DeadLetter& letter) {
+/// A delivery was given up without a call: its breaker was open, or the time of all its attempts
+/// was over before the next could begin.
+void Model::not_called(const DeadLetter& letter) {
   const std::string what = "the letter " + std::to_string(letter.id);
   Delivery* const delivery = refused_delivery(letter);
   if (delivery == nullptr) {
     return fail("exactly one outcome a delivery", what + " is of no delivery that is open");
   }
   Sub& sub = *delivery->sub;
-  if (letter.last().code != ErrorCode::breaker_open || sub.breaker.opened == 0) {
-    fail("only what failed or met an open breaker is a dead letter", what);
+  const bool late = letter.last().code == ErrorCode::timed_out;
+  if (late) {
+    if (now() < total_ends(*delivery)) fail("an attempt is made while its total lasts", what);
+  } else {
+    const ModelBreaker& breaker = sub.breaker;
+    if (letter.last().code != ErrorCode::breaker_open || !breaker.open ||
+        (!breaker.probing && now() >= breaker.until)) {
+      fail("only what failed or met an open breaker is a dead letter",
+           what + " of event " + std::to_string(delivery->event->serial) + " at " + sub.text() +
+               ": " + letter.last().reason);
+    }
+    ++sub.breaker.refused;
   }
-  ++sub.breaker.refused;
-  die(*delivery);
+  say("it is given up without a call: event " + std::to_string(delivery->event->serial) + " at " +
+      sub.text());
+  die(*delivery, late ? Ending::late : Ending::fails);
   if (sub.spec.options.once) ended(sub);
 }
 

@@ -36,8 +36,11 @@ class Model {
  public:
   Model(ModelOptions options, const Clock& clock) : options_(options), clock_(clock) {}
 
-  /// Called when something may have happened that no handler saw: finds the letters of breakers.
+  /// Called when something may have happened that no handler saw: finds the letters of breakers and
+  /// the calls that were given up.
   std::function<void()> look = [] {};
+  /// Called for the trace.
+  std::function<void(std::string)> say = [](std::string) {};
 
   // -- model.cpp: subscriptions, letters, stop ----------------------------------------------------
   Sub& subscribing(Spec spec);
@@ -47,9 +50,13 @@ class Model {
   void resumed(Sub& sub);
   RedriveResult redriven(const std::vector<DeadLetterId>& letters);
   std::size_t purged(const std::vector<DeadLetterId>& letters);
-  void refused_by_breaker(const DeadLetter& letter);
+  void not_called(const DeadLetter& letter);
   void begin_stop() { stopping_ = true; }
   void stopped();
+  /// A stop has come to its end, and what still runs is told to end.
+  void tells_to_end();
+  /// The bus was destroyed: what has no outcome by now is dropped.
+  void bus_ended();
 
   // -- model_publishing.cpp -----------------------------------------------------------------------
   EventRecord& new_event(std::string topic, std::string key, Priority priority, bool by_async);
@@ -66,8 +73,12 @@ class Model {
   }
 
   // -- model_calls.cpp ----------------------------------------------------------------------------
-  Delivery* begin_call(Sub& sub, EventRecord& event, unsigned attempt, unsigned hops);
-  void end_call(Delivery& delivery, Ending ending, std::chrono::nanoseconds after);
+  Call* begin_call(Sub& sub, EventRecord& event, unsigned attempt, unsigned hops);
+  void end_call(Call& call, Ending ending, std::chrono::nanoseconds after);
+  /// A coroutine's step is over, and it waits; it goes on.
+  void suspend(Call& call);
+  void resume(Call& call);
+  void settle_late(Call& call);
 
   void fail(std::string invariant, std::string found) {
     if (!violation_) violation_ = {std::move(invariant), std::move(found)};
@@ -78,6 +89,7 @@ class Model {
   std::deque<Sub> subs;
   std::deque<EventRecord> events;
   std::deque<Delivery> deliveries;
+  std::vector<Call*> running;  // not settled, on a thread or suspended
   std::deque<Letter> letters;
   std::vector<const EventRecord*> history;  // all that were accepted, oldest first
   std::uint64_t published = 0;
@@ -100,12 +112,15 @@ class Model {
   /// Live, not started: what the capacity bounds.
   [[nodiscard]] static std::size_t bounded(const Sub& sub);
   [[nodiscard]] std::optional<SteadyTime> next_due() const;
+  /// While the clock stands where a retry may be due or not: the end of that time.
+  [[nodiscard]] std::optional<SteadyTime> end_of_doubt() const;
+  /// Whether a call that waits keeps others from being called.
+  [[nodiscard]] bool is_blocked(const Sub& sub) const;
 
  private:
   struct Entry {
     EventRecord* publish = nullptr;
-    Delivery* call = nullptr;
-    bool task = false;  // a call that no publish made
+    Call* call = nullptr;
   };
 
   [[nodiscard]] const EventRecord* cause() const noexcept;
@@ -113,20 +128,23 @@ class Model {
   void set(Delivery& delivery, State state);
   void replay(Sub& sub);
   [[nodiscard]] bool seen_lately(Sub& sub, const EventRecord& event);
+  [[nodiscard]] bool is_on_stack(const Sub& sub) const;
   void give_room(Sub& sub, EventRecord& event);
   void refuse(Sub& sub, EventRecord& event, bool named);
   void settle_wait(EventRecord& event);
   [[nodiscard]] Sub* receiver_of(const Letter& letter);
   [[nodiscard]] Delivery* refused_delivery(const DeadLetter& letter);
-  void die(Delivery& delivery);
+  void die(Delivery& delivery, Ending ending);
   void check_order(const Delivery& delivery);
   void check_turn(Sub& sub, const EventRecord& event);
   Delivery* find_queued(Sub& sub, EventRecord& event, unsigned attempt);
   Delivery* begin_sync(Sub& sub, EventRecord& event, unsigned attempt);
   void ask_breaker(Delivery& delivery);
   void tell_breaker(Delivery& delivery, bool well);
-  [[nodiscard]] std::optional<SteadyTime> again(const Delivery& delivery, Ending ending,
-                                                std::chrono::nanoseconds after) const;
+  [[nodiscard]] bool again(Delivery& delivery, Ending ending, std::chrono::nanoseconds after) const;
+  [[nodiscard]] static SteadyTime total_ends(const Delivery& delivery);
+  void settle(Delivery& delivery, Ending ending, std::chrono::nanoseconds after);
+  bool leave_stack(const Call& call);
 
   const ModelOptions options_;
   const Clock& clock_;
@@ -134,6 +152,7 @@ class Model {
   bool stopping_ = false;
   bool stopped_ = false;
   std::vector<Entry> stack_;
+  std::deque<Call> calls_;
   std::optional<Violation> violation_;
 };
 

@@ -30,7 +30,12 @@ Delivery* Model::find_queued(Sub& sub, EventRecord& event, unsigned attempt) {
   return found;
 }
 
-Delivery* Model::begin_call(Sub& sub, EventRecord& event, unsigned attempt, unsigned hops) {
+SteadyTime Model::total_ends(const Delivery& delivery) {
+  const std::optional<RetryPolicy>& retry = delivery.sub->retry;
+  return retry && retry->total ? delivery.began + *retry->total : SteadyTime::max();
+}
+
+Call* Model::begin_call(Sub& sub, EventRecord& event, unsigned attempt, unsigned hops) {
   look();
   if (!sub.async) settle_wait(event);  // all is queued before the first of these runs
   const std::string what = "event " + std::to_string(event.serial) + " at " + sub.text();
@@ -58,8 +63,47 @@ Delivery* Model::begin_call(Sub& sub, EventRecord& event, unsigned attempt, unsi
   if (++one->attempts == 1) one->began = now();
   if (sub.async || attempt == 1) ask_breaker(*one);
   set(*one, State::running);
-  stack_.push_back({.call = one, .task = sub.async || event.by_async});
-  return one;
+  Call& call = calls_.emplace_back();
+  call.delivery = one;
+  call.task = sub.async || event.by_async;
+  call.began = now();
+  if (sub.timeout != std::chrono::nanoseconds::max()) {
+    call.deadline = std::min(now() + sub.timeout, total_ends(*one));
+  }
+  if (now() > total_ends(*one)) fail("no attempt begins after the total", text(*one));
+  stack_.push_back({.call = &call});
+  running.push_back(&call);
+  return &call;
+}
+
+bool Model::leave_stack(const Call& call) {
+  if (stack_.empty() || stack_.back().call != &call) {
+    fail("calls end in the order they were begun", text(*call.delivery));
+    return false;
+  }
+  stack_.pop_back();
+  return true;
+}
+
+void Model::suspend(Call& call) {
+  look();
+  if (leave_stack(call)) call.suspended = true;
+}
+
+void Model::resume(Call& call) {
+  look();
+  if (!call.suspended) fail("a coroutine goes on once for each wait", text(*call.delivery));
+  call.suspended = false;
+  stack_.push_back({.call = &call});
+}
+
+/// The bus has given the call up: it must be late, and its delivery is settled as any late one.
+void Model::settle_late(Call& call) {
+  if (now() < call.deadline) fail("no call is given up before its deadline", text(*call.delivery));
+  say("the bus has given up " + text(*call.delivery));
+  call.given_up = true;
+  std::erase(running, &call);
+  settle(*call.delivery, Ending::late, {});
 }
 
 /// First attempts come in the order published, retries not before their time, and where the order
@@ -151,15 +195,14 @@ void Model::tell_breaker(Delivery& delivery, bool well) {
   ++breaker.opened;
 }
 
-/// When the next attempt is due, if there is one.
-std::optional<SteadyTime> Model::again(const Delivery& delivery, Ending ending,
-                                       std::chrono::nanoseconds after) const {
+/// Whether there is another attempt, and when it is due.
+bool Model::again(Delivery& delivery, Ending ending, std::chrono::nanoseconds after) const {
   const Sub& sub = *delivery.sub;
-  if (!sub.retry || ending == Ending::dead_letters || !sub.active) return std::nullopt;
+  if (!sub.retry || ending == Ending::dead_letters || !sub.active) return false;
   const unsigned made = delivery.attempts - 1;
-  if (made >= sub.retry->max_retries) return std::nullopt;
+  if (made >= sub.retry->max_retries) return false;
   const bool asked = ending == Ending::asks_again;
-  if (!asked && sub.spec.retry_if != RetryIf::unset) return std::nullopt;
+  if (!asked && sub.spec.retry_if != RetryIf::unset) return false;
   std::chrono::nanoseconds delay = asked ? after : sub.retry->initial_delay;
   if (!asked) {
     for (unsigned i = 0; i < made && delay < sub.retry->max_delay; ++i) {
@@ -167,26 +210,30 @@ std::optional<SteadyTime> Model::again(const Delivery& delivery, Ending ending,
     }
     delay = std::min(delay, sub.retry->max_delay);
   }
-  if (sub.retry->total && now() + delay > delivery.began + *sub.retry->total) return std::nullopt;
+  if (now() + delay > total_ends(delivery)) return false;
   // A synchronous one waits on the thread that moves the clock: it would wait for ever.
-  if (!sub.async && delay > delay.zero()) return std::nullopt;
-  return now() + delay;
+  if (!sub.async && delay > delay.zero()) return false;
+  delivery.due = delivery.due_by = now() + delay;
+  if (asked || sub.retry->jitter == 0.0) return true;
+  const double least = static_cast<double>(delay.count()) * (1.0 - sub.retry->jitter);
+  delivery.due = now() + std::chrono::nanoseconds(static_cast<std::int64_t>(least));
+  return true;
 }
 
-void Model::end_call(Delivery& delivery, Ending ending, std::chrono::nanoseconds after) {
+void Model::end_call(Call& call, Ending ending, std::chrono::nanoseconds after) {
   look();
+  if (!leave_stack(call) || call.given_up) return;  // a late result is discarded
+  std::erase(running, &call);
+  settle(*call.delivery, now() >= call.deadline ? Ending::late : ending, after);
+}
+
+void Model::settle(Delivery& delivery, Ending ending, std::chrono::nanoseconds after) {
   Sub& sub = *delivery.sub;
   EventRecord& event = *delivery.event;
-  if (stack_.empty() || stack_.back().call != &delivery) {
-    fail("calls end in the order they were begun", text(delivery));
-    return;
-  }
-  stack_.pop_back();
   const bool well = is_well(ending);
-  const std::optional<SteadyTime> due = well ? std::nullopt : again(delivery, ending, after);
-  if (sub.async || !due) tell_breaker(delivery, well);
-  if (due) {
-    delivery.due = *due;
+  const bool once_more = !well && again(delivery, ending, after);
+  if (sub.async || !once_more) tell_breaker(delivery, well);
+  if (once_more) {
     ++sub.retried;
     set(delivery, State::waiting);
     return;
@@ -195,9 +242,9 @@ void Model::end_call(Delivery& delivery, Ending ending, std::chrono::nanoseconds
     std::erase_if(letters, [&](const Letter& one) { return one.id == delivery.letter; });
     set(delivery, State::delivered);
   } else if (sub.async) {
-    die(delivery);
+    die(delivery, ending);
   } else {
-    set(delivery, State::failed);
+    set(delivery, ending == Ending::late ? State::timed_out : State::failed);
   }
   if (!sub.async && !event.by_async) {
     ++(well ? event.delivered : event.failed);

@@ -22,7 +22,7 @@ std::string text(const EventRecord& event, const Sub& sub) {
 
 const EventRecord* Model::cause() const noexcept {
   for (auto at = stack_.rbegin(); at != stack_.rend(); ++at) {
-    if (at->call != nullptr) return at->call->event;
+    if (at->call != nullptr) return at->call->delivery->event;
   }
   return nullptr;
 }
@@ -49,7 +49,7 @@ void Model::begin_publish(EventRecord& event) {
   std::uint64_t outermost = 0;  // the publish that waits for us to end
   for (const Entry& entry : stack_) {
     if (entry.publish != nullptr && outermost == 0) outermost = entry.publish->tick;
-    if (entry.task && outermost != 0) event.loose_from = outermost;
+    if (entry.call != nullptr && entry.call->task && outermost != 0) event.loose_from = outermost;
   }
   if (stopped_ || (stopping_ && from == nullptr)) {
     event.code = ErrorCode::stopped;
@@ -122,8 +122,14 @@ void Model::on_push(Sub& sub, EventRecord& event) {
     case Overflow::block: break;
   }
   // It pumps until there is room, unless it would wait for itself.
-  if (sub.in(State::running) != 0) return refuse(sub, event, true);
+  if (is_on_stack(sub)) return refuse(sub, event, true);
   event.waits_for_room = &sub;
+}
+
+bool Model::is_on_stack(const Sub& sub) const {
+  return std::any_of(stack_.begin(), stack_.end(), [&](const Entry& entry) {
+    return entry.call != nullptr && entry.call->delivery->sub == &sub;
+  });
 }
 
 void Model::refuse(Sub& sub, EventRecord& event, bool named) {

@@ -29,7 +29,7 @@ void World::publish_random() {
 
 void World::publish(std::string_view topic, Way way) {
   // No two events have the same time.
-  clock_->advance(std::chrono::nanoseconds(1));
+  move_clock(std::chrono::nanoseconds(1));
   const bool plain = way == Way::typed || way == Way::topic;
   const std::string_view key = plain ? kKeys[0] : random_.pick(kKeys);
   const auto priority = plain ? Priority::normal : static_cast<Priority>(random_.below(3));
@@ -42,11 +42,11 @@ void World::publish(std::string_view topic, Way way) {
   model_.begin_publish(event);
   PublishResult result;
   switch (way) {
-    case Way::typed: result = bus_.publish(topic, Numbered{event.serial}); break;
-    case Way::topic: result = bus_.topic(topic).publish(Numbered{event.serial}); break;
-    case Way::publisher: result = bus_.publisher("shop").publish(topic, json, options); break;
-    case Way::options: result = bus_.publish(topic, json, options); break;
-    case Way::event: result = bus_.publish(Event(topic, Payload::json(json), options)); break;
+    case Way::typed: result = bus_->publish(topic, Numbered{event.serial}); break;
+    case Way::topic: result = bus_->topic(topic).publish(Numbered{event.serial}); break;
+    case Way::publisher: result = bus_->publisher("shop").publish(topic, json, options); break;
+    case Way::options: result = bus_->publish(topic, json, options); break;
+    case Way::event: result = bus_->publish(Event(topic, Payload::json(json), options)); break;
     case Way::async_topic:
     case Way::async_event: result = publish_async(event, options, way).result(); break;
   }
@@ -57,8 +57,8 @@ void World::publish(std::string_view topic, Way way) {
 Receipt World::publish_async(EventRecord& event, const EventOptions& options, Way way) {
   const Json json(event.serial);
   Receipt receipt = way == Way::async_topic
-                        ? bus_.publish_async(event.topic, json, options)
-                        : bus_.publish_async(Event(event.topic, Payload::json(json), options));
+                        ? bus_->publish_async(event.topic, json, options)
+                        : bus_->publish_async(Event(event.topic, Payload::json(json), options));
   receipts_.push_back({&event, receipt});
   return receipt;
 }
@@ -86,7 +86,7 @@ void World::publish_batch() {
     records.push_back(&event);
   }
   batch_ = records;
-  const std::vector<PublishResult> results = bus_.publish_batch(events);
+  const std::vector<PublishResult> results = bus_->publish_batch(events);
   if (batch_at_ != nullptr) model_.end_publish(*std::exchange(batch_at_, nullptr));
   batch_.clear();
   for (std::size_t i = 0; i < records.size(); ++i) {
@@ -108,8 +108,9 @@ bool World::admit(const Event& event) {
   if (!record->begun) {
     if (batch_at_ != nullptr) model_.end_publish(*batch_at_);
     batch_at_ = record;
-    clock_->advance(std::chrono::nanoseconds(1));
+    move_clock(std::chrono::nanoseconds(1));
     model_.begin_publish(*record);
+    record->time = event.time();  // stamped before the clock was moved
   }
   return !model_.rejected(*record);
 }

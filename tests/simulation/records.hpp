@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <limits>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -39,6 +40,8 @@ struct Spec {
   FilterKind filter = FilterKind::none;
   RetryIf retry_if = RetryIf::unset;
   const Profile* profile = nullptr;  // of its handler
+  bool coroutine = false;
+  bool deaf = false;  // a coroutine that does not hear when it is cancelled
 };
 
 struct Sub;
@@ -84,10 +87,11 @@ enum class State : unsigned char {
   waiting,  // for its next attempt, or on its way to it
   delivered,
   failed,
+  timed_out,
   dead_lettered,
   dropped
 };
-inline constexpr std::size_t kStates = 7;
+inline constexpr std::size_t kStates = 8;
 [[nodiscard]] constexpr bool is_final(State state) noexcept { return state >= State::delivered; }
 
 enum class Origin : unsigned char { live, replayed, redriven };
@@ -99,10 +103,23 @@ struct Delivery {
   State state = State::queued;
   std::uint64_t pushed = 0;
   unsigned attempts = 0;
-  bool probe = false;  // this call decides whether its breaker closes
-  SteadyTime began{};  // of the first attempt
-  SteadyTime due{};    // of the next, while it waits
+  bool probe = false;   // this call decides whether its breaker closes
+  SteadyTime began{};   // of the first attempt
+  SteadyTime due{};     // of the next, while it waits: not before
+  SteadyTime due_by{};  // and not later; the same where nothing is left to chance
   DeadLetterId letter = 0;
+};
+
+/// A call of a handler, from its first step to its last.
+struct Call {
+  Delivery* delivery = nullptr;
+  bool task = false;  // no publish made it
+  SteadyTime began{};
+  SteadyTime deadline = SteadyTime::max();
+  std::stop_token stop;    // of an asynchronous one
+  bool given_up = false;   // at its deadline: its delivery is settled without it
+  bool told = false;       // that it shall end: its token tells nothing more
+  bool suspended = false;  // on no thread
 };
 
 /// A breaker in its plainest form.
@@ -121,6 +138,7 @@ struct Sub {
   Spec spec;
   bool async = false;
   std::optional<RetryPolicy> retry;
+  std::chrono::nanoseconds timeout = std::chrono::nanoseconds::max();
   bool active = true;
   bool paused = false;
   std::uint64_t since = 0;    // tick of its subscribe
@@ -160,10 +178,19 @@ struct Letter {
   std::string owner;
   std::size_t deaths = 1;
   unsigned attempts = 0;
+  bool late = false;  // its last attempt was
   bool redriving = false;
 };
 
-/// How a call of a handler ended.
-enum class Ending : unsigned char { done, fails, throws, throws_int, asks_again, dead_letters };
+/// How a call of a handler ended. late: after its deadline, or not at all.
+enum class Ending : unsigned char {
+  done,
+  fails,
+  throws,
+  throws_int,
+  asks_again,
+  dead_letters,
+  late
+};
 
 }  // namespace busway::simulation

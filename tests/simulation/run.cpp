@@ -1,11 +1,15 @@
 #include "run.hpp"
 
+#include <thread>
+
+#include "seeded_random.hpp"
 #include "world.hpp"
 
 namespace busway::simulation {
+namespace {
 
-RunResult run_seed(std::uint64_t seed, Trace::Show show) {
-  World world(seed, show);
+RunResult run_here(std::uint64_t seed, Trace::Show show, Misled misled) {
+  World world(seed, show, misled);
   world.run();
   RunResult result{.steps = world.steps(),
                    .events = world.model().events.size(),
@@ -20,6 +24,18 @@ RunResult run_seed(std::uint64_t seed, Trace::Show show) {
                    "\n  must hold: " + result.violation->invariant +
                    "\n  found:     " + result.violation->found +
                    "\nagain: busway_simulation --seed " + std::to_string(seed) + " --trace\n";
+  return result;
+}
+
+}  // namespace
+
+/// On a thread of its own: the bus draws jitter from a stream that belongs to the thread.
+RunResult run_seed(std::uint64_t seed, Trace::Show show, Misled misled) {
+  RunResult result;
+  std::thread([&] {
+    seed_system_random(seed);
+    result = run_here(seed, show, misled);
+  }).join();
   return result;
 }
 

@@ -19,6 +19,11 @@ struct RunResult {
   std::string report;  // for people, when there is a violation
 };
 
-RunResult run_seed(std::uint64_t seed, Trace::Show show = Trace::Show::nothing);
+/// What the bus is told otherwise than the model, to see whether that is found. The last one: as
+/// timeouts, and its contexts are not asked for their deadlines.
+enum class Misled : unsigned char { in_nothing, in_jitter, in_timeouts, in_timeouts_unseen };
+
+RunResult run_seed(std::uint64_t seed, Trace::Show show = Trace::Show::nothing,
+                   Misled misled = Misled::in_nothing);
 
 }  // namespace busway::simulation

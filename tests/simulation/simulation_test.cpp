@@ -15,29 +15,32 @@ using detail::Defect;
 
 constexpr std::uint64_t kSeeds = 2000;  // as many as a normal run of the tests has
 
+/// Fails the test unless a seed says that this invariant does not hold.
+void expect_found(std::string_view invariant, Misled misled = Misled::in_nothing) {
+  std::string others;
+  for (std::uint64_t seed = 1; seed <= kSeeds; ++seed) {
+    const RunResult result = run_seed(seed, Trace::Show::nothing, misled);
+    if (!result.violation) continue;
+    if (result.violation->invariant != invariant) {
+      others += " " + std::to_string(seed) + ": " + result.violation->invariant;
+      continue;
+    }
+    std::printf("seed %llu found it%s\n%s", static_cast<unsigned long long>(seed),
+                others.empty() ? "" : (";" + others).c_str(), result.report.c_str());
+    EXPECT_NE(result.report.find("must hold: " + std::string(invariant)), std::string::npos);
+    EXPECT_NE(result.report.find("--seed " + std::to_string(seed) + " --trace"), std::string::npos);
+    return;
+  }
+  ADD_FAILURE() << "no seed found that \"" << invariant << "\" does not hold;" << others;
+}
+
 class PlantedDefect : public ::testing::Test {
  protected:
   ~PlantedDefect() override { detail::planted_now = Defect::none; }
 
-  /// Fails the test unless a seed says that this invariant does not hold.
   static void expect_found(Defect defect, std::string_view invariant) {
     detail::planted_now = defect;
-    std::string others;
-    for (std::uint64_t seed = 1; seed <= kSeeds; ++seed) {
-      const RunResult result = run_seed(seed);
-      if (!result.violation) continue;
-      if (result.violation->invariant != invariant) {
-        others += " " + std::to_string(seed) + ": " + result.violation->invariant;
-        continue;
-      }
-      std::printf("seed %llu found it%s\n%s", static_cast<unsigned long long>(seed),
-                  others.empty() ? "" : (";" + others).c_str(), result.report.c_str());
-      EXPECT_NE(result.report.find("must hold: " + std::string(invariant)), std::string::npos);
-      EXPECT_NE(result.report.find("--seed " + std::to_string(seed) + " --trace"),
-                std::string::npos);
-      return;
-    }
-    ADD_FAILURE() << "no seed found that \"" << invariant << "\" does not hold;" << others;
+    simulation::expect_found(invariant);
   }
 };
 
@@ -67,6 +70,16 @@ TEST_F(PlantedDefect, WithoutOneTheSameProgramFindsNothing) {
     EXPECT_FALSE(result.violation) << result.report;
   }
 }
+
+TEST(MisledBus, OfLongerTimeoutsIsFound) {
+  expect_found("a handler is told its deadline", Misled::in_timeouts);
+}
+
+TEST(MisledBus, ThatKeepsDeadlinesLateIsFound) {
+  expect_found("a call that passes its deadline is given up", Misled::in_timeouts_unseen);
+}
+
+TEST(MisledBus, OfMoreJitterIsFound) { expect_found("no retry is early", Misled::in_jitter); }
 
 TEST(Seed, RunsTheSameAloneAndAmongOthers) {
   const RunResult first = run_seed(7);

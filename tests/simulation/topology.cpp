@@ -18,6 +18,7 @@ constexpr std::array<const char*, 5> kNames{"billing", "mail", "search", "stock"
 std::string words(const Sub& sub) {
   const SubscriptionOptions& options = sub.spec.options;
   std::string text = sub.text() + (sub.async ? " async " : " sync ") + sub.spec.profile->name +
+                     (sub.spec.coroutine ? sub.spec.deaf ? " deaf coroutine" : " coroutine" : "") +
                      " to " + std::string(sub.spec.patterns.front().text);
   const auto number = [&](const char* what, std::uint64_t value) {
     text += std::string(", ") + what + " " + std::to_string(value);
@@ -28,6 +29,11 @@ std::string words(const Sub& sub) {
     number("concurrency", options.concurrency);
     if (options.order_by == OrderBy::key) text += ", by key";
   }
+  if (options.timeout) {
+    const bool none = *options.timeout == std::chrono::nanoseconds::max();
+    text += none ? ", no timeout" : "";
+    if (!none) number("timeout ms", static_cast<std::uint64_t>(options.timeout->count()) / 1000000);
+  }
   if (options.priority != 0) text += ", priority " + std::to_string(options.priority);
   if (options.once) text += ", once";
   if (options.dedupe) text += ", dedupe";
@@ -35,6 +41,7 @@ std::string words(const Sub& sub) {
   if (options.replay.from != Replay::From::none) text += ", replay";
   if (sub.spec.filter != FilterKind::none)
     number("filter", static_cast<std::uint64_t>(sub.spec.filter));
+  if (sub.retry && sub.retry->jitter != 0.0) text += ", jitter";
   if (sub.retry) number(sub.is_strict() ? "strict retries" : "retries", sub.retry->max_retries);
   return text;
 }
@@ -48,7 +55,12 @@ RetryPolicy World::random_policy(const Spec& spec) {
   policy.initial_delay = milliseconds(random_.between(1, 20));
   policy.max_delay = milliseconds(random_.between(20, 40));
   policy.backoff_factor = static_cast<double>(random_.between(1, 3));
-  if (!async || random_.one_in(4)) policy.total = milliseconds(random_.between(10, 80));
+  // What its end refuses is known by its letter.
+  const bool may_end = shape_.breakers || shape_.deadlines;
+  if (!async || (may_end && random_.one_in(3)))
+    policy.total = milliseconds(random_.between(10, 80));
+  // Whether an attempt still lies within `total` must be known beforehand.
+  if (!policy.total && random_.one_in(3)) policy.jitter = random_.one_in(2) ? 0.2 : 0.9;
   const bool may_be_strict = spec.options.concurrency == 1 || spec.options.order_by == OrderBy::key;
   if (async && may_be_strict && random_.one_in(2)) policy.order = RetryOrder::strict;
   return policy;
@@ -73,6 +85,14 @@ void World::choose_async(Spec& spec) {
   }
 }
 
+void World::choose_deadline(Spec& spec) {
+  const bool async = spec.options.mode == Mode::async;
+  spec.coroutine = async && random_.one_in(2);
+  spec.deaf = spec.coroutine && random_.one_in(3);
+  if (random_.one_in(async ? 2 : 3)) spec.options.timeout = milliseconds(random_.between(2, 60));
+  if (spec.coroutine && random_.one_in(8)) spec.options.timeout = std::chrono::nanoseconds::max();
+}
+
 Spec World::random_spec() {
   Spec spec;
   for (std::size_t i = random_.one_in(4) ? random_.between(2, 3) : 1; i > 0; --i) {
@@ -91,6 +111,7 @@ Spec World::random_spec() {
   options.once = random_.one_in(10);
   if (random_.one_in(6)) options.dedupe = milliseconds(random_.between(1, 50));
   if (async) choose_async(spec);
+  if (shape_.deadlines) choose_deadline(spec);
   if (async ? !random_.one_in(4) : random_.one_in(3)) {
     options.retry = random_policy(spec);
     if (random_.one_in(6)) spec.retry_if = random_.one_in(2) ? RetryIf::no : RetryIf::throws;
@@ -133,6 +154,13 @@ std::function<bool(const Event&)> World::filter_of(Sub& sub) {
 SubscriptionOptions World::options_of(Sub& sub) {
   SubscriptionOptions options = sub.spec.options;
   options.filter = filter_of(sub);
+  if (misled_ >= Misled::in_timeouts && options.timeout &&
+      *options.timeout < std::chrono::hours(1)) {
+    *options.timeout *= 2;
+  }
+  if (misled_ == Misled::in_jitter && options.retry && options.retry->jitter != 0.0) {
+    options.retry->jitter = 1.0;
+  }
   if (options.retry && sub.spec.retry_if != RetryIf::unset) {
     const bool throws = sub.spec.retry_if == RetryIf::throws;
     options.retry->retry_if = [throws](ErrorCode) -> bool {
@@ -153,12 +181,14 @@ void World::subscribe() {
   say("subscribe " + words(sub));
   Subscription& kept = handles_.emplace_back();
   try {
-    Subscription made = bus_.subscribe(
-        patterns,
-        [this, &sub](const Event& event, Context& context) {
-          return this->handle(sub, event, context);
-        },
-        options_of(sub));
+    Subscription made = sub.spec.coroutine
+                            ? subscribe_coroutine(sub, patterns, options_of(sub))
+                            : bus_->subscribe(
+                                  patterns,
+                                  [this, &sub](const Event& event, Context& context) {
+                                    return this->handle(sub, event, context);
+                                  },
+                                  options_of(sub));
     if (model_.is_stopping()) model_.fail("a bus that stops takes no subscription", sub.text());
     model_.subscribed(sub, made.id());
     kept = std::move(made);
@@ -179,18 +209,23 @@ Sub* World::random_sub() {
 
 void World::unsubscribe(Sub& sub) {
   say("unsubscribe " + sub.text());
+  model_.look();
   Subscription& handle = handles_[sub.number - 1];
   model_.ended(sub);
   const std::string& name = sub.spec.options.name;
   switch (random_.below(3)) {
     case 0: handle.reset(); break;
-    case 1: (void)bus_.unsubscribe(sub.id); break;
+    case 1: (void)bus_->unsubscribe(sub.id); break;
     default:
       if (name.empty()) {
         handle.reset();
-      } else if (bus_.unsubscribe({.name = name}) != 1) {
+      } else if (bus_->unsubscribe({.name = name}) != 1) {
         model_.fail("an unsubscribe by name ends those of the name", sub.text());
       }
+  }
+  for (const Call* one : model_.running) {
+    if (!sub.async || one->delivery->sub != &sub || one->stop.stop_requested()) continue;
+    model_.fail("the stop token of a call is signalled when its subscription ends", sub.text());
   }
   if (handle.active()) model_.fail("an ended subscription is gone", sub.text());
 }

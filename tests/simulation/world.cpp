@@ -25,10 +25,12 @@ enum class Step : unsigned char {
   redrive,
   purge,
   toggle_filter,
+  let_go,
+  forget_waiter,
   stop
 };
-constexpr std::array<unsigned, 15> kSteps{40, 4, 14, 8, 8, 8, 4, 6, 4, 4, 6, 4, 1, 1, 0};
-constexpr std::array<unsigned, 15> kLastSteps{30, 4, 14, 8, 8, 8, 4, 3, 4, 4, 6, 4, 1, 1, 1};
+constexpr std::array<unsigned, 17> kSteps{40, 4, 14, 8, 8, 8, 4, 6, 4, 4, 6, 4, 1, 1, 12, 1, 0};
+constexpr std::array<unsigned, 17> kLastSteps{30, 4, 14, 8, 8, 8, 4, 3, 4, 4, 6, 4, 1, 1, 12, 1, 1};
 
 }  // namespace
 
@@ -40,8 +42,9 @@ Shape World::random_shape(Random& random) {
   shape.model.history = random.pick(kHistories);
   shape.breakers = random.one_in(2);
   shape.model.breakers = shape.breakers;
-  // A letter of a breaker is found when it is looked for: it must still be there then.
-  shape.model.dead_letters = shape.breakers ? 1000 : random.between(0, 6);
+  shape.deadlines = random.one_in(2);
+  // What no handler saw end is known by its letter: that must still be there when it is looked for.
+  shape.model.dead_letters = shape.breakers || shape.deadlines ? 1000 : random.between(0, 6);
   shape.model.retry.max_retries = static_cast<unsigned>(random.between(0, 3));
   shape.model.retry.initial_delay = milliseconds(10);
   shape.steps = random.between(40, 160);
@@ -60,25 +63,27 @@ BusOptions World::bus_options() const {
   return options;
 }
 
-World::World(std::uint64_t seed, Trace::Show show)
+World::World(std::uint64_t seed, Trace::Show show, Misled misled)
     : random_(seed),
       trace_(show),
       shape_(random_shape(random_)),
+      misled_(misled),
       clock_(std::make_shared<testing::ManualClock>(testing::ManualClock::kStart, seed)),
       model_(shape_.model, *clock_),
-      bus_(bus_options()) {
-  model_.look = [this] { find_refused(model_, bus_); };
+      bus_(std::in_place, bus_options()) {
+  model_.say = [this](std::string line) { say(std::move(line)); };
+  model_.look = [this] { find_settled(model_, *bus_); };
   if (shape_.breakers) {
     // What the bus itself says of breakers nobody shall hear here: it comes at times that only the
     // bus knows.
-    bus_.add_filter("news", [this](const Event& event) {
+    bus_->add_filter("news", [this](const Event& event) {
       if (!event.topic().starts_with("breaker.")) return true;
       ++model_.filtered;
       return false;
     });
   }
   if (shape_.model.observed) {
-    bus_.add_filter("observer", [this](const Event& event) { return admit(event); });
+    bus_->add_filter("observer", [this](const Event& event) { return admit(event); });
   }
 }
 
@@ -90,12 +95,13 @@ void World::say(std::string line) {
 
 void World::run() {
   for (std::size_t i = random_.between(2, 6); i > 0; --i) subscribe();
-  while (steps_ < shape_.steps && !model_.violation()) {
+  while (steps_ < shape_.steps && !model_.violation() && !over_) {
     ++steps_;
     step();
-    check(Depth::as_is_due);
+    if (!over_) check(Depth::as_is_due);
   }
-  if (!model_.violation()) drain();
+  if (!model_.violation() && !over_) drain();
+  if (!model_.violation() && !over_) finish();
 }
 
 void World::step() {
@@ -110,11 +116,11 @@ void World::step() {
       return;
     case Step::poll_some:
       say("poll some");
-      (void)bus_.poll(random_.between(1, 3));
+      (void)bus_->poll(random_.between(1, 3));
       return;
     case Step::poll_all:
       say("poll");
-      (void)bus_.poll();
+      (void)bus_->poll();
       return check_nothing_is_ready(model_);
     case Step::to_next_due: return to_next_due();
     case Step::pass_time: return pass(milliseconds(random_.between(1, 60)));
@@ -125,21 +131,24 @@ void World::step() {
     case Step::redrive: return redrive();
     case Step::purge: return purge();
     case Step::toggle_filter: return toggle_filter();
+    case Step::let_go: return void(let_go());
+    case Step::forget_waiter: return forget_waiter();
     case Step::stop: return stop();
   }
 }
 
 /// What costs more is looked at now and then.
 void World::check(Depth depth) {
-  find_refused(model_, bus_);
+  find_settled(model_, *bus_);
   check_receipts(model_, receipts_);
-  check_counters(model_, bus_);
+  check_counters(model_, *bus_);
   const bool all = depth == Depth::all;
-  if (all || steps_ % 4 == 0) check_letters(model_, bus_);
-  if (all || steps_ % 8 == 0) check_history(model_, bus_);
+  if (all || steps_ % 4 == 0) check_letters(model_, *bus_);
+  if (all || steps_ % 8 == 0) check_history(model_, *bus_);
 }
 
-/// Runs everything to its end, then ends every subscription: the sums must stay as they are.
+/// Runs everything to its end, but for calls that never end, then ends every subscription: the sums
+/// must stay as they are.
 void World::drain() {
   ++steps_;
   say("drain");
@@ -147,49 +156,95 @@ void World::drain() {
     if (sub.active && sub.paused) resume(sub);
   }
   for (int rounds = 0; rounds < 1000 && !model_.violation(); ++rounds) {
-    (void)bus_.poll();
-    find_refused(model_, bus_);
+    bool moved = bus_->poll() != 0;
+    find_settled(model_, *bus_);
     // A handler may have paused one.
     for (Sub& sub : model_.subs) {
-      if (sub.active && sub.paused) resume(sub);
+      if (!sub.active || !sub.paused) continue;
+      resume(sub);
+      moved = true;
     }
-    if (bus_.idle()) break;
-    if (model_.next_due()) to_next_due();
+    if (bus_->idle()) break;
+    if (let_go()) continue;
+    if (model_.next_due()) {
+      to_next_due();
+    } else if (!moved) {
+      break;
+    }
   }
   check(Depth::all);
-  check_settled(model_, bus_, receipts_);
+  check_settled(model_, *bus_, receipts_);
   for (Sub& sub : model_.subs) {
     if (sub.active) unsubscribe(sub);
   }
   check(Depth::all);
 }
 
+/// Destroys the bus: it waits for no coroutine, and what has no outcome is dropped.
+void World::finish() {
+  say("the bus is destroyed");
+  over_ = true;
+  bus_.reset();
+  waiters_.clear();
+  model_.look = [] {};
+  model_.bus_ended();
+  check_receipts(model_, receipts_);
+  if (!receipts_.empty()) {
+    model_.fail("the end of the bus settles every receipt",
+                "that of event " + std::to_string(receipts_.front().event->serial) + " is not");
+  }
+}
+
+World::~World() {
+  over_ = true;
+  bus_.reset();
+  waiters_.clear();
+}
+
 void World::pass(nanoseconds time) {
   say("time passes: " + std::to_string(time.count()) + " ns");
+  move_clock(time);
+}
+
+/// It never stands where jitter alone decides whether a retry is due.
+void World::move_clock(nanoseconds time) {
+  model_.look();
   clock_->advance(time);
+  while (const std::optional<SteadyTime> end = model_.end_of_doubt()) {
+    clock_->advance(*end - model_.now());
+  }
 }
 
 void World::to_next_due() {
   const std::optional<SteadyTime> due = model_.next_due();
-  pass(due && *due > model_.now() ? *due - model_.now() : nanoseconds(milliseconds(1)));
+  pass(due ? *due - model_.now() : nanoseconds(milliseconds(1)));
 }
 
 void World::stop() {
   model_.begin_stop();
   say("stop");
-  const StopResult result = bus_.stop(std::chrono::hours(1000));
+  const StopResult result = bus_->stop(std::chrono::hours(1000));
   if (result.kind == StopResult::Kind::begun) {
     if (!model_.inside_handler()) model_.fail("a stop tells what is left", "it has only begun");
     return;
   }
-  find_refused(model_, bus_);
+  model_.tells_to_end();
+  find_settled(model_, *bus_);
   std::size_t left = 0;
   for (const Sub& sub : model_.subs) left += sub.open.size();
-  if (result.queued() != left || result.ok() != (left == 0)) {
-    model_.fail("a stop tells what is left",
-                std::to_string(result.queued()) + " queued, not " + std::to_string(left));
+  std::size_t running = 0;
+  for (const StopResult::Left& one : result.left) running += one.running;
+  if (running != model_.running.size() || result.queued() + running != left ||
+      result.ok() != (left == 0)) {
+    model_.fail("a stop tells what is left", std::to_string(result.queued()) + " queued and " +
+                                                 std::to_string(running) + " running, not " +
+                                                 std::to_string(left) + " in all");
   }
   model_.stopped();
+  // What it has signalled can no longer tell of deadlines.
+  if (running == 0) return;
+  check(Depth::all);
+  if (!model_.violation()) finish();
 }
 
 void World::redrive() {
@@ -199,13 +254,13 @@ void World::redrive() {
   if (random_.one_in(4)) {
     for (const Letter& one : model_.letters) ids.push_back(one.id);
     say("redrive all letters");
-    found = bus_.dead_letters().redrive_all();
+    found = bus_->dead_letters().redrive_all();
   } else {
     if (model_.letters.empty()) return;
     ids.push_back(random_.one_in(8) ? model_.letters.front().id + 999
                                     : random_.pick(model_.letters).id);
     say("redrive letter " + std::to_string(ids.front()));
-    found = bus_.dead_letters().redrive(ids.front());
+    found = bus_->dead_letters().redrive(ids.front());
   }
   const RedriveResult right = model_.redriven(ids);
   if (found.sent != right.sent || found.on_their_way != right.on_their_way ||
@@ -222,12 +277,12 @@ void World::purge() {
   if (random_.one_in(4)) {
     for (const Letter& one : model_.letters) ids.push_back(one.id);
     say("purge all letters");
-    found = bus_.dead_letters().purge_all();
+    found = bus_->dead_letters().purge_all();
   } else {
     if (model_.letters.empty()) return;
     ids.push_back(random_.pick(model_.letters).id);
     say("purge letter " + std::to_string(ids.front()));
-    found = bus_.dead_letters().purge(ids.front());
+    found = bus_->dead_letters().purge(ids.front());
   }
   if (found != model_.purged(ids)) {
     model_.fail("dead letters are bounded and complete", "purge went wrong");
@@ -239,10 +294,10 @@ void World::toggle_filter() {
   say(model_.rejects ? "the bus's filter is on" : "the bus's filter is off");
   if (shape_.model.observed) return;
   if (!model_.rejects) {
-    (void)bus_.remove_filter("sevenths");
+    (void)bus_->remove_filter("sevenths");
     return;
   }
-  bus_.add_filter("sevenths", [this](const Event& event) { return admit(event); });
+  bus_->add_filter("sevenths", [this](const Event& event) { return admit(event); });
 }
 
 }  // namespace busway::simulation

@@ -15,10 +15,12 @@
 #include "busway/bus.hpp"
 #include "busway/manual_executor.hpp"
 #include "busway/testing/manual_clock.hpp"
+#include "coroutines.hpp"
 #include "handlers.hpp"
 #include "invariants.hpp"
 #include "model.hpp"
 #include "random.hpp"
+#include "run.hpp"
 #include "trace.hpp"
 
 namespace busway::simulation {
@@ -27,12 +29,16 @@ namespace busway::simulation {
 struct Shape {
   ModelOptions model;
   bool breakers = false;
+  bool deadlines = false;  // and coroutines, which may never end without one
   std::size_t steps = 0;
 };
 
 class World {
  public:
-  World(std::uint64_t seed, Trace::Show show);
+  World(std::uint64_t seed, Trace::Show show, Misled misled);
+  World(const World&) = delete;
+  World& operator=(const World&) = delete;
+  ~World();
 
   /// Runs the seed to its end, or to the first violation.
   void run();
@@ -47,7 +53,9 @@ class World {
   enum class Depth : unsigned char { as_is_due, all };
   void check(Depth depth);
   void drain();
+  void finish();
   void pass(std::chrono::nanoseconds time);
+  void move_clock(std::chrono::nanoseconds time);
   void to_next_due();
   void stop();
   void redrive();
@@ -58,6 +66,7 @@ class World {
   // -- topology.cpp: subscriptions ----------------------------------------------------------------
   [[nodiscard]] Spec random_spec();
   void choose_async(Spec& spec);
+  void choose_deadline(Spec& spec);
   [[nodiscard]] RetryPolicy random_policy(const Spec& spec);
   void subscribe();
   [[nodiscard]] SubscriptionOptions options_of(Sub& sub);
@@ -87,8 +96,22 @@ class World {
 
   // -- calls.cpp: handlers ------------------------------------------------------------------------
   Outcome handle(Sub& sub, const Event& event, const Context& context);
+  /// The parts of a call: its begin, what it does, how it ends. Null: it must not be.
+  Call* enter(Sub& sub, const Event& event, const Context& context);
+  void work(const Call& call);
+  Outcome leave(Call& call);
   void act(Sub& sub, const EventRecord& event);
   [[nodiscard]] static Outcome end(Ending ending, std::chrono::nanoseconds after);
+
+  // -- coroutines.cpp -----------------------------------------------------------------------------
+  Subscription subscribe_coroutine(Sub& sub, const std::vector<Pattern>& patterns,
+                                   const SubscriptionOptions& options);
+  struct Steps;  // of a call
+  /// Lets one that waits go on; false: none may.
+  bool let_go();
+  void let_all_go();
+  /// What one waits for goes away.
+  void forget_waiter();
 
   [[nodiscard]] static Shape random_shape(Random& random);
   [[nodiscard]] BusOptions bus_options() const;
@@ -96,15 +119,18 @@ class World {
   Random random_;
   Trace trace_;
   const Shape shape_;
+  const Misled misled_;
   std::shared_ptr<testing::ManualClock> clock_;
   std::shared_ptr<ManualExecutor> executor_ = std::make_shared<ManualExecutor>();
   Model model_;
-  Bus bus_;
+  Waiters waiters_;  // outlive the bus
+  std::optional<Bus> bus_;
   std::deque<Subscription> handles_;  // by Sub::number - 1
   std::vector<OpenReceipt> receipts_;
   std::vector<EventRecord*> batch_;  // of the publish_batch that runs
   EventRecord* batch_at_ = nullptr;
   std::size_t steps_ = 0;
+  bool over_ = false;              // the bus is being destroyed
   std::size_t nested_left_ = 100;  // events that handlers may still publish
 };
 
