@@ -25,8 +25,7 @@ Mailbox::Mailbox(MailboxSink& sink, const MailboxOptions& options, WorkerPool* p
     : sink_(sink),
       options_(options),
       run_max_(options.overflow == Overflow::drop_oldest ||
-                       (options.concurrency > 1 && options.order_by == OrderBy::none) ||
-                       options.may_suspend
+                       (options.concurrency > 1 && options.order_by == OrderBy::none)
                    ? 1
                    : kChunkSize),
       pool_(pool),

@@ -296,6 +296,7 @@ class Mailbox final {
   /// whether it was the last of a closed mailbox whose deadlines are kept.
   [[nodiscard]] bool goes_on(Stripe& stripe, Pump& pump, bool& over) const noexcept;
   void give_back(Stripe& stripe, Pump& pump, std::uint32_t done);
+  [[nodiscard]] std::uint32_t keep_one(Stripe& stripe, Pump& pump);
   [[nodiscard]] Overdue replace(Stripe& stripe, std::unique_ptr<Pump>& pump, SteadyTime deadline);
   [[nodiscard]] bool any_pump_scheduled() const noexcept;
   [[nodiscard]] bool begin_watching() noexcept;

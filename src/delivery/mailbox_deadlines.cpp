@@ -136,9 +136,7 @@ Mailbox::Overdue Mailbox::replace(Stripe& stripe, std::unique_ptr<Pump>& pump,
   if (overdue.call != nullptr) overdue.call->retain();
   if (std::exchange(pump->suspended, false)) --suspended_;
   pump->left = true;
-  give_back(stripe, *pump, at + 1);
-  recycle(pump->claim.chunk, at);
-  pump->claim.begin += at;
+  (void)keep_one(stripe, *pump);
 
   auto successor = std::make_unique<Pump>();
   successor->stripe = &stripe;
@@ -164,8 +162,10 @@ void Mailbox::settle(Overdue& overdue) noexcept {
 void Mailbox::go_on(Overdue& overdue, Then then) noexcept {
   bool notify = false;
   bool returned = false;
+  bool closed = false;
   {
     const std::lock_guard guard(lock_);
+    closed = closed_;
     running_ -= 1;
     returned = overdue.left->returned;
     overdue.left->settled = true;
@@ -177,6 +177,7 @@ void Mailbox::go_on(Overdue& overdue, Then then) noexcept {
     }
     notify = room_waiters_ + idle_waiters_ != 0;
   }
+  if (closed) drop_all(DropReason::unsubscribed);  // close() did not see the rest of the claim
   if (notify) notify_waiters();
   if (overdue.call != nullptr) overdue.call->release();
   schedule(overdue.successor);

@@ -127,6 +127,17 @@ void Mailbox::give_back(Stripe& stripe, Pump& pump, std::uint32_t done) {
   (is_bounded(claim.lane) ? size_ : beyond_size_) += rest;
 }
 
+/// With the delivery under way alone in the pump's claim from now on; returns how many of the claim
+/// were made before it.
+std::uint32_t Mailbox::keep_one(Stripe& stripe, Pump& pump) {
+  const std::uint32_t at = pump.started.load(std::memory_order_relaxed);
+  give_back(stripe, pump, at + 1);
+  recycle(pump.claim.chunk, at);
+  pump.claim.begin += at;
+  pump.claim.count = 1;
+  return at;
+}
+
 /// Makes the deliveries of a claim until told to stop; returns how many are done with.
 std::uint32_t Mailbox::deliver(const Claim& claim, Pump& pump, Then& then) {
   Delivery* delivery = claim.chunk->at(claim.begin);
@@ -151,6 +162,7 @@ std::uint32_t Mailbox::deliver(const Claim& claim, Pump& pump, Then& then) {
     }
     pump.started.store(done, std::memory_order_relaxed);
     then = sink_.deliver(*delivery, pump.call);
+    // Those before it are accounted for by who gave it up or suspended it.
     if (then >= Then::left) [[unlikely]]
       return done;
     delivery->~Delivery();

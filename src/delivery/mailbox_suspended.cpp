@@ -8,14 +8,20 @@ namespace busway::delivery_detail {
 
 void Mailbox::suspended(CallSlot& call) {
   bool notify = false;
+  bool closed = false;
+  std::uint32_t before = 0;  // of its claim, and done with
   {
     const std::lock_guard guard(lock_);
     Pump& pump = static_cast<PumpCall&>(call).pump;
     if (pump.left) return;  // it does not count any more
+    before = keep_one(*pump.stripe, pump);
     pump.suspended = true;
     ++suspended_;
     notify = idle_waiters_ != 0;
+    closed = closed_;
   }
+  if (before != 0) sink_.delivered_some(before);
+  if (closed) drop_all(DropReason::unsubscribed);  // close() did not see the rest of the claim
   if (notify) notify_waiters();
 }
 

@@ -126,6 +126,18 @@ TEST(MailboxDeadlines, AHoldAfterATimeoutLetsNothingPass) {
   EXPECT_EQ(timed.sink.seen(), (Names{"hang", "again", "a"}));
 }
 
+TEST(MailboxDeadlines, WhatWasClaimedBehindACallIsDroppedWhenTheMailboxHasClosed) {
+  Timed timed;
+  timed.mailbox.pause();
+  for (const char* topic : {"hang", "a", "b"}) timed.push(topic);
+  timed.mailbox.resume();
+  timed.hang(1);
+  timed.mailbox.close();
+  timed.pass(kTimeout);
+  EXPECT_EQ(timed.sink.late, Names{"hang"});
+  EXPECT_EQ(timed.sink.gone, (Names{"a", "b"}));
+}
+
 // As the last attempt of several that have a common end.
 TEST(MailboxDeadlines, ACallMayHaveLessTimeThanOthers) {
   Timed timed;
