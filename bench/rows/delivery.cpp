@@ -1,8 +1,8 @@
-// What makes a delivery one that can be trusted: the deadline of a call, and retries that wait.
+// What makes a delivery one that can be trusted: the deadline of a call, retries that wait, and
+// handlers that are coroutines.
 
 #include <malloc.h>
 
-#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
@@ -11,7 +11,8 @@
 #include <thread>
 #include <vector>
 
-#include "rows/busway_callers.hpp"
+#include "busway/coroutine.hpp"
+#include "rows/bursts.hpp"
 #include "rows/rows.hpp"
 
 namespace busway::bench {
@@ -19,28 +20,24 @@ namespace {
 
 constexpr int kWaiting = 100'000;
 
-/// One event after the other through a mailbox, with the timeout given.
+constexpr int kBurst = 50'000;
+
 void deliver(benchmark::State& state, std::chrono::nanoseconds timeout) {
-  constexpr int kBurst = 50'000;
-  std::atomic<std::int64_t> handled{0};
-  std::int64_t here = 0;
-  Bus bus;
-  const Subscription subscription =
-      bus.subscribe(kName12,
-                    [&](const OrderPlaced& placed) {
-                      handle(placed);
-                      handled.store(++here, std::memory_order_relaxed);
-                    },
-                    {.mode = Mode::async, .overflow = Overflow::block, .timeout = timeout});
-  const Topic topic = bus.topic(kName12);
-  const OrderPlaced event;
-  std::int64_t sent = 0;
-  for (auto _ : state) {
-    for (int i = 0; i < kBurst; ++i) benchmark::DoNotOptimize(topic.publish(event));
-    sent += kBurst;
-    while (handled.load(std::memory_order_relaxed) < sent) std::this_thread::yield();
-  }
-  state.counters["events"] = kBurst;
+  time_bursts(state, kBurst, {.timeout = timeout});
+}
+
+/// The handler is a coroutine that ends without waiting for anything.
+void deliver_to_coroutine(benchmark::State& state) {
+  time_bursts(state, kBurst, [](Bus& bus, Handled& handled) {
+    const SubscriptionOptions options{.overflow = Overflow::block};
+    return bus.subscribe(
+        kName12,
+        [&](const OrderPlaced& placed) -> boost::asio::awaitable<void> {
+          handled(placed);
+          co_return;
+        },
+        options);
+  });
 }
 
 std::size_t threads_now() {
@@ -103,6 +100,10 @@ void add_delivery_benchmarks() {
   add_benchmark("deliver/timeout", [](benchmark::State& state) {
     deliver(state, std::chrono::seconds(30));
   })->UseRealTime();
+  add_benchmark("deliver/coroutine", deliver_to_coroutine)->UseRealTime();
+  add_benchmark("deliver/default", [](benchmark::State& state) {
+    time_bursts(state, kBurst);
+  })->UseRealTime();
   add_benchmark("deliver/no_timeout", [](benchmark::State& state) {
     deliver(state, std::chrono::nanoseconds::max());
   })->UseRealTime();
@@ -113,6 +114,7 @@ void add_delivery_benchmarks() {
 
 std::vector<Row> delivery_rows(const Effort& effort) {
   const Turns timeouts({"deliver/timeout", "deliver/no_timeout"}, effort.rounds);
+  const Turns coroutines({"deliver/coroutine", "deliver/default"}, effort.rounds);
   const Turns beside({"beside/100000", "beside/0"}, effort.rounds);
   const Turns held({"waiting/held"}, 1);
   const auto with = timeouts.ns("deliver/timeout");
@@ -123,6 +125,9 @@ std::vector<Row> delivery_rows(const Effort& effort) {
            "at most 2 us a delivery",
            {{"", more, " ns more", 2000},
             {"", timeouts.ratio("deliver/timeout", "deliver/no_timeout"), "x"}}},
+          {"a coroutine that ends at once, over a plain async delivery",
+           "at most 3x",
+           {{"", coroutines.ratio("deliver/coroutine", "deliver/default"), "x", 3}}},
           {"a retry that waits",
            "no thread; at most 400 bytes beside its event",
            {{"", held.counter("waiting/held", "threads"), " threads more for 100,000,", 0},
