@@ -22,8 +22,9 @@
 //            cancellation is emitted on its executor; a result that comes later is discarded. A Bus
 //            that is destroyed cancels what is suspended and drops its deliveries; what still
 //            cannot end is destroyed with what it waits for, or when it would be resumed.
-// Cost       Some ten allocations a call, most of them Asio's: it keeps memory for the next call
-//            only on threads of its own contexts. Includes Boost.Asio, which busway.hpp does not.
+// Cost       Some ten allocations a call, most of them Asio's, which keeps memory for the next
+//            call only on threads of its own contexts. Includes Boost.Asio, which busway.hpp does
+//            not.
 // Example    examples/10_coroutines
 #pragma once
 

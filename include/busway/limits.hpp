@@ -49,7 +49,8 @@ inline constexpr std::chrono::nanoseconds kBreakerOpenMax = std::chrono::hours(7
 inline constexpr std::chrono::nanoseconds kAsyncTimeoutDefault = std::chrono::seconds(30);
 inline constexpr std::size_t kAbandonedDefault = 16;
 inline constexpr std::size_t kAbandonedMax = 4'096;
-/// Coroutines of one subscription that were given up and have not ended; beyond it none is begun.
+/// Coroutines of one subscription that were given up and have not ended; beyond it none is begun,
+/// and its deliveries are dead letters with breaker_open.
 inline constexpr std::size_t kCoroutinesGivenUpMax = 1'024;
 
 /// Topics without a subscription of their own or a handle whose route is remembered.

@@ -11,8 +11,9 @@
  *                               only where a callback publishes to a sync subscription of its own
  *                               plugin. A delivery that passes its deadline is left behind with its
  *                               thread, and another one is the worker from then on: until it has
- *                               returned it runs beside the worker, with the same rights, and what
- *                               it returns is discarded. stop_requested() tells it.
+ *                               returned it runs beside the worker, and may still call what is
+ *                               marked [plugin-worker] for its own delivery. From then on
+ *                               stop_requested() is 1 there, and what it returns is discarded.
  *              [any-thread]     on the worker, and on threads the plugin started itself. Such a
  *                               thread must have ended when stop() returns.
  *              [loader]         on the worker, before create(): the plugin has no host yet.
@@ -221,7 +222,7 @@ typedef struct busway_subscribe_options {
   uint32_t overflow;       /* BUSWAY_OVERFLOW_ */
   uint64_t queue_capacity; /* events */
   int64_t block_timeout_ns;
-  int64_t timeout_ns; /* of one attempt */
+  int64_t timeout_ns; /* of one attempt; of a sync one from the publish, its wait included */
   int64_t dedupe_ns;
   uint32_t once;   /* 1: exactly one event, then unsubscribed */
   uint32_t replay; /* BUSWAY_REPLAY_ */

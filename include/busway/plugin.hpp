@@ -16,9 +16,9 @@
 //            and build it with busway_add_plugin(hello SOURCES hello.cpp). Header-only: the library
 //            links nothing of busway. The host stamps what is published with the plugin's id.
 // Threads    The host calls a plugin on one thread, the worker; handlers never run at the same
-//            time, but for one that passed its deadline: it is left behind, another thread is the
-//            worker from then on, and its stop_requested() is true. Members marked [any-thread]
-//            may also be used on threads that run_source() started.
+//            time, but for one that passed its deadline: it is left behind, from then on its
+//            stop_requested() is true, and another thread is the worker. Members marked
+//            [any-thread] may also be used on threads that run_source() started.
 // Ownership  Subscriptions and timers end with stop(), threads of run_source() before it.
 // Errors     What a callback throws is reported by the host: a handler's delivery has failed, a
 //            lifecycle step too. Members throw PluginError when the host refuses a call.

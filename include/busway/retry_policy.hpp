@@ -6,7 +6,8 @@
 //            with jitter 0.2 it is 80 to 100 % of that. A handler that returns
 //            Outcome::retry(after) chooses the wait itself: neither max_delay, jitter nor retry_if
 //            applies to it, max_retries and total do. An attempt that could only begin after
-//            `total` is not made.
+//            `total` is not made; where there is a timeout, none runs longer than what is left of
+//            it, the first included.
 // Threads    A plain struct. retry_if runs on the thread that made the attempt.
 // Ownership  Owns retry_if.
 // Errors     Checked by subscribe(): Error(invalid_option) names the field, the value and the range

@@ -36,9 +36,9 @@ struct Stats : DeliveryCounters {
   std::uint64_t unmatched = 0;  ///< accepted events that no subscription matched
   std::uint64_t subscriptions = 0;
   std::uint64_t threads = 0;       ///< threads that published and still live
-  std::uint64_t abandoned = 0;     ///< threads that calls given up at their deadline still hold
+  std::uint64_t abandoned = 0;     ///< calls given up at their deadline that still hold a thread
   std::uint64_t stuck = 0;         ///< synchronous calls that stuck_after reported
-  std::uint64_t late_replies = 0;  ///< replies that nobody waited for, or not any more
+  std::uint64_t late_replies = 0;  ///< discarded: the request was answered, or had ended
   std::vector<TopicStats> topics;  ///< most published first
 };
 

@@ -111,9 +111,8 @@ void BusCore::for_each_call(const std::function<void(const Frame&, const Subscri
 
 std::uint64_t BusCore::publishes_along_route_of(const Frame& frame) {
   const std::uint32_t index = frame.route.load(std::memory_order_acquire)->index;
-  if (const ThreadState& mine = thread_state(); mine.owns(&frame)) {
-    return mine.publishes_along(index);
-  }
+  const ThreadLocals::Known& known = thread_locals.known[known_at_];
+  if (known.bus == serial_ && known.state->owns(&frame)) return known.state->publishes_along(index);
   const std::lock_guard lock(mutex_);
   for (const auto& thread : threads_) {
     if (thread->owns(&frame)) return thread->publishes_along(index);

@@ -62,6 +62,7 @@ Then CoroutineCall::begin() noexcept {
   retain();
   slot_->hand_to(this);
   slot_->begin(begun_.deadline);
+  if (begun_.sooner) subscriber_.extra->mailbox->look_by(begun_.deadline);
   call_handler();
   Then then = Then::suspended;
   drain(&then);

@@ -129,6 +129,10 @@ void call_with_retries(Subscriber& subscriber, const Event& event, Dispatch& dis
       failure->reason += " (no retry: the bus stops, or waiting here could never end)";
       break;
     }
+    if (core.steady_now() >= delivery_detail::total_ends(policy, began)) {  // it slept too long
+      failure->reason += why_no_retry(delivery_detail::RetryVerdict::total_used_up);
+      break;
+    }
     if (state_of(subscriber) == SubscriberState::ended) {
       failure->reason += " (no retry: the subscription has ended)";
       break;

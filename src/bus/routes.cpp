@@ -322,7 +322,6 @@ void BusCore::fold(Route& route) {
     const std::uint64_t count = record.count.load(std::memory_order_relaxed);
     credit(route, static_cast<std::uint32_t>(key), count);
     record.key.store(0, std::memory_order_relaxed);
-    thread->counted.fetch_add(count, std::memory_order_relaxed);
     record.count.store(0, std::memory_order_relaxed);
   }
 }

@@ -79,14 +79,14 @@ bool SubscriberSink::begin_within_total(Delivery& delivery, Begun& begun) {
   if (!extra.retry || !extra.retry->total || delivery.attempts->made == 0) return true;
   const SteadyTime ends = delivery_detail::total_ends(*extra.retry, delivery.attempts->began);
   if (begun.began >= ends) {
-    (void)refuse(delivery, ErrorCode::timed_out,
-                 "another attempt could not begin before retry.total (" +
-                     duration_words(*extra.retry->total) + ") was over");
+    std::string reason = std::move(delivery.attempts->reason);
+    reason += why_no_retry(delivery_detail::RetryVerdict::total_used_up);
+    (void)refuse(delivery, delivery.attempts->code, std::move(reason));
     return false;
   }
   if (ends < begun.deadline && extra.timeout) {
     begun.deadline = ends;
-    extra.mailbox->look_by(ends);
+    begun.sooner = true;
   }
   return true;
 }
@@ -104,6 +104,8 @@ Then SubscriberSink::deliver(Delivery& delivery, CallSlot& call) noexcept {
   std::optional<DeliveryFailure> failure;
   Outcome asked = Outcome::done();
   call.begin(begun.deadline);
+  if (begun.sooner) [[unlikely]]
+    extra.mailbox->look_by(begun.deadline);
   core.run_queued(subscriber_, delivery, {&call, begun.deadline, begun.attempt}, failure, asked);
   if (!call.finish()) [[unlikely]]
     return Then::left;
@@ -242,6 +244,8 @@ Then SubscriberSink::after_failure(Delivery& delivery, DeliveryFailure failure,
                               LogField{"topic", delivery.event.topic()},
                               LogField{"attempt", attempt}, LogField{"reason", failure.reason}};
       core.log(LogLevel::info, "a delivery failed and will be tried again", fields);
+      attempts.code = failure.code;
+      attempts.reason = std::move(failure.reason);
       mailbox.wait_again();
       retain();
       {

@@ -52,6 +52,7 @@ class SubscriberSink : public delivery_detail::MailboxSink {
     SteadyTime began{};
     SteadyTime deadline = SteadyTime::max();
     unsigned attempt = 1;
+    bool sooner = false;  // the deadline comes before that of others
     delivery_detail::Breaker* breaker = nullptr;
     delivery_detail::Breaker::Verdict verdict = delivery_detail::Breaker::Verdict::pass;
     std::int64_t sample_from = 0;  // its time is taken; 0: it is not

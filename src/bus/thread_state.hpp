@@ -102,7 +102,7 @@ struct ThreadState {
   std::atomic<std::uint64_t> failed{0};  // those that timed out as well
   std::atomic<std::uint64_t> timed_out{0};
   std::atomic<std::uint64_t> strand_runs{0};  // events of publish_async, which no route counts
-  std::atomic<std::uint64_t> counted{0};      // what has been taken out of the counts of its routes
+  std::atomic<std::uint64_t> counted{0};      // taken out of its counts by recount()
 
   std::unique_ptr<RouteCount[]> counts_memory;
   std::unique_ptr<std::byte[]> frames_memory;
@@ -112,8 +112,8 @@ struct ThreadState {
   std::vector<std::unique_ptr<Event[]>> old_rings;
   std::unique_ptr<event_detail::IdGenerator> own_ids;
 
-  /// Never falls, and rises with each publish of this thread along the route. [own thread, or under
-  /// the bus's lock]
+  /// Never falls while there is the route, and rises with each publish of this thread along it.
+  /// [own thread, or under the bus's lock]
   [[nodiscard]] std::uint64_t publishes_along(std::uint32_t route_index) const noexcept {
     const std::uint64_t count =
         route_index < counts_size ? counts[route_index].count.load(std::memory_order_relaxed) : 0;

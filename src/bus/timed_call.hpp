@@ -11,7 +11,8 @@
 // Ownership  Counted: by the publisher and by the worker.
 // Errors     The failure goes to the dispatch: timed_out; breaker_open where max_abandoned calls
 //            are left behind already.
-// Cost       One allocation, a copy of the event, two changes of thread: some 3 us where a worker is free.
+// Cost       One allocation, a copy of the event, two changes of thread: some 3 us where a
+//            worker is free.
 #pragma once
 
 #include "busway/event.hpp"

@@ -49,7 +49,7 @@ std::vector<Watchdog::Stuck> Watchdog::look() {
     const SubscriberExtra* extra = subscriber.extra;
     // These have deadlines of their own.
     if (extra != nullptr && (extra->timeout || extra->retry || extra->mailbox != nullptr)) return;
-    Seen one{{&frame, &subscriber, &route, count}, now, false};
+    Seen one{{&frame, &subscriber, route.serial, count}, now, false};
     const auto before = std::find_if(seen_.begin(), seen_.end(),
                                      [&](const Seen& earlier) { return earlier.call == one.call; });
     if (before != seen_.end()) {
@@ -107,9 +107,9 @@ std::stop_source Watchdog::source_of(const Call& call) {
 }
 
 std::stop_token Watchdog::stop_token(const Frame* frame, const Subscriber* subscriber) {
-  Call call{frame, subscriber, nullptr, 0};
+  Call call{frame, subscriber, 0, 0};
   if (frame != nullptr) {
-    call.route = frame->route.load(std::memory_order_acquire);
+    call.route = frame->route.load(std::memory_order_acquire)->serial;
     call.count = core_.publishes_along_route_of(*frame);
   }
   const std::lock_guard lock(mutex_);

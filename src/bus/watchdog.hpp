@@ -56,7 +56,7 @@ class Watchdog final : public delivery_detail::Timer {
   struct Call {
     const Frame* frame;
     const Subscriber* subscriber;
-    const Route* route;
+    std::uint32_t route;  // its serial
     std::uint64_t count;  // publishes of this thread along the route
     bool operator==(const Call&) const = default;
   };

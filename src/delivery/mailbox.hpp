@@ -50,8 +50,10 @@ namespace busway::delivery_detail {
 /// What is known of a delivery that was tried before; made when it fails first.
 struct Attempts {
   unsigned made = 0;
-  std::uint64_t letter = 0;  // the dead letter that is sent again; 0: none
-  SteadyTime began{};        // the first attempt
+  std::uint64_t letter = 0;                    // the dead letter that is sent again; 0: none
+  SteadyTime began{};                          // the first attempt
+  ErrorCode code = ErrorCode::handler_failed;  // of the last one, as is
+  std::string reason;
 };
 
 inline constexpr std::uint8_t kNoVerdict = 0xff;
@@ -163,7 +165,7 @@ class Mailbox final {
   void pause();
   void resume();
 
-  /// In deliver(), before a call whose deadline comes sooner than `timeout` from now.
+  /// In deliver(), once a call has begun whose deadline comes sooner than `timeout` from now.
   void look_by(SteadyTime deadline);
 
   /// Drops what waits; nothing starts any more.

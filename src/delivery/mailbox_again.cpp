@@ -1,5 +1,5 @@
-// What comes into a mailbox beside pushes: the past that a replay puts first, retries whose time has
-// come, and redriven letters; and the pauses.
+// What comes into a mailbox beside pushes: the past that a replay puts first, retries whose time
+// has come, and redriven letters; and the pauses.
 #include <mutex>
 #include <unordered_set>
 #include <utility>

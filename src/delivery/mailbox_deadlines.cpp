@@ -26,7 +26,11 @@ void Mailbox::look_by(SteadyTime deadline) {
     if (!watching_ || deadline >= next_look_) return;
     next_look_ = deadline;
   }
-  (void)arm_overseer();
+  try {
+    (void)arm_overseer();
+  } catch (const std::exception&) {
+    // No thread can be had now: the deadline is kept with the next ones.
+  }
 }
 
 /// For next_look_, which others may bring forward meanwhile. False: it will not look any more.
@@ -59,11 +63,11 @@ void Mailbox::watch() {
   forget_watch();
 }
 
-/// The overseer is in nobody's hands any more.
+/// The overseer is in nobody's hands any more; several may find that out.
 void Mailbox::forget_watch() noexcept {
   {
     const std::lock_guard guard(lock_);
-    watching_ = false;
+    if (!std::exchange(watching_, false)) return;
   }
   sink_.release();
 }
@@ -98,6 +102,8 @@ void Mailbox::look_at_calls() noexcept {
     go_on = any_pump_scheduled();
     watching_ = go_on;
     next_look_ = next;
+    // A pump that has ended since may have armed it while this ran.
+    if (!go_on) (void)sink_.timekeeper().cancel(overseer_);
   }
   for (Overdue& one : overdue) settle(one);
   if (!go_on) {
@@ -149,11 +155,12 @@ Mailbox::Overdue Mailbox::replace(Stripe& stripe, std::unique_ptr<Pump>& pump,
 }
 
 void Mailbox::settle(Overdue& overdue) noexcept {
+  // First: its handler may look at the token before it touches what the next one touches.
+  (void)overdue.stop.request_stop();
   const Then then =
       overdue.call != nullptr
           ? sink_.timed_out_suspended(overdue.delivery, *overdue.call, overdue.deadline)
           : sink_.timed_out(overdue.delivery, overdue.thread, *overdue.left, overdue.deadline);
-  (void)overdue.stop.request_stop();
   sink_.delivered_some(overdue.handled);
   go_on(overdue, then);
 }

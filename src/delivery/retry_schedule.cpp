@@ -98,7 +98,8 @@ NextAttempt next_attempt(const RetryPolicy& policy, const FailedAttempt& failed,
   const nanoseconds delay =
       failed.asked ? std::clamp(*failed.asked, nanoseconds::zero(), limits::kRetryDelayMax)
                    : spread(grown(policy, failed.retries_made), policy.jitter, random);
-  if (later(failed.now, delay) > total_ends(policy, failed.first_began)) {
+  const SteadyTime ends = total_ends(policy, failed.first_began);
+  if (ends != SteadyTime::max() && later(failed.now, delay) >= ends) {
     return {.verdict = RetryVerdict::total_used_up};
   }
   return {.verdict = RetryVerdict::again, .delay = delay};

@@ -42,8 +42,8 @@ struct NextAttempt {
 [[nodiscard]] NextAttempt next_attempt(const RetryPolicy& policy, const FailedAttempt& failed,
                                        std::uint64_t random) noexcept;
 
-/// When `total` is over: no attempt begins later, and none should run longer. The end of time when
-/// the policy sets none.
+/// When `total` is over: no attempt begins then or later, and none with a timeout runs longer. The
+/// end of time when the policy sets none.
 [[nodiscard]] SteadyTime total_ends(const RetryPolicy& policy, SteadyTime first_began) noexcept;
 
 /// where: who was told, for the message.

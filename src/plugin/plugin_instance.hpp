@@ -113,7 +113,8 @@ class PluginInstance final : public busway_host {
   std::size_t drain(std::chrono::nanoseconds timeout);
   void open_gate() noexcept { gate_->store(Gate::open, std::memory_order_relaxed); }
   /// Ends all subscriptions and timers.
-  void release_all();
+  enum class MayWait : unsigned char { yes, no };
+  void release_all(MayWait may_wait = MayWait::yes);
   /// Ends its subscriptions and waits for the deliveries that were left behind, so that none goes
   /// on beside what follows. At the deadline it counts as hung.
   [[nodiscard]] std::optional<Error> await_left_behind(std::chrono::nanoseconds timeout);
@@ -184,7 +185,6 @@ class PluginInstance final : public busway_host {
     Subscription subscription;
     std::shared_ptr<std::atomic<bool>> ended;  // read by deliveries that were posted
   };
-  enum class MayWait : unsigned char { yes, no };
 
   /// What a call that did not come back in time means: left_behind, nothing can follow it.
   enum class Late : unsigned char { left_behind, forgiven };

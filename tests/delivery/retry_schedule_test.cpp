@@ -102,9 +102,10 @@ TEST(RetrySchedule, HoldsWithHugeValues) {
 
 TEST(RetrySchedule, MakesNoAttemptThatCouldOnlyBeginAfterTheTotal) {
   const RetryPolicy policy{.total = seconds(10)};
-  EXPECT_EQ(next_attempt(policy, after_retries(0, seconds(9)), 0), again(seconds(1)));
-  EXPECT_EQ(next_attempt(policy, after_retries(0, seconds(9) + nanoseconds(1)), 0),
-            no(RetryVerdict::total_used_up));
+  EXPECT_EQ(next_attempt(policy, after_retries(0, seconds(9) - nanoseconds(1)), 0),
+            again(seconds(1)));
+  EXPECT_EQ(next_attempt(policy, after_retries(0, seconds(9)), 0), no(RetryVerdict::total_used_up))
+      << "it would have no time";
   EXPECT_EQ(next_attempt(policy, after_retries(2, seconds(7)), 0), no(RetryVerdict::total_used_up));
   EXPECT_EQ(next_attempt(policy, after_retries(0, hours(1)), 0), no(RetryVerdict::total_used_up));
 }

@@ -273,8 +273,8 @@ void Model::not_called(const DeadLetter& letter) {
     return fail("exactly one outcome a delivery", what + " is of no delivery that is open");
   }
   Sub& sub = *delivery->sub;
-  const bool late = letter.last().code == ErrorCode::timed_out;
-  if (late) {
+  const bool over = letter.last().reason.ends_with("(no retry: the total time is used up)");
+  if (over) {
     if (now() < total_ends(*delivery)) fail("an attempt is made while its total lasts", what);
   } else {
     const ModelBreaker& breaker = sub.breaker;
@@ -288,7 +288,7 @@ void Model::not_called(const DeadLetter& letter) {
   }
   say("it is given up without a call: event " + std::to_string(delivery->event->serial) + " at " +
       sub.text());
-  die(*delivery, late ? Ending::late : Ending::fails);
+  die(*delivery, letter.last().code == ErrorCode::timed_out ? Ending::late : Ending::fails);
   if (sub.spec.options.once) ended(sub);
 }
 

@@ -210,7 +210,7 @@ bool Model::again(Delivery& delivery, Ending ending, std::chrono::nanoseconds af
     }
     delay = std::min(delay, sub.retry->max_delay);
   }
-  if (now() + delay > total_ends(delivery)) return false;
+  if (now() + delay >= total_ends(delivery)) return false;
   // A synchronous one waits on the thread that moves the clock: it would wait for ever.
   if (!sub.async && delay > delay.zero()) return false;
   delivery.due = delivery.due_by = now() + delay;

@@ -34,6 +34,10 @@ Outcome PluginInstance::call(std::uint64_t tag, const Event& event, Context* con
   if (plugin_ == nullptr) return Outcome::fail("the plugin is gone");
   const std::optional<SteadyTime> deadline = deadline_of(context, sync);
   const PluginWorker::Deadline may_be_left(*worker_, deadline.value_or(SteadyTime::max()));
+  // Given up before the worker could be left behind for it: nobody would come back for that.
+  if (deadline && core_.call_time() >= *deadline && !core_.driven_by_hand()) {
+    return Outcome::fail("the deadline had passed before the plugin was called");
+  }
   const EventView view(event);
   busway_delivery delivery{};
   delivery.size = sizeof delivery;

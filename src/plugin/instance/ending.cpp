@@ -12,7 +12,7 @@ namespace busway::plugin_host_detail {
 
 std::optional<Error> PluginInstance::await_left_behind(std::chrono::nanoseconds timeout) {
   const auto deadline = deadline_after(timeout);
-  release_all();
+  release_all(MayWait::no);  // what runs is waited for below, and not longer than may be
   // What ran until now has come back or was left behind, and nothing follows that could be.
   if (auto error = on_worker(
           "a delivery", [] { return BUSWAY_OK; }, timeout))

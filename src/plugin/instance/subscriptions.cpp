@@ -1,4 +1,5 @@
 // What a plugin listens to: data that the host keeps, and ends.
+#include <algorithm>
 #include <thread>
 #include <utility>
 
@@ -51,8 +52,12 @@ std::uint64_t PluginInstance::keep(Listening made) {
 Subscription PluginInstance::listen_sync(const std::vector<std::string>& patterns,
                                          SubscriptionOptions options, std::uint64_t tag,
                                          std::shared_ptr<const std::atomic<bool>> ended) {
-  // The wait for the worker is what it bounds.
-  const SyncListener listener{tag, std::move(ended), std::exchange(options.timeout, std::nullopt)};
+  // The wait for the worker is what it bounds, and no attempt has longer than all of them.
+  std::optional<std::chrono::nanoseconds> timeout = std::exchange(options.timeout, std::nullopt);
+  if (options.retry && options.retry->total) {
+    timeout = std::min(timeout.value_or(kSyncTimeoutDefault), *options.retry->total);
+  }
+  const SyncListener listener{tag, std::move(ended), timeout};
   return bus_.subscribe(
       patterns,
       [this, listener](const Event& event, Context& context) {
@@ -100,7 +105,7 @@ std::size_t PluginInstance::drain(std::chrono::nanoseconds timeout) {
   }
 }
 
-void PluginInstance::release_all() {
+void PluginInstance::release_all(MayWait may_wait) {
   std::map<std::uint64_t, Listening> ending;
   {
     const std::lock_guard lock(mutex_);
@@ -113,7 +118,7 @@ void PluginInstance::release_all() {
     }
   }
   for (auto& [id, listening] : ending) {
-    end(std::move(listening), hung() ? MayWait::no : MayWait::yes);
+    end(std::move(listening), hung() ? MayWait::no : may_wait);
   }
   worker_->cancel_timers();
 }
