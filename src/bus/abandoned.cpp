@@ -83,7 +83,8 @@ void came_back(Subscriber& subscriber, std::thread::id thread) noexcept {
 }
 
 void BusCore::came_back(std::thread::id thread) noexcept {
-  abandoned_.fetch_sub(1, std::memory_order_relaxed);
+  // Who sees it sees also what the call did.
+  abandoned_.fetch_sub(1, std::memory_order_release);
   Garbage garbage;
   const std::lock_guard lock(mutex_);
   left_behind_.erase(thread);

@@ -147,7 +147,7 @@ Stats BusCore::stats() {
     out.unmatched = unmatched;
     out.subscriptions = subscription_count_;
     out.threads = threads_.size();
-    out.abandoned = abandoned_.load(std::memory_order_relaxed);
+    out.abandoned = abandoned_.load(std::memory_order_acquire);
     out.stuck = watchdog_.reported();
     out.late_replies = late_replies_.load(std::memory_order_relaxed);
     other = other_;

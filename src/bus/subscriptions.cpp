@@ -74,7 +74,7 @@ std::vector<SubscriptionInfo> BusCore::subscriptions(std::string_view owner) {
       info.breaker_opened = breaker->times_opened();
       info.breaker_refused = breaker->refused();
     }
-    if (extra != nullptr) info.abandoned = extra->left_behind.load(std::memory_order_relaxed);
+    if (extra != nullptr) info.abandoned = extra->left_behind.load(std::memory_order_acquire);
     const LatencyHistogram* latency = extra != nullptr
                                           ? extra->latency.load(std::memory_order_acquire)
                                           : one->plain_latency.load(std::memory_order_acquire);
