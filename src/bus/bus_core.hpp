@@ -243,9 +243,9 @@ class BusCore {
   // -- abandoned.cpp ------------------------------------------------------------------------------
   /// Whether deadlines are looked at by the thread that pumps, which may be in a handler.
   [[nodiscard]] bool driven_by_hand() const noexcept { return by_hand_; }
-  /// `task`: what the thread runs; null where the caller keeps it from returning meanwhile.
   /// A call of this subscription on that thread was given up: counts it, lets another thread take
-  /// the place if the limit allows, and opens the breaker when it is reached.
+  /// the place if the limit allows, and opens the breaker when it is reached. `task`: what the
+  /// thread runs; null where the caller, or `where` itself, sees to it that it is still that call.
   void leave_behind(Subscriber& subscriber, const Event& event, Executor& where,
                     std::thread::id thread, const delivery_detail::Runnable* task);
   /// It has returned, and leave_behind() as well.

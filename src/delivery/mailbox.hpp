@@ -22,7 +22,8 @@
 // Ownership  Belongs to its sink, on which each scheduled pump holds a reference.
 // Errors     push() says what happened; the executor refusing a pump drops what waits.
 // Cost       push(): one spin lock, one copy of the event; one post to the executor for a run of
-//            deliveries. A timeout: one timer a mailbox, and CallSlot's a call.
+//            deliveries. A timeout: one timer a mailbox, and CallSlot's a call. A publisher that
+//            `block` holds is woken when a quarter is free, and looks each millisecond.
 #pragma once
 
 #include <array>

@@ -21,16 +21,20 @@ SubscriptionOptions timed(Mode mode) {
               .max_retries = 2, .backoff_factor = 1.0, .total = std::chrono::minutes(1)}};
 }
 
+/// A handler whose first call returns at its deadline, with the answer given.
+auto late_the_first_time(Still& still, int& calls, const Outcome& answer) {
+  return [&still, &calls, answer](const Event&) {
+    if (++calls > 1) return Outcome::done();
+    still.clock->advance(milliseconds(10));
+    return answer;
+  };
+}
+
 TEST(LateResult, ThatGivesUpIsTriedAgainAsAnyLateCall) {
   Still still;
   int calls = 0;
   const Subscription late = still.bus.subscribe(
-      "job",
-      [&](const Event&) {
-        if (++calls > 1) return Outcome::done();
-        still.clock->advance(milliseconds(10));
-        return Outcome::dead_letter("too late to say");
-      },
+      "job", late_the_first_time(still, calls, Outcome::dead_letter("too late to say")),
       timed(Mode::async));
   (void)still.bus.publish("job");
   (void)still.bus.poll();
@@ -43,14 +47,9 @@ TEST(LateResult, ThatGivesUpIsTriedAgainAsAnyLateCall) {
 TEST(LateResult, ThatAsksForAnotherAttemptDoesNotChooseItsTime) {
   Still still;
   int calls = 0;
-  const Subscription late = still.bus.subscribe(
-      "job",
-      [&](const Event&) {
-        if (++calls > 1) return Outcome::done();
-        still.clock->advance(milliseconds(10));
-        return Outcome::retry(milliseconds(0));
-      },
-      timed(Mode::async));
+  const Subscription late =
+      still.bus.subscribe("job", late_the_first_time(still, calls, Outcome::retry(milliseconds(0))),
+                          timed(Mode::async));
   (void)still.bus.publish("job");
   (void)still.bus.poll();
   EXPECT_EQ(calls, 1) << "the policy says when, which is in a second";
@@ -62,13 +61,7 @@ TEST(LateResult, OfASynchronousHandlerDoesNotChooseEither) {
   Still still;
   int calls = 0;
   const Subscription late = still.bus.subscribe(
-      "job",
-      [&](const Event&) {
-        if (++calls > 1) return Outcome::done();
-        still.clock->advance(milliseconds(10));
-        return Outcome::retry(milliseconds(0));
-      },
-      timed(Mode::sync));
+      "job", late_the_first_time(still, calls, Outcome::retry(milliseconds(0))), timed(Mode::sync));
   const PublishResult result = still.bus.publish("job");
   EXPECT_EQ(calls, 1);
   ASSERT_EQ(result.failures.size(), 1U);
