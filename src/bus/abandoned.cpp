@@ -16,13 +16,15 @@ std::string abandoned_words(const Subscriber& subscriber) {
          "(BusOptions::max_abandoned); the handler was not called";
 }
 
+std::string or_total_words(const Subscriber& subscriber) {
+  const std::optional<RetryPolicy>& retry = subscriber.extra->retry;
+  if (!retry || !retry->total) return {};
+  return ", or before retry.total (" + duration_words(*retry->total) + ") was over";
+}
+
 std::string late_words(const Subscriber& subscriber) {
-  const SubscriberExtra& extra = *subscriber.extra;
-  std::string words = "the handler did not return within " + duration_words(*extra.timeout);
-  if (extra.retry && extra.retry->total) {
-    words += ", or before retry.total (" + duration_words(*extra.retry->total) + ") was over";
-  }
-  return words;
+  return "the handler did not return within " + duration_words(*subscriber.extra->timeout) +
+         or_total_words(subscriber);
 }
 
 void BusCore::leave_behind(Subscriber& subscriber, const Event& event, Executor& where,

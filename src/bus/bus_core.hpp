@@ -109,6 +109,8 @@ void leave_live_buses(std::uint64_t serial) noexcept;
 [[nodiscard]] std::string abandoned_words(const Subscriber& subscriber);
 /// What is said of a call that has passed its deadline.
 [[nodiscard]] std::string late_words(const Subscriber& subscriber);
+/// The end of such words where its retries have a total, else nothing.
+[[nodiscard]] std::string or_total_words(const Subscriber& subscriber);
 
 /// Fills in what an event made elsewhere lacks, as of now.
 void complete(BusCore& core, Event& event, event_detail::IdGenerator& ids);
@@ -173,6 +175,8 @@ class BusCore {
                         const SubscriptionOptions& options);
   std::size_t unsubscribe(const SubscriptionQuery& query);
   bool unsubscribe(SubscriptionId id);
+  /// Its calls, synchronous ones, keep this deadline themselves.
+  void set_own_timeout(SubscriptionId id, std::chrono::nanoseconds timeout);
   /// Ends these, waits for their running calls unless inside a handler, and drops one reference of
   /// each.
   enum class Waiting : unsigned char { allowed, never };
@@ -373,6 +377,18 @@ class BusCore {
   void fold(Route& route);
   void credit(Route& route, std::uint32_t size, std::uint64_t count);
   void settle_credit(Route& route);
+  /// What each thread has counted along a route: visit(publishes, size of the route then). With the
+  /// bus's lock held.
+  template <class F>
+  void for_each_count(const Route& route, const F& visit) const {
+    for (const auto& thread : threads_) {
+      if (route.index >= thread->counts_size) continue;
+      const RouteCount& record = thread->counts[route.index];
+      const std::uint64_t key = record.key.load(std::memory_order_relaxed);
+      const std::uint64_t count = record.count.load(std::memory_order_relaxed);
+      if (key >> 32U == route.serial && count != 0) visit(count, static_cast<std::uint32_t>(key));
+    }
+  }
   void gain_use(TopicEntry& entry) noexcept;
   void lose_use(TopicEntry& entry) noexcept;
   void evict_if_due(Garbage& garbage);
@@ -398,6 +414,7 @@ class BusCore {
   delivery_detail::Mailbox& strand();
   std::vector<StopResult::Left> running_elsewhere();
   std::vector<Subscriber*> with_mailbox();
+  [[nodiscard]] Subscriber* find(SubscriptionId id) const noexcept;
 
   const BusOptions options_;
   std::uint64_t serial_ = 0;

@@ -73,6 +73,22 @@ void BusCore::wake_sleepers() {
   sleep_.notify_all();
 }
 
+namespace {
+
+/// The publisher waits for the time of the next attempt: no handler of this frame runs.
+struct BetweenAttempts {
+  explicit BetweenAttempts(Frame* where) noexcept : frame(where) { count(); }
+  BetweenAttempts(const BetweenAttempts&) = delete;
+  BetweenAttempts& operator=(const BetweenAttempts&) = delete;
+  ~BetweenAttempts() { count(); }
+  void count() const noexcept {
+    if (frame != nullptr) frame->waits.fetch_add(1, std::memory_order_release);
+  }
+  Frame* frame;
+};
+
+}  // namespace
+
 void call_with_retries(Subscriber& subscriber, const Event& event, Dispatch& dispatch) {
   BusCore& core = dispatch.core();
   const RetryPolicy& policy = *subscriber.extra->retry;
@@ -96,7 +112,7 @@ void call_with_retries(Subscriber& subscriber, const Event& event, Dispatch& dis
       dispatch.failure = &failure;
       dispatch.asked = &asked;
       dispatch.set_attempt(made);
-      if (subscriber.extra->timeout && policy.total) {
+      if (policy.total && keeps_deadlines(*subscriber.extra)) {
         dispatch.set_deadline(delivery_detail::total_ends(policy, began));
       }
       try {
@@ -125,7 +141,11 @@ void call_with_retries(Subscriber& subscriber, const Event& event, Dispatch& dis
       failure->reason += why_no_retry(next.verdict);
       break;
     }
-    if (!core.sleep_until(delivery_detail::later(now, next.delay))) {
+    const bool woke = [&] {
+      const BetweenAttempts waiting(dispatch.frame);
+      return core.sleep_until(delivery_detail::later(now, next.delay));
+    }();
+    if (!woke) {
       failure->reason += " (no retry: the bus stops, or waiting here could never end)";
       break;
     }

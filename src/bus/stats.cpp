@@ -100,18 +100,12 @@ Stats BusCore::stats() {
     std::uint64_t listed = other_.matched;
     std::uint64_t published = other_.published;
     const auto add_route = [&](Route& route) {
-      for (const auto& thread : threads_) {
-        if (route.index >= thread->counts_size) continue;
-        const RouteCount& record = thread->counts[route.index];
-        const std::uint64_t key = record.key.load(std::memory_order_relaxed);
-        const std::uint64_t count = record.count.load(std::memory_order_relaxed);
-        if (key >> 32U != route.serial || count == 0) continue;
-        const auto size = static_cast<std::uint32_t>(key);
+      for_each_count(route, [&](std::uint64_t count, std::uint32_t size) {
         TopicStats& topic = by_topic[route.entry];
         topic.published += count;
         topic.matched += count * size;
         if (size == 0) unmatched += count;
-      }
+      });
     };
     topics_.for_each([&](TopicEntry& entry) {
       if (is_counted_at_all(entry)) add_counts(entry, by_topic[&entry]);

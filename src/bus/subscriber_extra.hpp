@@ -49,6 +49,8 @@ struct SubscriberExtra {
   std::atomic<delivery_detail::Breaker*> breaker{nullptr};
   /// Of one call. none: it runs on the publisher's thread, or as long as it likes.
   std::optional<std::chrono::nanoseconds> timeout;
+  /// Of a synchronous subscription of a plugin, whose call keeps this deadline itself. 0: none.
+  std::atomic<std::chrono::nanoseconds> own_timeout{std::chrono::nanoseconds(0)};
   std::atomic<std::uint32_t> left_behind{0};  // calls given up that have not returned
   std::atomic<std::uint32_t> suspended{0};    // calls of a coroutine that have not ended
   std::atomic<bool> orphaned{false};          // ended; the last of them destroys the callable
@@ -65,6 +67,11 @@ struct SubscriberExtra {
     delete breaker.load(std::memory_order_relaxed);
   }
 };
+
+/// Whether a synchronous call of it ends at a deadline.
+inline bool keeps_deadlines(const SubscriberExtra& extra) noexcept {
+  return extra.timeout || extra.own_timeout.load(std::memory_order_relaxed).count() != 0;
+}
 
 inline SubscriberState state_of(const Subscriber& subscriber) noexcept {
   return static_cast<SubscriberState>(subscriber.state.load(std::memory_order_acquire));

@@ -31,16 +31,11 @@ std::vector<SubscriptionInfo> BusCore::subscriptions(std::string_view owner) {
   std::unordered_map<const Subscriber*, std::uint64_t> counted;
   const auto add_route = [&](Route& route) {
     settle_credit(route);
-    for (const auto& thread : threads_) {
-      if (route.index >= thread->counts_size) continue;
-      const RouteCount& record = thread->counts[route.index];
-      const std::uint64_t key = record.key.load(std::memory_order_relaxed);
-      const std::uint64_t count = record.count.load(std::memory_order_relaxed);
-      if (key >> 32U != route.serial || count == 0) continue;
-      for (std::uint32_t i = 0; i < static_cast<std::uint32_t>(key); ++i) {
+    for_each_count(route, [&](std::uint64_t count, std::uint32_t size) {
+      for (std::uint32_t i = 0; i < size; ++i) {
         counted[route.subscribers()[i].load(std::memory_order_relaxed)] += count;
       }
-    }
+    });
   };
   topics_.for_each([&](TopicEntry& entry) {
     if (Route* route = entry.route.load(std::memory_order_relaxed)) add_route(*route);

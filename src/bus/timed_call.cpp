@@ -6,6 +6,7 @@
 #include <condition_variable>
 #include <mutex>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <thread>
 #include <utility>
@@ -41,6 +42,11 @@ class TimedCall final : public delivery_detail::Runnable {
   /// Posts the call and waits until it has returned, or the deadline.
   enum class Ended : unsigned char { returned, left, refused };
   [[nodiscard]] Ended make();
+  /// By those who need not wait for the deadline: the subscription ends, or the bus stops.
+  void request_stop() {
+    stop_asked_.store(true, std::memory_order_seq_cst);
+    (void)slot_.stop_source().request_stop();
+  }
   void drop() noexcept {
     if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
   }
@@ -64,6 +70,7 @@ class TimedCall final : public delivery_detail::Runnable {
   delivery_detail::Delivery delivery_;
   delivery_detail::CallSlot slot_;
   std::atomic<unsigned> references_{2};
+  std::atomic<bool> stop_asked_{false};    // maybe before it began
   std::atomic<std::thread::id> thread_{};  // of the call, once it has begun
   std::mutex mutex_;
   std::condition_variable changed_;
@@ -96,6 +103,7 @@ void TimedCall::call() {
   } else {
     BusCore& core = *subscriber_.core;
     slot_.begin(deadline_);
+    if (stop_asked_.load(std::memory_order_seq_cst)) (void)slot_.stop_source().request_stop();
     core.run_queued(subscriber_, delivery_, {&slot_, deadline_, attempt_}, failed, outcome);
     (void)slot_.finish();
   }
@@ -170,7 +178,7 @@ void TimedCall::leave() {
   if (returned) {
     came_back(subscriber_, thread);
   } else {
-    (void)slot_.stop_source().request_stop();
+    request_stop();
   }
 }
 
@@ -184,6 +192,8 @@ void call_here(Subscriber& subscriber, const Event& event, Dispatch& dispatch) {
   delivery_detail::Delivery delivery;
   delivery.event = event;
   call.begin(deadline);
+  const std::stop_callback with_publisher(dispatch.stop_token(),
+                                          [&] { (void)call.stop_source().request_stop(); });
   core.run_queued(subscriber, delivery, {&call, deadline, dispatch.attempt()}, failure, asked);
   (void)call.finish();
   if (core.steady_now() >= deadline)
@@ -203,7 +213,10 @@ void call_timed(Subscriber& subscriber, const Event& event, Dispatch& dispatch) 
     return dispatch.record_failure(ErrorCode::breaker_open, abandoned_words(subscriber));
   }
   auto* call = new TimedCall(subscriber, event, dispatch, core.pool());
-  const TimedCall::Ended ended = call->make();
+  const TimedCall::Ended ended = [&] {
+    const std::stop_callback with_publisher(dispatch.stop_token(), [&] { call->request_stop(); });
+    return call->make();
+  }();
   std::optional<DeliveryFailure> failure;
   Outcome asked = Outcome::done();
   switch (ended) {

@@ -19,15 +19,26 @@ bool is_worded(const Pattern& pattern, std::string_view text, const std::optiona
 
 }  // namespace
 
+/// With the bus's lock held. Null: it has ended.
+Subscriber* BusCore::find(SubscriptionId id) const noexcept {
+  const std::size_t slot = id & ((std::uint64_t{1} << kSlotBits) - 1);
+  return slot < slots_.size() && slots_[slot] != nullptr && slots_[slot]->id == id ? slots_[slot]
+                                                                                   : nullptr;
+}
+
+void BusCore::set_own_timeout(SubscriptionId id, std::chrono::nanoseconds timeout) {
+  const std::lock_guard lock(mutex_);
+  Subscriber* const one = find(id);
+  if (one == nullptr || one->extra == nullptr) return;
+  one->extra->own_timeout.store(timeout, std::memory_order_relaxed);
+}
+
 bool BusCore::unsubscribe(SubscriptionId id) {
   Subscriber* found = nullptr;
   {
     const std::lock_guard lock(mutex_);
-    const std::size_t slot = id & ((std::uint64_t{1} << kSlotBits) - 1);
-    if (slot < slots_.size() && slots_[slot] != nullptr && slots_[slot]->id == id) {
-      found = slots_[slot];
-      detail::retain(found);
-    }
+    found = find(id);
+    if (found != nullptr) detail::retain(found);
   }
   if (found == nullptr) return false;
   const std::array one{found};

@@ -48,13 +48,17 @@ std::vector<Watchdog::Stuck> Watchdog::look() {
                           std::uint64_t count) {
     const SubscriberExtra* extra = subscriber.extra;
     // These have deadlines of their own.
-    if (extra != nullptr && (extra->timeout || extra->retry || extra->mailbox != nullptr)) return;
-    Seen one{{&frame, &subscriber, route.serial, count}, now, false};
+    if (extra != nullptr && (extra->timeout || extra->mailbox != nullptr)) return;
+    const std::uint32_t waits = frame.waits.load(std::memory_order_acquire);
+    if (waits % 2 != 0) return;
+    Seen one{{&frame, &subscriber, route.serial, count, waits}, now, false};
     const auto before = std::find_if(seen_.begin(), seen_.end(),
                                      [&](const Seen& earlier) { return earlier.call == one.call; });
     if (before != seen_.end()) {
       one = *before;
-      if (!one.reported && now - one.since >= core_.options().stuck_after) {
+      std::chrono::nanoseconds over = now - one.since;
+      if (extra != nullptr) over -= extra->own_timeout.load(std::memory_order_relaxed);
+      if (!one.reported && over >= core_.options().stuck_after) {
         one.reported = true;
         stuck.push_back({one.call, subscriber.id, subscriber_name(subscriber),
                          std::string(owner_of(subscriber)), std::string(route.entry->text->view()),
@@ -98,7 +102,8 @@ std::stop_source Watchdog::source_of(const Call& call) {
   const std::lock_guard lock(mutex_);
   for (const Stop& stop : stops_) {
     if (stop.call.frame == call.frame && stop.call.subscriber == call.subscriber &&
-        stop.call.route == call.route && stop.call.count <= call.count) {
+        stop.call.route == call.route && stop.call.count <= call.count &&
+        stop.call.waits == call.waits) {
       return stop.source;
     }
   }
@@ -107,14 +112,18 @@ std::stop_source Watchdog::source_of(const Call& call) {
 }
 
 std::stop_token Watchdog::stop_token(const Frame* frame, const Subscriber* subscriber) {
-  Call call{frame, subscriber, 0, 0};
+  Call call{frame, subscriber, 0, 0, 0};
   if (frame != nullptr) {
     call.route = frame->route.load(std::memory_order_acquire)->serial;
     call.count = core_.publishes_along_route_of(*frame);
+    call.waits = frame->waits.load(std::memory_order_acquire);
   }
   const std::lock_guard lock(mutex_);
   for (Stop& stop : stops_) {
-    if (stop.call.frame != frame || stop.call.subscriber != subscriber) continue;
+    if (stop.call.frame != frame || stop.call.subscriber != subscriber ||
+        stop.call.waits != call.waits) {
+      continue;
+    }
     // One that was asked for is of this call: at the end of each publish they are forgotten.
     if (stop.asked || stop.call == call) {
       stop.asked = true;

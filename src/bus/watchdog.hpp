@@ -6,8 +6,9 @@
 //            on the same subscriber of the same publish as at an earlier look holds the same call:
 //            a publish is told from the next one of its route by the route's count. A call seen for
 //            stuck_after is reported once, by a log line, a count and a system.error event, and its
-//            stop token is signalled. Handlers with a timeout or retries, and waits for room, have
-//            deadlines of their own and are left out.
+//            stop token is signalled. Handlers with a timeout and waits for room have deadlines of
+//            their own and are left out, as are waits for a next attempt; a plugin's handler is
+//            given the time of its own deadline as well.
 // Threads    due() on the timekeeper's thread; the rest [any-thread].
 // Ownership  Belongs to the bus; holds pointers it only compares.
 // Errors     None.
@@ -58,6 +59,7 @@ class Watchdog final : public delivery_detail::Timer {
     const Subscriber* subscriber;
     std::uint32_t route;  // its serial
     std::uint64_t count;  // publishes of this thread along the route
+    std::uint32_t waits;  // between attempts, in this frame: tells one attempt from the next
     bool operator==(const Call&) const = default;
   };
   struct Seen {

@@ -179,7 +179,8 @@ void report_too_late(PluginInstance& plugin, const SyncDelivery& delivery,
                      detail::Dispatch& dispatch, bool begun) {
   dispatch.record_failure(ErrorCode::timed_out, "the plugin " + plugin.id() + " has not " +
                                                     (begun ? "finished" : "begun") + " within " +
-                                                    duration_words(delivery.timeout));
+                                                    duration_words(delivery.timeout) +
+                                                    detail::or_total_words(delivery.subscriber));
 }
 
 /// Waits for what was posted; the outcome, or none where the publisher goes on without it.
@@ -221,10 +222,10 @@ SyncDelivery::SyncDelivery(PluginInstance& plugin, const SyncListener& listener,
       subscriber(*publisher.running()),
       attempt(publisher.attempt()),
       timeout(listener.timeout.value_or(kSyncTimeoutDefault)),
-      deadline(delivery_detail::later(publisher.core().call_time(), timeout)),
+      publishers(publisher.stop_token()),
+      deadline(std::min(delivery_detail::later(publisher.core().call_time(), timeout),
+                        publisher.deadline().value_or(SteadyTime::max()))),
       in_handler(publisher.outer != nullptr || PluginWorker::current() != nullptr) {
-  // One with a timeout is asked to stop at its deadline, and not when others count as stuck.
-  if (!listener.timeout) publishers = publisher.stop_token();
   detail::retain(&subscriber);
 }
 

@@ -69,7 +69,7 @@ struct SyncDelivery final : delivery_detail::Timer {
   detail::Subscriber& subscriber;  // one reference
   const unsigned attempt;
   const std::chrono::nanoseconds timeout;
-  std::stop_token publishers;  // of the handler that the publisher is in by waiting
+  const std::stop_token publishers;  // of the handler that the publisher is in by waiting
 
   std::mutex mutex;
   std::condition_variable changed;

@@ -26,7 +26,7 @@ PluginWorker::PluginWorker(std::string name, std::shared_ptr<Clock> clock)
 std::shared_ptr<PluginWorker> PluginWorker::start(const std::string& name,
                                                   std::shared_ptr<Clock> clock) {
   constexpr std::size_t kNameMax = 15;
-  const std::shared_ptr<PluginWorker> worker(
+  std::shared_ptr<PluginWorker> worker(
       new PluginWorker(name.substr(0, kNameMax), std::move(clock)));
   worker->watch_ = worker->clock_->watch([weak = std::weak_ptr(worker)] {
     if (const auto self = weak.lock()) {

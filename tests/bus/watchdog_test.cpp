@@ -1,6 +1,7 @@
 // A synchronous handler without a timeout that does not return is reported, and asked to stop.
 #include <atomic>
 #include <mutex>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
@@ -156,6 +157,46 @@ TEST(Watchdog, TheCallAfterAReportedOneHasAFreshToken) {
   EXPECT_FALSE(signalled);
 }
 
+TEST(Watchdog, NamesAStuckHandlerThatIsToBeRetriedAndTheNextAttemptHasAFreshToken) {
+  Watched watched;
+  std::atomic<unsigned> calls{0};
+  std::atomic<bool> signalled{true};
+  const Subscription stuck = watched.bus.subscribe(
+      "job",
+      [&](const Event&, Context& context) {
+        if (++calls == 1) {
+          while (!context.stop_token().stop_requested()) std::this_thread::yield();
+          throw std::runtime_error("asked to stop");
+        }
+        signalled = context.stop_token().stop_requested();
+      },
+      {.mode = Mode::sync,
+       .retry = RetryPolicy{.initial_delay = seconds(1), .total = std::chrono::hours(2)}});
+  std::thread publisher([&] { EXPECT_EQ(watched.bus.publish("job").delivered, 1U); });
+  EXPECT_TRUE(watched.passes_until([&] { return watched.bus.stats().stuck == 1; }));
+  EXPECT_TRUE(watched.passes_until([&] { return calls == 2; }));
+  publisher.join();
+  EXPECT_FALSE(signalled);
+}
+
+TEST(Watchdog, LeavesAloneAPublisherThatWaitsForTheNextAttempt) {
+  Watched watched;
+  std::atomic<unsigned> calls{0};
+  const Subscription flaky =
+      watched.bus.subscribe("job",
+                            [&](const Event&) {
+                              if (++calls == 1) throw std::runtime_error("not yet");
+                            },
+                            {.mode = Mode::sync,
+                             .retry = RetryPolicy{.initial_delay = std::chrono::minutes(1),
+                                                  .max_delay = std::chrono::minutes(1),
+                                                  .total = std::chrono::hours(2)}});
+  std::thread publisher([&] { (void)watched.bus.publish("job"); });
+  EXPECT_TRUE(watched.passes_until([&] { return calls == 2; }));
+  publisher.join();
+  EXPECT_EQ(watched.bus.stats().stuck, 0U);
+}
+
 TEST(StopToken, IsSignalledWhenTheSubscriptionEndsAndIsNotTheNextPublishs) {
   Bus bus;
   std::atomic<int> inside{0};
@@ -195,6 +236,42 @@ TEST(StopToken, OfAnAsynchronousHandlerIsSignalledWhenTheSubscriptionEnds) {
   EXPECT_TRUE(eventually([&] { return inside == 1; }));
   waits.reset();
   EXPECT_EQ(inside, 1);
+}
+
+/// Published from a thread of its own, and runs until it is asked to stop.
+struct WithATimeout {
+  explicit WithATimeout(Bus& bus)
+      : subscription(bus.subscribe("job",
+                                   [this](const Event&, Context& context) {
+                                     const std::stop_token stop = context.stop_token();
+                                     inside = true;
+                                     while (!stop.stop_requested()) std::this_thread::yield();
+                                   },
+                                   {.mode = Mode::sync, .timeout = std::chrono::hours(1)})),
+        publisher([&bus, this] { result = bus.publish("job"); }) {
+    EXPECT_TRUE(eventually([&] { return inside.load(); }));
+  }
+  std::atomic<bool> inside{false};
+  PublishResult result;
+  Subscription subscription;
+  std::thread publisher;
+};
+
+TEST(StopToken, OfASynchronousHandlerWithATimeoutIsSignalledWhenTheSubscriptionEnds) {
+  Bus bus;
+  WithATimeout job(bus);
+  job.subscription.reset();
+  job.publisher.join();
+  EXPECT_EQ(job.result.delivered, 1U);
+}
+
+TEST(StopToken, OfASynchronousHandlerWithATimeoutIsSignalledWhenAStopReachesItsDeadline) {
+  Bus bus;
+  WithATimeout job(bus);
+  const StopResult result = bus.stop(std::chrono::milliseconds(1));
+  EXPECT_EQ(result.left.size(), 1U);
+  job.publisher.join();
+  EXPECT_EQ(job.result.delivered, 1U);
 }
 
 TEST(StopToken, IsSignalledWhenAStopReachesItsDeadline) {

@@ -214,6 +214,51 @@ TEST(PluginLeftBehind, AStuckSyncOneWithoutATimeoutIsReportedAndAskedToStop) {
   EXPECT_TRUE(mentions(line, "topic=wait.sync"));
 }
 
+TEST(PluginLeftBehind, ASyncOneWithALongerTimeoutIsNotReportedBeforeIt) {
+  HangingPlugin plugin({.stuck_after = seconds(4)});
+  Pace pace(plugin);
+  PublishResult result;
+  std::thread publisher([&] { result = plugin.bus.publish("wait.sync.long", Json()); });
+  EXPECT_TRUE(plugin.holds(1));
+  for (int i = 0; i < 9; ++i) EXPECT_TRUE(pace.second());
+  EXPECT_EQ(plugin.trap.inside, 1) << "nobody has asked it to stop";
+  EXPECT_EQ(plugin.bus.stats().stuck, 0U);
+  plugin.clock->advance(seconds(2));
+  publisher.join();
+  ASSERT_EQ(result.failures.size(), 1U);
+  EXPECT_EQ(result.failures.front().code, ErrorCode::timed_out);
+}
+
+TEST(PluginLeftBehind, ASyncOneWithATimeoutIsAskedToStopWhenTheBusStops) {
+  HangingPlugin plugin;
+  PublishResult result;
+  std::thread publisher([&] { result = plugin.bus.publish("wait.sync.long", Json()); });
+  EXPECT_TRUE(plugin.holds(1));
+  EXPECT_EQ(plugin.bus.stop(std::chrono::milliseconds(1)).kind, StopResult::Kind::deadline);
+  publisher.join();
+  EXPECT_EQ(plugin.trap.left, 1);
+  EXPECT_EQ(result.delivered, 1U);
+}
+
+TEST(PluginLeftBehind, TheAttemptsOfASyncOneHaveNoMoreThanTheirTotalTogether) {
+  HangingPlugin plugin;
+  PublishResult result;
+  const auto began = plugin.clock->steady();
+  Watcher watch(plugin.bus, "tries.failed");
+  std::thread publisher([&] { result = plugin.bus.publish("tries.sync", Json()); });
+  (void)watch.wait("tries.failed");
+  // Far less than the total, however slow the publisher is to begin its wait.
+  EXPECT_TRUE(eventually([&] {
+    plugin.clock->advance(std::chrono::milliseconds(1));
+    return plugin.trap.inside == 1;
+  }));
+  plugin.clock->advance(began + std::chrono::hours(2) - plugin.clock->steady());
+  publisher.join();
+  ASSERT_EQ(result.failures.size(), 1U);
+  EXPECT_EQ(result.failures.front().code, ErrorCode::timed_out);
+  EXPECT_TRUE(mentions(result.failures.front().reason, "before retry.total (7200s) was over"));
+}
+
 // -- Unloading ------------------------------------------------------------------------------------
 
 TEST(PluginLeftBehind, UnloadingWaitsForALateCallAndThenTakesTheCodeOut) {

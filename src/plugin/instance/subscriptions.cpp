@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/deadline.hpp"
+#include "bus/bus_core.hpp"
 #include "plugin/handler_scope.hpp"
 #include "plugin/plugin_instance.hpp"
 #include "plugin/sync_delivery.hpp"
@@ -58,12 +59,14 @@ Subscription PluginInstance::listen_sync(const std::vector<std::string>& pattern
     timeout = std::min(timeout.value_or(kSyncTimeoutDefault), *options.retry->total);
   }
   const SyncListener listener{tag, std::move(ended), timeout};
-  return bus_.subscribe(
+  Subscription made = bus_.subscribe(
       patterns,
       [this, listener](const Event& event, Context& context) {
         return deliver_sync(*this, listener, event, context);
       },
       options);
+  if (timeout && *timeout != timeout->max()) core_.set_own_timeout(made.id(), *timeout);
+  return made;
 }
 
 Subscription PluginInstance::listen_async(const std::vector<std::string>& patterns,

@@ -35,6 +35,19 @@ class Hanging : public busway::Plugin {
     subscribe("hang.sync", &Hanging::hang,
               {.name = "hang.sync", .mode = Mode::sync, .timeout = seconds(1)});
     subscribe("wait.sync", &Hanging::wait_for_stop, {.name = "waits", .mode = Mode::sync});
+    subscribe("wait.sync.long", &Hanging::wait_for_stop,
+              {.name = "waits long", .mode = Mode::sync, .timeout = seconds(10)});
+    subscribe("tries.sync",
+              [this](const PluginEvent&, PluginContext& context) {
+                if (context.attempt() == 1) {
+                  publish("tries.failed");
+                  throw std::runtime_error("once");
+                }
+                trap_->enter();
+              },
+              {.mode = Mode::sync,
+               .timeout = std::chrono::hours(3),
+               .retry = PluginRetry{.initial_delay = seconds(1), .total = std::chrono::hours(2)}});
     subscribe("wait", &Hanging::wait_for_stop, {.timeout = seconds(1), .retry = never});
     subscribe("host", &Hanging::ask_for_everything, {.timeout = seconds(1), .retry = never});
     subscribe("ask",
