@@ -22,6 +22,19 @@ using detail::Draft;
 
 namespace {
 
+/// The core, for the length of a call that may outlast the Bus.
+class HeldCore {
+ public:
+  explicit HeldCore(BusCore& core) noexcept : core_(core) { core_.retain(); }
+  HeldCore(const HeldCore&) = delete;
+  HeldCore& operator=(const HeldCore&) = delete;
+  ~HeldCore() { core_.release(); }
+  BusCore* operator->() const noexcept { return &core_; }
+
+ private:
+  BusCore& core_;
+};
+
 /// A payload's block, held for the length of a call.
 class HeldBlock {
  public:
@@ -142,8 +155,9 @@ Topic Bus::topic(std::string_view name) {
 
 RequestResult Bus::request(std::string_view topic, Payload payload,
                            std::chrono::nanoseconds timeout, const PublishOptions& options) {
+  const HeldCore inside(*core_);
   const HeldBlock block(std::move(payload));
-  return core_->request(topic, block.draft(&options), timeout);
+  return inside->request(topic, block.draft(&options), timeout);
 }
 RequestResult Bus::request(std::string_view topic, Json payload, std::chrono::nanoseconds timeout,
                            const PublishOptions& options) {
@@ -181,9 +195,13 @@ std::size_t Bus::poll(std::size_t max) {
 }
 bool Bus::idle() const { return core_->idle(); }
 bool Bus::wait_idle(std::chrono::nanoseconds timeout) const {
-  return core_->wait_drained(deadline_after(timeout));
+  const HeldCore inside(*core_);
+  return inside->wait_drained(deadline_after(timeout));
 }
-StopResult Bus::stop(std::chrono::nanoseconds deadline) { return core_->stop(deadline); }
+StopResult Bus::stop(std::chrono::nanoseconds deadline) {
+  const HeldCore inside(*core_);
+  return inside->stop(deadline);
+}
 
 // -- Subscription ---------------------------------------------------------------------------------
 

@@ -199,12 +199,17 @@ class BusCore {
   Stats stats();
   /// A queued delivery of the topic did not end well.
   void count_unwell(std::string_view topic, DeliveryOutcome::Kind kind);
+  /// A synchronous delivery that its publisher has left to itself, as it would to a mailbox; and
+  /// what became of it.
+  void left_to_itself();
+  void ended_by_itself(Subscriber& subscriber, std::string_view topic, DeliveryOutcome::Kind kind);
   /// Null: the status of events is not kept.
   [[nodiscard]] StatusBook* status_book() const noexcept { return status_.get(); }
   [[nodiscard]] ReceiptCallbacks& receipt_callbacks() noexcept { return callbacks_; }
   RequestResult request(std::string_view topic, const Draft& draft,
                         std::chrono::nanoseconds timeout);
   bool reply(const EventId& request, Payload payload);
+  void end_requests();
   /// What a wait for the receipt is for; with references in `held`.
   std::vector<delivery_detail::WaitFor> what_settles(const ReceiptState& receipt,
                                                      std::vector<Subscriber*>& held);
@@ -221,9 +226,16 @@ class BusCore {
   [[nodiscard]] Executor& executor();
   [[nodiscard]] std::int64_t wall_ns() const noexcept;
   [[nodiscard]] std::chrono::steady_clock::time_point steady_now() const noexcept;
-  /// Whether this thread is inside a handler or a receipt's callback, of whichever bus.
+  /// Whether this thread is inside a handler or a receipt's callback, of whichever bus, or keeps
+  /// time for one: it must not wait for calls.
   [[nodiscard]] static bool inside_handler() noexcept {
-    return thread_locals.current != nullptr || thread_locals.callbacks != 0;
+    return thread_locals.current != nullptr || thread_locals.callbacks != 0 ||
+           delivery_detail::Timekeeper::runs_here();
+  }
+  /// Whether stop() has come to its deadline, or the bus is being destroyed: what still runs, or
+  /// begins, is to end.
+  [[nodiscard]] bool overdue() const noexcept {
+    return (gate_.load(std::memory_order_acquire) & (kOverdue | kClosed)) != 0;
   }
   void thread_ended(ThreadState* state);
   void sample(Subscriber& subscriber, std::uint64_t ns);
@@ -291,7 +303,8 @@ class BusCore {
     kFilters = 16,
     kNoShortcut = 32,
     kTracked = 64,  // the status of events is kept
-    kTrace = 128
+    kTrace = 128,
+    kOverdue = 256  // stop() has left something behind at its deadline
   };
   enum class Part : unsigned char { all, queued_only, sync_only };
 
@@ -413,6 +426,7 @@ class BusCore {
   [[nodiscard]] std::vector<Pattern> read(const Patterns& patterns) const;
   delivery_detail::Mailbox& strand();
   std::vector<StopResult::Left> running_elsewhere();
+  void request_stop();
   std::vector<Subscriber*> with_mailbox();
   [[nodiscard]] Subscriber* find(SubscriptionId id) const noexcept;
 

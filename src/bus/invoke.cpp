@@ -63,6 +63,11 @@ static void call_guarded(Subscriber& subscriber, const Event& event, Dispatch& d
     dispatch.record_failure(ErrorCode::breaker_open, breaker_words(subscriber));
     return;
   }
+  // Those who were told that it is half open may have ended the subscription.
+  if (state_of(subscriber) == SubscriberState::ended) {
+    breaker->withdrawn(verdict);
+    return invoke_ended(&subscriber, event, dispatch);
+  }
   const std::uint32_t failed = dispatch.failed;
   try {
     call();

@@ -29,8 +29,8 @@ struct FrameGuard {
   FrameGuard& operator=(const FrameGuard&) = delete;
   ~FrameGuard() {
     frame->current.store(nullptr, std::memory_order_release);
+    state.top = frame;  // before the bus may take the state away
     frame->route.store(nullptr, std::memory_order_release);
-    state.top = frame;
   }
 
   ThreadState& state;

@@ -25,8 +25,8 @@ struct LeaveFrame {
   // Inlined where an exception passes as well, so that the guard needs no memory.
   [[gnu::always_inline]] ~LeaveFrame() {
     frame->current.store(nullptr, std::memory_order_release);
+    state.top = frame;  // before the bus may take the state away
     frame->route.store(nullptr, std::memory_order_release);
-    state.top = frame;
   }
   ThreadState& state;
   Frame* const frame;

@@ -153,6 +153,31 @@ EventStatus Receipt::status() const {
   return state_->begun ? EventStatus::processing : EventStatus::pending;
 }
 
+namespace {
+
+struct Executors {
+  std::vector<Executor*> here;  // that this thread pumps
+  bool elsewhere = false;       // there are others
+};
+
+/// On which the deliveries of these subscriptions run, and the synchronous part of a publish.
+Executors executors_of(detail::BusCore& core, const std::vector<detail::Subscriber*>& list,
+                       bool strand) {
+  Executors out;
+  const auto add = [&](Executor& where) {
+    if (!where.pumped_by_this_thread()) {
+      out.elsewhere = true;
+    } else if (std::find(out.here.begin(), out.here.end(), &where) == out.here.end()) {
+      out.here.push_back(&where);
+    }
+  };
+  if (strand || core.executor().pumped_by_this_thread()) add(core.executor());
+  for (const detail::Subscriber* one : list) add(one->extra->mailbox->executor());
+  return out;
+}
+
+}  // namespace
+
 bool Receipt::wait_for(std::chrono::nanoseconds duration, Stage stage) const {
   return wait_for(stage, deadline_after(duration));
 }
@@ -168,36 +193,35 @@ bool Receipt::wait_for(Stage stage, std::chrono::steady_clock::time_point deadli
     const std::lock_guard lock(state_->mutex);
     if (settled()) return true;
   }
-  Executor& where = state_->core->executor();
-  if (where.pumped_by_this_thread()) {
-    for (;;) {
-      {
-        const std::lock_guard lock(state_->mutex);
-        if (settled()) return true;
-      }
-      if (std::chrono::steady_clock::now() >= deadline) break;
-      if (state_->core->run_due() == 0 && !where.run_one_here()) break;
+  // Where only this thread can run those it waits for, it runs them.
+  for (;;) {
+    detail::HeldSubscribers held;
+    std::vector<delivery_detail::WaitFor> what = state_->core->what_settles(*state_, held.list);
+    const auto [here, elsewhere] =
+        executors_of(*state_->core, held.list, what.size() > held.list.size());
+    if (here.empty()) {
+      const delivery_detail::WaitEdge edge(std::move(what));
+      if (!edge.entered()) return false;
+      std::unique_lock lock(state_->mutex);
+      return state_->changed.wait_until(lock, deadline, settled);
     }
-    const std::lock_guard lock(state_->mutex);
-    return settled();
-  }
-  detail::HeldSubscribers held;
-  std::vector<delivery_detail::WaitFor> what = state_->core->what_settles(*state_, held.list);
-  // Of a subscription whose own executor only this thread pumps.
-  for (const detail::Subscriber* one : held.list) {
-    delivery_detail::Mailbox& mailbox = *one->extra->mailbox;
-    if (!mailbox.executor().pumped_by_this_thread()) continue;
-    while (!mailbox.idle() && mailbox.executor().run_one_here()) {
-    }
-    if (!mailbox.idle()) {
+    const auto run_one = [&] {
+      return state_->core->run_due() != 0 ||
+             std::any_of(here.begin(), here.end(),
+                         [](Executor* where) { return where->run_one_here(); });
+    };
+    const auto over = [&] {
       const std::lock_guard lock(state_->mutex);
-      return settled();
+      return settled() || std::chrono::steady_clock::now() >= deadline;
+    };
+    while (!over() && run_one()) {
     }
+    std::unique_lock lock(state_->mutex);
+    if (settled() || !elsewhere || std::chrono::steady_clock::now() >= deadline) return settled();
+    constexpr auto kLook = std::chrono::milliseconds(1);
+    const auto look = std::min(deadline, std::chrono::steady_clock::now() + kLook);
+    if (state_->changed.wait_until(lock, look, settled)) return true;
   }
-  const delivery_detail::WaitEdge edge(std::move(what));
-  if (!edge.entered()) return false;
-  std::unique_lock lock(state_->mutex);
-  return state_->changed.wait_until(lock, deadline, settled);
 }
 
 void Receipt::on_settled(std::function<void(const Receipt&)> callback) const {

@@ -14,8 +14,20 @@ struct BusCore::PendingRequest {
   std::mutex mutex;
   std::condition_variable answered;
   bool done = false;
+  bool stopped = false;  // the bus is being destroyed: nobody will reply
   Payload payload;
 };
+
+void BusCore::end_requests() {
+  const std::lock_guard lock(request_mutex_);
+  for (const auto& [id, pending] : requests_) {
+    {
+      const std::lock_guard inner(pending->mutex);
+      pending->stopped = true;
+    }
+    pending->answered.notify_all();
+  }
+}
 
 bool BusCore::reply(const EventId& request, Payload payload) {
   std::shared_ptr<PendingRequest> pending;
@@ -56,7 +68,11 @@ RequestResult BusCore::request(std::string_view topic, const Draft& draft,
   const auto pending = std::make_shared<PendingRequest>();
   {
     const std::lock_guard lock(request_mutex_);
-    requests_.emplace(event.id(), pending);
+    if (!requests_.emplace(event.id(), pending).second) {
+      return {ErrorCode::already_exists,
+              "a request with the id " + to_string(event.id()) +
+                  " waits for its reply already; each request needs an id of its own"};
+    }
   }
   struct Forget {
     BusCore& core;
@@ -81,6 +97,10 @@ RequestResult BusCore::request(std::string_view topic, const Draft& draft,
   const auto answered = [&] {
     const std::lock_guard lock(pending->mutex);
     return pending->done;
+  };
+  const auto stopped = [&] {
+    const std::lock_guard lock(pending->mutex);
+    return pending->stopped;
   };
   const auto take = [&]() -> RequestResult {
     const std::lock_guard lock(pending->mutex);
@@ -116,7 +136,7 @@ RequestResult BusCore::request(std::string_view topic, const Draft& draft,
                                            [](Executor* where) { return where->run_one_here(); });
     };
     while (!answered()) {
-      if (std::chrono::steady_clock::now() >= deadline) break;
+      if (std::chrono::steady_clock::now() >= deadline || stopped()) break;
       if (!run_one()) {
         if (answered()) break;
         return fail(ErrorCode::would_block,
@@ -137,9 +157,13 @@ RequestResult BusCore::request(std::string_view topic, const Draft& draft,
                       "will be discarded");
     }
     std::unique_lock lock(pending->mutex);
-    pending->answered.wait_until(lock, deadline, [&] { return pending->done; });
+    pending->answered.wait_until(lock, deadline, [&] { return pending->done || pending->stopped; });
   }
   if (answered()) return take();
+  if (stopped()) {
+    return fail(ErrorCode::stopped,
+                "the bus ended before the request " + quote(topic) + " was replied to");
+  }
   return fail(ErrorCode::timed_out, "no reply to the request " + quote(topic) + " within " +
                                         std::to_string(timeout.count() / 1'000'000) + "ms");
 }

@@ -1,6 +1,7 @@
 // Attempts after the first: the bus's timekeeper, and synchronous handlers that are tried again.
 #include <cxxabi.h>
 
+#include <algorithm>
 #include <mutex>
 #include <optional>
 #include <utility>
@@ -54,9 +55,14 @@ bool BusCore::sleep_until(SteadyTime when) {
   constexpr std::uint32_t kEnding = kStopping | kStopped | kClosed;
   const auto over = [&] { return (gate_.load(std::memory_order_acquire) & kEnding) != 0; };
   if (!options_.clock->is_manual()) {
+    // The clock may have an epoch of its own, so the wait is a span and no point in time.
+    constexpr std::chrono::nanoseconds kLongest = std::chrono::hours(1);
     std::unique_lock lock(sleep_mutex_);
-    return !sleep_.wait_until(lock, std::chrono::steady_clock::time_point(when.time_since_epoch()),
-                              over);
+    for (auto left = when - options_.clock->steady(); !over() && left > left.zero();
+         left = when - options_.clock->steady()) {
+      sleep_.wait_for(lock, std::min<std::chrono::nanoseconds>(left, kLongest), over);
+    }
+    return !over();
   }
   // The thread that moves the clock by hand may be this one.
   if (options_.executor != nullptr && options_.executor->pumped_by_this_thread()) {

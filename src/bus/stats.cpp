@@ -64,6 +64,31 @@ void BusCore::count_unwell(std::string_view topic, DeliveryOutcome::Kind kind) {
   }
 }
 
+void BusCore::left_to_itself() {
+  const std::lock_guard lock(async_mutex_);
+  ++async_folded_.matched;
+  ++async_folded_.in_flight;
+}
+
+void BusCore::ended_by_itself(Subscriber& subscriber, std::string_view topic,
+                              DeliveryOutcome::Kind kind) {
+  using Kind = DeliveryOutcome::Kind;
+  {
+    const std::lock_guard lock(async_mutex_);
+    --async_folded_.in_flight;
+    switch (kind) {
+      case Kind::delivered: ++async_folded_.delivered; return;
+      case Kind::failed: ++async_folded_.failed; break;
+      case Kind::timed_out: ++async_folded_.timed_out; break;
+      case Kind::dropped:
+      case Kind::dead_lettered: ++async_folded_.dropped; break;
+    }
+  }
+  subscriber.not_delivered.fetch_add(1, std::memory_order_relaxed);
+  if (kind == Kind::timed_out) subscriber.extra->timed_out.fetch_add(1, std::memory_order_relaxed);
+  count_unwell(topic, kind);
+}
+
 Stats BusCore::stats() {
   Stats out;
   TopicStats other;

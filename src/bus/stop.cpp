@@ -36,38 +36,45 @@ bool BusCore::idle() {
                      [](const Subscriber* one) { return one->extra->mailbox->idle(); });
 }
 
-/// Until no mailbox holds an event and no asynchronous handler runs; false at the deadline.
+/// Until no mailbox holds an event and no asynchronous handler runs; false at the deadline, or when
+/// what is left could only be run here and cannot be run now.
 bool BusCore::wait_drained(Clock::time_point deadline) {
+  using delivery_detail::Mailbox;
+  constexpr auto kLook = std::chrono::milliseconds(1);  // while this thread may get work
   for (;;) {
     if (idle()) return true;
     if (inside_handler() || Clock::now() >= deadline) return false;
-    Executor& where = executor();
-    if (where.pumped_by_this_thread()) {
-      if (run_due() == 0 && !where.run_one_here()) return idle();
-      continue;
-    }
-    // A handler may publish into another mailbox: each is waited for in turn until one look finds
-    // all idle.
+    if ((gate_.load(std::memory_order_acquire) & kClosed) != 0) return idle();
     const References all{with_mailbox()};
-    using delivery_detail::Mailbox;
-    for (Subscriber* one : all.list) {
-      Mailbox& mailbox = *one->extra->mailbox;
-      if (mailbox.executor().pumped_by_this_thread()) {
-        while (!mailbox.idle() && mailbox.executor().run_one_here()) {
-        }
-        if (!mailbox.idle()) return false;
-      } else if (!mailbox.wait_idle(Mailbox::Idle::empty, deadline)) {
-        return false;
-      }
-    }
-    Strand* strand = nullptr;
+    std::vector<Mailbox*> mailboxes;
+    for (Subscriber* one : all.list) mailboxes.push_back(one->extra->mailbox.get());
     {
       const std::lock_guard lock(pool_mutex_);
-      strand = strand_.get();
+      if (strand_ != nullptr) mailboxes.push_back(&strand_->mailbox());
     }
-    if (strand != nullptr && !strand->mailbox().wait_idle(Mailbox::Idle::empty, deadline))
-      return false;
-    if (!callbacks_.wait_idle(deadline)) return false;
+    const auto pumped_here = [](const Mailbox* one) {
+      return one->executor().pumped_by_this_thread();
+    };
+    const auto elsewhere = std::stable_partition(mailboxes.begin(), mailboxes.end(), pumped_here);
+    Executor& own = executor();
+    const bool pumps = own.pumped_by_this_thread() || elsewhere != mailboxes.begin();
+    if (pumps && (run_due() != 0 || (own.pumped_by_this_thread() && own.run_one_here()) ||
+                  std::any_of(mailboxes.begin(), elsewhere,
+                              [](Mailbox* one) { return one->executor().run_one_here(); }))) {
+      continue;
+    }
+    const auto until = pumps ? std::min(deadline, Clock::now() + kLook) : deadline;
+    // A handler may publish into another mailbox: each is waited for in turn until one look finds
+    // all idle.
+    const auto busy =
+        std::find_if(elsewhere, mailboxes.end(), [](const Mailbox* one) { return !one->idle(); });
+    if (busy != mailboxes.end()) {
+      (void)(*busy)->wait_idle(Mailbox::Idle::empty, until);
+    } else if (!callbacks_.idle()) {
+      (void)callbacks_.wait_idle(until);
+    } else if (pumps) {
+      return idle();
+    }
   }
 }
 
@@ -80,7 +87,7 @@ StopResult BusCore::stop(std::chrono::nanoseconds timeout) {
     result.kind = StopResult::Kind::begun;
     return result;
   }
-  const std::lock_guard one_at_a_time(stop_mutex_);
+  std::unique_lock one_at_a_time(stop_mutex_);
   if ((gate_.load(std::memory_order_relaxed) & kStopped) != 0 && idle()) return result;
   platform_detail::heavy_barrier();  // whoever publishes from now on sees the gate
   std::vector<StopResult::Left> elsewhere;
@@ -111,9 +118,10 @@ StopResult BusCore::stop(std::chrono::nanoseconds timeout) {
           {0, "publish_async", strand_->mailbox().waiting(), strand_->mailbox().running()});
     }
   }
+  gate_.fetch_or(kOverdue, std::memory_order_seq_cst);
+  one_at_a_time.unlock();  // what follows calls functions of the program
   // They had until now. A synchronous handler of another thread is asked as well.
-  for (Subscriber* one : all.list) one->extra->mailbox->request_stop();
-  watchdog_.request_stop(nullptr);
+  request_stop();
   if (!callbacks_.idle()) {
     result.left.push_back({0, "receipt callbacks", callbacks_.waiting(), callbacks_.running()});
   }
@@ -129,6 +137,13 @@ StopResult BusCore::stop(std::chrono::nanoseconds timeout) {
     }
   }
   return result;
+}
+
+/// All calls that run, and those that begin from now on.
+void BusCore::request_stop() {
+  const References all{with_mailbox()};
+  for (Subscriber* one : all.list) one->extra->mailbox->request_stop();
+  watchdog_.request_stop(nullptr);
 }
 
 /// The synchronous handlers that run on other threads now.
@@ -153,6 +168,8 @@ void BusCore::close() {
   gate_.fetch_or(kClosed, std::memory_order_seq_cst);
   wake_sleepers();
   platform_detail::heavy_barrier();
+  end_requests();
+  request_stop();
   // Publishes that were inside when the gate closed.
   for (int round = 0;; ++round) {
     bool inside = false;

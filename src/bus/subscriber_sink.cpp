@@ -66,6 +66,13 @@ bool SubscriberSink::begin(Delivery& delivery, Begun& begun) {
       (void)refuse(delivery, ErrorCode::breaker_open, breaker_words(subscriber_));
       return false;
     }
+    // Those who were told that it is half open may have ended the subscription.
+    if (state_of(subscriber_) == SubscriberState::ended) {
+      begun.breaker->withdrawn(begun.verdict);
+      count_one(failed);
+      dropped(delivery, DropReason::unsubscribed);
+      return false;
+    }
     delivery.verdict = static_cast<std::uint8_t>(begun.verdict);
   }
   if (delivery.token != nullptr) [[unlikely]]
@@ -104,6 +111,9 @@ Then SubscriberSink::deliver(Delivery& delivery, CallSlot& call) noexcept {
   std::optional<DeliveryFailure> failure;
   Outcome asked = Outcome::done();
   call.begin(begun.deadline);
+  // Whoever asks all calls to stop may have looked just before this one.
+  if (state_of(subscriber_) == SubscriberState::ended || core.overdue()) [[unlikely]]
+    (void)call.stop_source().request_stop();
   if (begun.sooner) [[unlikely]]
     extra.mailbox->look_by(begun.deadline);
   core.run_queued(subscriber_, delivery, {&call, begun.deadline, begun.attempt}, failure, asked);
@@ -223,7 +233,9 @@ Then SubscriberSink::after_failure(Delivery& delivery, DeliveryFailure failure,
 
   const std::optional<RetryPolicy>& retry = subscriber_.extra->retry;
   const bool ended_meanwhile = state_of(subscriber_) == SubscriberState::ended;
-  if (retry && asked.kind() != Outcome::Kind::dead_letter && !ended_meanwhile) {
+  if (retry && core.overdue()) {
+    failure.reason += " (no retry: the bus has stopped)";
+  } else if (retry && asked.kind() != Outcome::Kind::dead_letter && !ended_meanwhile) {
     delivery_detail::Mailbox& mailbox = *subscriber_.extra->mailbox;
     const delivery_detail::NextAttempt next =
         delivery_detail::next_attempt(*retry,

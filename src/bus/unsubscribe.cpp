@@ -258,8 +258,9 @@ void BusCore::leave_async(Subscriber* subscriber) noexcept {
   async_.back()->extra->async_place = extra.async_place;
   std::swap(async_[extra.async_place], async_.back());
   async_.pop_back();
-  add_counters(extra.sink->counters(*extra.mailbox), async_folded_);
-  async_folded_.in_flight = 0;  // it is gone: what was under way has ended
+  DeliveryCounters counters = extra.sink->counters(*extra.mailbox);
+  counters.in_flight = 0;  // it is gone: what was under way has ended
+  add_counters(counters, async_folded_);
 }
 
 /// Each with a reference more; those about to be freed are left out.

@@ -118,20 +118,30 @@ std::stop_token Watchdog::stop_token(const Frame* frame, const Subscriber* subsc
     call.count = core_.publishes_along_route_of(*frame);
     call.waits = frame->waits.load(std::memory_order_acquire);
   }
+  std::stop_source source = asked_source_of(call);
+  // Whoever ended the subscription before that has not seen this token.
+  if (all_stop_.load(std::memory_order_seq_cst) ||
+      (subscriber != nullptr && state_of(*subscriber) == SubscriberState::ended)) {
+    (void)source.request_stop();
+  }
+  return source.get_token();
+}
+
+std::stop_source Watchdog::asked_source_of(const Call& call) {
   const std::lock_guard lock(mutex_);
   for (Stop& stop : stops_) {
-    if (stop.call.frame != frame || stop.call.subscriber != subscriber ||
+    if (stop.call.frame != call.frame || stop.call.subscriber != call.subscriber ||
         stop.call.waits != call.waits) {
       continue;
     }
     // One that was asked for is of this call: at the end of each publish they are forgotten.
     if (stop.asked || stop.call == call) {
       stop.asked = true;
-      return stop.source.get_token();
+      return stop.source;
     }
   }
   stops_.push_back({call, true, {}});
-  return stops_.back().source.get_token();
+  return stops_.back().source;
 }
 
 void Watchdog::forget(const Frame* frame) noexcept {
@@ -145,6 +155,7 @@ void Watchdog::forget(const Frame* frame) noexcept {
 }
 
 void Watchdog::request_stop(const Subscriber* subscriber) {
+  if (subscriber == nullptr) all_stop_.store(true, std::memory_order_seq_cst);
   std::vector<std::stop_source> mine;
   {
     const std::lock_guard lock(mutex_);

@@ -46,7 +46,7 @@ class Watchdog final : public delivery_detail::Timer {
   [[nodiscard]] std::stop_token stop_token(const Frame* frame, const Subscriber* subscriber);
   /// The publish of this frame has ended; for those that asked for tokens.
   void forget(const Frame* frame) noexcept;
-  /// Signals the calls of a subscription, or of all (null).
+  /// Signals the calls of a subscription that has ended, or all calls from now on (null).
   void request_stop(const Subscriber* subscriber);
 
   [[nodiscard]] std::uint64_t reported() const noexcept {
@@ -80,6 +80,8 @@ class Watchdog final : public delivery_detail::Timer {
     bool asked;  // by the handler: its publish says when it has ended
     std::stop_source source;
   };
+  /// Of a call whose handler asks for it.
+  [[nodiscard]] std::stop_source asked_source_of(const Call& call);
 
   [[nodiscard]] std::vector<Stuck> look();
   void report(const Stuck& stuck);
@@ -88,6 +90,7 @@ class Watchdog final : public delivery_detail::Timer {
   BusCore& core_;
   std::atomic<bool> begun_{false};
   std::atomic<std::uint64_t> reported_{0};
+  std::atomic<bool> all_stop_{false};
   std::vector<Seen> seen_;  // used by due() alone
   std::mutex mutex_;
   std::vector<Stop> stops_;  // guarded by mutex_

@@ -1,6 +1,7 @@
 #include "delivery/mailbox.hpp"
 
 #include <algorithm>
+#include <exception>
 #include <functional>
 #include <new>
 #include <optional>
@@ -303,9 +304,14 @@ void Mailbox::schedule(Pump* pump) {
       closed = closed_;
     }
     if (closed) return;  // the ticket gives the pump back
-    const Executor::Posted posted = executor_->post([ticket] {
-      if (Pump* mine = ticket->take()) mine->run();
-    });
+    Executor::Posted posted = Executor::Posted::refused;
+    try {
+      posted = executor_->post([ticket] {
+        if (Pump* mine = ticket->take()) mine->run();
+      });
+    } catch (const std::exception&) {
+      // As one that refuses: what waits is dropped, and is on record.
+    }
     if (posted == Executor::Posted::accepted || ticket->take() == nullptr) return;
   }
   unschedule(*pump);

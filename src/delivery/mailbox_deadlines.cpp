@@ -81,6 +81,7 @@ void Mailbox::look_at_calls() noexcept {
   sink_.retain();  // whoever cancels the timer once it is armed again gives its reference back
   std::vector<Overdue> overdue;
   SteadyTime next = SteadyTime::max();
+  bool watched = false;
   bool go_on = false;
   {
     const std::lock_guard guard(lock_);
@@ -99,7 +100,9 @@ void Mailbox::look_at_calls() noexcept {
         next = std::min(next, deadline);
       }
     }
-    go_on = any_pump_scheduled();
+    // A pump that ended before this had the lock may have put an end to it.
+    watched = watching_;
+    go_on = watched && any_pump_scheduled();
     watching_ = go_on;
     next_look_ = next;
     // A pump that has ended since may have armed it while this ran.
@@ -107,7 +110,7 @@ void Mailbox::look_at_calls() noexcept {
   }
   for (Overdue& one : overdue) settle(one);
   if (!go_on) {
-    sink_.release();
+    if (watched) sink_.release();
   } else if (!arm_overseer()) {
     forget_watch();
   } else {

@@ -183,7 +183,9 @@ std::size_t Timekeeper::run(std::unique_lock<std::mutex>& lock, SteadyTime now) 
     Running call{&timer, std::this_thread::get_id(), running_};
     running_ = &call;
     lock.unlock();
+    const bool before = std::exchange(runs_timer_, true);
     timer.due();
+    runs_timer_ = before;
     lock.lock();
     Running** link = &running_;
     while (*link != &call) link = &(*link)->next;

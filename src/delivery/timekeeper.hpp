@@ -83,6 +83,9 @@ class Timekeeper final {
   /// armed when it began, so that a timer which arms itself for the past cannot hold it for ever.
   std::size_t run_due();
 
+  /// Whether this thread is inside a due(), of whichever timekeeper.
+  [[nodiscard]] static bool runs_here() noexcept { return runs_timer_; }
+
   /// When the earliest armed timer is due.
   [[nodiscard]] std::optional<SteadyTime> next_due() const;
   [[nodiscard]] std::size_t armed() const;
@@ -92,6 +95,7 @@ class Timekeeper final {
   void shut_down();
 
  private:
+  constinit inline static thread_local bool runs_timer_ = false;
   struct Slot {
     SteadyTime due;
     std::uint64_t order;

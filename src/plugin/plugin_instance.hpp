@@ -9,9 +9,10 @@
 //            deliveries that were left behind at their deadline: those go on beside, each on the
 //            thread it has. What a call knows of itself is a PluginCall on its thread's stack.
 // Threads    Functions say which thread; the rest is [any-thread].
-// Ownership  Shared by the manager and by what was posted to the worker. Subscriptions end before
-//            the instance does. One whose thread does not come back is retired and kept for ever;
-//            it holds the core of its bus, which may end meanwhile.
+// Ownership  Shared by the manager and by publishers that wait for a delivery, which may see it
+//            dismantled. Subscriptions end before the instance does. One whose thread does not come
+//            back is retired and kept for ever; it holds the core of its bus, which may end
+//            meanwhile.
 // Errors     Calls into the plugin return what it said as an Error value, never throw.
 // Cost       One worker thread.
 #pragma once
@@ -52,7 +53,8 @@ namespace busway::plugin_host_detail {
 /// Whether subscriptions of the plugin take new events.
 enum class Gate : unsigned char { open, closed };
 
-class PluginInstance final : public busway_host {
+class PluginInstance final : public busway_host,
+                             public std::enable_shared_from_this<PluginInstance> {
  public:
   struct Facts {
     std::string id;

@@ -33,6 +33,7 @@ bool give_up(SyncDelivery& delivery) {
   }
   delivery.subscriber.core->leave_behind(delivery.subscriber, delivery.event, *delivery.worker,
                                          thread, nullptr);
+  delivery.ended_as(DeliveryOutcome::Kind::timed_out);
   bool returned = false;
   {
     const std::lock_guard lock(delivery.mutex);
@@ -117,6 +118,9 @@ void end(PluginInstance& plugin, SyncDelivery& delivery) {
     delivery.changed.notify_all();
   }
   if (armed && delivery.subscriber.core->timekeeper().cancel(delivery)) (void)let_go(delivery);
+  const bool well = !delivery.error && delivery.outcome.kind() == Outcome::Kind::done;
+  if (left)
+    delivery.ended_as(well ? DeliveryOutcome::Kind::delivered : DeliveryOutcome::Kind::failed);
   if (left) report_late(plugin, delivery);
   if (mine) detail::came_back(delivery.subscriber, std::this_thread::get_id());
 }
@@ -199,6 +203,10 @@ Outcome await(PluginInstance& plugin, const std::shared_ptr<SyncDelivery>& deliv
     delivery->left = true;
     running = delivery->state == State::running;
     circle = delivery->must_return;
+    if (circle) {
+      delivery->subscriber.core->left_to_itself();
+      delivery->by_itself = true;
+    }
     if (!circle && !running) delivery->state = State::cancelled;
   }
   if (circle) {
@@ -229,7 +237,18 @@ SyncDelivery::SyncDelivery(PluginInstance& plugin, const SyncListener& listener,
   detail::retain(&subscriber);
 }
 
-SyncDelivery::~SyncDelivery() { detail::release(&subscriber); }
+SyncDelivery::~SyncDelivery() {
+  ended_as(DeliveryOutcome::Kind::dropped);  // its worker has ended without it
+  detail::release(&subscriber);
+}
+
+void SyncDelivery::ended_as(DeliveryOutcome::Kind kind) {
+  {
+    const std::lock_guard lock(mutex);
+    if (!std::exchange(by_itself, false)) return;
+  }
+  subscriber.core->ended_by_itself(subscriber, event.topic(), kind);
+}
 
 bool SyncDelivery::stop_requested() {
   if (ended->load(std::memory_order_acquire) || publishers.stop_requested()) return true;

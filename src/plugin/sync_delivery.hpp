@@ -30,6 +30,7 @@
 #include "busway/error.hpp"
 #include "busway/event.hpp"
 #include "busway/outcome.hpp"
+#include "busway/receipt.hpp"
 #include "busway/wall_time.hpp"
 #include "delivery/timekeeper.hpp"
 
@@ -59,6 +60,8 @@ struct SyncDelivery final : delivery_detail::Timer {
 
   /// By the plugin, during the call.
   [[nodiscard]] bool stop_requested();
+  /// What became of it, if its publisher has left it to itself.
+  void ended_as(DeliveryOutcome::Kind kind);
   void due() noexcept override;
   void disarmed() noexcept override;
 
@@ -82,6 +85,7 @@ struct SyncDelivery final : delivery_detail::Timer {
   bool left = false;                           // the publisher has ceased to wait
   bool given_up = false;                       // at the deadline, while it ran
   bool counted = false;                        // among those left behind
+  bool by_itself = false;                      // left, and what becomes of it is to be counted
   std::shared_ptr<SyncDelivery> keeps_itself;  // while it is armed
   Outcome outcome = Outcome::done();
   std::optional<Error> error{};  // what the call threw

@@ -243,5 +243,26 @@ TEST(BreakerOf, BadPoliciesAreRefusedByName) {
   }
 }
 
+TEST(BreakerEvents, AProbeIsNotMadeOnceAListenerHasEndedTheSubscription) {
+  for (const Mode mode : {Mode::sync, Mode::async}) {
+    Still still;
+    int calls = 0;
+    Subscription fragile = still.bus.subscribe(
+        "job", [&](const Event&) { ++calls, throw 42; }, guarded(mode));
+    const Subscription listener =
+        still.bus.subscribe("breaker.half_opened", [&](const Event&) { fragile.reset(); });
+    for (int i = 0; i < 3; ++i) (void)still.bus.publish("job");
+    (void)still.bus.poll();
+    ASSERT_EQ(calls, 3);
+    still.clock->advance(std::chrono::hours(1));
+    const Receipt receipt = still.bus.publish_async("job");
+    (void)still.bus.poll();
+    EXPECT_FALSE(fragile.active());
+    EXPECT_EQ(calls, 3);
+    EXPECT_TRUE(receipt.wait_for(kLong));
+    EXPECT_TRUE(adds_up(still.bus.stats()));
+  }
+}
+
 }  // namespace
 }  // namespace busway

@@ -206,5 +206,24 @@ TEST(Receipt, WhoseQueueIsFullSaysSo) {
   EXPECT_EQ(first.status(), EventStatus::completed);
 }
 
+struct ThrowingExecutor final : Executor {
+  Posted post(Task) override { throw std::bad_alloc(); }
+};
+
+TEST(Receipt, OfAnEventWhoseExecutorThrowsIsSettledOnce) {
+  Bus bus(quiet());
+  const Subscription one =
+      bus.subscribe("a", [](const Event&) {},
+                    {.mode = Mode::async, .executor = std::make_shared<ThrowingExecutor>()});
+  for (int i = 0; i < 2; ++i) {
+    const Receipt receipt = bus.publish_async("a");
+    ASSERT_TRUE(receipt.wait_for(kLong));
+    ASSERT_EQ(receipt.outcomes().size(), 1U);
+    EXPECT_EQ(receipt.outcomes().front().kind, DeliveryOutcome::Kind::dropped);
+  }
+  EXPECT_EQ(bus.stats().dropped, 2U);
+  EXPECT_TRUE(adds_up(bus.stats()));
+}
+
 }  // namespace
 }  // namespace busway

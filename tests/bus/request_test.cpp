@@ -2,7 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <memory>
+#include <optional>
 #include <stdexcept>
+#include <thread>
 
 #include "bus_fixture.hpp"
 
@@ -156,6 +159,36 @@ TEST(Request, FromManyThreadsGetsItsOwnReply) {
     });
   }
   for (std::thread& one : askers) one.join();
+}
+
+TEST(Request, EndsWhenItsBusIsDestroyed) {
+  auto bus = std::make_unique<Bus>(quiet());
+  Gate entered;
+  bus->subscribe("silence", [&](const Event&) { entered.open(); }, {.mode = Mode::async}).release();
+  std::optional<RequestResult> result;
+  std::thread asks(
+      [&, inside = bus.get()] { result = inside->request("silence", nullptr, kLong); });
+  ASSERT_TRUE(entered.wait());
+  // Its publish has returned: it waits for the reply.
+  ASSERT_TRUE(eventually([&] { return bus->stats().delivered == 1; }));
+  bus.reset();
+  asks.join();
+  EXPECT_EQ(result->code(), ErrorCode::stopped);
+  EXPECT_TRUE(mentions(result->message(), "the bus ended before the request \"silence\""));
+}
+
+TEST(Request, WithTheIdOfOneThatWaitsIsRefused) {
+  Bus bus;
+  const EventId id = *EventId::parse("01890a5d-ac96-774b-bcce-b302099a8057");
+  std::optional<RequestResult> second;
+  const Subscription one = bus.subscribe("ask", [&](const Event&, Context& context) {
+    second = bus.request("ask", nullptr, kLong, {.id = id});
+    context.reply(Json("first"));
+  });
+  const RequestResult first = bus.request("ask", nullptr, kLong, {.id = id});
+  EXPECT_EQ(second->code(), ErrorCode::already_exists);
+  EXPECT_TRUE(mentions(second->message(), "01890a5d-ac96-774b-bcce-b302099a8057"));
+  EXPECT_EQ(first.code(), ErrorCode::ok) << first.message();
 }
 
 }  // namespace

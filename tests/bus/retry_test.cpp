@@ -360,5 +360,36 @@ TEST(Retry, BadPoliciesAreRefusedByName) {
             std::string::npos);
 }
 
+/// Runs as the machine's clock does, from an epoch of its own.
+class LateClock final : public Clock {
+ public:
+  explicit LateClock(std::chrono::nanoseconds ahead) : ahead_(ahead) {}
+  [[nodiscard]] WallTime wall() const noexcept override { return system()->wall(); }
+  [[nodiscard]] SteadyTime steady() const noexcept override { return system()->steady() + ahead_; }
+
+ private:
+  const std::chrono::nanoseconds ahead_;
+};
+
+TEST(SyncRetry, WaitsByTheClockOfItsBusWhateverItsEpoch) {
+  constexpr std::chrono::milliseconds kDelay(20);
+  for (const std::chrono::nanoseconds ahead : {std::chrono::nanoseconds(std::chrono::hours(1000)),
+                                               -Clock::system()->steady().time_since_epoch()}) {
+    Bus bus(quiet({.clock = std::make_shared<LateClock>(ahead)}));
+    std::vector<SteadyTime> calls;
+    const Subscription one = bus.subscribe(
+        "a",
+        [&](const Event&) {
+          calls.push_back(Clock::system()->steady());
+          if (calls.size() == 1) throw std::runtime_error("not yet");
+        },
+        {.mode = Mode::sync,
+         .retry = RetryPolicy{.initial_delay = kDelay, .total = std::chrono::minutes(1)}});
+    EXPECT_TRUE(bus.publish("a").ok());
+    ASSERT_EQ(calls.size(), 2U);
+    EXPECT_GE(calls[1] - calls[0], kDelay);
+  }
+}
+
 }  // namespace
 }  // namespace busway

@@ -338,5 +338,123 @@ TEST(Idle, InsideAHandlerNeverComes) {
   EXPECT_FALSE(answered);
 }
 
+/// Has an executor that another thread pumps, once the test says so.
+struct Elsewhere {
+  Elsewhere() { EXPECT_TRUE(made.wait()); }
+  ~Elsewhere() {
+    over = true;
+    begin.open();
+    thread.join();
+  }
+  Gate made;
+  Gate begin;
+  std::atomic<bool> over{false};
+  std::shared_ptr<ManualExecutor> executor;
+  std::thread thread{[this] {
+    executor = std::make_shared<ManualExecutor>();
+    made.open();
+    EXPECT_TRUE(begin.wait());
+    while (!over) {
+      if (executor->run() == 0) std::this_thread::yield();
+    }
+  }};
+};
+
+TEST(Stop, OnThePumpThreadWaitsForThoseWhoRunElsewhere) {
+  Elsewhere elsewhere;
+  Pumped pumped;
+  Names seen;
+  const Subscription there =
+      note_topics(pumped.bus, "a", seen, {.mode = Mode::async, .executor = elsewhere.executor});
+  int here = 0;
+  const Subscription one =
+      pumped.bus.subscribe("b", [&](const Event&) { ++here; }, {.mode = Mode::async});
+  (void)pumped.bus.publish("a");
+  const Subscription begins = pumped.bus.subscribe(
+      "c", [&](const Event&) { elsewhere.begin.open(); }, {.mode = Mode::async});
+  (void)pumped.bus.publish("b");
+  (void)pumped.bus.publish("c");
+  EXPECT_TRUE(pumped.bus.stop(kLong).ok());
+  EXPECT_EQ(seen, Names{"a"});
+  EXPECT_EQ(here, 1);
+}
+
+TEST(Receipt, OnThePumpThreadWaitsForThoseWhoRunElsewhere) {
+  Elsewhere elsewhere;
+  Pumped pumped;
+  const Subscription there = pumped.bus.subscribe(
+      "a", [](const Event&) {}, {.mode = Mode::async, .executor = elsewhere.executor});
+  const Subscription here = pumped.bus.subscribe("a", [&](const Event&) { elsewhere.begin.open(); },
+                                                 {.mode = Mode::async});
+  const Receipt receipt = pumped.bus.publish_async("a");
+  EXPECT_TRUE(receipt.wait_for(kLong));
+  EXPECT_EQ(receipt.outcomes().size(), 2U);
+}
+
+TEST(Stop, OnThePumpThreadLooksAtItsDeadlineAfterEachTask) {
+  Pumped pumped;
+  const auto long_ago = std::chrono::steady_clock::now();
+  int calls = 0;
+  const Subscription one = pumped.bus.subscribe(
+      "a",
+      [&](const Event&) {
+        ++calls;
+        while (std::chrono::steady_clock::now() < long_ago + std::chrono::milliseconds(20)) {
+        }
+      },
+      {.mode = Mode::async});
+  const Subscription other =
+      pumped.bus.subscribe("b", [&](const Event&) { ++calls; }, {.mode = Mode::async});
+  (void)pumped.bus.publish("a");
+  (void)pumped.bus.publish("b");
+  const StopResult result = pumped.bus.stop(std::chrono::milliseconds(10));
+  EXPECT_EQ(result.kind, StopResult::Kind::deadline);
+  EXPECT_EQ(calls, 1);
+}
+
+TEST(Stop, InAStopCallbackOfAHandlerThatIsLeftIsAnotherStop) {
+  Bus bus(quiet());
+  Gate inside;
+  std::atomic<int> stopped{0};
+  const Subscription one =
+      bus.subscribe("a",
+                    [&](const Event&, Context& context) {
+                      const std::stop_callback again(context.stop_token(), [&] {
+                        (void)bus.stop(std::chrono::nanoseconds(1));
+                        ++stopped;
+                      });
+                      inside.open();
+                      EXPECT_TRUE(eventually([&] { return stopped == 1; }));
+                    },
+                    {.mode = Mode::async});
+  (void)bus.publish("a");
+  ASSERT_TRUE(inside.wait());
+  EXPECT_EQ(bus.stop(std::chrono::nanoseconds(1)).kind, StopResult::Kind::deadline);
+  EXPECT_EQ(stopped, 1);
+}
+
+TEST(Stop, NoRetryIsMadeOfWhatFailsAfterItsDeadline) {
+  Bus bus(quiet());
+  Gate inside;
+  Gate may_end;
+  std::atomic<int> calls{0};
+  const Subscription one = bus.subscribe(
+      "a",
+      [&](const Event&) {
+        ++calls;
+        inside.open();
+        may_end.wait();
+        throw std::runtime_error("too late");
+      },
+      {.mode = Mode::async, .retry = RetryPolicy{.initial_delay = std::chrono::milliseconds(1)}});
+  (void)bus.publish("a");
+  ASSERT_TRUE(inside.wait());
+  EXPECT_EQ(bus.stop(std::chrono::nanoseconds(1)).kind, StopResult::Kind::deadline);
+  may_end.open();
+  ASSERT_TRUE(eventually([&] { return bus.dead_letters().size() == 1; }));
+  EXPECT_TRUE(mentions(bus.dead_letters().list().front().last().reason, "the bus has stopped"));
+  EXPECT_EQ(calls, 1);
+}
+
 }  // namespace
 }  // namespace busway

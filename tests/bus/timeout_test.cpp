@@ -596,5 +596,32 @@ TEST(Timeout, OutOfRangeIsRefusedByName) {
   (void)error_of(ErrorCode::invalid_option, [] { Bus none({.max_abandoned = 0}); });
 }
 
+// The callback runs on the thread that keeps the deadlines, which the call that it would wait for
+// needs.
+TEST(AsyncTimeout, AStopCallbackMayEndItsOwnSubscription) {
+  Timed timed;
+  Subscription slow;
+  std::atomic<bool> ended{false};
+  slow = timed.bus.subscribe("job",
+                             [&](const Event&, Context& context) {
+                               const std::stop_callback end(context.stop_token(), [&] {
+                                 slow.reset();
+                                 ended = true;
+                               });
+                               timed.trap.enter();
+                             },
+                             {.mode = Mode::async, .timeout = seconds(1)});
+  (void)timed.bus.publish("job");
+  ASSERT_TRUE(timed.trap.holds(1));
+  timed.clock->advance(seconds(1));
+  ASSERT_TRUE(eventually([&] { return ended.load(); }));
+  // The deadlines of others are kept.
+  const Subscription other = timed.hanging("other", async_once_tried());
+  (void)timed.bus.publish("other");
+  ASSERT_TRUE(timed.trap.holds(2));
+  timed.clock->advance(seconds(1));
+  EXPECT_TRUE(eventually([&] { return timed.bus.dead_letters().size() == 1; }));
+}
+
 }  // namespace
 }  // namespace busway

@@ -1,5 +1,6 @@
 // A synchronous handler without a timeout that does not return is reported, and asked to stop.
 #include <atomic>
+#include <memory>
 #include <mutex>
 #include <stdexcept>
 #include <string>
@@ -291,6 +292,61 @@ TEST(StopToken, IsSignalledWhenAStopReachesItsDeadline) {
   ASSERT_EQ(result.left.size(), 1U);
   EXPECT_EQ(result.left.front().name, "long");
   EXPECT_TRUE(eventually([&] { return bus.stats().delivered == 1; }));
+}
+
+TEST(StopToken, AskedForAfterTheSubscriptionEndedIsSignalledAlready) {
+  Bus bus({.stuck_after = std::chrono::nanoseconds::max()});
+  std::atomic<bool> inside{false};
+  std::atomic<bool> ask{false};
+  Subscription waits = bus.subscribe("job", [&](const Event&, Context& context) {
+    inside = true;
+    while (!ask) std::this_thread::yield();
+    while (!context.stop_token().stop_requested()) std::this_thread::yield();
+  });
+  std::thread publisher([&] { (void)bus.publish("job"); });
+  EXPECT_TRUE(eventually([&] { return inside.load(); }));
+  std::thread ending([&] { waits.reset(); });
+  EXPECT_TRUE(eventually([&] { return bus.subscriptions().empty(); }));
+  ask = true;
+  ending.join();
+  publisher.join();
+}
+
+TEST(StopToken, AskedForAfterAStopReachedItsDeadlineIsSignalledAlready) {
+  for (const Mode mode : {Mode::sync, Mode::async}) {
+    Bus bus(quiet({.stuck_after = std::chrono::nanoseconds::max()}));
+    std::atomic<bool> inside{false};
+    std::atomic<bool> ask{false};
+    const Subscription waits = bus.subscribe("job",
+                                             [&](const Event&, Context& context) {
+                                               inside = true;
+                                               while (!ask) std::this_thread::yield();
+                                               while (!context.stop_token().stop_requested())
+                                                 std::this_thread::yield();
+                                             },
+                                             {.mode = mode});
+    std::thread publisher([&] { (void)bus.publish("job"); });
+    EXPECT_TRUE(eventually([&] { return inside.load(); }));
+    EXPECT_EQ(bus.stop(std::chrono::milliseconds(1)).kind, StopResult::Kind::deadline);
+    ask = true;
+    publisher.join();
+    EXPECT_TRUE(bus.wait_idle(kLong));
+  }
+}
+
+TEST(StopToken, OfASynchronousHandlerIsSignalledWhenTheBusIsDestroyed) {
+  auto bus = std::make_unique<Bus>(BusOptions{.stuck_after = std::chrono::nanoseconds::max()});
+  std::atomic<bool> inside{false};
+  Subscription waits = bus->subscribe("job", [&](const Event&, Context& context) {
+    const std::stop_token stop = context.stop_token();
+    inside = true;
+    while (!stop.stop_requested()) std::this_thread::yield();
+  });
+  const Topic job = bus->topic("job");
+  std::thread publisher([&] { (void)job.publish(); });
+  EXPECT_TRUE(eventually([&] { return inside.load(); }));
+  bus.reset();
+  publisher.join();
 }
 
 }  // namespace

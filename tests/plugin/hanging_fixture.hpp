@@ -53,6 +53,7 @@ struct HangingPlugin {
       for (const LogField& field : fields) {
         line.append(" ").append(field.name).append("=").append(field.value);
       }
+      if (on_line) on_line(line);
       const std::lock_guard lock(lines_mutex);
       lines.push_back(std::move(line));
     };
@@ -90,6 +91,7 @@ struct HangingPlugin {
   Trap trap;
   std::mutex lines_mutex;
   std::vector<std::string> lines;
+  std::function<void(const std::string&)> on_line;  // set it while nothing runs
   Bus bus;
   PluginManager manager;
 };

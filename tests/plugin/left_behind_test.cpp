@@ -169,6 +169,8 @@ TEST(PluginLeftBehind, ASyncOneThatWasQueuedHasADeadlineOfItsOwn) {
   }));
   EXPECT_EQ(plugin.trap.inside, 1);
   EXPECT_EQ(plugin.info("hang.sync").abandoned, 1U);
+  EXPECT_EQ(plugin.info("hang.sync").counters.timed_out, 1U);
+  EXPECT_EQ(plugin.bus.stats().timed_out, 1U);
 }
 
 /// Time that passes a second at a time, each when all that was due by then has been done.
@@ -275,6 +277,31 @@ TEST(PluginLeftBehind, UnloadingWaitsForALateCallAndThenTakesTheCodeOut) {
   EXPECT_EQ(watch.count("own.seen"), 1U) << "it had come to its end";
   EXPECT_EQ(plugin.manager.find("hanging")->state, PluginState::unloaded);
   EXPECT_FALSE(plugin.manager.find("hanging")->still_mapped);
+}
+
+TEST(PluginLeftBehind, APublisherThatHasGivenUpMayOutlastThePlugin) {
+  HangingPlugin plugin;
+  plugin.manager.unload("hanging");
+  std::atomic<bool> telling{false};
+  std::atomic<bool> unloaded{false};
+  plugin.on_line = [&](const std::string& line) {
+    if (line.find("was left behind") == std::string::npos) return;
+    telling = true;
+    EXPECT_TRUE(eventually([&] { return unloaded.load(); }));
+  };
+  plugin.manager.load(
+      PluginSpec{.path = library("hanging"), .config = {{"trap", plugin.trap.address()}}});
+  PublishResult result;
+  std::thread publisher([&] { result = plugin.bus.publish("early.sync", Json()); });
+  EXPECT_TRUE(plugin.holds(1));
+  plugin.clock->advance(seconds(1));
+  EXPECT_TRUE(eventually([&] { return telling.load(); }));
+  plugin.trap.open = true;
+  plugin.manager.unload("hanging");
+  unloaded = true;
+  publisher.join();
+  ASSERT_EQ(result.failures.size(), 1U);
+  EXPECT_EQ(result.failures.front().code, ErrorCode::timed_out);
 }
 
 TEST(PluginLeftBehind, UnloadingFailsAtItsDeadlineAndTheCodeStaysUnderTheLateCall) {

@@ -241,8 +241,9 @@ void World::stop() {
                                                  std::to_string(left) + " in all");
   }
   model_.stopped();
-  // What it has signalled can no longer tell of deadlines.
-  if (running == 0) return;
+  // What is left is told to end, now or when it begins: its stop tokens can no longer tell of
+  // deadlines.
+  if (result.ok()) return;
   check(Depth::all);
   if (!model_.violation()) finish();
 }

@@ -61,8 +61,9 @@ Subscription PluginInstance::listen_sync(const std::vector<std::string>& pattern
   const SyncListener listener{tag, std::move(ended), timeout};
   Subscription made = bus_.subscribe(
       patterns,
-      [this, listener](const Event& event, Context& context) {
-        return deliver_sync(*this, listener, event, context);
+      // A publisher may still be in here when the plugin has been unloaded.
+      [self = shared_from_this(), listener](const Event& event, Context& context) {
+        return deliver_sync(*self, listener, event, context);
       },
       options);
   if (timeout && *timeout != timeout->max()) core_.set_own_timeout(made.id(), *timeout);

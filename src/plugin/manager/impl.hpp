@@ -91,7 +91,9 @@ class PluginManager::Impl {
   void set_state(Record& record, PluginState state, const std::string& error = {});
   void announce(const PluginInfo& info) noexcept;
   void report(PluginInstance& instance, std::string_view message) noexcept;
+  void report(const Record& record, std::string_view message) noexcept;
   void report(const PluginInfo& info, std::string_view message) noexcept;
+  [[nodiscard]] PluginInfo info_of(const Record& record) const;
   void log(LogLevel level, const PluginInfo& info, const std::string& message) const noexcept;
   [[nodiscard]] std::vector<Instance> instances() const;
   [[nodiscard]] bool sources_active() const;
@@ -106,7 +108,8 @@ class PluginManager::Impl {
 
   mutable std::mutex mutex_;
   mutable std::condition_variable source_changed_;
-  // Guarded by mutex_; written only within a Change, so that a Change reads without it.
+  // Guarded by mutex_; written only within a Change, so that a Change reads without it. But for
+  // PluginInfo::last_error: plugins write it at any time.
   std::vector<std::unique_ptr<Record>> records_;
 };
 

@@ -196,7 +196,7 @@ void PluginManager::Impl::unload(const Change& change, Record& record) {
   }
   instance.reset();
   if (!unmapped) {
-    report(record.info,
+    report(record,
            "its library is still mapped after it was closed: a thread of its own still runs, or "
            "it has unique symbols or a thread_local with a destructor; build it with "
            "busway_add_plugin()");

@@ -72,9 +72,9 @@ void PluginManager::Impl::stop(const Change& /*change*/, Record& record) {
   set_state(record, PluginState::stopping);
   end_sources({&record});
   if (const std::size_t left = record.instance->drain(options_.drain_timeout); left != 0) {
-    report(record.info, std::to_string(left) +
-                            " events were still queued for it when its time to handle them was "
-                            "over; they are dropped");
+    report(record, std::to_string(left) +
+                       " events were still queued for it when its time to handle them was "
+                       "over; they are dropped");
   }
   const auto error = record.instance->stop(options_.call_timeout);
   record.instance->release_all();
@@ -102,7 +102,7 @@ void PluginManager::Impl::end_sources(const std::vector<Record*>& records) {
   }
   for (Record* record : late) {
     record->instance->give_up_sources();
-    report(record->info,
+    report(*record,
            "its source did not end within " + milliseconds(options_.call_timeout) +
                " of being asked to; it is stopped all the same. The function of a source returns "
                "soon after its stop token is set");
@@ -179,9 +179,9 @@ std::vector<PluginProblem> PluginManager::Impl::unload_all(const Change& change)
 
 PluginHealthInfo PluginManager::Impl::health(const Change& /*change*/, Record& record) {
   if (record.instance == nullptr || record.instance->hung()) {
-    return {PluginHealthInfo::Level::failing, record.info.last_error.empty()
-                                                  ? std::string("it is not loaded")
-                                                  : record.info.last_error};
+    std::string why = info_of(record).last_error;
+    if (why.empty()) why = "it is not loaded";
+    return {PluginHealthInfo::Level::failing, std::move(why)};
   }
   PluginHealthInfo out;
   if (const auto error = record.instance->health(out, options_.call_timeout)) {

@@ -65,6 +65,19 @@ void PluginManager::Impl::report(PluginInstance& instance, std::string_view mess
   }
 }
 
+PluginInfo PluginManager::Impl::info_of(const Record& record) const {
+  const std::lock_guard lock(mutex_);
+  return record.info;
+}
+
+void PluginManager::Impl::report(const Record& record, std::string_view message) noexcept {
+  try {
+    report(info_of(record), message);
+  } catch (const std::exception&) {
+    // Out of memory: there is nobody to tell.
+  }
+}
+
 void PluginManager::Impl::report(const PluginInfo& info, std::string_view message) noexcept {
   try {
     log(LogLevel::error, info, std::string(message));

@@ -25,6 +25,8 @@ class Hanging : public busway::Plugin {
  protected:
   void setup(const Json& config) override {
     trap_ = &Trap::at(config.at("trap").get<std::uint64_t>());
+    subscribe("early.sync", [this](const PluginEvent&) { trap_->enter(); },
+              {.mode = Mode::sync, .timeout = seconds(1)});
   }
 
   void start() override {
