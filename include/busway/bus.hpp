@@ -74,6 +74,8 @@ class Bus {
       [[nodiscard]] Subscription subscribe(const Patterns& patterns, Handler&& handler,
                                            const SubscriptionOptions& options = {}) {
     using T = detail::HandledType<std::decay_t<Handler>>;
+    static_assert(!std::is_same_v<T, Context>,
+                  "a handler takes the event or its payload first, and Context& after it");
     return adopt(detail::make_subscriber<T>(std::forward<Handler>(handler)), patterns, options);
   }
 
@@ -90,6 +92,10 @@ class Bus {
   &, const T& > ||
          std::is_invocable_v<std::decay_t<Handler>&, const T&, Context&> [[nodiscard]] Subscription
          subscribe(Handler&& handler, const SubscriptionOptions& options = {}) {
+    static_assert(
+        requires { std::string_view(T::topic); },
+        "subscribe<T>(handler) needs a payload type with a static constexpr std::string_view "
+        "topic; without one write subscribe(\"the.topic\", handler)");
     const Pattern pattern = Pattern::exact(T::topic);
     return adopt(detail::make_subscriber<T>(std::forward<Handler>(handler)), pattern, options);
   }
@@ -100,7 +106,8 @@ class Bus {
                                        SubscriptionOptions options = {});
 
   bool unsubscribe(SubscriptionId id);
-  /// Those of an owner that were made with exactly this pattern. Returns how many.
+  /// Those of an owner that have this pattern, as it was written, among theirs: each ends as a
+  /// whole. Returns how many.
   std::size_t unsubscribe(std::string_view pattern, std::string_view owner);
   std::size_t unsubscribe(const SubscriptionQuery& query);
   std::size_t unsubscribe_all(std::string_view owner);
@@ -115,7 +122,8 @@ class Bus {
   PublishResult publish(std::string_view topic, Payload payload = {});
   PublishResult publish(std::string_view topic, Payload payload, const PublishOptions& options);
   PublishResult publish(std::string_view topic, Json payload, const PublishOptions& options = {});
-  /// No payload, written {} or nullptr: publish("cache.cleared", {}, {.key = "users"}).
+  /// No payload, written {} or nullptr: publish("cache.cleared", {}, {.key = "users"}). Options are
+  /// always the third argument: in second place g++ 12 takes {.field = value} for a JSON value.
   PublishResult publish(std::string_view topic, std::nullptr_t,
                         const PublishOptions& options = {}) {
     return publish(topic, Payload(), options);
@@ -155,9 +163,11 @@ class Bus {
   /// A handle that publishes in the name of a component.
   [[nodiscard]] Publisher publisher(std::string_view source, Origin origin = Origin::internal);
 
-  /// Publishes and waits for the first context.reply(), at most so long; not at all when the event
-  /// went to synchronous handlers alone and none of them replied. A request is never stored and
-  /// stays in this process.
+  /// Publishes and waits for the first context.reply(). Synchronous handlers run first, on this
+  /// thread, bounded by their own timeouts alone, and a reply they give late still counts; then it
+  /// waits for the asynchronous ones until `timeout` after it was called. Not at all when there are
+  /// none. A request is never stored and stays in this process. Ends with `stopped` when the bus is
+  /// destroyed, and with `already_exists` when a request with the id given in the options waits.
   RequestResult request(std::string_view topic, Payload payload, std::chrono::nanoseconds timeout,
                         const PublishOptions& options = {});
   RequestResult request(std::string_view topic, Json payload, std::chrono::nanoseconds timeout,
@@ -168,6 +178,9 @@ class Bus {
   }
   template <detail::TypedPayload T>
   RequestResult request(std::string_view topic, const T& payload, std::chrono::nanoseconds timeout,
+                        const PublishOptions& options = {});
+  template <detail::TypedPayload T>
+  RequestResult request(const T& payload, std::chrono::nanoseconds timeout,
                         const PublishOptions& options = {});
 
   /// An event that a filter rejects goes nowhere and is counted as filtered. A filter that throws

@@ -3,7 +3,8 @@
 //
 // Model      Read bus.hpp first, then event.hpp, subscription_options.hpp, publish_result.hpp.
 //            Json is only declared here: a program that makes or reads one, Json{{"x", 1}},
-//            includes <nlohmann/json.hpp> too. Beyond this header: typed.hpp (C++ structs as
+//            includes <nlohmann/json.hpp> too. Where the linker misses publish<T>() or
+//            if_same<T>(), typed.hpp is not included. Beyond this header: typed.hpp (C++ structs as
 //            payloads), topics.hpp (well-known topics), cloud_events.hpp (the wire form),
 //            manual_executor.hpp (game loops, tests), middleware.hpp (policy around handlers),
 //            default_bus.hpp and on.hpp (one bus a program), plugin.hpp and plugin_manager.hpp

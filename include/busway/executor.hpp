@@ -7,7 +7,7 @@
 // Threads    post() is [any-thread].
 // Ownership  Shared by the bus and the caller; must outlive what is posted.
 // Errors     A task never throws. post() returns Posted::refused when the executor will never run
-//            the task.
+//            the task; one that throws counts as refused.
 // Cost       One post for a batch of deliveries, not one a delivery.
 // Example    examples/04_game_loop
 #pragma once

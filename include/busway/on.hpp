@@ -1,7 +1,7 @@
 // busway/on.hpp -- BUSWAY_ON: subscribes a function of this file to the default bus.
 // Layer: bus
 //
-// Model      BUSWAY_ON(on_user, "user:registered") after void on_user(const Event& event) {...}, or
+// Model      BUSWAY_ON(on_user, "user.registered") after void on_user(const Event& event) {...}, or
 //            BUSWAY_ON(on_order, {"order.*", "invoice.*"}, {.mode = Mode::async}). It only notes
 //            the handler, which is subscribed when default_bus() is first used or set: no bus is
 //            made by a file that is merely linked in, and the options of initialize() count. In a

@@ -67,9 +67,10 @@ struct PluginSubscribeOptions {
   int priority = 0;                  ///< higher first
   std::uint64_t queue_capacity = 0;  ///< events; 0: the host's default
   plugin_words::Overflow overflow = plugin_words::Overflow::host_default;
-  std::chrono::nanoseconds block_timeout{0};
-  std::chrono::nanoseconds timeout{0};  ///< of one attempt
-  std::chrono::nanoseconds dedupe{0};
+  std::chrono::nanoseconds block_timeout{0};  ///< of Overflow::block; 0: the host's default, 1 s
+  /// Of one attempt. 0: the host's default, 30 s; nanoseconds::max(): none.
+  std::chrono::nanoseconds timeout{0};
+  std::chrono::nanoseconds dedupe{0};  ///< 0: none
   std::optional<PluginRetry> retry{};
   std::string_view durable{};
   plugin_words::Replay replay{};

@@ -59,11 +59,12 @@ struct SubscriptionOptions {
   int priority = 0;                      ///< higher first; ties in subscription order
   std::shared_ptr<Executor> executor{};  ///< async only; default the bus's
   std::function<bool(const Event&)> filter{};
-  std::size_t queue_capacity = 0;      ///< events; 0: BusOptions::queue_capacity
-  std::optional<Overflow> overflow{};  ///< default BusOptions::overflow
+  std::size_t queue_capacity = 0;      ///< async only: events; 0: BusOptions::queue_capacity
+  std::optional<Overflow> overflow{};  ///< async only; default BusOptions::overflow
+  /// Of Overflow::block, else without a meaning; 0: does not wait.
   std::chrono::nanoseconds block_timeout = std::chrono::seconds(1);
-  std::size_t concurrency = 1;  ///< calls at the same time; async only
-  OrderBy order_by = OrderBy::none;
+  std::size_t concurrency = 1;       ///< async only: calls at the same time
+  OrderBy order_by = OrderBy::none;  ///< async only
   /// Of one attempt. Default: 30 s for async subscriptions, none for synchronous ones;
   /// nanoseconds::max(): none. At the deadline the publisher or the mailbox goes on, and the
   /// handler is left behind on its thread until it returns, so it must own what it touches. A
@@ -75,7 +76,7 @@ struct SubscriptionOptions {
   std::optional<std::chrono::nanoseconds>
       dedupe{};  ///< an id seen within this window is not delivered again
   std::string durable{};
-  Replay replay{};
+  Replay replay{};    ///< async only
   bool once = false;  ///< exactly one event, then unsubscribed
 };
 

@@ -127,6 +127,14 @@ RequestResult Bus::request(std::string_view topic, const T& payload,
                            std::chrono::nanoseconds timeout, const PublishOptions& options) {
   return request(topic, typed_payload<T>(T(payload)), timeout, options);
 }
+template <detail::TypedPayload T>
+RequestResult Bus::request(const T& payload, std::chrono::nanoseconds timeout,
+                           const PublishOptions& options) {
+  static_assert(
+      EventType<T>,
+      "request(value) needs a payload type with a static constexpr std::string_view topic");
+  return request(std::string_view(T::topic), payload, timeout, options);
+}
 
 template <class T>
 PublishResult Topic::publish(const T& payload) const {

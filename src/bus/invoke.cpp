@@ -257,7 +257,7 @@ void settle(Context& context, Outcome outcome) {
     case Outcome::Kind::fail:
       return dispatch.record_failure(ErrorCode::handler_failed, outcome.reason());
     case Outcome::Kind::retry:
-      dispatch.record_failure(ErrorCode::handler_failed, "the handler asked for a retry");
+      dispatch.record_failure(ErrorCode::handler_failed, "the handler asked for another attempt");
       break;
     case Outcome::Kind::dead_letter:
       dispatch.record_failure(ErrorCode::handler_failed, outcome.reason());

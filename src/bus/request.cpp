@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/deadline.hpp"
+#include "base/duration_words.hpp"
 #include "base/escape.hpp"
 #include "bus/bus_core.hpp"
 
@@ -56,9 +57,8 @@ bool BusCore::reply(const EventId& request, Payload payload) {
 RequestResult BusCore::request(std::string_view topic, const Draft& draft,
                                std::chrono::nanoseconds timeout) {
   if (timeout <= std::chrono::nanoseconds::zero()) {
-    throw Error(
-        ErrorCode::invalid_argument,
-        "request: the timeout is " + std::to_string(timeout.count()) + "ns; it is longer than 0");
+    throw Error(ErrorCode::invalid_argument,
+                "request: the timeout is " + duration_words(timeout) + "; it is longer than 0");
   }
   const auto deadline = deadline_after(timeout);
   Event event = make_event(topic, draft);

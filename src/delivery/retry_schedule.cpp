@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/duration_words.hpp"
 #include "busway/limits.hpp"
 #include "delivery/later.hpp"
 
@@ -57,14 +58,6 @@ class Checker {
   std::string where_;
 };
 
-/// In the largest of ms, us and ns that tells all of it: a wrong value shown as 0ms helps nobody.
-std::string text_of(nanoseconds duration) {
-  const nanoseconds::rep ns = duration.count();
-  if (ns % 1'000'000 == 0) return std::to_string(ns / 1'000'000) + "ms";
-  if (ns % 1'000 == 0) return std::to_string(ns / 1'000) + "us";
-  return std::to_string(ns) + "ns";
-}
-
 /// Whole numbers without a fraction, "nan" and "inf" as they are.
 std::string text_of(double number) {
   if (std::abs(number) < 1e15 && number == std::trunc(number)) {
@@ -75,7 +68,7 @@ std::string text_of(double number) {
 
 void Checker::check_duration(std::string_view field, nanoseconds value, nanoseconds max) const {
   if (value > nanoseconds::zero() && value <= max) return;
-  bad_option(field, text_of(value), "longer than 0 and at most " + text_of(max));
+  bad_option(field, duration_words(value), "longer than 0 and at most " + duration_words(max));
 }
 
 /// False for NaN as well.
@@ -114,8 +107,8 @@ void check_retry(const RetryPolicy& policy, Mode mode, std::string_view where) {
   check.check_duration("retry.initial_delay", policy.initial_delay, limits::kRetryDelayMax);
   check.check_duration("retry.max_delay", policy.max_delay, limits::kRetryDelayMax);
   if (policy.max_delay < policy.initial_delay) {
-    check.bad_option("retry.max_delay", text_of(policy.max_delay),
-                     "at least initial_delay (" + text_of(policy.initial_delay) + ")");
+    check.bad_option("retry.max_delay", duration_words(policy.max_delay),
+                     "at least initial_delay (" + duration_words(policy.initial_delay) + ")");
   }
   if (!is_within(policy.backoff_factor, 1.0, limits::kBackoffFactorMax)) {
     check.bad_option("retry.backoff_factor", text_of(policy.backoff_factor),

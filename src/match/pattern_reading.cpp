@@ -106,7 +106,11 @@ std::string why_read_so(PatternKind kind, Reading reading, std::string_view text
   switch (reading) {
     case Reading::maker: return "as the program says";
     case Reading::prefix: return "as its prefix " + std::string(prefix_of(kind)) + " says";
-    case Reading::no_wildcard: return "because it has none of the wildcards * ? [";
+    case Reading::no_wildcard:
+      return std::string("because it has none of the wildcards * ? [") +
+             (text.find('#') == std::string_view::npos
+                  ? ""
+                  : " (# is no wildcard: one or more words are written \"seg:a.**\")");
     case Reading::wildcard:
       return std::string("because it has the wildcard ") +
              text[text.find_first_of(kWildcardCharacters)] +
@@ -137,7 +141,21 @@ std::string what_it_matches(PatternKind kind, std::string_view text) {
 
 }  // namespace
 
+/// A kind's whole name in place of its prefix would be read as a topic that nobody publishes.
+static void refuse_kind_as_prefix(std::string_view text) {
+  for (const PatternKind kind : {PatternKind::regex, PatternKind::segments}) {
+    const std::string name = std::string(to_string(kind)) + ':';
+    if (!text.starts_with(name)) continue;
+    throw Error(ErrorCode::invalid_pattern,
+                "the pattern " + quote(text) + " begins with " + quote(name) +
+                    ", which is no prefix; probably meant: " +
+                    quote(std::string(prefix_of(kind)).append(text.substr(name.size()))) +
+                    ", or for a topic of this name " + quote("exact:" + std::string(text)));
+  }
+}
+
 PlainReading read_plain(std::string_view text, Wildcards wildcards) {
+  refuse_kind_as_prefix(text);
   const std::string_view prefix = pattern_prefix_of(text);
   if (!prefix.empty()) {
     for (const PatternKind kind : kKinds) {

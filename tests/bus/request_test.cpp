@@ -191,5 +191,27 @@ TEST(Request, WithTheIdOfOneThatWaitsIsRefused) {
   EXPECT_EQ(first.code(), ErrorCode::ok) << first.message();
 }
 
+TEST(Request, OfATypedPayloadKnowsItsTopic) {
+  Bus bus;
+  const Subscription one = bus.subscribe<Point>(
+      [](const Point& point, Context& context) { context.reply(Json(point.x + point.y)); });
+  const RequestResult result = bus.request(Point{2, 3}, kLong);
+  ASSERT_TRUE(result.ok()) << result.message();
+  EXPECT_EQ(result.json(), 5);
+}
+
+TEST(Request, WaitsForSynchronousHandlersHoweverLongTheyTake) {
+  Bus bus;
+  bool taken = false;
+  const Subscription one = bus.subscribe("slow", [&](const Event&, Context& context) {
+    const auto over = std::chrono::steady_clock::now() + std::chrono::milliseconds(2);
+    while (std::chrono::steady_clock::now() < over) {
+    }
+    taken = context.reply(Json("late"));
+  });
+  EXPECT_TRUE(bus.request("slow", nullptr, std::chrono::nanoseconds(1)).ok());
+  EXPECT_TRUE(taken);
+}
+
 }  // namespace
 }  // namespace busway

@@ -227,26 +227,26 @@ TEST(RetryCheck, NamesTheFieldTheValueAndWhatWouldBeRight) {
       {{.max_retries = static_cast<unsigned>(-1)},
        "subscribe: retry.max_retries is 4294967295; it is 0 to 100000"},
       {{.initial_delay = seconds(0)},
-       "subscribe: retry.initial_delay is 0ms; it is longer than 0 and at most 604800000ms"},
+       "subscribe: retry.initial_delay is 0ms; it is longer than 0 and at most 604800s"},
       {{.initial_delay = milliseconds(-5)},
-       "subscribe: retry.initial_delay is -5ms; it is longer than 0 and at most 604800000ms"},
+       "subscribe: retry.initial_delay is -5ms; it is longer than 0 and at most 604800s"},
       {{.initial_delay = nanoseconds(-7)},
-       "subscribe: retry.initial_delay is -7ns; it is longer than 0 and at most 604800000ms"},
+       "subscribe: retry.initial_delay is -7ns; it is longer than 0 and at most 604800s"},
       {{.initial_delay = hours(169), .max_delay = hours(169)},
-       "subscribe: retry.initial_delay is 608400000ms; it is longer than 0 and at most "
-       "604800000ms"},
+       "subscribe: retry.initial_delay is 608400s; it is longer than 0 and at most "
+       "604800s"},
       {{.max_delay = seconds(0)},
-       "subscribe: retry.max_delay is 0ms; it is longer than 0 and at most 604800000ms"},
+       "subscribe: retry.max_delay is 0ms; it is longer than 0 and at most 604800s"},
       {{.max_delay = nanoseconds::min()},
        "subscribe: retry.max_delay is -9223372036854775808ns; it is longer than 0 and at most "
-       "604800000ms"},
+       "604800s"},
       {{.max_delay = milliseconds(5)},
-       "subscribe: retry.max_delay is 5ms; it is at least initial_delay (1000ms)"},
+       "subscribe: retry.max_delay is 5ms; it is at least initial_delay (1s)"},
       {{.max_delay = microseconds(1500)},
-       "subscribe: retry.max_delay is 1500us; it is at least initial_delay (1000ms)"},
+       "subscribe: retry.max_delay is 1500us; it is at least initial_delay (1s)"},
       {{.max_delay = limits::kRetryDelayMax + nanoseconds(1)},
        "subscribe: retry.max_delay is 604800000000001ns; it is longer than 0 and at most "
-       "604800000ms"},
+       "604800s"},
       {{.backoff_factor = 0.0}, "subscribe: retry.backoff_factor is 0; it is 1 to 100"},
       {{.backoff_factor = -2.0}, "subscribe: retry.backoff_factor is -2; it is 1 to 100"},
       {{.backoff_factor = 0.5}, "subscribe: retry.backoff_factor is 0.500000; it is 1 to 100"},
@@ -257,11 +257,11 @@ TEST(RetryCheck, NamesTheFieldTheValueAndWhatWouldBeRight) {
       {{.jitter = 2.0}, "subscribe: retry.jitter is 2; it is 0 to 1"},
       {{.jitter = kNan}, "subscribe: retry.jitter is nan; it is 0 to 1"},
       {{.total = seconds(0)},
-       "subscribe: retry.total is 0ms; it is longer than 0 and at most 2592000000ms"},
+       "subscribe: retry.total is 0ms; it is longer than 0 and at most 2592000s"},
       {{.total = milliseconds(-1)},
-       "subscribe: retry.total is -1ms; it is longer than 0 and at most 2592000000ms"},
+       "subscribe: retry.total is -1ms; it is longer than 0 and at most 2592000s"},
       {{.total = hours(721)},
-       "subscribe: retry.total is 2595600000ms; it is longer than 0 and at most 2592000000ms"},
+       "subscribe: retry.total is 2595600s; it is longer than 0 and at most 2592000s"},
   };
   for (const Case& one : cases) EXPECT_EQ(complaint(one.policy), one.message);
 }
@@ -280,12 +280,12 @@ TEST(BreakerCheck, NamesTheFieldTheValueAndWhatWouldBeRight) {
   EXPECT_EQ(complaint(BreakerPolicy{.failures = 1'000'001}),
             "subscribe: breaker.failures is 1000001; it is 1 to 1000000");
   EXPECT_EQ(complaint(BreakerPolicy{.open_for = seconds(0)}),
-            "subscribe: breaker.open_for is 0ms; it is longer than 0 and at most 604800000ms");
+            "subscribe: breaker.open_for is 0ms; it is longer than 0 and at most 604800s");
   EXPECT_EQ(complaint(BreakerPolicy{.open_for = seconds(-1)}),
-            "subscribe: breaker.open_for is -1000ms; it is longer than 0 and at most 604800000ms");
+            "subscribe: breaker.open_for is -1s; it is longer than 0 and at most 604800s");
   EXPECT_EQ(complaint(BreakerPolicy{.open_for = nanoseconds::max()}),
             "subscribe: breaker.open_for is 9223372036854775807ns; it is longer than 0 and at most "
-            "604800000ms");
+            "604800s");
 }
 
 }  // namespace

@@ -205,6 +205,7 @@ TEST(Pattern, ExplainSaysHowAStringWasReadAndWhy) {
   EXPECT_EQ(Pattern::parse("user.login").explain(),
             "\"user.login\" is read as exact, because it has none of the wildcards * ? [: it "
             "matches this one name, byte for byte");
+  EXPECT_TRUE(mentions(Pattern::parse("a.#").explain(), "seg:a.**"));
   EXPECT_TRUE(mentions(Pattern::parse("a|b").explain(), "because it has the character |"));
   EXPECT_TRUE(mentions(Pattern::parse(".*").explain(), "because it begins with .*"));
   EXPECT_TRUE(mentions(Pattern::parse("seg:a.*").explain(), "as its prefix seg: says"));
@@ -249,6 +250,14 @@ TEST(Pattern, APlainStringWithoutWildcardMustBeATopic) {
   EXPECT_TRUE(mentions(refusal(As::plain, "a\nb"), "a\\nb"));
   EXPECT_NE(refusal(As::plain, std::string(256, 'a')), "");
   EXPECT_EQ(refusal(As::exact, "user login"), "") << "said outright, any text is taken";
+}
+
+TEST(Pattern, TheWholeNameOfAKindIsNoPrefix) {
+  EXPECT_TRUE(
+      mentions(refusal(As::plain, "regex:a.*"),
+               R"(probably meant: "re:a.*", or for a topic of this name "exact:regex:a.*")"));
+  EXPECT_TRUE(mentions(refusal(As::plain, "segments:order.*"), R"(probably meant: "seg:order.*")"));
+  EXPECT_EQ(Pattern::parse("exact:regex:a").text(), "regex:a");
 }
 
 TEST(Pattern, EmptyPatternsAreRefusedWithAndWithoutAPrefix) {

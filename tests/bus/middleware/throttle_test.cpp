@@ -121,7 +121,7 @@ TEST(Throttle, ForgetsThoseThatDoNotComeBackWhenItHasNoRoom) {
   EXPECT_TRUE(mentions(ask("lost"), "as many events wait for their turn as may"));
   // The first slot has come, and is given up for the newcomer.
   still.clock->advance(1ms);
-  EXPECT_TRUE(mentions(ask("lost"), "the handler asked for a retry"));
+  EXPECT_TRUE(mentions(ask("lost"), "the handler asked for another attempt"));
   EXPECT_TRUE(mentions(ask("lost"), "as many events wait for their turn as may"));
 }
 
