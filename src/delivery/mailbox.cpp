@@ -95,7 +95,12 @@ void Mailbox::append_again(Stripe& stripe, const Event& event, void* token, Atte
       attempts;
   ++stripe.size;
   ++beyond_size_;
-  if (stripe.active != 0) interrupt_.store(true, std::memory_order_relaxed);
+  if (stripe.active != 0) interrupt(stripe);
+}
+
+/// What comes now may have to go before the rest of what its pumps have claimed.
+void Mailbox::interrupt(Stripe& stripe) noexcept {
+  for (const auto& pump : stripe.pumps) pump->interrupt.store(true, std::memory_order_relaxed);
 }
 
 std::size_t Mailbox::waiting_locked() const noexcept {
@@ -143,9 +148,7 @@ Pushed Mailbox::push(const Event& event, void* token, MayWait may_wait) {
       ++stripe.size;
       ++size_;
       ++pushes_;
-      if (lane > stripe.serving && stripe.active != 0) {
-        interrupt_.store(true, std::memory_order_relaxed);
-      }
+      if (lane > stripe.serving && stripe.active != 0) interrupt(stripe);
       if (stripe.active < stripe.pumps.size()) pump = next_pump(stripe);
     }
   }
@@ -368,8 +371,8 @@ void Mailbox::close() {
   {
     const std::lock_guard guard(lock_);
     closed_ = true;
-    interrupt_.store(true, std::memory_order_relaxed);
     for (Stripe& stripe : stripes_) {
+      interrupt(stripe);
       for (const auto& pump : stripe.pumps) {
         if (auto ticket = pump->ticket.lock()) posted.push_back(std::move(ticket));
       }

@@ -250,7 +250,8 @@ class Mailbox final {
     std::uint32_t claimed = 0;     // deliveries it holds that count as waiting until they start
     Claim claim;                   // what it works on
     bool working = false;          // has a claim in hand
-    std::thread::id thread;        // that runs it
+    std::atomic<bool> interrupt{false};  // look up before the next delivery of the claim
+    std::thread::id thread;              // that runs it
     // Of one that was left behind: whoever comes second of the two ends it.
     bool settled = false;
     bool returned = false;
@@ -285,6 +286,7 @@ class Mailbox final {
   };
 
   // With lock_ held:
+  static void interrupt(Stripe& stripe) noexcept;
   Delivery& append(Lane& lane, const Event& event, void* token, bool cut);
   void append_again(Stripe& stripe, const Event& event, void* token, Attempts* attempts);
   [[nodiscard]] static bool is_bounded(std::size_t lane) noexcept { return lane < kReplayLane; }
@@ -368,7 +370,6 @@ class Mailbox final {
 
   /// Tells a pump to give back the rest of its claim: closed, paused, or a higher lane has
   /// something.
-  std::atomic<bool> interrupt_{false};
   Overseer overseer_{*this};
 
   mutable std::mutex wait_mutex_;

@@ -135,7 +135,7 @@ std::size_t Mailbox::waiting_again() const {
 void Mailbox::pause() {
   const std::lock_guard guard(lock_);
   paused_ = true;
-  interrupt_.store(true, std::memory_order_relaxed);
+  for (Stripe& stripe : stripes_) interrupt(stripe);
 }
 
 void Mailbox::resume() {

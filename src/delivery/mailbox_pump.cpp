@@ -37,7 +37,7 @@ std::uint32_t Mailbox::choose_lane(Stripe& stripe) const {
 }
 
 Mailbox::Claim Mailbox::claim(Stripe& stripe, Pump& pump) {
-  interrupt_.store(closed_ || paused_, std::memory_order_relaxed);
+  pump.interrupt.store(closed_ || paused_, std::memory_order_relaxed);
   if (!runnable(stripe)) return {};
   const std::uint32_t chosen = choose_lane(stripe);
   Lane& lane = stripe.lanes[chosen];
@@ -143,7 +143,8 @@ std::uint32_t Mailbox::deliver(const Claim& claim, Pump& pump, Then& then) {
   Delivery* delivery = claim.chunk->at(claim.begin);
   std::uint32_t done = 0;
   for (; done < claim.count; ++done, ++delivery) {
-    if (interrupt_.load(std::memory_order_relaxed) && !planted(Defect::after_close)) [[unlikely]] {
+    if (pump.interrupt.load(std::memory_order_relaxed) && !planted(Defect::after_close))
+        [[unlikely]] {
       bool closed = false;
       {
         const std::lock_guard guard(lock_);

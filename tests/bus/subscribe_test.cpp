@@ -86,7 +86,7 @@ TEST(Handler, SaysHowItEndedByItsOutcome) {
   ASSERT_EQ(result.failures.size(), 4U);
   EXPECT_EQ(result.failures[0].reason, "no stock");
   EXPECT_EQ(result.failures[1].reason, "poison");
-  EXPECT_TRUE(mentions(result.failures[2].reason, "retry"));
+  EXPECT_TRUE(mentions(result.failures[2].reason, "another attempt"));
   EXPECT_FALSE(result.failures[3].reason.empty());
 }
 

@@ -15,7 +15,7 @@ endfunction()
 # A cache of an earlier run may remember an installation that has changed since.
 file(REMOVE "${BINARY}/CMakeCache.txt")
 execute_process(COMMAND "${CMAKE_COMMAND}" -S "${SOURCE}" -B "${BINARY}" -G "${GENERATOR}"
-  -DCMAKE_BUILD_TYPE=Debug ${arguments} ${quiet})
+  ${arguments} ${quiet})
 check("configuring ${SOURCE}")
 execute_process(COMMAND "${CMAKE_COMMAND}" --build "${BINARY}" --parallel 2 ${quiet})
 check("building ${SOURCE}")

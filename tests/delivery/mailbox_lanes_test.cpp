@@ -31,6 +31,26 @@ TEST(MailboxLanes, LetAHigherEventPassThoseThatWaitAlready) {
   EXPECT_EQ(box.sink.delivered, (Names{"e0", "high", "e1", "e2", "e3", "e4"}));
 }
 
+TEST(MailboxLanes, LetAHigherEventPassWhateverAnotherStripeClaimsMeanwhile) {
+  HandPumped box({.concurrency = 4, .order_by = OrderBy::key});
+  bool first = true;
+  box.sink.on_deliver = [&](Delivery&) {
+    if (!std::exchange(first, false)) return;
+    box.push("high", Priority::high, "mine");
+    for (const std::string_view key : {"a", "b", "c", "d", "e", "f", "g", "h"}) {
+      box.push("other", Priority::normal, key);  // most of them go to other stripes
+    }
+    box.executor->run();
+  };
+  for (int i = 0; i < 5; ++i) box.push("mine" + std::to_string(i), Priority::normal, "mine");
+  box.executor->run();
+  Names mine;
+  for (const std::string& name : box.sink.delivered) {
+    if (name != "other") mine.push_back(name);
+  }
+  EXPECT_EQ(mine, (Names{"mine0", "high", "mine1", "mine2", "mine3", "mine4"}));
+}
+
 TEST(MailboxLanes, KeepTheirOwnOrderWhenInterrupted) {
   HandPumped box({.capacity = 10'000});
   int more = 0;
