@@ -89,7 +89,8 @@ TEST(CoroutineTimeout, ManyThatIgnoreTheirCancellationHarmNobody) {
     EXPECT_EQ(receipt.outcomes().front().reason, "the handler did not return within 1s");
   }
   EXPECT_EQ(info_of(alone.bus, deaf.id()).abandoned, 5U);
-  EXPECT_EQ(alone.bus.stats().abandoned, 0U);
+  // The last one may have been given up on its way out of its thread.
+  EXPECT_TRUE(eventually([&] { return alone.bus.stats().abandoned == 0; }));
   door.open();
   EXPECT_TRUE(eventually([&] { return info_of(alone.bus, deaf.id()).abandoned == 0; }));
 }

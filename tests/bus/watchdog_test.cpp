@@ -1,10 +1,12 @@
 // A synchronous handler without a timeout that does not return is reported, and asked to stop.
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "bus_fixture.hpp"
@@ -18,6 +20,25 @@ namespace {
 
 using std::chrono::seconds;
 
+/// Tells when a publisher waits for time to pass.
+class WaitedForClock final : public Clock {
+ public:
+  explicit WaitedForClock(std::shared_ptr<Clock> clock) : clock_(std::move(clock)) {}
+  [[nodiscard]] WallTime wall() const noexcept override { return clock_->wall(); }
+  [[nodiscard]] SteadyTime steady() const noexcept override { return clock_->steady(); }
+  [[nodiscard]] bool is_manual() const noexcept override { return true; }
+  [[nodiscard]] Watch watch(std::function<void()> moved) override {
+    Watch watch = clock_->watch(std::move(moved));
+    if (std::this_thread::get_id() == publisher.load()) waits = true;
+    return watch;
+  }
+  std::atomic<std::thread::id> publisher{};
+  std::atomic<bool> waits{false};
+
+ private:
+  const std::shared_ptr<Clock> clock_;
+};
+
 struct Watched : OwnClock {
   Watched()
       : bus({.stuck_after = seconds(4),
@@ -30,7 +51,7 @@ struct Watched : OwnClock {
                    }
                    lines.push_back(std::move(line));
                  },
-             .clock = clock}) {}
+             .clock = waited_for}) {}
   std::string stuck_line() {
     const std::lock_guard lock(mutex);
     for (const std::string& line : lines) {
@@ -46,6 +67,12 @@ struct Watched : OwnClock {
       return holds();
     });
   }
+  /// In a handler: what this thread waits for next is the time of the next attempt.
+  void will_wait() { waited_for->publisher = std::this_thread::get_id(); }
+  bool publisher_waits() {
+    return eventually([&] { return waited_for->waits.load(); });
+  }
+  std::shared_ptr<WaitedForClock> waited_for = std::make_shared<WaitedForClock>(clock);
   std::mutex mutex;
   std::vector<std::string> lines;
   Bus bus;
@@ -167,6 +194,7 @@ TEST(Watchdog, NamesAStuckHandlerThatIsToBeRetriedAndTheNextAttemptHasAFreshToke
       [&](const Event&, Context& context) {
         if (++calls == 1) {
           while (!context.stop_token().stop_requested()) std::this_thread::yield();
+          watched.will_wait();
           throw std::runtime_error("asked to stop");
         }
         signalled = context.stop_token().stop_requested();
@@ -175,27 +203,42 @@ TEST(Watchdog, NamesAStuckHandlerThatIsToBeRetriedAndTheNextAttemptHasAFreshToke
        .retry = RetryPolicy{.initial_delay = seconds(1), .total = std::chrono::hours(2)}});
   std::thread publisher([&] { EXPECT_EQ(watched.bus.publish("job").delivered, 1U); });
   EXPECT_TRUE(watched.passes_until([&] { return watched.bus.stats().stuck == 1; }));
-  EXPECT_TRUE(watched.passes_until([&] { return calls == 2; }));
+  EXPECT_TRUE(watched.publisher_waits());
+  watched.clock->advance(seconds(1));
   publisher.join();
+  EXPECT_EQ(calls, 2U);
   EXPECT_FALSE(signalled);
 }
 
 TEST(Watchdog, LeavesAloneAPublisherThatWaitsForTheNextAttempt) {
+  constexpr std::chrono::hours kDelay(48);
   Watched watched;
   std::atomic<unsigned> calls{0};
-  const Subscription flaky =
-      watched.bus.subscribe("job",
-                            [&](const Event&) {
-                              if (++calls == 1) throw std::runtime_error("not yet");
-                            },
-                            {.mode = Mode::sync,
-                             .retry = RetryPolicy{.initial_delay = std::chrono::minutes(1),
-                                                  .max_delay = std::chrono::minutes(1),
-                                                  .total = std::chrono::hours(2)}});
-  std::thread publisher([&] { (void)watched.bus.publish("job"); });
-  EXPECT_TRUE(watched.passes_until([&] { return calls == 2; }));
-  publisher.join();
-  EXPECT_EQ(watched.bus.stats().stuck, 0U);
+  const Subscription flaky = watched.bus.subscribe(
+      "job",
+      [&](const Event&) {
+        watched.will_wait();
+        if (++calls == 1) throw std::runtime_error("not yet");
+      },
+      {.mode = Mode::sync,
+       .retry = RetryPolicy{.initial_delay = kDelay, .max_delay = kDelay, .total = 2 * kDelay}});
+  std::atomic<bool> open{false};
+  const Subscription stuck = watched.bus.subscribe("other",
+                                                   [&](const Event&) {
+                                                     while (!open) std::this_thread::yield();
+                                                   },
+                                                   {.name = "other one"});
+  std::thread waits([&] { (void)watched.bus.publish("job"); });
+  EXPECT_TRUE(watched.publisher_waits());
+  std::thread hangs([&] { (void)watched.bus.publish("other"); });
+  EXPECT_TRUE(watched.passes_until([&] { return watched.bus.stats().stuck != 0; }));
+  EXPECT_EQ(watched.bus.stats().stuck, 1U);
+  EXPECT_TRUE(mentions(watched.stuck_line(), "subscription=other one"));
+  open = true;
+  hangs.join();
+  watched.clock->advance(kDelay);
+  waits.join();
+  EXPECT_EQ(calls, 2U);
 }
 
 TEST(StopToken, IsSignalledWhenTheSubscriptionEndsAndIsNotTheNextPublishs) {
