@@ -197,9 +197,9 @@ bool Receipt::wait_for(Stage stage, std::chrono::steady_clock::time_point deadli
   for (;;) {
     detail::HeldSubscribers held;
     std::vector<delivery_detail::WaitFor> what = state_->core->what_settles(*state_, held.list);
-    const auto [here, elsewhere] =
+    const Executors executors =
         executors_of(*state_->core, held.list, what.size() > held.list.size());
-    if (here.empty()) {
+    if (executors.here.empty()) {
       const delivery_detail::WaitEdge edge(std::move(what));
       if (!edge.entered()) return false;
       std::unique_lock lock(state_->mutex);
@@ -207,7 +207,7 @@ bool Receipt::wait_for(Stage stage, std::chrono::steady_clock::time_point deadli
     }
     const auto run_one = [&] {
       return state_->core->run_due() != 0 ||
-             std::any_of(here.begin(), here.end(),
+             std::any_of(executors.here.begin(), executors.here.end(),
                          [](Executor* where) { return where->run_one_here(); });
     };
     const auto over = [&] {
@@ -217,7 +217,8 @@ bool Receipt::wait_for(Stage stage, std::chrono::steady_clock::time_point deadli
     while (!over() && run_one()) {
     }
     std::unique_lock lock(state_->mutex);
-    if (settled() || !elsewhere || std::chrono::steady_clock::now() >= deadline) return settled();
+    if (settled() || !executors.elsewhere || std::chrono::steady_clock::now() >= deadline)
+      return settled();
     constexpr auto kLook = std::chrono::milliseconds(1);
     const auto look = std::min(deadline, std::chrono::steady_clock::now() + kLook);
     if (state_->changed.wait_until(lock, look, settled)) return true;

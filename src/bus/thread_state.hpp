@@ -37,10 +37,10 @@ struct Frame {
   std::atomic<const Route*> route{nullptr};
   std::atomic<std::uint64_t> epoch{0};
   std::atomic<Subscriber*> current{nullptr};
-  /// Between attempts of synchronous handlers, begun and ended: odd while one goes on.
-  std::atomic<std::uint32_t> waits{0};
   /// Of a publish along the straight way, whose event stands in the ring; else without an event.
   Dispatch dispatch;
+  /// Between attempts of synchronous handlers, begun and ended: odd while one goes on.
+  std::atomic<std::uint32_t> waits{0};
 };
 
 inline Subscriber* Dispatch::running() const noexcept {
