@@ -79,7 +79,6 @@ std::vector<Watchdog::Stuck> Watchdog::look() {
 
 void Watchdog::report(const Stuck& stuck) {
   (void)source_of(stuck.call).request_stop();
-  reported_.fetch_add(1, std::memory_order_release);
   const auto for_ms =
       std::chrono::duration_cast<std::chrono::milliseconds>(core_.steady_now() - stuck.since)
           .count();
@@ -89,6 +88,7 @@ void Watchdog::report(const Stuck& stuck) {
                           LogField{"owner", stuck.owner}, LogField{"topic", stuck.topic},
                           LogField{"for", duration}};
   core_.log(LogLevel::warning, "a synchronous handler does not return", fields);
+  reported_.fetch_add(1, std::memory_order_release);  // whoever sees the count finds the line
   std::string words = "the synchronous handler of " + quote(stuck.name);
   if (!stuck.owner.empty()) words += " (owner " + quote(stuck.owner) + ')';
   words +=
