@@ -164,10 +164,15 @@ struct ThreadState {
     show(ring, ring_at);
   }
 
+  /// The frames that were in use at the barrier and still are; maybe later ones as well.
   template <class F>
   void for_each_frame(F&& visit) const {
-    // Those above the top are empty; the top itself belongs to the thread.
-    for (const Frame* frame = frames; frame != frames_end; ++frame) visit(*frame);
+    // A stack: a frame that is free was so at some time since the barrier, and with it all above
+    // it; what has been entered since then sees what was published before.
+    for (const Frame* frame = frames; frame != frames_end; ++frame) {
+      if (frame->route.load(std::memory_order_seq_cst) == nullptr) return;
+      visit(*frame);
+    }
   }
 
  private:
