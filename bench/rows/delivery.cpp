@@ -3,6 +3,10 @@
 
 #include <malloc.h>
 
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
@@ -38,6 +42,32 @@ void deliver_to_coroutine(benchmark::State& state) {
         },
         options);
   });
+}
+
+/// What the same coroutine costs with Asio alone: spawned on a context that another thread runs.
+void spawn_with_asio(benchmark::State& state) {
+  Handled handled;
+  boost::asio::io_context context(1);
+  auto work = boost::asio::make_work_guard(context);
+  std::thread runs([&] { context.run(); });
+  const OrderPlaced event;
+  std::int64_t sent = 0;
+  for (auto _ : state) {
+    for (int i = 0; i < kBurst; ++i) {
+      boost::asio::co_spawn(
+          context,
+          [&handled, event]() -> boost::asio::awaitable<void> {
+            handled(event);
+            co_return;
+          },
+          boost::asio::detached);
+    }
+    sent += kBurst;
+    while (handled.count() < sent) std::this_thread::yield();
+  }
+  work.reset();
+  runs.join();
+  state.counters["events"] = kBurst;
 }
 
 std::size_t threads_now() {
@@ -101,6 +131,7 @@ void add_delivery_benchmarks() {
     deliver(state, std::chrono::seconds(30));
   })->UseRealTime();
   add_benchmark("deliver/coroutine", deliver_to_coroutine)->UseRealTime();
+  add_benchmark("deliver/co_spawn", spawn_with_asio)->UseRealTime();
   add_benchmark("deliver/default", [](benchmark::State& state) {
     time_bursts(state, kBurst);
   })->UseRealTime();
@@ -114,7 +145,8 @@ void add_delivery_benchmarks() {
 
 std::vector<Row> delivery_rows(const Effort& effort) {
   const Turns timeouts({"deliver/timeout", "deliver/no_timeout"}, effort.rounds);
-  const Turns coroutines({"deliver/coroutine", "deliver/default"}, effort.rounds);
+  const Turns coroutines({"deliver/coroutine", "deliver/co_spawn", "deliver/default"},
+                         effort.rounds);
   const Turns beside({"beside/100000", "beside/0"}, effort.rounds);
   const Turns held({"waiting/held"}, 1);
   const auto with = timeouts.ns("deliver/timeout");
@@ -128,6 +160,9 @@ std::vector<Row> delivery_rows(const Effort& effort) {
           {"a coroutine that ends at once, over a plain async delivery",
            "at most 3x",
            {{"", coroutines.ratio("deliver/coroutine", "deliver/default"), "x", 3}}},
+          {"the same coroutine, over co_spawn to a context of another thread",
+           "no target: Asio alone, without order, counters or a limit",
+           {{"", coroutines.ratio("deliver/coroutine", "deliver/co_spawn"), "x"}}},
           {"a retry that waits",
            "no thread; at most 400 bytes beside its event",
            {{"", held.counter("waiting/held", "threads"), " threads more for 100,000,", 0},
