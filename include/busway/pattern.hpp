@@ -13,7 +13,8 @@
 //            or when it is or begins with .*, and else what `Wildcards` says. explain() tells how a
 //            string was read. Said outright, exact, glob and regex take any character, so that they
 //            can match text that is no topic; a plain string that can match no topic is refused,
-//            and so is by subscribe() an exact text that no topic can be.
+//            and so is by subscribe() an exact text that no topic can be. "regex:" and "segments:"
+//            are refused too: they are taken for slips of "re:" and "seg:".
 // Threads    All functions are [any-thread]; a Pattern is a value that may be copied between
 //            threads.
 // Ownership  Copies share one immutable text. Compiled expressions live in a bounded cache of the
