@@ -35,6 +35,7 @@ struct RunOptions {
   std::vector<std::string> plugins;
   std::optional<std::chrono::milliseconds> duration;
   bool until_idle = false;
+  bool watch = false;
   bool verbose = false;
   bool json = false;
 };
@@ -119,6 +120,7 @@ int run(const RunOptions& options) {
                                         : StandardOutput::Plugins::share_it);
   InitializeOptions initial;
   initial.plugin_folders = plugin_folders(options.plugins);
+  initial.watch_plugins = options.watch;
   initial.log = log_to_terminal(options.verbose ? LogLevel::debug : LogLevel::warning);
   std::optional<Host> host;
   try {
@@ -157,6 +159,8 @@ void add_run(CLI::App& tool, Chosen& chosen) {
           },
           "End after this time: 100ms, 5s, 2m")
       ->type_name("T");
+  command->add_flag("--watch", options->watch,
+                    "Reload a plugin when its file has been written or replaced");
   command->add_option("--plugins", options->plugins, kPluginsHelp)
       ->type_name("DIR")
       ->expected(1)

@@ -30,6 +30,7 @@ struct InitializeOptions {
   /// file names: a key that is or ends with one is shown as ***. Case, '-' and '_' do not matter.
   std::vector<std::string> secret_keys{};
   DefaultBus default_bus = DefaultBus::set;
+  bool watch_plugins = false;            ///< PluginManagerOptions::watch
   LogSink log{};                         ///< default: log_to_stderr
   std::shared_ptr<Clock> clock{};        ///< default: the system's
   std::shared_ptr<Executor> executor{};  ///< default: a pool of the bus's own

@@ -355,7 +355,8 @@ typedef struct busway_plugin_api {
   /* Subscribes, and says ACTIVE if it is a source. After it events flow. [plugin-worker] */
   busway_status (*start)(busway_plugin* plugin);
   /* Ends its threads. Its sources have ended (see end_sources), events that were queued have been
-   * handled; publishing still works. [plugin-worker] */
+   * handled, or go to the instance that replaces this one; publishing still works.
+   * [plugin-worker] */
   busway_status (*stop)(busway_plugin* plugin);
   /* Frees what setup() took. [plugin-worker] */
   busway_status (*teardown)(busway_plugin* plugin);
@@ -365,14 +366,17 @@ typedef struct busway_plugin_api {
   busway_status (*on_timer)(busway_plugin* plugin, uint64_t tag);
 
   /* Hands what is worth keeping to write_state(), with the version of its form, for the instance
-   * that replaces this one. Called after stop(). [plugin-worker] */
+   * that replaces this one. Nothing of this one runs and its sources have ended; stop() comes
+   * later, or has come before where the two may not be there at once. If the replacement fails
+   * this one goes on: it changes nothing. [plugin-worker] */
   busway_status (*save_state)(busway_plugin* plugin, uint32_t* out_version);
   /* Takes what save_state() of an earlier instance, perhaps of another version, gave. Called
    * between setup() and start(). [plugin-worker] */
   busway_status (*restore_state)(busway_plugin* plugin, uint32_t version, busway_view state);
 
   /* Lets its sources begin. Called once after each start(), when all plugins that start together
-   * have started; returns soon. [plugin-worker] */
+   * have started, and again when they have been asked to end for a replacement that then failed;
+   * returns soon. [plugin-worker] */
   busway_status (*begin_sources)(busway_plugin* plugin);
   /* Asks its sources to end and returns without waiting for them. BUSWAY_OK: they will say ENDED;
    * the host goes on delivering until then and only then calls stop(). BUSWAY_NOT_FOUND: there is

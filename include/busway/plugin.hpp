@@ -137,13 +137,15 @@ class Plugin {
   virtual void setup(const Json& /*config*/) {}
   /// Subscribes, and names its sources with run_source().
   virtual void start() {}
-  /// Its sources have ended, and what was queued has been handled. Publishing still works.
+  /// Its sources have ended, and what was queued has been handled, or goes to the instance that
+  /// replaces this one. Publishing still works.
   virtual void stop() {}
   virtual void teardown() {}
   virtual PluginHealth health() { return PluginHealth::ok(); }
   /// The version of what save_state() writes.
   [[nodiscard]] virtual std::uint32_t state_version() const { return 1; }
-  /// What the instance that replaces this one should know, or null; after stop().
+  /// What the instance that replaces this one should know, or null. Its sources have ended and
+  /// nothing of it runs. Change nothing: where the replacement fails, this one goes on.
   virtual Json save_state() { return nullptr; }
   /// Between setup() and start(), when an earlier instance saved a state. Throw to refuse it.
   virtual void restore_state(std::uint32_t /*version*/, const Json& /*state*/) {}
@@ -224,7 +226,8 @@ class Plugin {
   /// them misses its first event; called later, at once. Before stop() the stop token is set and f
   /// must return soon: wait for input with poll() and a time-out or an eventfd, not with a read
   /// that may last for ever. Handlers go on until it has returned. What f throws ends the source
-  /// and is reported.
+  /// and is reported. f may be called again after it returned with its token set: a
+  /// replacement of the plugin for which it had to end has failed.
   void run_source(std::function<void(std::stop_token)> f);
 
   void log(LogLevel level, std::string_view message) {
@@ -268,6 +271,7 @@ class Plugin {
   [[nodiscard]] bool ask_sources_to_end() noexcept;
   void join_sources() noexcept;
   void launch_source(std::function<void(std::stop_token)> f);
+  void interrupt(std::function<void(std::stop_token)> f) noexcept;
   void source_has_ended() noexcept;
   void forget_handlers() noexcept;
 
@@ -287,6 +291,7 @@ class Plugin {
   std::mutex source_mutex_;
   Sources sources_phase_ = Sources::held;
   std::vector<std::function<void(std::stop_token)>> held_sources_;
+  std::vector<std::function<void(std::stop_token)>> interrupted_sources_;  // ended as asked
   std::size_t open_sources_ = 0;  // held ones, and those whose function has not returned
   std::vector<std::jthread> sources_;
 };

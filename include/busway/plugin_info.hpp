@@ -9,6 +9,7 @@
 // Example    tests/plugin/plugin_manager_test.cpp
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -55,6 +56,8 @@ struct PluginInfo {
   std::string last_error{};
   bool still_mapped = false;  ///< unloaded, yet its code could not be taken out of memory
   std::string place{};        ///< PluginSpec::place
+  /// How long its events waited while it was last reloaded.
+  std::chrono::nanoseconds held{0};
 };
 
 }  // namespace busway

@@ -80,6 +80,21 @@ class PluginManager {
   /// Ends all sources, then stops all, those that require others first.
   std::vector<PluginProblem> stop_all();
 
+  /// Replaces one that runs by what its file is now, and returns when the old one is gone. Events
+  /// wait meanwhile in its mailboxes, as many as those hold, and lose neither their order nor their
+  /// subscription: one of the new instance that has the patterns and options of one of the old is
+  /// the same, with its id. The old one's sources end first; then it hands its state to the new
+  /// one. Publishers that wait inside a handler go on, their delivery queued. Those that require
+  /// it run on.
+  /// Throws when any step of the new one fails, and when the old one is busy for longer than
+  /// call_timeout: then the old one runs on as it was, its sources with it. (One that was stopped
+  /// first is started again; what it had subscribed to in setup() has ended, as after stop().) What
+  /// goes wrong while the old one is taken away is reported as plugin.error.
+  /// A subscription whose patterns or options differ is a new one; an event that is published while
+  /// the one takes the place of the other may be handled by both, and by neither when an earlier
+  /// handler has held up its publisher since before the new one was made.
+  void reload(std::string_view id);
+
   /// Stops it if it runs, and takes it out of the process. It stays in list() as unloaded.
   void unload(std::string_view id);
   std::vector<PluginProblem> unload_all();

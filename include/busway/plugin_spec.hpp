@@ -17,11 +17,19 @@
 
 namespace busway {
 
+/// How a running plugin may be replaced by a later build of it.
+enum class PluginReload : unsigned char {
+  overlap,     ///< the new one is made ready beside the old one
+  stop_first,  ///< they must not be there at once: the old one stops before the new one is made
+  none         ///< not at all
+};
+
 struct PluginSpec {
   std::string path{};            ///< a shared library, or "static:NAME" of one linked in
   std::string id{};              ///< empty: what the plugin calls itself
   Json config = Json::object();  ///< given to its setup(); an object
-  std::string place{};           ///< where it is named, such as bot.yaml:5; stands with its errors
+  PluginReload reload = PluginReload::overlap;
+  std::string place{};  ///< where it is named, such as bot.yaml:5; stands with its errors
 };
 
 struct PluginManagerOptions {
@@ -30,6 +38,9 @@ struct PluginManagerOptions {
   /// How long one call into a plugin (setup, start, stop ...) may take before its thread is left
   /// behind, and how long a source may take to end; more than 0.
   std::chrono::nanoseconds call_timeout = std::chrono::seconds(30);
+  /// A plugin that runs is reloaded when its file has been written or replaced. What then fails is
+  /// reported, and the plugin runs on; the next change of the file tries again.
+  bool watch = false;
   /// How long stop() lets a plugin handle what is queued for it.
   std::chrono::nanoseconds drain_timeout = std::chrono::seconds(5);
 };

@@ -25,6 +25,11 @@ Section<PluginSection> make_section() {
             "Its name on the bus; no two plugins share one.")
       .when_unset("the plugin's own")
       .boolean("enabled", &PluginSection::enabled, "false leaves it out.")
+      .choice<ReloadPolicy>("reload", &PluginSection::reload,
+                            {{"overlap", ReloadPolicy::overlap},
+                             {"stop_first", ReloadPolicy::stop_first},
+                             {"none", ReloadPolicy::none}},
+                            "How a later build of it takes its place while it runs.")
       .free_form("config", &PluginSection::config, "Whatever the plugin understands.")
       .not_yet("isolation", "Whether it runs in a process of its own.")
       .not_yet("sync", "Whether the publisher waits for it.")

@@ -19,11 +19,14 @@
 
 namespace busway::config {
 
+enum class ReloadPolicy : unsigned char { overlap, stop_first, none };
+
 struct PluginSection {
   std::string path{};
   std::string static_name{};        // key: static
   std::optional<std::string> id{};  // unset: the id the plugin gives itself
   bool enabled = true;
+  ReloadPolicy reload = ReloadPolicy::overlap;
   nlohmann::json config = nlohmann::json::object();
 };
 

@@ -99,7 +99,7 @@ Host::Impl::Impl(const std::string& path, const InitializeOptions& options)
       places_{config_.folder, options.plugin_folders},
       bus_(std::make_shared<Bus>(host_detail::bus_options(config_, options))),
       summaries_(*bus_, config_.document.secrets),
-      plugins_(*bus_) {
+      plugins_(*bus_, {.watch = options.watch_plugins}) {
   for (const ConfigIssue& warning : warnings_) log(LogLevel::warning, to_string(warning));
   if (options.default_bus == DefaultBus::set) set_default_bus(bus_);
 }
@@ -142,6 +142,7 @@ void Host::Impl::load(const config::PluginSection& plugin, std::size_t index) {
     (void)plugins_.load({.path = path,
                          .id = plugin.id.value_or(""),
                          .config = plugin.config,
+                         .reload = static_cast<PluginReload>(plugin.reload),
                          .place = here.file + ':' + std::to_string(here.line)});
   } catch (const Error& error) {
     (void)note(error);  // the manager has logged and published it

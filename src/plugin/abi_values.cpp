@@ -136,4 +136,32 @@ SubscriptionOptions read_subscription_options(const busway_subscribe_options& op
   return out;
 }
 
+std::string signature_of(const std::vector<std::string>& patterns,
+                         const busway_subscribe_options& options) {
+  std::string out;
+  const auto add_text = [&](std::string_view text) {
+    out.append(std::to_string(text.size())).append(1, ':').append(text);
+  };
+  const auto add = [&](auto number) { add_text(std::to_string(number)); };
+  for (const std::string& pattern : patterns) add_text(pattern);
+  out.append(1, ';');
+  add(options.mode == BUSWAY_MODE_DEFAULT ? std::uint32_t{BUSWAY_MODE_ASYNC} : options.mode);
+  add(options.priority);
+  add(options.overflow);
+  add(options.queue_capacity);
+  add(options.block_timeout_ns);
+  add(options.timeout_ns);
+  add(options.dedupe_ns);
+  add(options.once);
+  add_text(read_text(options.name, "name"));
+  add_text(read_text(options.durable, "durable"));
+  if (options.retry_set == 0) return out;
+  add(options.retry_max);
+  add(options.retry_initial_delay_ns);
+  add(options.retry_max_delay_ns);
+  add(options.retry_backoff_factor);
+  add(options.retry_total_ns);
+  return out;
+}
+
 }  // namespace busway::plugin_host_detail

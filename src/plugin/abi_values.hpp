@@ -13,7 +13,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "busway/error.hpp"
 #include "busway/event_options.hpp"
@@ -59,5 +61,10 @@ void write_struct(T* out, const T& value) noexcept {
 /// All but owner, executor and filter.
 [[nodiscard]] SubscriptionOptions read_subscription_options(
     const busway_subscribe_options& options);
+
+/// Equal for subscriptions that listen to the same in the same way; where a replay begins and the
+/// tag do not count.
+[[nodiscard]] std::string signature_of(const std::vector<std::string>& patterns,
+                                       const busway_subscribe_options& options);
 
 }  // namespace busway::plugin_host_detail

@@ -3,7 +3,7 @@
 #include <new>
 #include <string>
 #include <string_view>
-#include <vector>
+#include <utility>
 
 #include "base/escape.hpp"
 #include "bus/bus_core.hpp"
@@ -85,14 +85,16 @@ busway_status subscribe(busway_host* host, const busway_view* patterns, std::siz
                       std::to_string(limits::kPatternsPerSubscriptionMax) + " patterns, not " +
                       std::to_string(pattern_count));
     }
-    std::vector<std::string_view> texts;
+    Wanted wanted;
     for (std::size_t i = 0; i < pattern_count; ++i) {
-      texts.push_back(read_text(patterns[i], "pattern"));
+      wanted.patterns.emplace_back(read_text(patterns[i], "pattern"));
     }
     const busway_subscribe_options read =
         options == nullptr ? busway_subscribe_options{} : read_struct(options, "options");
-    const std::uint64_t id =
-        PluginInstance::of(host).subscribe(texts, read_subscription_options(read), tag);
+    wanted.options = read_subscription_options(read);
+    wanted.tag = tag;
+    wanted.signature = signature_of(wanted.patterns, read);
+    const std::uint64_t id = PluginInstance::of(host).subscribe(std::move(wanted));
     if (out_id != nullptr) *out_id = id;
     return BUSWAY_OK;
   });

@@ -18,17 +18,17 @@ namespace {
 
 }  // namespace
 
-PluginInstance::PluginInstance(Bus& bus, std::unique_ptr<PluginImage> image,
-                               std::string thread_name, Report on_error,
-                               std::function<void()> on_source)
+PluginInstance::PluginInstance(Bus& bus, std::shared_ptr<PluginLine> line,
+                               std::unique_ptr<PluginImage> image, std::string thread_name,
+                               Report on_error, std::function<void()> on_source)
     : bus_(bus),
       core_(detail::Dispatch::core_of(bus)),
+      line_(std::move(line)),
       image_(std::move(image)),
       on_error_(std::move(on_error)),
       on_source_(std::move(on_source)),
       clock_(bus.options().clock != nullptr ? bus.options().clock : Clock::system()),
-      worker_(PluginWorker::start(thread_name, clock_)),
-      gate_(std::make_shared<std::atomic<Gate>>(Gate::open)) {
+      worker_(PluginWorker::start(thread_name, clock_, line_.get())) {
   core_.retain();
 }
 
@@ -139,6 +139,7 @@ std::optional<Error> PluginInstance::setup(const std::string& config,
 
 std::optional<Error> PluginInstance::start(std::chrono::nanoseconds timeout) {
   sources_ = Sources::held;
+  stopped_ = false;
   give_up_sources();
   return on_worker(
       "start",
@@ -184,6 +185,7 @@ void PluginInstance::ask_sources_to_end() {
 }
 
 std::optional<Error> PluginInstance::stop(std::chrono::nanoseconds timeout) {
+  stopped_ = true;
   return on_worker(
       "stop",
       [this]() -> busway_status {

@@ -3,8 +3,8 @@
 // Layer: plugin
 //
 // Model      What plugins know as busway_host. Everything of the plugin that the host keeps is
-//            here: the table's address, the instance's, and subscriptions as data (patterns,
-//            options, tag).
+//            here: the table's address and the instance's. What it hears it shares with the other
+//            generations of the plugin: its PluginLine.
 //            All calls into the plugin are made on its worker, one after the other, but for
 //            deliveries that were left behind at their deadline: those go on beside, each on the
 //            thread it has. What a call knows of itself is a PluginCall on its thread's stack.
@@ -22,13 +22,11 @@
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <thread>
 #include <vector>
 
 #include "busway/bus.hpp"
@@ -39,6 +37,7 @@
 #include "busway/plugin_info.hpp"
 #include "plugin/instance/plugin_call.hpp"
 #include "plugin/plugin_image.hpp"
+#include "plugin/plugin_line.hpp"
 #include "plugin/worker.hpp"
 
 /// The C name of what plugins get; PluginInstance is the one class behind it.
@@ -49,9 +48,6 @@ struct busway_host {
 };
 
 namespace busway::plugin_host_detail {
-
-/// Whether subscriptions of the plugin take new events.
-enum class Gate : unsigned char { open, closed };
 
 class PluginInstance final : public busway_host,
                              public std::enable_shared_from_this<PluginInstance> {
@@ -65,8 +61,8 @@ class PluginInstance final : public busway_host,
   using Report = std::function<void(PluginInstance&, std::string_view message)>;
 
   /// on_error gets what the plugin reports outside calls; on_source is told of each change.
-  PluginInstance(Bus& bus, std::unique_ptr<PluginImage> image, std::string thread_name,
-                 Report on_error, std::function<void()> on_source);
+  PluginInstance(Bus& bus, std::shared_ptr<PluginLine> line, std::unique_ptr<PluginImage> image,
+                 std::string thread_name, Report on_error, std::function<void()> on_source);
   PluginInstance(const PluginInstance&) = delete;
   PluginInstance& operator=(const PluginInstance&) = delete;
   ~PluginInstance();
@@ -81,6 +77,8 @@ class PluginInstance final : public busway_host,
   [[nodiscard]] const std::shared_ptr<PluginWorker>& shared_worker() const noexcept {
     return worker_;
   }
+  [[nodiscard]] PluginLine& line() const noexcept { return *line_; }
+  [[nodiscard]] const std::shared_ptr<PluginLine>& shared_line() const noexcept { return line_; }
   [[nodiscard]] PluginImage& image() const noexcept { return *image_; }
   [[nodiscard]] const std::string& id() const noexcept { return facts_.id; }
   [[nodiscard]] const Facts& facts() const noexcept { return facts_; }
@@ -106,16 +104,16 @@ class PluginInstance final : public busway_host,
     return source_ends_.load(std::memory_order_acquire) && source() == PluginSource::active;
   }
   [[nodiscard]] std::optional<Error> stop(std::chrono::nanoseconds timeout);
+  /// Whether stop() has been called since start().
+  [[nodiscard]] bool stopped() const noexcept { return stopped_; }
   [[nodiscard]] std::optional<Error> teardown(std::chrono::nanoseconds timeout);
   [[nodiscard]] std::optional<Error> health(PluginHealthInfo& out,
                                             std::chrono::nanoseconds timeout);
 
-  /// Closes the gate and waits until what was queued has been handled. Returns how many events were
-  /// left at the deadline.
+  /// Takes no new events, and waits until what was queued has been handled. Returns how many events
+  /// were left at the deadline.
   std::size_t drain(std::chrono::nanoseconds timeout);
-  void open_gate() noexcept { gate_->store(Gate::open, std::memory_order_relaxed); }
   /// Ends all subscriptions and timers.
-  enum class MayWait : unsigned char { yes, no };
   void release_all(MayWait may_wait = MayWait::yes);
   /// Ends its subscriptions and waits for the deliveries that were left behind, so that none goes
   /// on beside what follows. At the deadline it counts as hung.
@@ -126,16 +124,36 @@ class PluginInstance final : public busway_host,
   /// could end, and runs nothing more. Waits for those who are just telling.
   void retire();
 
+  // -- Being replaced, by the manager on its own thread.
+
+  /// What an instance hands to the one that follows it; no value: nothing.
+  struct State {
+    std::uint32_t version = 0;
+    std::string bytes;
+  };
+  /// Waits until what was posted before has run.
+  [[nodiscard]] std::optional<Error> rest(std::chrono::nanoseconds timeout);
+  /// Asks for its state, and holds its worker from then on.
+  [[nodiscard]] std::optional<Error> save_state(std::optional<State>& out,
+                                                std::chrono::nanoseconds timeout);
+  [[nodiscard]] std::optional<Error> restore_state(const State& state,
+                                                   std::chrono::nanoseconds timeout);
+  /// It goes on as if nothing had been.
+  void go_on() { worker_->go_on(); }
+  /// Its sources, if they have been asked to end, begin again.
+  void begin_sources_again();
+  /// Whether its sources have been told to begin since it started, and not to end.
+  [[nodiscard]] bool sources_begun() const noexcept { return sources_ == Sources::begun; }
+
   /// True once a call did not come back in time: its thread and image cannot be taken away.
   [[nodiscard]] bool hung() const noexcept { return hung_.load(std::memory_order_relaxed); }
   [[nodiscard]] PluginSource source() const noexcept {
-    return source_.load(std::memory_order_relaxed);
+    return source_.load(std::memory_order_acquire);  // what the source did before is seen
   }
 
   // -- For the host's table.
 
-  [[nodiscard]] std::uint64_t subscribe(const std::vector<std::string_view>& patterns,
-                                        SubscriptionOptions options, std::uint64_t tag);
+  [[nodiscard]] std::uint64_t subscribe(Wanted wanted);
   void unsubscribe(std::uint64_t id);
   void set_message(std::string_view message) const;
   [[nodiscard]] std::uint64_t schedule(std::chrono::nanoseconds delay, std::uint64_t tag);
@@ -148,20 +166,6 @@ class PluginInstance final : public busway_host,
   [[nodiscard]] bool stop_requested(std::uint64_t delivery_id);
   void write_state(std::string_view bytes);
 
-  // -- Waits that could close a circle.
-
-  /// While a publisher waits for a delivery.
-  class WaitingScope {
-   public:
-    WaitingScope(PluginInstance& plugin, SyncDelivery& delivery);
-    WaitingScope(const WaitingScope&) = delete;
-    WaitingScope& operator=(const WaitingScope&) = delete;
-    ~WaitingScope();
-
-   private:
-    PluginInstance& plugin_;
-    SyncDelivery& delivery_;
-  };
   /// While the worker waits for the reply to a request; elsewhere it does nothing.
   class RequestScope {
    public:
@@ -171,7 +175,7 @@ class PluginInstance final : public busway_host,
     ~RequestScope();
 
    private:
-    PluginInstance* plugin_;
+    PluginLine* line_;
   };
 
   // -- Deliveries.
@@ -183,11 +187,6 @@ class PluginInstance final : public busway_host,
                              SyncDelivery* sync);
 
  private:
-  struct Listening {
-    Subscription subscription;
-    std::shared_ptr<std::atomic<bool>> ended;  // read by deliveries that were posted
-  };
-
   /// What a call that did not come back in time means: left_behind, nothing can follow it.
   enum class Late : unsigned char { left_behind, forgiven };
   [[nodiscard]] std::optional<Error> on_worker(std::string_view what,
@@ -198,30 +197,25 @@ class PluginInstance final : public busway_host,
   [[nodiscard]] PluginCall& delivery(std::uint64_t delivery_id) const;
   /// Runs f unless retired; then false. retire() waits for f.
   bool unless_retired(const std::function<void()>& f);
-  [[nodiscard]] Subscription listen_sync(const std::vector<std::string>& patterns,
-                                         SubscriptionOptions options, std::uint64_t tag,
-                                         std::shared_ptr<const std::atomic<bool>> ended);
-  [[nodiscard]] Subscription listen_async(const std::vector<std::string>& patterns,
-                                          SubscriptionOptions options, std::uint64_t tag);
-  std::uint64_t keep(Listening made);
-  void end(Listening listening, MayWait may_wait);
+  void tell_no_more();
   void run_timer(std::uint64_t tag);
   void read_facts(std::string id);
 
   Bus& bus_;  // not once retired
   detail::BusCore& core_;
+  const std::shared_ptr<PluginLine> line_;
   std::unique_ptr<PluginImage> image_;
   const Report on_error_;
   const std::function<void()> on_source_;
   const std::shared_ptr<Clock> clock_;
   const std::shared_ptr<PluginWorker> worker_;
-  const std::shared_ptr<std::atomic<Gate>> gate_;
   Facts facts_;
   std::atomic<PluginSource> source_{PluginSource::none};
   std::atomic<bool> source_ends_{false};
   std::atomic<bool> hung_{false};
   enum class Sources : unsigned char { held, begun, asked_to_end };
   Sources sources_ = Sources::held;  // by the manager only
+  bool stopped_ = false;             // by the manager only
 
   std::atomic<std::uint64_t> next_delivery_{1};
 
@@ -231,10 +225,6 @@ class PluginInstance final : public busway_host,
 
   std::mutex mutex_;
   // Guarded by mutex_, never held while the bus or the plugin is called.
-  std::map<std::uint64_t, Listening> subscriptions_;
-  std::uint64_t next_subscription_ = 1;
-  std::vector<SyncDelivery*> waiting_;
-  std::vector<std::thread::id> requesting_;  // wait for replies; those left behind since, too
   std::size_t telling_ = 0;
   bool retired_ = false;
   std::condition_variable told_;

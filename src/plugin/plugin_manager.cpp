@@ -49,6 +49,7 @@ PluginManager::Impl::Change::~Change() {
 }
 
 PluginManager::Impl::~Impl() {
+  watch_.reset();
   try {
     const Change change(*this);
     (void)stop_all(change);
@@ -102,6 +103,11 @@ std::vector<PluginProblem> PluginManager::stop_all() {
 void PluginManager::unload(std::string_view id) {
   const Impl::Change change(*impl_);
   impl_->unload(change, impl_->require(id));
+}
+
+void PluginManager::reload(std::string_view id) {
+  const Impl::Change change(*impl_);
+  impl_->reload(change, impl_->require(id));
 }
 
 std::vector<PluginProblem> PluginManager::unload_all() {

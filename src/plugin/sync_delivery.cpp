@@ -11,7 +11,9 @@
 #include "delivery/later.hpp"
 #include "delivery/wait_graph.hpp"
 #include "plugin/handler_scope.hpp"
+#include "plugin/line/addressee.hpp"
 #include "plugin/plugin_instance.hpp"
+#include "plugin/plugin_line.hpp"
 #include "plugin/worker.hpp"
 
 namespace busway::plugin_host_detail {
@@ -24,15 +26,17 @@ using State = SyncDelivery::State;
 /// It has passed. False: the call is not running.
 bool give_up(SyncDelivery& delivery) {
   std::thread::id thread;
+  std::shared_ptr<PluginWorker> worker;
   {
     const std::lock_guard lock(delivery.mutex);
     if (delivery.state != State::running || delivery.given_up) return false;
     delivery.given_up = true;
     thread = delivery.thread;
+    worker = delivery.worker;
     delivery.subscriber.extra->left_behind.fetch_add(1, std::memory_order_seq_cst);
   }
-  delivery.subscriber.core->leave_behind(delivery.subscriber, delivery.event, *delivery.worker,
-                                         thread, nullptr);
+  delivery.subscriber.core->leave_behind(delivery.subscriber, delivery.event, *worker, thread,
+                                         nullptr);
   delivery.ended_as(DeliveryOutcome::Kind::timed_out);
   bool returned = false;
   {
@@ -75,17 +79,18 @@ void keep_deadline(const std::shared_ptr<SyncDelivery>& delivery) {
 // -- The call, on the worker ----------------------------------------------------------------------
 
 /// False: it is not to be made.
-bool begin(const std::shared_ptr<SyncDelivery>& delivery) {
+bool begin(PluginInstance& plugin, const std::shared_ptr<SyncDelivery>& delivery) {
   bool alone = false;
   {
     const std::lock_guard lock(delivery->mutex);
     if (delivery->state == State::cancelled) return false;
-    if (delivery->ended->load(std::memory_order_acquire)) {
+    if (delivery->addressee->ended()) {
       delivery->state = State::done;
       delivery->changed.notify_all();
       return false;
     }
     delivery->state = State::running;
+    delivery->worker = plugin.shared_worker();
     delivery->thread = std::this_thread::get_id();
     alone = delivery->left;
     if (alone) {
@@ -125,13 +130,15 @@ void end(PluginInstance& plugin, SyncDelivery& delivery) {
   if (mine) detail::came_back(delivery.subscriber, std::this_thread::get_id());
 }
 
-void run_posted(PluginInstance& plugin, const std::shared_ptr<SyncDelivery>& delivery) {
-  if (!begin(delivery)) return;
+/// [plugin-worker] Of whichever instance the subscription now stands for.
+void run_posted(const std::shared_ptr<SyncDelivery>& delivery) {
+  PluginInstance& plugin = delivery->addressee->here();
+  if (!begin(plugin, delivery)) return;
   Outcome outcome = Outcome::done();
   std::optional<Error> error;
   try {
     const HandlerScope cause(plugin.core(), delivery->event);
-    outcome = plugin.call(delivery->tag, delivery->event, nullptr, delivery.get());
+    outcome = plugin.call(delivery->addressee->tag(), delivery->event, nullptr, delivery.get());
   } catch (const Error& thrown) {
     error = thrown;
   } catch (const std::exception& thrown) {
@@ -221,12 +228,10 @@ Outcome await(PluginInstance& plugin, const std::shared_ptr<SyncDelivery>& deliv
 
 }  // namespace
 
-SyncDelivery::SyncDelivery(PluginInstance& plugin, const SyncListener& listener, const Event& of,
+SyncDelivery::SyncDelivery(const SyncListener& listener, const Event& of,
                            detail::Dispatch& publisher)
     : event(of),
-      tag(listener.tag),
-      ended(listener.ended),
-      worker(plugin.shared_worker()),
+      addressee(listener.addressee),
       subscriber(*publisher.running()),
       attempt(publisher.attempt()),
       timeout(listener.timeout.value_or(kSyncTimeoutDefault)),
@@ -251,7 +256,7 @@ void SyncDelivery::ended_as(DeliveryOutcome::Kind kind) {
 }
 
 bool SyncDelivery::stop_requested() {
-  if (ended->load(std::memory_order_acquire) || publishers.stop_requested()) return true;
+  if (addressee->ended() || publishers.stop_requested()) return true;
   const std::lock_guard lock(mutex);
   return given_up;
 }
@@ -265,30 +270,49 @@ void SyncDelivery::due() noexcept {
 
 void SyncDelivery::disarmed() noexcept { (void)let_go(*this); }
 
-Outcome deliver_sync(PluginInstance& plugin, const SyncListener& listener, const Event& event,
-                     Context& context) {
-  if (plugin.worker().pumped_by_this_thread()) {
-    return plugin.call(listener.tag, event, &context, nullptr);
+namespace {
+
+/// While a publisher waits for a delivery.
+struct WaitingScope {
+  WaitingScope(PluginInstance& plugin, SyncDelivery& waits) : line(plugin.line()), delivery(waits) {
+    line.begin_waiting(plugin, delivery);  // may set must_return
   }
+  WaitingScope(const WaitingScope&) = delete;
+  WaitingScope& operator=(const WaitingScope&) = delete;
+  ~WaitingScope() { line.end_waiting(delivery); }
+  PluginLine& line;
+  SyncDelivery& delivery;
+};
+
+}  // namespace
+
+Outcome deliver_sync(const SyncListener& listener, const Event& event, Context& context) {
   auto& dispatch = static_cast<detail::Dispatch&>(context);
+  // A publisher may still be in here when the plugin has been unloaded, or replaced.
+  const std::shared_ptr<PluginInstance> plugin = listener.addressee->instance();
+  const auto has_stopped = [&] {
+    dispatch.record_failure(ErrorCode::stopped, "the plugin " + listener.plugin +
+                                                    " has stopped and takes no more events");
+    return Outcome::done();
+  };
+  if (plugin == nullptr) return has_stopped();
+  if (plugin->worker().pumped_by_this_thread()) {
+    return plugin->call(listener.addressee->tag(), event, &context, nullptr);
+  }
   detail::Subscriber& subscriber = *dispatch.running();
   if (subscriber.extra->left_behind.load(std::memory_order_relaxed) != 0 &&
       !dispatch.core().may_leave_behind(1)) {
     dispatch.record_failure(ErrorCode::breaker_open, detail::abandoned_words(subscriber));
     return Outcome::done();
   }
-  const auto delivery = std::make_shared<SyncDelivery>(plugin, listener, event, dispatch);
+  const auto delivery = std::make_shared<SyncDelivery>(listener, event, dispatch);
   const delivery_detail::WaitEdge edge(
-      {delivery_detail::WaitFor::call(plugin.worker().thread_id())});
+      {delivery_detail::WaitFor::call(plugin->worker().thread_id())});
   delivery->must_return = !edge.entered();
-  const PluginInstance::WaitingScope waiting(plugin, *delivery);  // may set must_return
-  const auto posted = plugin.worker().post([&plugin, delivery] { run_posted(plugin, delivery); });
-  if (posted == Executor::Posted::refused) {
-    dispatch.record_failure(ErrorCode::stopped,
-                            "the plugin " + plugin.id() + " has stopped and takes no more events");
-    return Outcome::done();
-  }
-  return await(plugin, delivery, dispatch);
+  const WaitingScope waiting(*plugin, *delivery);
+  const auto posted = listener.addressee->post([delivery] { run_posted(delivery); });
+  if (posted == Executor::Posted::refused) return has_stopped();
+  return await(*plugin, delivery, dispatch);
 }
 
 }  // namespace busway::plugin_host_detail

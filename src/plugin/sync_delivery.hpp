@@ -6,8 +6,9 @@
 //            begun by then is not made, one that has is left behind with its thread. The publisher
 //            does not wait, or ceases to, where that could close a circle: when the worker waits
 //            for the publisher's worker, and, for publishers that are inside a handler, while the
-//            worker waits for the reply to a request. Then the delivery is queued: it will be made,
-//            the publisher is told so, and a timer keeps its deadline from when it begins.
+//            worker waits for the reply to a request or the plugin is being replaced. Then the
+//            delivery is queued: it will be made, the publisher is told so, and a timer keeps its
+//            deadline from when it begins.
 // Threads    [any-thread]
 // Ownership  The posted delivery owns a copy of the event and holds its subscription, until its
 //            call has returned.
@@ -16,14 +17,13 @@
 // Cost       A copy of the event, two thread switches.
 #pragma once
 
-#include <atomic>
 #include <chrono>
 #include <condition_variable>
-#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <stop_token>
+#include <string>
 #include <thread>
 
 #include "busway/context.hpp"
@@ -41,6 +41,7 @@ struct Subscriber;
 
 namespace busway::plugin_host_detail {
 
+class Addressee;
 class PluginInstance;
 class PluginWorker;
 
@@ -48,14 +49,13 @@ inline constexpr std::chrono::seconds kSyncTimeoutDefault(30);
 
 /// What a sync subscription of a plugin is.
 struct SyncListener {
-  std::uint64_t tag = 0;
-  std::shared_ptr<const std::atomic<bool>> ended;
+  std::string plugin;  // its id
+  std::shared_ptr<Addressee> addressee;
   std::optional<std::chrono::nanoseconds> timeout;  // none given: kSyncTimeoutDefault
 };
 
 struct SyncDelivery final : delivery_detail::Timer {
-  SyncDelivery(PluginInstance& plugin, const SyncListener& listener, const Event& of,
-               detail::Dispatch& publisher);
+  SyncDelivery(const SyncListener& listener, const Event& of, detail::Dispatch& publisher);
   ~SyncDelivery() override;
 
   /// By the plugin, during the call.
@@ -66,9 +66,7 @@ struct SyncDelivery final : delivery_detail::Timer {
   void disarmed() noexcept override;
 
   const Event event;
-  const std::uint64_t tag;
-  const std::shared_ptr<const std::atomic<bool>> ended;  // its subscription
-  const std::shared_ptr<PluginWorker> worker;
+  const std::shared_ptr<Addressee> addressee;
   detail::Subscriber& subscriber;  // one reference
   const unsigned attempt;
   const std::chrono::nanoseconds timeout;
@@ -79,6 +77,7 @@ struct SyncDelivery final : delivery_detail::Timer {
   // Guarded by mutex.
   enum class State : unsigned char { queued, running, done, cancelled } state = State::queued;
   SteadyTime deadline;                         // as it is when the call begins it stays
+  std::shared_ptr<PluginWorker> worker;        // of the call
   std::thread::id thread;                      // of the call
   bool in_handler = false;                     // the publisher is inside a handler, or a worker
   bool must_return = false;                    // the publisher must cease to wait
@@ -92,7 +91,7 @@ struct SyncDelivery final : delivery_detail::Timer {
 };
 
 /// Makes the delivery on behalf of the handler whose context this is.
-[[nodiscard]] Outcome deliver_sync(PluginInstance& plugin, const SyncListener& listener,
-                                   const Event& event, Context& context);
+[[nodiscard]] Outcome deliver_sync(const SyncListener& listener, const Event& event,
+                                   Context& context);
 
 }  // namespace busway::plugin_host_detail

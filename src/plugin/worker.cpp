@@ -20,14 +20,17 @@ thread_local std::atomic<SteadyTime>* current_deadline = nullptr;
 
 PluginWorker* PluginWorker::current() noexcept { return current_worker; }
 
-PluginWorker::PluginWorker(std::string name, std::shared_ptr<Clock> clock)
-    : name_(std::move(name)), clock_(std::move(clock)), system_clock_(clock_ == Clock::system()) {}
+PluginWorker::PluginWorker(std::string name, std::shared_ptr<Clock> clock, const void* whose)
+    : name_(std::move(name)),
+      clock_(std::move(clock)),
+      system_clock_(clock_ == Clock::system()),
+      whose_(whose) {}
 
 std::shared_ptr<PluginWorker> PluginWorker::start(const std::string& name,
-                                                  std::shared_ptr<Clock> clock) {
+                                                  std::shared_ptr<Clock> clock, const void* whose) {
   constexpr std::size_t kNameMax = 15;
   std::shared_ptr<PluginWorker> worker(
-      new PluginWorker(name.substr(0, kNameMax), std::move(clock)));
+      new PluginWorker(name.substr(0, kNameMax), std::move(clock), whose));
   worker->watch_ = worker->clock_->watch([weak = std::weak_ptr(worker)] {
     if (const auto self = weak.lock()) {
       { const std::lock_guard lock(self->mutex_); }  // so that no wait misses it
@@ -134,6 +137,19 @@ bool PluginWorker::idle() const {
 bool PluginWorker::wait_idle(std::chrono::steady_clock::time_point deadline) const {
   std::unique_lock lock(mutex_);
   return changed_.wait_until(lock, deadline, [&] { return tasks_.empty() && !running_; });
+}
+
+void PluginWorker::hold() {
+  const std::lock_guard lock(mutex_);
+  held_ = true;
+}
+
+void PluginWorker::go_on() {
+  {
+    const std::lock_guard lock(mutex_);
+    held_ = false;
+  }
+  changed_.notify_all();
 }
 
 std::uint64_t PluginWorker::begun() const {
@@ -264,6 +280,10 @@ void PluginWorker::work(Place& mine) {
 /// Waits for a due timer or a task; false when the worker is closed and has nothing left.
 bool PluginWorker::take(std::unique_lock<std::mutex>& lock, Task& task) {
   for (;;) {
+    if (held_ && !closed_) {
+      changed_.wait(lock);
+      continue;
+    }
     if (!timers_.empty() && timers_.begin()->first <= clock_->steady()) {
       task = std::move(timers_.begin()->second.f);
       timers_.erase(timers_.begin());

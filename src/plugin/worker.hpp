@@ -6,7 +6,8 @@
 //            Tasks run in the order posted; a due timer goes before the next task. A thread whose
 //            call has passed its deadline can be left behind: another takes its place and goes on
 //            with the queue, and the old one ends when its task returns, if ever. "The worker" is
-//            always the thread that goes on; one left behind is a thread as any other.
+//            always the thread that goes on; one left behind is a thread as any other. Held, the
+//            worker stands still between two tasks.
 // Threads    [any-thread], except close(), abandon() and wait_for_left_behind(): not on a thread
 //            of this worker.
 // Ownership  Each thread keeps the worker alive until it ends, so that one that hangs can be left.
@@ -35,9 +36,10 @@ namespace busway::plugin_host_detail {
 
 class PluginWorker final : public Executor, public std::enable_shared_from_this<PluginWorker> {
  public:
-  /// The name is the thread's, for debuggers.
+  /// The name is the thread's, for debuggers. `whose`: equal for the workers of one plugin.
   [[nodiscard]] static std::shared_ptr<PluginWorker> start(const std::string& name,
-                                                           std::shared_ptr<Clock> clock);
+                                                           std::shared_ptr<Clock> clock,
+                                                           const void* whose = nullptr);
   ~PluginWorker() override;
 
   Posted post(Task task) override;
@@ -55,6 +57,8 @@ class PluginWorker final : public Executor, public std::enable_shared_from_this<
   /// The worker whose thread calls, left behind or not; null on other threads.
   [[nodiscard]] static PluginWorker* current() noexcept;
 
+  [[nodiscard]] const void* whose() const noexcept { return whose_; }
+
   /// Runs f on the worker and waits for it. False at the deadline (f may still run later, so it
   /// must own what it touches) or when the worker is closed. Not on the worker.
   [[nodiscard]] bool run(std::function<void()> f, std::chrono::nanoseconds timeout);
@@ -68,6 +72,11 @@ class PluginWorker final : public Executor, public std::enable_shared_from_this<
   /// Nothing queued, nothing running; timers do not count.
   [[nodiscard]] bool idle() const;
   [[nodiscard]] bool wait_idle(std::chrono::steady_clock::time_point deadline) const;
+  /// [plugin-worker] After the task that runs now, nothing runs before go_on(): neither tasks nor
+  /// timers.
+  void hold();
+  void go_on();
+
   /// How many tasks have begun: unchanged between two looks means that nothing ran.
   [[nodiscard]] std::uint64_t begun() const;
 
@@ -103,7 +112,7 @@ class PluginWorker final : public Executor, public std::enable_shared_from_this<
     bool ended = false;                                   // guarded by mutex_
   };
 
-  PluginWorker(std::string name, std::shared_ptr<Clock> clock);
+  PluginWorker(std::string name, std::shared_ptr<Clock> clock, const void* whose);
 
   [[nodiscard]] SteadyTime call_time() const;
   void begin(Place& place);
@@ -119,6 +128,7 @@ class PluginWorker final : public Executor, public std::enable_shared_from_this<
   const std::string name_;
   const std::shared_ptr<Clock> clock_;
   const bool system_clock_;
+  const void* const whose_;
   Clock::Watch watch_;
   std::atomic<std::thread::id> thread_id_{};
   mutable std::mutex mutex_;
@@ -131,6 +141,7 @@ class PluginWorker final : public Executor, public std::enable_shared_from_this<
   TimerId next_timer_ = 1;
   std::uint64_t begun_ = 0;
   bool running_ = false;
+  bool held_ = false;
   bool closed_ = false;
 };
 

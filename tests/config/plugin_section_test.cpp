@@ -21,11 +21,24 @@ TEST(PluginSection, IsAListOfPluginsInTheOrderOfTheFile) {
   EXPECT_EQ(plugins[0].path, "plugins/trivia.so");
   EXPECT_EQ(plugins[0].id, "quiz");
   EXPECT_TRUE(plugins[0].enabled);
+  EXPECT_EQ(plugins[0].reload, ReloadPolicy::overlap);
   EXPECT_EQ(plugins[0].config, nlohmann::json::parse(R"({"rounds":3,"greeting":"5"})"));
   EXPECT_EQ(plugins[1].static_name, "stats");
   EXPECT_EQ(plugins[1].id, std::nullopt);
   EXPECT_FALSE(plugins[1].enabled);
   EXPECT_EQ(plugins[1].config, nlohmann::json::object());
+}
+
+TEST(PluginSection, SaysHowALaterBuildTakesItsPlace) {
+  const auto plugins = config_of(
+                           "plugins:\n  - {path: a.so, reload: stop_first}\n"
+                           "  - {path: b.so, reload: none}\n")
+                           .plugins;
+  EXPECT_EQ(plugins[0].reload, ReloadPolicy::stop_first);
+  EXPECT_EQ(plugins[1].reload, ReloadPolicy::none);
+  EXPECT_EQ(
+      errors_in("plugins:\n  - {path: a.so, reload: never}\n"),
+      Lines{"f.yaml:2: plugins[0].reload: \"never\" is not one of overlap, stop_first, none"});
 }
 
 TEST(PluginSection, MayBeEmpty) {
@@ -52,7 +65,7 @@ TEST(PluginSection, NamesWhatIsWrongAndWhatIsNotOfferedYet) {
                       "  - {path: b.so, isolation: process, sync: true, config: [1]}\n"
                       "  - {path: c.so, id: 'a b'}\n"),
             (Lines{"f.yaml:2: plugins[0]: expected a map with the keys path, static, id, enabled, "
-                   "config, found a single value",
+                   "reload, config, found a single value",
                    "f.yaml:3: plugins[1].conifg: unknown key; did you mean config?",
                    "f.yaml:4: plugins[2].isolation: this version does not offer it yet; remove it",
                    "f.yaml:4: plugins[2].sync: this version does not offer it yet; remove it",

@@ -63,6 +63,21 @@ TEST(WritingAPlugin, ItsNamedHandlersAnswerAndItsSourceSpeaks) {
   EXPECT_EQ(payloads(bus, "chat.line").size(), 2U);
 }
 
+TEST(WritingAPlugin, ItsStateIsHandedOver) {
+  const InTheFolderOfThePlugins folder;
+  busway::Bus bus;
+  busway::PluginManager plugins(bus);
+  plugins.load(busway::PluginSpec{.path = "plugins/points.so"});
+  EXPECT_TRUE(plugins.start_all().empty());
+  bus.publish("point", busway::Json("Ada"));
+  plugins.reload("points");
+  bus.publish("point", busway::Json("Ada"));
+  ASSERT_TRUE(plugins.wait_until_idle(60s));
+  EXPECT_EQ(payloads(bus, "points").size(), 2U);
+  EXPECT_EQ(payloads(bus, "points").front(),
+            (busway::Json{{"points", {{"Ada", 2}}}, {"round", 2}}));
+}
+
 TEST(WritingAPlugin, ItsSubscriptionLosesNothing) {
   const InTheFolderOfThePlugins folder;
   busway::Bus bus({.history = 1000});

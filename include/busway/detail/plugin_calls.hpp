@@ -170,18 +170,34 @@ inline void Plugin::run_source(std::function<void(std::stop_token)> f) {
 inline void Plugin::launch_source(std::function<void(std::stop_token)> f) {
   ++open_sources_;
   try {
-    sources_.emplace_back([this, f = std::move(f)](std::stop_token stop) {
+    sources_.emplace_back([this, f = std::move(f)](const std::stop_token& stop) mutable {
+      bool broke = false;
       try {
-        f(std::move(stop));
+        f(stop);
       } catch (...) {
+        broke = true;
         report_error("the source ended: " + plugin_detail::current_exception_text());
       }
       const std::lock_guard lock(source_mutex_);
+      if (stop.stop_requested() && !broke) interrupt(std::move(f));
       source_has_ended();
     });
   } catch (...) {
     source_has_ended();
     throw;
+  }
+}
+
+/// With source_mutex_ held: the source has ended because it was asked to, and may have to go on.
+inline void Plugin::interrupt(std::function<void(std::stop_token)> f) noexcept {
+  try {
+    if (sources_phase_ == Sources::begun) {
+      launch_source(std::move(f));  // told to begin again before it had ended
+    } else {
+      interrupted_sources_.push_back(std::move(f));
+    }
+  } catch (...) {
+    // Out of memory or threads: it has ended.
   }
 }
 
@@ -191,10 +207,20 @@ inline void Plugin::source_has_ended() noexcept {
 }
 
 inline void Plugin::begin_sources() noexcept {
-  std::string problem;  // told without the lock: a handler of the host may come back here
+  std::string problem;              // told without the lock: a handler may come back here
+  std::vector<std::jthread> ended;  // joined without the lock
   {
     const std::lock_guard lock(source_mutex_);
-    if (sources_phase_ != Sources::held) return;
+    if (sources_phase_ == Sources::begun) return;
+    if (sources_phase_ == Sources::ending) {
+      if (open_sources_ == 0) {
+        ended.swap(sources_);
+        if (!interrupted_sources_.empty())
+          link_.api->set_source_state(link_.host, BUSWAY_SOURCE_ACTIVE);
+      }
+      held_sources_ = std::exchange(interrupted_sources_, {});
+      open_sources_ += held_sources_.size();
+    }
     sources_phase_ = Sources::begun;
     for (auto& f : std::exchange(held_sources_, {})) {
       try {
@@ -210,15 +236,16 @@ inline void Plugin::begin_sources() noexcept {
 
 /// Whether they will tell the host that they have ended.
 inline bool Plugin::ask_sources_to_end() noexcept {
-  std::vector<std::function<void(std::stop_token)>> held;  // destroyed without the lock
   std::vector<std::stop_source> running;
   bool any = false;
   {
     const std::lock_guard lock(source_mutex_);
     sources_phase_ = Sources::ending;
     any = open_sources_ != 0;
-    held.swap(held_sources_);
-    for (std::size_t n = held.size(); n != 0; --n) source_has_ended();
+    for (auto& held : std::exchange(held_sources_, {})) {
+      interrupt(std::move(held));
+      source_has_ended();
+    }
     for (std::jthread& source : sources_) running.push_back(source.get_stop_source());
   }
   for (std::stop_source& source : running) source.request_stop();  // runs the plugin's callbacks
@@ -243,6 +270,9 @@ inline void Plugin::join_sources() noexcept {
     sources.swap(sources_);
   }
   for (std::jthread& source : sources) source.join();
+  std::vector<std::function<void(std::stop_token)>> last;  // destroyed without the lock
+  const std::lock_guard lock(source_mutex_);
+  last.swap(interrupted_sources_);
 }
 
 }  // namespace busway

@@ -14,7 +14,6 @@ namespace busway::plugin_host_detail {
 namespace {
 
 constexpr std::size_t kTimersMax = 65'536;
-constexpr std::size_t kStateBytesMax = std::size_t{64} << 20U;
 
 }  // namespace
 
@@ -113,53 +112,15 @@ bool PluginInstance::stop_requested(std::uint64_t delivery_id) {
   return one.sync->stop_requested();
 }
 
-void PluginInstance::write_state(std::string_view bytes) {
-  if (!worker_->pumped_by_this_thread() || state_ == nullptr) {
-    throw Error(ErrorCode::plugin_state, "write_state() is for use within save_state() only");
-  }
-  if (bytes.size() > kStateBytesMax - state_->size()) {
-    throw Error(ErrorCode::too_many,
-                "the state of a plugin is at most " + std::to_string(kStateBytesMax) + " bytes");
-  }
-  state_->append(bytes);
-}
-
 // -- Waits ----------------------------------------------------------------------------------------
 
-PluginInstance::WaitingScope::WaitingScope(PluginInstance& plugin, SyncDelivery& delivery)
-    : plugin_(plugin), delivery_(delivery) {
-  const std::lock_guard lock(plugin_.mutex_);
-  plugin_.waiting_.push_back(&delivery_);
-  // Threads that were left behind since wait for nobody's sake.
-  const auto& waiting = plugin_.requesting_;
-  const bool worker_waits = std::find(waiting.begin(), waiting.end(),
-                                      plugin_.worker_->thread_id().load()) != waiting.end();
-  if (worker_waits && delivery_.in_handler) delivery_.must_return = true;
-}
-
-PluginInstance::WaitingScope::~WaitingScope() {
-  const std::lock_guard lock(plugin_.mutex_);
-  std::erase(plugin_.waiting_, &delivery_);
-}
-
 PluginInstance::RequestScope::RequestScope(PluginInstance& plugin)
-    : plugin_(plugin.worker_->pumped_by_this_thread() ? &plugin : nullptr) {
-  if (plugin_ == nullptr) return;
-  const std::lock_guard lock(plugin_->mutex_);
-  plugin_->requesting_.push_back(std::this_thread::get_id());
-  for (SyncDelivery* delivery : plugin_->waiting_) {
-    if (!delivery->in_handler) continue;
-    const std::lock_guard inner(delivery->mutex);
-    delivery->must_return = true;
-    delivery->changed.notify_all();
-  }
+    : line_(plugin.worker_->pumped_by_this_thread() ? plugin.line_.get() : nullptr) {
+  if (line_ != nullptr) line_->begin_request();
 }
 
 PluginInstance::RequestScope::~RequestScope() {
-  if (plugin_ == nullptr) return;
-  const std::lock_guard lock(plugin_->mutex_);
-  auto& waiting = plugin_->requesting_;
-  waiting.erase(std::find(waiting.begin(), waiting.end(), std::this_thread::get_id()));
+  if (line_ != nullptr) line_->end_request();
 }
 
 }  // namespace busway::plugin_host_detail

@@ -46,18 +46,23 @@ bool PluginInstance::dismantle(std::chrono::nanoseconds timeout) {
       timeout);
   if (error) return false;
   worker_->close();
+  tell_no_more();
+  release_all();  // what it has subscribed to in destroy()
   bool unmapped = false;
   // On a thread that ends now: what the library's finalisers register for it goes with it.
   std::thread([&] { unmapped = image_->close(); }).join();
   return unmapped;
 }
 
+/// Nothing it asks for is done any more; waits for what is just being done.
+void PluginInstance::tell_no_more() {
+  std::unique_lock lock(mutex_);
+  retired_ = true;
+  told_.wait(lock, [this] { return telling_ == 0; });
+}
+
 void PluginInstance::retire() {
-  {
-    std::unique_lock lock(mutex_);
-    retired_ = true;
-    told_.wait(lock, [this] { return telling_ == 0; });
-  }
+  tell_no_more();
   release_all();  // what it has subscribed to meanwhile
   worker_->abandon();
 }
@@ -93,7 +98,7 @@ void PluginInstance::log(LogLevel level, std::string_view message) {
 }
 
 void PluginInstance::set_source(PluginSource source) {
-  source_.store(source, std::memory_order_relaxed);
+  source_.store(source, std::memory_order_release);
   (void)unless_retired(on_source_);
 }
 

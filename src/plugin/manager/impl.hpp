@@ -3,8 +3,8 @@
 // Layer: plugin
 //
 // Model      A record a plugin, in the order loaded. loading.cpp brings plugins in and takes them
-//            out, running.cpp starts and stops them, looking.cpp answers questions, telling.cpp
-//            publishes what has happened.
+//            out, running.cpp starts and stops them, reloading.cpp replaces one that runs,
+//            looking.cpp answers questions, telling.cpp publishes what has happened.
 // Threads    A Change, taken by the public functions, is needed to write; looking is [any-thread].
 // Ownership  Records share their instance with those who look.
 // Errors     Throws what PluginManager promises.
@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -27,8 +28,10 @@
 #include "busway/plugin_info.hpp"
 #include "busway/plugin_manager.hpp"
 #include "busway/plugin_spec.hpp"
+#include "platform/file_watch.hpp"
 #include "plugin/plugin_image.hpp"
 #include "plugin/plugin_instance.hpp"
+#include "plugin/plugin_line.hpp"
 
 namespace busway {
 
@@ -46,6 +49,7 @@ class PluginManager::Impl {
   struct Record {
     PluginInfo info;
     Instance instance;
+    PluginSpec spec{};
   };
 
   /// One change at a time; the functions that need it take it as proof.
@@ -64,6 +68,7 @@ class PluginManager::Impl {
   void start(const Change& change, Record& record);
   void stop(const Change& change, Record& record);
   void unload(const Change& change, Record& record);
+  void reload(const Change& change, Record& record);
   std::vector<PluginProblem> start_all(const Change& change, PluginSources sources);
   void begin_sources(const Change& change);
   std::vector<PluginProblem> stop_all(const Change& change);
@@ -79,8 +84,30 @@ class PluginManager::Impl {
  private:
   void load_steps(const PluginSpec& spec, const std::string& config, PluginInfo& info,
                   Instance& instance);
-  Instance make_instance(std::unique_ptr<PluginImage> image, const std::string& name);
-  void commit(const PluginInfo& info, Instance instance);
+  std::unique_ptr<PluginImage> open_file(const PluginInfo& info) const;
+  Instance make_instance(std::unique_ptr<PluginImage> image, const std::string& name,
+                         std::shared_ptr<plugin_host_detail::PluginLine> line);
+  void commit(const PluginInfo& info, Instance instance, const PluginSpec& spec);
+  [[nodiscard]] bool take_away(const Instance& instance);
+  static void leave_behind(Instance instance);
+  /// What setup() gets.
+  [[nodiscard]] static std::string text_of_config(const PluginSpec& spec);
+  /// One plugin on its way from a build to the next.
+  struct Replacement {
+    Instance old;
+    Instance next;
+    PluginInfo info;  // of the next one
+    bool sources_begun = false;
+    std::size_t left = 0;  // events that nobody handles
+  };
+  void make_successor(const Record& record, Replacement& change);
+  void replace(Record& record, Replacement& change);
+  [[nodiscard]] std::optional<Error> put_back(Replacement& change);
+  [[nodiscard]] std::optional<Error> start_again(Replacement& change);
+  void take_away_quietly(Instance& instance) noexcept;
+  void retire(Record& record, Replacement& change);
+  void watch(const PluginInfo& info);
+  void file_changed(const std::string& path) noexcept;
   [[nodiscard]] std::uint64_t next_generation(std::string_view id) const;
   void require_free(std::string_view id, const std::string& path) const;
   void require_started(const Record& record) const;
@@ -96,7 +123,7 @@ class PluginManager::Impl {
   [[nodiscard]] PluginInfo info_of(const Record& record) const;
   void log(LogLevel level, const PluginInfo& info, const std::string& message) const noexcept;
   [[nodiscard]] std::vector<Instance> instances() const;
-  [[nodiscard]] bool sources_active() const;
+  [[nodiscard]] bool more_to_come() const;
   [[nodiscard]] Record* find(std::string_view id) const;
 
   const std::unique_ptr<Bus> own_bus_;
@@ -107,10 +134,12 @@ class PluginManager::Impl {
   std::atomic<std::thread::id> changing_{};
 
   mutable std::mutex mutex_;
-  mutable std::condition_variable source_changed_;
+  mutable std::condition_variable source_changed_;  // or a state
   // Guarded by mutex_; written only within a Change, so that a Change reads without it. But for
   // PluginInfo::last_error: plugins write it at any time.
   std::vector<std::unique_ptr<Record>> records_;
+
+  std::unique_ptr<platform_detail::FileWatch> watch_;  // made by the first load; ends first
 };
 
 }  // namespace busway

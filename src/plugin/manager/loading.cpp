@@ -13,16 +13,6 @@
 namespace busway {
 namespace {
 
-/// Plugins whose thread never came back: what it stands on must stay for ever, but needs neither
-/// the manager nor the bus.
-void leave_behind(std::shared_ptr<plugin_host_detail::PluginInstance> instance) {
-  instance->retire();
-  static std::mutex* const mutex = new std::mutex;
-  static auto* const all = new std::vector<std::shared_ptr<plugin_host_detail::PluginInstance>>;
-  const std::lock_guard lock(*mutex);
-  all->push_back(std::move(instance));
-}
-
 /// What a plugin is called until it has said so itself.
 std::string provisional_id(const PluginSpec& spec) {
   if (!spec.id.empty()) return spec.id;
@@ -45,8 +35,9 @@ void check_spec(const PluginSpec& spec) {
   }
 }
 
-/// The text that setup() gets.
-std::string text_of_config(const PluginSpec& spec) {
+}  // namespace
+
+std::string PluginManager::Impl::text_of_config(const PluginSpec& spec) {
   if (spec.config.is_null()) return "{}";
   try {
     return spec.config.dump();
@@ -58,7 +49,24 @@ std::string text_of_config(const PluginSpec& spec) {
   }
 }
 
-}  // namespace
+/// Plugins whose thread never came back: what it stands on must stay for ever, but needs neither
+/// the manager nor the bus.
+void PluginManager::Impl::leave_behind(Instance instance) {
+  instance->retire();
+  static std::mutex* const mutex = new std::mutex;
+  static auto* const all = new std::vector<Instance>;
+  const std::lock_guard lock(*mutex);
+  all->push_back(std::move(instance));
+}
+
+/// One that does not run. False: its code stays in the process.
+bool PluginManager::Impl::take_away(const Instance& instance) {
+  if (!instance->hung()) (void)instance->await_left_behind(options_.call_timeout);
+  if (!instance->hung()) (void)instance->teardown(options_.call_timeout);
+  const bool unmapped = instance->dismantle(options_.call_timeout);
+  if (instance->hung()) leave_behind(instance);
+  return unmapped;
+}
 
 std::string PluginManager::Impl::load(const Change& /*change*/, const PluginSpec& spec) {
   check_spec(spec);
@@ -69,20 +77,16 @@ std::string PluginManager::Impl::load(const Change& /*change*/, const PluginSpec
   info.path = spec.path;
   info.place = spec.place;
   info.generation = next_generation(info.id);
+  watch(info);  // first: what is built from now on is seen
   Instance instance;
   try {
     load_steps(spec, config, info, instance);
   } catch (const Error& error) {
     info.state = PluginState::failed;
     info.last_error = error.what();
-    if (instance != nullptr) {
-      if (!instance->hung()) (void)instance->await_left_behind(options_.call_timeout);
-      if (!instance->hung()) (void)instance->teardown(options_.call_timeout);
-      info.still_mapped = !instance->dismantle(options_.call_timeout);
-      if (instance->hung()) leave_behind(instance);
-    }
+    if (instance != nullptr) info.still_mapped = !take_away(instance);
     const Record* existing = find(info.id);
-    if (existing == nullptr || existing->instance == nullptr) commit(info, nullptr);
+    if (existing == nullptr || existing->instance == nullptr) commit(info, nullptr, spec);
     announce(info);
     throw;
   }
@@ -99,12 +103,11 @@ void PluginManager::Impl::load_steps(const PluginSpec& spec, const std::string& 
     if (error) throw Error(*error);
   };
   reach(PluginState::discovered);
-  auto image = std::make_unique<PluginImage>(spec.path,
-                                             platform_detail::PathRules{.folder = options_.folder});
-  for (const std::string& warning : image->warnings()) log(LogLevel::warning, info, warning);
+  auto image = open_file(info);
   reach(PluginState::validated);
 
-  instance = make_instance(std::move(image), info.id);
+  instance = make_instance(std::move(image), info.id,
+                           std::make_shared<plugin_host_detail::PluginLine>(*bus_));
   check(instance->open(spec.id, options_.call_timeout));
   const PluginInstance::Facts& facts = instance->facts();
   info.id = facts.id;
@@ -113,19 +116,29 @@ void PluginManager::Impl::load_steps(const PluginSpec& spec, const std::string& 
   info.required = facts.required;
   info.generation = next_generation(info.id);
   require_free(info.id, spec.path);
+  instance->line().begin(*instance, info.id);
   reach(PluginState::loaded);
 
   check(instance->create(options_.call_timeout));
   check(instance->setup(config, options_.call_timeout));
   info.state = PluginState::created;
-  commit(info, instance);
+  commit(info, instance, spec);
   announce(info);
 }
 
-PluginManager::Impl::Instance PluginManager::Impl::make_instance(std::unique_ptr<PluginImage> image,
-                                                                 const std::string& name) {
+std::unique_ptr<PluginManager::Impl::PluginImage> PluginManager::Impl::open_file(
+    const PluginInfo& info) const {
+  auto image = std::make_unique<PluginImage>(info.path,
+                                             platform_detail::PathRules{.folder = options_.folder});
+  for (const std::string& warning : image->warnings()) log(LogLevel::warning, info, warning);
+  return image;
+}
+
+PluginManager::Impl::Instance PluginManager::Impl::make_instance(
+    std::unique_ptr<PluginImage> image, const std::string& name,
+    std::shared_ptr<plugin_host_detail::PluginLine> line) {
   return std::make_shared<PluginInstance>(
-      *bus_, std::move(image), name,
+      *bus_, std::move(line), std::move(image), name,
       [this](PluginInstance& from, std::string_view message) { report(from, message); },
       [this] {
         { const std::lock_guard lock(mutex_); }  // so that no wait misses it
@@ -133,7 +146,8 @@ PluginManager::Impl::Instance PluginManager::Impl::make_instance(std::unique_ptr
       });
 }
 
-void PluginManager::Impl::commit(const PluginInfo& info, Instance instance) {
+void PluginManager::Impl::commit(const PluginInfo& info, Instance instance,
+                                 const PluginSpec& spec) {
   const std::lock_guard lock(mutex_);
   Record* record = find(info.id);
   if (record == nullptr) {
@@ -142,6 +156,7 @@ void PluginManager::Impl::commit(const PluginInfo& info, Instance instance) {
   }
   record->info = info;
   record->instance = std::move(instance);
+  record->spec = spec;
 }
 
 std::uint64_t PluginManager::Impl::next_generation(std::string_view id) const {

@@ -43,15 +43,19 @@ std::vector<PluginManager::Impl::Instance> PluginManager::Impl::instances() cons
   return all;
 }
 
-bool PluginManager::Impl::sources_active() const {
-  const std::vector<Instance> all = instances();
-  return std::any_of(all.begin(), all.end(), [](const Instance& instance) {
-    return instance->source() == PluginSource::active;
+/// With mutex_ held. One that is being replaced may be a source again when it is.
+bool PluginManager::Impl::more_to_come() const {
+  return std::any_of(records_.begin(), records_.end(), [](const auto& record) {
+    return record->instance != nullptr && (record->info.state == PluginState::reloading ||
+                                           record->instance->source() == PluginSource::active);
   });
 }
 
 bool PluginManager::Impl::idle() const {
-  if (sources_active()) return false;
+  {
+    const std::lock_guard lock(mutex_);
+    if (more_to_come()) return false;
+  }
   const std::vector<Instance> all = instances();
   const auto look = [&](std::uint64_t& begun) {
     begun = 0;
@@ -75,11 +79,8 @@ bool PluginManager::Impl::wait_until_idle(std::chrono::nanoseconds timeout) cons
   for (;;) {
     {
       std::unique_lock lock(mutex_);
-      const bool ended = source_changed_.wait_until(lock, deadline, [&] {
-        return std::none_of(records_.begin(), records_.end(), [](const auto& record) {
-          return record->instance != nullptr && record->instance->source() == PluginSource::active;
-        });
-      });
+      const bool ended =
+          source_changed_.wait_until(lock, deadline, [this] { return !more_to_come(); });
       if (!ended) return false;
     }
     for (const Instance& instance : instances()) {

@@ -52,7 +52,7 @@ void PluginManager::Impl::start(const Change& /*change*/, Record& record) {
   }
   require_started(record);
   set_state(record, PluginState::starting);
-  record.instance->open_gate();
+  record.instance->line().set_open(*record.instance, true);
   if (const auto error = record.instance->start(options_.call_timeout)) {
     record.instance->release_all();
     record.instance->set_source(PluginSource::none);

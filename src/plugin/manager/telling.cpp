@@ -18,6 +18,7 @@ void PluginManager::Impl::set_state(Record& record, PluginState state, const std
     if (!error.empty()) record.info.last_error = error;
     info = record.info;
   }
+  source_changed_.notify_all();
   info.last_error = error;
   announce(info);
 }

@@ -1,0 +1,363 @@
+#include "plugin/plugin_line.hpp"
+
+#include <algorithm>
+#include <unordered_set>
+#include <utility>
+
+#include "bus/bus_core.hpp"
+#include "bus/dispatch.hpp"
+#include "plugin/handler_scope.hpp"
+#include "plugin/plugin_instance.hpp"
+#include "plugin/sync_delivery.hpp"
+
+namespace busway::plugin_host_detail {
+namespace {
+
+constexpr std::size_t kSubscriptionsMax = 65'536;
+
+void must_return(SyncDelivery& delivery) {
+  const std::lock_guard lock(delivery.mutex);
+  delivery.must_return = true;
+  delivery.changed.notify_all();
+}
+
+}  // namespace
+
+PluginLine::PluginLine(Bus& bus) : bus_(bus), core_(detail::Dispatch::core_of(bus)) {}
+
+PluginLine::~PluginLine() = default;
+
+void PluginLine::begin(const PluginInstance& heard, const std::string& id) {
+  const std::lock_guard lock(mutex_);
+  heard_ = &heard;
+  id_ = id;
+}
+
+// -- Subscriptions --------------------------------------------------------------------------------
+
+/// With mutex_ held.
+void PluginLine::require_heard(const PluginInstance& by) const {
+  if (&by == heard_ || &by == successor_) return;
+  throw Error(ErrorCode::plugin_state,
+              "the plugin " + id_ +
+                  " has been replaced by a later instance; it subscribes to "
+                  "nothing more");
+}
+
+std::uint64_t PluginLine::subscribe(const std::shared_ptr<PluginInstance>& by, Wanted wanted) {
+  if (wanted.patterns.empty()) {
+    throw Error(ErrorCode::invalid_pattern, "a subscription needs at least one pattern");
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    require_heard(*by);
+    if (by.get() == successor_) {
+      if (const auto id = claim(wanted)) return *id;
+    }
+    if (listenings_.size() >= kSubscriptionsMax) {
+      throw Error(ErrorCode::too_many, "the plugin " + id_ + " has " +
+                                           std::to_string(kSubscriptionsMax) +
+                                           " subscriptions, which is the limit");
+    }
+  }
+  Listening made = listen(by, wanted);
+  {
+    const std::lock_guard lock(mutex_);
+    if (&*by == successor_ || &*by == heard_) {
+      const std::uint64_t id = next_id_++;
+      Addressee& addressee = *made.addressee;
+      listenings_.emplace(id, std::move(made));
+      if (by.get() == successor_) {
+        claims_.emplace(id, std::move(wanted));
+      } else {
+        addressee.set_open(open_);
+        if (!parked_) addressee.unpark();
+      }
+      return id;
+    }
+  }
+  end(std::move(made), MayWait::no);  // it was replaced meanwhile
+  const std::lock_guard lock(mutex_);
+  require_heard(*by);
+  return 0;
+}
+
+/// With mutex_ held. The first that the earlier instance made of those that nobody has claimed.
+std::optional<std::uint64_t> PluginLine::claim(const Wanted& wanted) {
+  for (const auto& [id, listening] : listenings_) {
+    const Addressee& earlier = *listening.addressee;
+    if (earlier.signature() != wanted.signature || claims_.contains(id) ||
+        !earlier.stands_for(*heard_) || !listening.subscription.active()) {
+      continue;
+    }
+    claims_.emplace(id, wanted);
+    return id;
+  }
+  return std::nullopt;
+}
+
+/// Parked until it is among the others. One that waits for its instance's turn is closed till then,
+/// unless it begins with a replay: then it must not miss what comes in between.
+PluginLine::Listening PluginLine::listen(const std::shared_ptr<PluginInstance>& by,
+                                         const Wanted& wanted) {
+  auto addressee = std::make_shared<Addressee>(wanted.signature, by, wanted.tag);
+  {
+    const std::lock_guard lock(mutex_);
+    addressee->set_open(by.get() != successor_ ? open_
+                                               : wanted.options.replay.from != Replay::From::none);
+  }
+  SubscriptionOptions options = wanted.options;
+  options.owner = id_;
+  options.filter = [addressee](const Event&) { return addressee->open(); };
+  if (options.mode != Mode::sync) {
+    options.executor = addressee;
+    return {addressee, bus_.subscribe(
+                           wanted.patterns,
+                           [addressee](const Event& event, Context& context) {
+                             return addressee->here().call(addressee->tag(), event, &context,
+                                                           nullptr);
+                           },
+                           options)};
+  }
+  // The wait for the worker is what it bounds, and no attempt has longer than all of them.
+  std::optional<std::chrono::nanoseconds> timeout = std::exchange(options.timeout, std::nullopt);
+  if (options.retry && options.retry->total) {
+    timeout = std::min(timeout.value_or(kSyncTimeoutDefault), *options.retry->total);
+  }
+  Subscription made = bus_.subscribe(
+      wanted.patterns,
+      [listener = SyncListener{id_, addressee, timeout}](const Event& event, Context& context) {
+        return deliver_sync(listener, event, context);
+      },
+      options);
+  if (timeout && *timeout != timeout->max()) core_.set_own_timeout(made.id(), *timeout);
+  return {std::move(addressee), std::move(made)};
+}
+
+void PluginLine::unsubscribe(const PluginInstance& by, std::uint64_t id, MayWait may_wait) {
+  Listening ending;
+  {
+    const std::lock_guard lock(mutex_);
+    // What the one that stops lets go of, its successor may want.
+    if (&by == heard_ && stopping_) return;
+    const bool claimed = &by == successor_ && claims_.erase(id) != 0;
+    const auto found = listenings_.find(id);
+    const bool own = found != listenings_.end() && found->second.addressee->stands_for(by);
+    if (claimed && (!own || &by == heard_)) return;  // taken over by nobody, it ends in time
+    if (!own && &by != heard_ && &by != successor_) return;  // it was handed over
+    if (!own) {
+      throw Error(ErrorCode::not_found,
+                  "the plugin " + id_ + " has no subscription " + std::to_string(id));
+    }
+    ending = std::move(found->second);
+    listenings_.erase(found);
+  }
+  end(std::move(ending), may_wait);
+}
+
+void PluginLine::set_open(const PluginInstance& of, bool open) {
+  const std::lock_guard lock(mutex_);
+  if (&of == heard_) open_ = open;
+  for (const auto& [id, listening] : listenings_) {
+    if (listening.addressee->stands_for(of)) listening.addressee->set_open(open);
+  }
+}
+
+std::size_t PluginLine::queued(const PluginInstance& of) const {
+  std::unordered_set<SubscriptionId> ids;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [id, listening] : listenings_) {
+      if (listening.addressee->stands_for(of)) ids.insert(listening.subscription.id());
+    }
+  }
+  std::size_t count = 0;
+  if (ids.empty()) return count;
+  for (const SubscriptionInfo& info : bus_.subscriptions(id_)) {
+    if (ids.contains(info.id)) count += info.queued;
+  }
+  return count;
+}
+
+/// Those for which it holds, out of the map.
+std::vector<PluginLine::Listening> PluginLine::take(
+    const std::function<bool(const Listening&)>& which) {
+  std::vector<Listening> taken;
+  for (auto at = listenings_.begin(); at != listenings_.end();) {
+    if (which(at->second)) {
+      taken.push_back(std::move(at->second));
+      at = listenings_.erase(at);
+    } else {
+      ++at;
+    }
+  }
+  return taken;
+}
+
+void PluginLine::end_all(const PluginInstance& of, MayWait may_wait) {
+  std::vector<Listening> ending;
+  {
+    const std::lock_guard lock(mutex_);
+    ending = take([&](const Listening& one) { return one.addressee->stands_for(of); });
+    for (const Listening& one : ending) one.addressee->end();
+    for (SyncDelivery* delivery : waiting_) {
+      if (delivery->addressee->ended()) must_return(*delivery);
+    }
+  }
+  for (Listening& one : ending) end(std::move(one), may_wait);
+}
+
+void PluginLine::end(Listening listening, MayWait may_wait) {
+  listening.addressee->end();
+  // What was kept is not made any more, and a publisher that waits for it would wait in vain.
+  if (listening.addressee->parked()) {
+    const std::lock_guard lock(mutex_);
+    for (SyncDelivery* delivery : waiting_) {
+      if (delivery->addressee == listening.addressee) must_return(*delivery);
+    }
+  }
+  if (may_wait == MayWait::yes) {
+    listening.subscription.reset();
+  } else {
+    const Event none;
+    const HandlerScope inside(core_, none);  // within a handler the bus waits for nobody
+    listening.subscription.reset();
+  }
+  listening.addressee->forget();
+}
+
+// -- From one instance to the next ----------------------------------------------------------------
+
+void PluginLine::expect(const PluginInstance& successor) {
+  const std::lock_guard lock(mutex_);
+  successor_ = &successor;
+}
+
+void PluginLine::expect_no_more() {
+  const std::lock_guard lock(mutex_);
+  successor_ = nullptr;
+  claims_.clear();
+}
+
+void PluginLine::end_left() {
+  std::vector<Listening> ending;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const std::uint64_t id : std::exchange(left_, {})) {
+      if (auto found = listenings_.extract(id)) ending.push_back(std::move(found.mapped()));
+    }
+  }
+  for (Listening& one : ending) end(std::move(one), MayWait::no);  // its instance waits for them
+}
+
+void PluginLine::begin_stop() {
+  const std::lock_guard lock(mutex_);
+  stopping_ = true;
+  for (SyncDelivery* delivery : waiting_) must_return(*delivery);
+}
+
+void PluginLine::park() {
+  const std::lock_guard lock(mutex_);
+  parked_ = true;
+  for (const auto& [id, listening] : listenings_) listening.addressee->park();
+  for (SyncDelivery* delivery : waiting_) {
+    if (delivery->in_handler) must_return(*delivery);
+  }
+}
+
+void PluginLine::unpark() {
+  const std::lock_guard lock(mutex_);
+  parked_ = false;
+  stopping_ = false;
+  for (const auto& [id, listening] : listenings_) {
+    if (listening.addressee->stands_for(*heard_)) listening.addressee->unpark();
+  }
+}
+
+void PluginLine::take_over(const std::shared_ptr<PluginInstance>& successor) {
+  while (!try_take_over(successor)) make_again(successor);
+}
+
+/// False: the earlier one has ended what the successor has claimed.
+bool PluginLine::try_take_over(const std::shared_ptr<PluginInstance>& successor) {
+  const std::lock_guard lock(mutex_);
+  const bool all_there = std::all_of(claims_.begin(), claims_.end(), [&](const auto& claimed) {
+    const auto found = listenings_.find(claimed.first);
+    return found != listenings_.end() && found->second.subscription.active();
+  });
+  if (!all_there) return false;
+  // What is new listens before the other ceases to: rather twice than not at all.
+  for (const auto& [id, wanted] : claims_) {
+    Addressee& addressee = *listenings_.at(id).addressee;
+    addressee.hand_over(successor, wanted.tag);
+    addressee.set_open(true);
+  }
+  for (const auto& [id, listening] : listenings_) {
+    if (claims_.contains(id) || !listening.addressee->stands_for(*heard_)) continue;
+    listening.addressee->set_open(false);
+    if (!stopping_) listening.addressee->unpark();  // one that has stopped handles nothing more
+    left_.insert(id);
+  }
+  claims_.clear();
+  heard_ = successor.get();
+  successor_ = nullptr;
+  return true;
+}
+
+void PluginLine::make_again(const std::shared_ptr<PluginInstance>& successor) {
+  std::map<std::uint64_t, Wanted> gone;
+  std::vector<Listening> ended;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [id, wanted] : claims_) {
+      const auto found = listenings_.find(id);
+      if (found != listenings_.end() && found->second.subscription.active()) continue;
+      if (found != listenings_.end()) {
+        ended.push_back(std::move(found->second));
+        listenings_.erase(found);
+      }
+      gone.emplace(id, wanted);
+    }
+  }
+  for (Listening& one : ended) end(std::move(one), MayWait::no);
+  for (const auto& [id, wanted] : gone) {
+    Listening made = listen(successor, wanted);
+    const std::lock_guard lock(mutex_);
+    listenings_.emplace(id, std::move(made));
+  }
+}
+
+// -- Who waits ------------------------------------------------------------------------------------
+
+void PluginLine::begin_waiting(const PluginInstance& plugin, SyncDelivery& delivery) {
+  const std::lock_guard lock(mutex_);
+  waiting_.push_back(&delivery);
+  if (stopping_) must_return(delivery);
+  if (!delivery.in_handler) return;
+  // It was replaced since it was asked for: the edge in the graph of waits leads elsewhere.
+  if (!delivery.addressee->stands_for(plugin)) must_return(delivery);
+  // Threads that were left behind since wait for nobody's sake.
+  const bool worker_waits = std::find(requesting_.begin(), requesting_.end(),
+                                      plugin.worker().thread_id().load()) != requesting_.end();
+  if (worker_waits || parked_) must_return(delivery);
+}
+
+void PluginLine::end_waiting(SyncDelivery& delivery) {
+  const std::lock_guard lock(mutex_);
+  std::erase(waiting_, &delivery);
+}
+
+void PluginLine::begin_request() {
+  const std::lock_guard lock(mutex_);
+  requesting_.push_back(std::this_thread::get_id());
+  for (SyncDelivery* delivery : waiting_) {
+    if (delivery->in_handler) must_return(*delivery);
+  }
+}
+
+void PluginLine::end_request() {
+  const std::lock_guard lock(mutex_);
+  requesting_.erase(std::find(requesting_.begin(), requesting_.end(), std::this_thread::get_id()));
+}
+
+}  // namespace busway::plugin_host_detail
