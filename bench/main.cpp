@@ -79,6 +79,8 @@ int print_the_table(const CommandLine& line) {
   append(rows, queue_rows(line.effort));
   say("delivering under deadlines and beside retries");
   append(rows, delivery_rows(line.effort));
+  say("to plugins and back");
+  append(rows, plugin_rows(line.effort));
   rows.push_back(compile_row(compilations));
 
   print_table(rows, notes);
@@ -121,6 +123,7 @@ int main(int argc, char** argv) {
   add_publish_benchmarks();
   add_churn_benchmarks();
   add_queue_benchmarks();
+  add_plugin_benchmarks();
   add_delivery_benchmarks();
   if (line.table) return print_the_table(line);
   benchmark::RunSpecifiedBenchmarks();

@@ -31,6 +31,9 @@ void add_delivery_benchmarks();
 void add_queue_benchmarks();
 [[nodiscard]] std::vector<Row> queue_rows(const Effort& effort);
 
+void add_plugin_benchmarks();
+[[nodiscard]] std::vector<Row> plugin_rows(const Effort& effort);
+
 [[nodiscard]] Row compile_row(const Figures& compilations);
 
 }  // namespace busway::bench
