@@ -11,6 +11,7 @@
 
 #include <charconv>
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -48,6 +49,13 @@ class Quotes : public busway::Plugin {
   void start() override {
     subscribe<ChatMessage>("chat.message", [this](const ChatMessage& message) { on_chat(message); },
                            {.mode = Mode::sync});
+  }
+
+  Json save_state() override { return {{"quotes", quotes_}, {"next", next_}, {"given", given_}}; }
+  void restore_state(std::uint32_t /*version*/, const Json& state) override {
+    quotes_ = state.at("quotes");
+    next_ = state.at("next");
+    given_ = state.at("given");
   }
 
   void stop() override { publish("run.summary", {{"given", given_}, {"quotes", quotes_.size()}}); }

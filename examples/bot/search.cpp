@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <cctype>
 #include <cstddef>
+#include <cstdint>
 #include <iterator>
 #include <map>
 #include <set>
@@ -57,6 +58,18 @@ class Search : public busway::Plugin {
     subscribe<Quote>("quote.added", [this](const Quote& quote) { add(quote); },
                      {.mode = Mode::sync});
     subscribe("chat.message", &Search::on_chat, {.mode = Mode::sync});
+  }
+
+  /// The index is made again from what it holds.
+  Json save_state() override {
+    return {{"texts", texts_}, {"searches", searches_}, {"found", found_}};
+  }
+  void restore_state(std::uint32_t /*version*/, const Json& state) override {
+    for (const auto& [number, text] : state.at("texts").get<decltype(texts_)>()) {
+      add({number, text});
+    }
+    searches_ = state.at("searches");
+    found_ = state.at("found");
   }
 
   void stop() override {

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <map>
 #include <string>
 
@@ -29,6 +30,19 @@ class Stats : public busway::Plugin {
  private:
   void start() override {
     subscribe({"chat.*", "trivia.*"}, &Stats::on_event, {.mode = Mode::sync});
+  }
+
+  Json save_state() override {
+    return {{"messages", messages_}, {"notices", notices_},         {"replies", replies_},
+            {"games", games_},       {"messages_by", messages_by_}, {"wins_by", wins_by_}};
+  }
+  void restore_state(std::uint32_t /*version*/, const Json& state) override {
+    messages_ = state.at("messages");
+    notices_ = state.at("notices");
+    replies_ = state.at("replies");
+    games_ = state.at("games");
+    messages_by_ = state.at("messages_by");
+    wins_by_ = state.at("wins_by");
   }
 
   void stop() override {

@@ -13,6 +13,7 @@
 #include <cctype>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -80,6 +81,18 @@ class Trivia : public busway::Plugin {
   void start() override {
     subscribe<ChatMessage>("chat.message", [this](const ChatMessage& message) { on_chat(message); },
                            {.mode = Mode::sync});
+    if (open_) timer_ = after(timeout_, [this] { end(std::nullopt); });
+  }
+
+  /// A later build that takes over while the chat goes on knows what this one knew. Timers are not
+  /// handed over: whoever has an open question gets the whole time again.
+  Json save_state() override {
+    return {{"asked", asked_}, {"winners", winners_}, {"open", open_.has_value()}};
+  }
+  void restore_state(std::uint32_t /*version*/, const Json& state) override {
+    asked_ = state.at("asked");
+    winners_ = state.at("winners");
+    if (state.at("open")) open_ = kQuestions[(asked_ - 1) % kQuestions.size()];
   }
 
   void stop() override { publish("run.summary", {{"questions", asked_}, {"winners", winners_}}); }

@@ -40,6 +40,7 @@ class Bot {
   }
 
   Bus& bus() { return bus_; }
+  PluginManager& plugins() { return plugins_; }
   ManualClock& clock() { return *clock_; }
 
  private:
@@ -177,6 +178,20 @@ TEST(Stats, CountsPeopleAndGamesWhoeverRunsThem) {
   (void)bot.bus().publish("trivia.ended", Json{{"winner", nullptr}, {"answer", "!"}});
   EXPECT_EQ(bot.say("bob", "!stats"),
             Replies{"3 messages from 2 people, most by bob (2); 2 games, bob leads with 1 win"});
+}
+
+TEST(Bot, ItsPluginsAreReplacedInTheMiddleOfAChat) {
+  Bot bot({"trivia", "stats", "quotes", "search"});
+  (void)bot.say("ada", "!quote add a bus is not a train");
+  (void)bot.say("ada", "!trivia");
+  for (const char* plugin : {"trivia", "stats", "quotes", "search"}) {
+    bot.plugins().reload(plugin);
+  }
+  EXPECT_EQ(bot.say("bob", "mercury"), Replies{"Right, bob: Mercury."});
+  EXPECT_EQ(bot.say("bob", "!quote"), Replies{"#1: a bus is not a train"});
+  EXPECT_EQ(bot.say("bob", "!search train"), Replies{"#1: a bus is not a train"});
+  EXPECT_EQ(bot.say("ada", "!stats"),
+            Replies{"6 messages from 2 people, most by ada (3); 1 game, bob leads with 1 win"});
 }
 
 TEST(Bot, PluginsWorkTogetherThroughEventsAlone) {
