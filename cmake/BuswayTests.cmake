@@ -25,8 +25,8 @@ file(CONFIGURE OUTPUT "${PROJECT_BINARY_DIR}/tests/include/test_paths.hpp" @ONLY
 
 # busway_add_tests(<layer> SOURCES <file>... [DEPS <layer or target>...] [LABELS <label>...])
 # Makes busway_<layer>_tests. Tests may include private headers; <test_paths.hpp> defines
-# BUSWAY_SOURCE_DIR and BUSWAY_BINARY_DIR, the project's folders. A test may take TIMEOUT seconds
-# (default 120).
+# BUSWAY_SOURCE_DIR and BUSWAY_BINARY_DIR, the project's folders; what tests of several layers use
+# lies in tests/support. A test may take TIMEOUT seconds (default 120).
 function(busway_add_tests layer)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "TIMEOUT" "SOURCES;DEPS;LABELS")
   if(arg_UNPARSED_ARGUMENTS OR NOT arg_SOURCES)
@@ -46,7 +46,8 @@ function(busway_add_tests layer)
   busway_use_private_headers(${target})
   set_target_properties(${target} PROPERTIES
     RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/tests/bin")
-  target_include_directories(${target} PRIVATE "${PROJECT_BINARY_DIR}/tests/include")
+  target_include_directories(${target} PRIVATE
+    "${PROJECT_BINARY_DIR}/tests/include" "${PROJECT_SOURCE_DIR}/tests/support")
   target_precompile_headers(${target} REUSE_FROM busway_test_pch)
   target_link_libraries(${target} PRIVATE GTest::gtest_main Threads::Threads)
   foreach(dep IN LISTS arg_DEPS)

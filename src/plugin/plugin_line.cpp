@@ -35,22 +35,18 @@ void PluginLine::begin(const PluginInstance& heard, const std::string& id) {
 
 // -- Subscriptions --------------------------------------------------------------------------------
 
-/// With mutex_ held.
-void PluginLine::require_heard(const PluginInstance& by) const {
-  if (&by == heard_ || &by == successor_) return;
-  throw Error(ErrorCode::plugin_state,
-              "the plugin " + id_ +
-                  " has been replaced by a later instance; it subscribes to "
-                  "nothing more");
-}
-
 std::uint64_t PluginLine::subscribe(const std::shared_ptr<PluginInstance>& by, Wanted wanted) {
   if (wanted.patterns.empty()) {
     throw Error(ErrorCode::invalid_pattern, "a subscription needs at least one pattern");
   }
+  const auto replaced = [this] {
+    return Error(ErrorCode::plugin_state, "the plugin " + id_ +
+                                              " has been replaced by a later instance; it "
+                                              "subscribes to nothing more");
+  };
   {
     const std::lock_guard lock(mutex_);
-    require_heard(*by);
+    if (by.get() != heard_ && by.get() != successor_) throw replaced();
     if (by.get() == successor_) {
       if (const auto id = claim(wanted)) return *id;
     }
@@ -63,7 +59,7 @@ std::uint64_t PluginLine::subscribe(const std::shared_ptr<PluginInstance>& by, W
   Listening made = listen(by, wanted);
   {
     const std::lock_guard lock(mutex_);
-    if (&*by == successor_ || &*by == heard_) {
+    if (by.get() == heard_ || by.get() == successor_) {
       const std::uint64_t id = next_id_++;
       Addressee& addressee = *made.addressee;
       listenings_.emplace(id, std::move(made));
@@ -76,10 +72,8 @@ std::uint64_t PluginLine::subscribe(const std::shared_ptr<PluginInstance>& by, W
       return id;
     }
   }
-  end(std::move(made), MayWait::no);  // it was replaced meanwhile
-  const std::lock_guard lock(mutex_);
-  require_heard(*by);
-  return 0;
+  end(std::move(made), MayWait::no);
+  throw replaced();
 }
 
 /// With mutex_ held. The first that the earlier instance made of those that nobody has claimed.

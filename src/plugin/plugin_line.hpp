@@ -108,7 +108,6 @@ class PluginLine final {
   void make_again(const std::shared_ptr<PluginInstance>& successor);
   [[nodiscard]] Listening listen(const std::shared_ptr<PluginInstance>& by, const Wanted& wanted);
   void end(Listening listening, MayWait may_wait);
-  void require_heard(const PluginInstance& by) const;
   [[nodiscard]] std::vector<Listening> take(const std::function<bool(const Listening&)>& which);
 
   Bus& bus_;

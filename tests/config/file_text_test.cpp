@@ -8,6 +8,8 @@
 #include <fstream>
 #include <string>
 
+#include <temporary_folder.hpp>
+
 #include "config/document.hpp"
 #include "config/limits.hpp"
 #include "problems.hpp"
@@ -19,18 +21,7 @@ namespace fs = std::filesystem;
 
 class ConfigFile : public ::testing::Test {
  protected:
-  ConfigFile() {
-    std::string name = (fs::temp_directory_path() / "busway_config_XXXXXX").string();
-    if (::mkdtemp(name.data()) != nullptr) folder_ = name;
-  }
-  ~ConfigFile() override {
-    std::error_code ignored;
-    fs::remove_all(folder_, ignored);
-  }
-
-  void SetUp() override { ASSERT_FALSE(folder_.empty()); }
-
-  std::string path(const std::string& name) const { return (folder_ / name).string(); }
+  std::string path(const std::string& name) const { return folder_.file(name); }
 
   std::string write(const std::string& name, const std::string& text, mode_t mode = 0600) const {
     std::ofstream(path(name), std::ios::binary) << text;
@@ -43,7 +34,7 @@ class ConfigFile : public ::testing::Test {
   }
 
  private:
-  fs::path folder_;
+  TemporaryFolder folder_;
 };
 
 TEST_F(ConfigFile, IsReadFromDisk) {

@@ -1,7 +1,6 @@
 #include "platform/file_watch.hpp"
 
 #include <gtest/gtest.h>
-#include <stdlib.h>
 
 #include <condition_variable>
 #include <filesystem>
@@ -10,6 +9,8 @@
 #include <system_error>
 #include <vector>
 
+#include <temporary_folder.hpp>
+
 namespace busway::platform_detail {
 namespace {
 
@@ -17,16 +18,7 @@ namespace fs = std::filesystem;
 
 class FileWatchTest : public ::testing::Test {
  protected:
-  FileWatchTest() {
-    std::string name = (fs::temp_directory_path() / "busway-watch-XXXXXX").string();
-    folder_ = ::mkdtemp(name.data());
-  }
-  ~FileWatchTest() override {
-    std::error_code ignored;
-    fs::remove_all(folder_, ignored);
-  }
-
-  [[nodiscard]] std::string file(const char* name) const { return (folder_ / name).string(); }
+  [[nodiscard]] std::string file(const char* name) const { return folder_.file(name); }
   static void write(const std::string& path) { std::ofstream(path) << "something"; }
 
   /// What has been told, when it is so many.
@@ -42,7 +34,7 @@ class FileWatchTest : public ::testing::Test {
     changed_.notify_all();
   }
 
-  fs::path folder_;
+  TemporaryFolder folder_;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::vector<std::string> told_;
@@ -74,7 +66,7 @@ TEST_F(FileWatchTest, TellsOnceOfWhatIsDoneInSeveralStrokes) {
 
 TEST_F(FileWatchTest, GivesEachPathAsItWasNamed) {
   FileWatch watch([this](const std::string& path) { tell(path); }, std::chrono::milliseconds(1));
-  const std::string other = (folder_ / "." / "a").string();
+  const std::string other = (folder_.path() / "." / "a").string();
   watch.add(file("a"));
   watch.add(other);
   write(file("a"));

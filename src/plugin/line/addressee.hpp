@@ -4,9 +4,8 @@
 // Model      The executor of the subscription: passes what is posted to the worker of the instance
 //            it stands for, in order. Parked, it keeps what is posted, until it is unparked, maybe
 //            for another instance. Invariants:
-//              1. It begins parked. After park() has returned, nothing more is posted to the
-//              worker; what was posted
-//              before has run when a task posted there afterwards begins.
+//              1. It begins parked. After park() has returned nothing more is posted to the
+//              worker, and what was posted before has run when a later task of it begins.
 //              2. It stands for another instance only while it is parked and nothing of it runs.
 // Threads    [any-thread]; park(), hand_over() and unpark() by the manager.
 // Ownership  Holds the instance until forget(), after which it stands for nobody.
