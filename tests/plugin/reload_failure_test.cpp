@@ -119,20 +119,15 @@ TEST_F(FailedReload, OfOneThatIsBusyIsRefusedAndItRunsOn) {
 
 TEST_F(FailedReload, LetsTheSourceGoOn) {
   constexpr int kLines = 20'000;
-  std::atomic<int> next{0};
-  std::atomic<bool> in_order{true};
-  const Subscription lines = bus_.subscribe("line", [&](const Event& event) {
-    in_order = in_order && number(event, "n") == next;
-    ++next;
-  });
+  const Lines lines(bus_);
   run_build("counter_1", {{"lines", kLines}});
   build("counter_fails_start");
   for (int i = 0; i < 20; ++i) {
     EXPECT_NE(error_of([&] { manager_.reload("counter"); }).code(), ErrorCode::ok);
   }
   ASSERT_TRUE(manager_.wait_until_idle(kGuard));
-  EXPECT_EQ(next, kLines);
-  EXPECT_TRUE(in_order);
+  EXPECT_EQ(lines.seen(), kLines);
+  EXPECT_TRUE(lines.in_order());
 }
 
 TEST_F(FailedReload, OfASourceThatCannotBeEndedIsRefused) {

@@ -93,4 +93,21 @@ class Counting {
   std::thread thread_;
 };
 
+/// Hears what the counter's source reads: line 0, 1, 2 ...
+class Lines {
+ public:
+  explicit Lines(Bus& bus)
+      : heard_(bus.subscribe("line", [this](const Event& event) {
+          in_order_ = in_order_ && number(event, "n") == seen_;
+          ++seen_;
+        })) {}
+  [[nodiscard]] int seen() const { return seen_; }
+  [[nodiscard]] bool in_order() const { return in_order_; }
+
+ private:
+  std::atomic<int> seen_{0};
+  std::atomic<bool> in_order_{true};
+  Subscription heard_;  // last: ends before what it writes to
+};
+
 }  // namespace busway

@@ -135,12 +135,7 @@ TEST_F(Reload, APublisherInsideAHandlerGoesOnAndItsDeliveryIsMade) {
 
 TEST_F(Reload, ASourceGoesOnWhereItWas) {
   constexpr int kLines = 20'000;
-  std::atomic<int> next{0};
-  std::atomic<bool> in_order{true};
-  const Subscription lines = bus_.subscribe("line", [&](const Event& event) {
-    in_order = in_order && number(event, "n") == next;
-    ++next;
-  });
+  const Lines lines(bus_);
   run_build("counter_1", {{"lines", kLines}});
   int reloaded = 0;
   for (; reloaded < 1000 && manager_.find("counter")->source == PluginSource::active; ++reloaded) {
@@ -149,8 +144,8 @@ TEST_F(Reload, ASourceGoesOnWhereItWas) {
   }
   ASSERT_TRUE(manager_.wait_until_idle(kGuard));
   EXPECT_GE(reloaded, 1);
-  EXPECT_EQ(next, kLines);
-  EXPECT_TRUE(in_order);
+  EXPECT_EQ(lines.seen(), kLines);
+  EXPECT_TRUE(lines.in_order());
   EXPECT_EQ(manager_.find("counter")->source, PluginSource::ended);
 }
 
