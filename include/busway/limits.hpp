@@ -53,6 +53,9 @@ inline constexpr std::size_t kAbandonedMax = 4'096;
 /// and its deliveries are dead letters with breaker_open.
 inline constexpr std::size_t kCoroutinesGivenUpMax = 1'024;
 
+/// What a plugin may hand to its successor, where its rules do not say less.
+inline constexpr std::size_t kPluginStateBytesMax = std::size_t{64} << 20U;
+
 /// Topics without a subscription of their own or a handle whose route is remembered.
 inline constexpr std::size_t kCachedRoutesMax = 65'536;
 /// Topics counted one by one in stats(); the rest goes to "other".

@@ -15,6 +15,8 @@
 #include <string_view>
 #include <vector>
 
+#include "busway/plugin_rules.hpp"
+
 namespace busway {
 
 /// The life of a plugin, one word each; every change is published as plugin.<word>.
@@ -58,6 +60,9 @@ struct PluginInfo {
   std::string place{};        ///< PluginSpec::place
   /// How long its events waited while it was last reloaded.
   std::chrono::nanoseconds held{0};
+  PluginIsolation isolation = PluginIsolation::none;
+  std::uint64_t restarts = 0;  ///< how many times its child process was started again
+  std::size_t queued = 0;      ///< events that wait for it now
 };
 
 }  // namespace busway

@@ -14,21 +14,15 @@
 #include <string>
 
 #include "busway/json.hpp"
+#include "busway/plugin_rules.hpp"
 
 namespace busway {
-
-/// How a running plugin may be replaced by a later build of it.
-enum class PluginReload : unsigned char {
-  overlap,     ///< the new one is made ready beside the old one
-  stop_first,  ///< they must not be there at once: the old one stops before the new one is made
-  none         ///< not at all
-};
 
 struct PluginSpec {
   std::string path{};            ///< a shared library, or "static:NAME" of one linked in
   std::string id{};              ///< empty: what the plugin calls itself
   Json config = Json::object();  ///< given to its setup(); an object
-  PluginReload reload = PluginReload::overlap;
+  PluginRules rules{};           ///< before those of its manifest
   std::string place{};  ///< where it is named, such as bot.yaml:5; stands with its errors
 };
 
@@ -41,6 +35,10 @@ struct PluginManagerOptions {
   /// A plugin that runs is reloaded when its file has been written or replaced. What then fails is
   /// reported, and the plugin runs on; the next change of the file tries again.
   bool watch = false;
+  /// The program that tries libraries out and runs those with isolation process. Empty: what
+  /// BUSWAY_PLUGIN_HOST of the environment names, else busway-plugin-host beside this program, else
+  /// where it was installed.
+  std::string plugin_host{};
   /// How long stop() lets a plugin handle what is queued for it.
   std::chrono::nanoseconds drain_timeout = std::chrono::seconds(5);
 };

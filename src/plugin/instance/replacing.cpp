@@ -3,16 +3,11 @@
 #include <string>
 #include <utility>
 
+#include "busway/limits.hpp"
 #include "plugin/abi_values.hpp"
 #include "plugin/plugin_instance.hpp"
 
 namespace busway::plugin_host_detail {
-namespace {
-
-constexpr std::size_t kStateBytesMax = std::size_t{64} << 20U;
-
-}  // namespace
-
 std::optional<Error> PluginInstance::rest(std::chrono::nanoseconds timeout) {
   return on_worker(
       "what it is doing", [] { return BUSWAY_OK; }, timeout, Late::forgiven);
@@ -43,9 +38,9 @@ void PluginInstance::write_state(std::string_view bytes) {
   if (!worker_->pumped_by_this_thread() || state_ == nullptr) {
     throw Error(ErrorCode::plugin_state, "write_state() is for use within save_state() only");
   }
-  if (bytes.size() > kStateBytesMax - state_->size()) {
+  if (bytes.size() > limits::kPluginStateBytesMax - state_->size()) {
     throw Error(ErrorCode::too_many,
-                "the state of a plugin is at most " + std::to_string(kStateBytesMax) + " bytes");
+                "the state of a plugin is at most " + std::to_string(limits::kPluginStateBytesMax) + " bytes");
   }
   state_->append(bytes);
 }

@@ -27,9 +27,9 @@ void require_reloadable(const PluginInfo& info, const PluginSpec& spec) {
     throw Error(ErrorCode::plugin_state,
                 who + " is linked into the program; only one from a file can be reloaded");
   }
-  if (spec.reload == PluginReload::none) {
+  if (spec.rules.reload == PluginReload::none) {
     throw Error(ErrorCode::plugin_state,
-                who + " may not be reloaded (PluginSpec::reload is none); unload and load it");
+                who + " may not be reloaded (its reload is none); unload and load it");
   }
 }
 
@@ -96,7 +96,7 @@ void PluginManager::Impl::make_successor(const Record& record, Replacement& chan
 void PluginManager::Impl::replace(Record& record, Replacement& change) {
   PluginInstance& old = *change.old;
   plugin_host_detail::PluginLine& line = old.line();
-  const bool stop_first = record.spec.reload == PluginReload::stop_first;
+  const bool stop_first = record.spec.rules.reload == PluginReload::stop_first;
   if (!stop_first) make_successor(record, change);
 
   check(old.rest(options_.call_timeout));
@@ -250,7 +250,7 @@ void PluginManager::Impl::file_changed(const std::string& path) noexcept {
     const Change change(*this);
     for (const auto& record : records_) {
       const bool runs = record->instance != nullptr && record->info.state == PluginState::running;
-      if (!runs || record->info.path != path || record->spec.reload == PluginReload::none) continue;
+      if (!runs || record->info.path != path || record->spec.rules.reload == PluginReload::none) continue;
       try {
         reload(change, *record);
         log(LogLevel::info, record->info,
