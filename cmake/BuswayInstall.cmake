@@ -108,6 +108,9 @@ install(FILES
   ${extensions}
   DESTINATION "${package_dir}")
 
+if(TARGET busway_plugin_host)
+  install(TARGETS busway_plugin_host RUNTIME DESTINATION "${CMAKE_INSTALL_LIBEXECDIR}/busway")
+endif()
 if(TARGET busway_tool)
   install(TARGETS busway_tool RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
 endif()

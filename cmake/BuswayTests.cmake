@@ -59,9 +59,13 @@ function(busway_add_tests layer)
     target_link_libraries(${target} PRIVATE ${dep})
   endforeach()
 
+  if(TARGET busway_plugin_host)
+    add_dependencies(${target} busway_plugin_host)
+  endif()
   gtest_discover_tests(${target}
     TEST_PREFIX "${layer}."
     DISCOVERY_MODE PRE_TEST
     DISCOVERY_TIMEOUT 60
-    PROPERTIES TIMEOUT ${arg_TIMEOUT} LABELS "${layer};${arg_LABELS}")
+    PROPERTIES TIMEOUT ${arg_TIMEOUT} LABELS "${layer};${arg_LABELS}"
+      ENVIRONMENT "BUSWAY_PLUGIN_HOST=${PROJECT_BINARY_DIR}/bin/busway-plugin-host")
 endfunction()

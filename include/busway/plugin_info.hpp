@@ -61,6 +61,7 @@ struct PluginInfo {
   /// How long its events waited while it was last reloaded.
   std::chrono::nanoseconds held{0};
   PluginIsolation isolation = PluginIsolation::none;
+  int process_id = 0;          ///< of its child process; 0: there is none now
   std::uint64_t restarts = 0;  ///< how many times its child process was started again
   std::size_t queued = 0;      ///< events that wait for it now
 };

@@ -56,7 +56,9 @@ struct PluginRules {
   std::optional<std::size_t> state_bytes_max{};
 
   // Of a child process:
-  std::optional<unsigned> restarts_max{};  ///< within restarts_within; more: quarantined. Unset: 3
+  /// Within restarts_within; when it ends once more it is quarantined. Unset: 2, so the third end
+  /// is the last.
+  std::optional<unsigned> restarts_max{};
   std::optional<std::chrono::nanoseconds> restarts_within{};    ///< unset: 5 minutes
   std::optional<std::chrono::nanoseconds> restart_delay{};      ///< of the second; unset: 10 ms
   std::optional<std::chrono::nanoseconds> restart_delay_max{};  ///< it doubles until; unset: 5 s

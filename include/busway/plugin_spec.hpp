@@ -23,7 +23,7 @@ struct PluginSpec {
   std::string id{};              ///< empty: what the plugin calls itself
   Json config = Json::object();  ///< given to its setup(); an object
   PluginRules rules{};           ///< before those of its manifest
-  std::string place{};  ///< where it is named, such as bot.yaml:5; stands with its errors
+  std::string place{};           ///< where it is named, such as bot.yaml:5; stands with its errors
 };
 
 struct PluginManagerOptions {

@@ -177,6 +177,12 @@ class BusCore {
   bool unsubscribe(SubscriptionId id);
   /// Its calls, synchronous ones, keep this deadline themselves.
   void set_own_timeout(SubscriptionId id, std::chrono::nanoseconds timeout);
+  /// Before its first event: `ahead` gets what is coming, on the thread that will handle it.
+  void look_ahead(SubscriptionId id,
+                  std::function<bool(std::span<const delivery_detail::Delivery>)> ahead);
+  /// Ends an asynchronous subscription whose handler may never return, without waiting for it: what
+  /// waits and what runs become dead letters.
+  void bury(SubscriptionId id, const std::string& reason);
   /// Ends these, waits for their running calls unless inside a handler, and drops one reference of
   /// each.
   enum class Waiting : unsigned char { allowed, never };

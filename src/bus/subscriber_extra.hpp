@@ -15,6 +15,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -58,6 +59,8 @@ struct SubscriberExtra {
   bool once = false;
   std::atomic<bool> taken{false};  // once: an event has claimed it
   std::atomic<LatencyHistogram*> latency{nullptr};
+  /// Gets what is coming, where handlers may know it before their turn.
+  std::function<bool(std::span<const delivery_detail::Delivery>)> ahead;
   std::unique_ptr<SubscriberSink> sink;
   std::unique_ptr<delivery_detail::Mailbox> mailbox;  // asynchronous only
   std::size_t async_place = 0;                        // guarded by the bus's async lock

@@ -98,6 +98,18 @@ bool SubscriberSink::begin_within_total(Delivery& delivery, Begun& begun) {
   return true;
 }
 
+/// Only what will be handled for sure: one that is refused in its turn must not have been begun.
+bool SubscriberSink::coming(std::span<const Delivery> deliveries) noexcept {
+  const SubscriberExtra& extra = *subscriber_.extra;
+  const Breaker* const breaker = extra.breaker.load(std::memory_order_acquire);
+  if (extra.once || (breaker != nullptr && breaker->state() != Breaker::State::closed) ||
+      extra.left_behind.load(std::memory_order_relaxed) != 0 ||
+      state_of(subscriber_) == SubscriberState::ended) {
+    return false;
+  }
+  return extra.ahead(deliveries);
+}
+
 Then SubscriberSink::deliver(Delivery& delivery, CallSlot& call) noexcept {
   BusCore& core = *subscriber_.core;
   SubscriberExtra& extra = *subscriber_.extra;
@@ -186,6 +198,13 @@ DeliveryFailure SubscriberSink::late() const {
           late_words(subscriber_)};
 }
 
+void SubscriberSink::bury(std::string reason) {
+  const std::lock_guard lock(retries_mutex_);
+  if (buried_.load(std::memory_order_relaxed)) return;
+  buried_because_ = std::move(reason);
+  buried_.store(true, std::memory_order_release);
+}
+
 /// The call goes on, on a thread that is nobody's any more.
 Then SubscriberSink::timed_out(Delivery& delivery, std::thread::id thread,
                                const delivery_detail::Runnable& task,
@@ -195,7 +214,12 @@ Then SubscriberSink::timed_out(Delivery& delivery, std::thread::id thread,
   extra.left_behind.fetch_add(1, std::memory_order_seq_cst);
   subscriber_.core->leave_behind(subscriber_, delivery.event, extra.mailbox->executor(), thread,
                                  &task);
+  if (buried_.load(std::memory_order_acquire)) return refuse_buried(delivery);
   return end_late(delivery, deadline);
+}
+
+Then SubscriberSink::refuse_buried(Delivery& delivery) {
+  return refuse(delivery, ErrorCode::plugin_failed, buried_because_);
 }
 
 Then SubscriberSink::end_late(Delivery& delivery, SteadyTime deadline) {
@@ -388,6 +412,10 @@ void SubscriberSink::delivered_some(std::uint32_t count) noexcept {
 }
 
 void SubscriberSink::dropped(Delivery& delivery, DropReason reason) noexcept {
+  if (reason == DropReason::unsubscribed && buried_.load(std::memory_order_acquire)) [[unlikely]] {
+    (void)refuse_buried(delivery);
+    return delivered_some(1);
+  }
   if (!planted(Defect::dropped_not_counted)) count_one(dropped_count);
   subscriber_.core->count_unwell(delivery.event.topic(), DeliveryOutcome::Kind::dropped);
   unsigned made = 0;

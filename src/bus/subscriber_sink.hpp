@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <thread>
 
@@ -67,6 +68,8 @@ class SubscriberSink : public delivery_detail::MailboxSink {
   delivery_detail::Then timed_out(delivery_detail::Delivery& delivery, std::thread::id thread,
                                   const delivery_detail::Runnable& task,
                                   SteadyTime deadline) noexcept override;
+  [[nodiscard]] bool coming(
+      std::span<const delivery_detail::Delivery> deliveries) noexcept override;
   void came_back(std::thread::id thread) noexcept override;
   delivery_detail::Timekeeper& timekeeper() override;
   [[nodiscard]] SteadyTime now() const noexcept override;
@@ -76,6 +79,9 @@ class SubscriberSink : public delivery_detail::MailboxSink {
   void retain() noexcept override;
   void release() noexcept override;
 
+  /// From now on what would be dropped because the subscription ends is a dead letter, and so is
+  /// what is given up; for this reason.
+  void bury(std::string reason);
   /// Those that wait are dropped; the mailbox has closed, or takes no more.
   void drop_retries();
   void retry_due(RetryTimer& timer) noexcept;
@@ -125,8 +131,11 @@ class SubscriberSink : public delivery_detail::MailboxSink {
   void drop(RetryTimer& timer) noexcept;
   void unlink(RetryTimer& timer) noexcept;
   void end_once() noexcept;
+  delivery_detail::Then refuse_buried(delivery_detail::Delivery& delivery);
 
   Subscriber& subscriber_;
+  std::atomic<bool> buried_{false};
+  std::string buried_because_;  // constant once buried_ is set
   std::mutex retries_mutex_;
   RetryTimer* retries_ = nullptr;  // those that wait; guarded by retries_mutex_
 };

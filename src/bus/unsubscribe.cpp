@@ -33,6 +33,33 @@ void BusCore::set_own_timeout(SubscriptionId id, std::chrono::nanoseconds timeou
   one->extra->own_timeout.store(timeout, std::memory_order_relaxed);
 }
 
+void BusCore::look_ahead(SubscriptionId id,
+                         std::function<bool(std::span<const delivery_detail::Delivery>)> ahead) {
+  const std::lock_guard lock(mutex_);
+  Subscriber* const one = find(id);
+  if (one == nullptr || one->extra == nullptr || one->extra->mailbox == nullptr) return;
+  one->extra->ahead = std::move(ahead);
+  one->extra->mailbox->look_ahead();
+}
+
+void BusCore::bury(SubscriptionId id, const std::string& reason) {
+  Subscriber* found = nullptr;
+  {
+    const std::lock_guard lock(mutex_);
+    found = find(id);
+    if (found != nullptr) detail::retain(found);
+  }
+  if (found == nullptr) return;
+  if (found->extra != nullptr && found->extra->mailbox != nullptr) {
+    found->extra->sink->bury(reason);
+    detail::retain(found);  // for end(), which drops one
+    const std::array one{found};
+    end(one, Waiting::never);
+    found->extra->mailbox->give_up_calls();
+  }
+  detail::release(found);
+}
+
 bool BusCore::unsubscribe(SubscriptionId id) {
   Subscriber* found = nullptr;
   {

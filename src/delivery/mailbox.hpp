@@ -34,6 +34,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <stop_token>
 #include <thread>
 #include <unordered_set>
@@ -85,6 +86,11 @@ enum class DropReason : unsigned char { displaced, unsubscribed, no_executor, ca
 
 class MailboxSink {
  public:
+  /// Those that deliver() will get next, in this order; only where Mailbox::look_ahead() has asked
+  /// for it. True: they count as begun. No lock is held.
+  [[nodiscard]] virtual bool coming(std::span<const Delivery> /*deliveries*/) noexcept {
+    return false;
+  }
   /// Runs the handler between call.begin() and call.finish(); returns Then::left at once, without a
   /// look at the delivery, when finish() says so. No lock is held.
   virtual Then deliver(Delivery& delivery, CallSlot& call) noexcept = 0;
@@ -166,11 +172,17 @@ class Mailbox final {
   void pause();
   void resume();
 
+  /// From now on the sink is told what is coming, run by run. A run that has so begun is not given
+  /// back when something more urgent comes or the mailbox is paused.
+  void look_ahead() noexcept { looks_ahead_.store(true, std::memory_order_relaxed); }
+
   /// In deliver(), once a call has begun whose deadline comes sooner than `timeout` from now.
   void look_by(SteadyTime deadline);
 
   /// Drops what waits; nothing starts any more.
   void close();
+  /// Gives up all calls that run now, as at their deadline.
+  void give_up_calls() noexcept;
 
   // -- mailbox_suspended.cpp: with MailboxOptions::may_suspend ------------------------------------
   /// Before deliver() answers Then::suspended: the call is on no thread any more.
@@ -338,6 +350,7 @@ class Mailbox final {
   const std::uint32_t run_max_;  // deliveries claimed at once
   WorkerPool* const pool_;
   const std::shared_ptr<Executor> executor_;
+  std::atomic<bool> looks_ahead_{false};
 
   mutable SpinLock lock_;
   // Guarded by lock_.

@@ -124,6 +124,23 @@ void Mailbox::look_at_calls() noexcept {
   sink_.release();
 }
 
+void Mailbox::give_up_calls() noexcept {
+  sink_.retain();
+  std::vector<Overdue> overdue;
+  {
+    const std::lock_guard guard(lock_);
+    for (Stripe& stripe : stripes_) {
+      for (std::unique_ptr<Pump>& pump : stripe.pumps) {
+        const auto call = pump->scheduled ? pump->call.look() : std::nullopt;
+        if (call && pump->call.give_up(*call))
+          overdue.push_back(replace(stripe, pump, call->deadline));
+      }
+    }
+  }
+  for (Overdue& one : overdue) settle(one);
+  sink_.release();
+}
+
 /// With lock_ held: a new pump stands where the old one stood, which keeps only its delivery. It
 /// counts as scheduled, and its claim as running, until the delivery is settled.
 Mailbox::Overdue Mailbox::replace(Stripe& stripe, std::unique_ptr<Pump>& pump,

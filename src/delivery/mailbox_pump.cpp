@@ -142,6 +142,8 @@ std::uint32_t Mailbox::keep_one(Stripe& stripe, Pump& pump) {
 std::uint32_t Mailbox::deliver(const Claim& claim, Pump& pump, Then& then) {
   Delivery* delivery = claim.chunk->at(claim.begin);
   std::uint32_t done = 0;
+  const bool begun = claim.count > 1 && looks_ahead_.load(std::memory_order_relaxed) &&
+                     sink_.coming({delivery, claim.count});
   for (; done < claim.count; ++done, ++delivery) {
     if (pump.interrupt.load(std::memory_order_relaxed) && !planted(Defect::after_close))
         [[unlikely]] {
@@ -159,7 +161,7 @@ std::uint32_t Mailbox::deliver(const Claim& claim, Pump& pump, Then& then) {
         return claim.count;
       }
       // The first of a claim counts as started, so a pause comes too late for it.
-      if (done != 0) break;
+      if (done != 0 && !begun) break;
     }
     pump.started.store(done, std::memory_order_relaxed);
     then = sink_.deliver(*delivery, pump.call);

@@ -106,20 +106,6 @@ constexpr std::uint64_t kFileBytesMax = std::uint64_t{1} << 30U;
 
 }  // namespace
 
-Descriptor& Descriptor::operator=(Descriptor&& other) noexcept {
-  if (this != &other) {
-    if (fd_ >= 0) ::close(fd_);
-    fd_ = other.release();
-  }
-  return *this;
-}
-
-Descriptor::~Descriptor() {
-  if (fd_ >= 0) ::close(fd_);
-}
-
-int Descriptor::release() noexcept { return std::exchange(fd_, -1); }
-
 DynamicLibrary::~DynamicLibrary() {
   unmap_bytes();
   // The image's name is /proc/PID/fd/N: while it is mapped no other library may get that name.
@@ -154,7 +140,18 @@ std::string DynamicLibrary::read(const std::string& path, std::string_view name,
   if (!copy_.valid()) return "cannot be copied to memory: " + system_words(errno);
   if (std::string problem = copy_all(file.get(), copy_.get()); !problem.empty()) return problem;
   (void)::fcntl(copy_.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE);
+  return map_bytes();
+}
 
+std::string DynamicLibrary::adopt(Descriptor copy, std::string real_path, std::string image_name) {
+  copy_ = std::move(copy);
+  real_path_ = std::move(real_path);
+  image_name_ = std::move(image_name);
+  return map_bytes();
+}
+
+std::string DynamicLibrary::map_bytes() {
+  struct stat status {};
   if (::fstat(copy_.get(), &status) != 0)
     return "cannot be copied to memory: " + system_words(errno);
   if (status.st_size == 0) return {};

@@ -20,24 +20,9 @@
 #include <string>
 #include <string_view>
 
+#include "platform/descriptor.hpp"
+
 namespace busway::platform_detail {
-
-/// An open file descriptor.
-class Descriptor {
- public:
-  Descriptor() noexcept = default;
-  explicit Descriptor(int fd) noexcept : fd_(fd) {}
-  Descriptor(Descriptor&& other) noexcept : fd_(other.release()) {}
-  Descriptor& operator=(Descriptor&& other) noexcept;
-  ~Descriptor();
-
-  [[nodiscard]] int get() const noexcept { return fd_; }
-  [[nodiscard]] bool valid() const noexcept { return fd_ >= 0; }
-  int release() noexcept;
-
- private:
-  int fd_ = -1;
-};
 
 /// Which files may be opened as a library.
 struct PathRules {
@@ -56,7 +41,11 @@ class DynamicLibrary {
   [[nodiscard]] std::string read(const std::string& path, std::string_view name,
                                  const PathRules& rules);
 
-  /// What read() copied.
+  /// Takes a copy that another process has made and checked: its descriptor, and where the file
+  /// lies.
+  [[nodiscard]] std::string adopt(Descriptor copy, std::string real_path, std::string image_name);
+
+  /// What read() copied, or adopt() took.
   [[nodiscard]] std::span<const std::byte> bytes() const noexcept { return bytes_; }
 
   /// Opens the copy; `library_path` as check_library() reported it. Runs the library's
@@ -73,10 +62,13 @@ class DynamicLibrary {
 
   /// Where the file was found, links resolved.
   [[nodiscard]] const std::string& real_path() const noexcept { return real_path_; }
+  /// Of the copy; may be handed to another process.
+  [[nodiscard]] int descriptor() const noexcept { return copy_.get(); }
   /// By which its mappings can be told, for example in /proc/self/maps.
   [[nodiscard]] const std::string& image_name() const noexcept { return image_name_; }
 
  private:
+  [[nodiscard]] std::string map_bytes();
   void unmap_bytes() noexcept;
 
   std::string real_path_;

@@ -3,10 +3,15 @@
 #include <algorithm>
 #include <cctype>
 #include <cstddef>
+#include <system_error>
+#include <utility>
 
+#include "base/deadline.hpp"
 #include "base/escape.hpp"
 #include "busway/error.hpp"
 #include "platform/elf_check.hpp"
+#include "plugin/isolation/child_host.hpp"
+#include "plugin/isolation/probe.hpp"
 #include "plugin/static_plugins.hpp"
 
 namespace busway::plugin_host_detail {
@@ -58,6 +63,19 @@ PluginImage::PluginImage(const std::string& path, const platform_detail::PathRul
   if (std::string problem = library_.read(path, stem_of(path), rules); !problem.empty()) {
     fail(problem);
   }
+  check_file();
+}
+
+PluginImage::PluginImage(platform_detail::Descriptor copy, const wire::Opening& opening)
+    : path_(opening.path) {
+  if (std::string problem = library_.adopt(std::move(copy), opening.path, opening.image_name);
+      !problem.empty()) {
+    fail(problem);
+  }
+  check_file();
+}
+
+void PluginImage::check_file() {
   platform_detail::ElfReport report =
       platform_detail::check_library(library_.bytes(), BUSWAY_ENTRY_SYMBOL);
   if (report.lacks_symbol) {
@@ -80,7 +98,75 @@ PluginImage::PluginImage(const std::string& path, const platform_detail::PathRul
   }
 }
 
+// -- In another process ---------------------------------------------------------------------------
+
+wire::Opening PluginImage::opening(const PluginRules& rules) const {
+  wire::Opening opening;
+  opening.path = library_.real_path();
+  opening.image_name = library_.image_name();
+  opening.memory_bytes_max = rules.memory_bytes_max.value_or(0);
+  opening.open_files_max = rules.open_files_max.value_or(0);
+  opening.cpu_seconds_max =
+      static_cast<std::uint64_t>(rules.cpu_time_max.value_or(std::chrono::seconds(0)).count());
+  return opening;
+}
+
+void PluginImage::isolate(const std::string& program, const PluginRules& rules,
+                          std::chrono::nanoseconds call_timeout, std::function<void()> on_gone) {
+  if (is_static()) {
+    throw Error(ErrorCode::plugin_state,
+                "the plugin " + quote(path_) +
+                    " is linked into the program; only one from a file can have a process of its "
+                    "own (isolation: process)");
+  }
+  child_ = std::make_unique<ChildPlugin>(ChildPlugin::Options{.program = program,
+                                                              .library = library_.descriptor(),
+                                                              .opening = opening(rules),
+                                                              .rules = rules,
+                                                              .call_timeout = call_timeout,
+                                                              .on_gone = std::move(on_gone)});
+}
+
+void PluginImage::probe(const std::string& program, std::chrono::nanoseconds timeout) const {
+  if (is_static()) return;
+  const auto fail_to = [this](const std::string& what) {
+    fail("was tried out in a process of its own, which " + what);
+  };
+  std::string words;
+  bool other_abi = false;
+  try {
+    const ProbeResult result = probe_in_process(program, library_.real_path(),
+                                                library_.descriptor(), deadline_after(timeout));
+    if (!result.end) return fail_to("did not come back in time and was killed");
+    if (result.end->signal == 0 && result.end->code == 0) return;
+    other_abi = result.end->code == kProbedOtherAbi;
+    if (result.end->signal == 0 && (other_abi || result.end->code == kProbedBadFile) &&
+        !result.words.empty()) {
+      words = result.words;
+    } else {
+      fail_to(platform_detail::to_words(*result.end));
+    }
+  } catch (const std::system_error& error) {
+    throw Error(ErrorCode::plugin_failed,
+                "the plugin file " + quote(path_) + " could not be tried out: " + error.what());
+  }
+  throw Error(other_abi ? ErrorCode::plugin_abi : ErrorCode::bad_plugin_file, words);
+}
+
+busway_status PluginImage::create(const busway_host_api& api, busway_host* host,
+                                  busway_plugin** out) const {
+  return child_ != nullptr ? child_->create(api, host, out) : api_->create(&api, host, out);
+}
+
+// -- Its table ------------------------------------------------------------------------------------
+
 void PluginImage::open() {
+  if (child_ != nullptr) {
+    child_->open();
+    check_table(&child_->api());
+    api_ = &child_->api();
+    return;
+  }
   const busway_plugin_entry_fn entry = find_entry();
   const busway_plugin_api* api = entry(BUSWAY_ABI, BUSWAY_ABI);
   if (api == nullptr) {
@@ -111,7 +197,8 @@ void PluginImage::check_table(const busway_plugin_api* api) const {
     fail_abi("gives a table of " + std::to_string(api->size) + " bytes; ABI version " +
              std::to_string(BUSWAY_ABI) + " has at least " + std::to_string(kTableBytesMin));
   }
-  if (api->create == nullptr || api->destroy == nullptr || api->on_event == nullptr) {
+  if ((api->create == nullptr && child_ == nullptr) || api->destroy == nullptr ||
+      api->on_event == nullptr) {
     fail_abi("gives a table without create, destroy or on_event; all three must be there");
   }
   const std::string_view id =
@@ -128,6 +215,10 @@ void PluginImage::check_table(const busway_plugin_api* api) const {
 
 bool PluginImage::close() {
   api_ = nullptr;
+  if (child_ != nullptr) {
+    child_.reset();
+    return true;
+  }
   return static_entry_ != nullptr || library_.close();
 }
 

@@ -2,7 +2,8 @@
 // Layer: plugin
 //
 // Model      Two steps: the constructor reads and checks the file and runs none of it; open() runs
-//            its initialisers and its entry function and checks the table that comes back.
+//            its initialisers and its entry function and checks the table that comes back. Isolated,
+//            it runs in a process of its own, and the table is that of its ChildPlugin.
 // Threads    The constructor anywhere; open() on the plugin's worker; close() on a thread that ends
 //            soon.
 // Ownership  Keeps the library; holds the address of its table until close().
@@ -11,11 +12,17 @@
 // Cost       A copy of the file in memory.
 #pragma once
 
+#include <chrono>
+#include <functional>
+#include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "busway/plugin.h"
+#include "busway/plugin_rules.hpp"
 #include "platform/dynamic_library.hpp"
+#include "plugin/isolation/child_plugin.hpp"
 
 namespace busway::plugin_host_detail {
 
@@ -25,11 +32,26 @@ inline constexpr std::string_view kStaticPrefix = "static:";
 class PluginImage {
  public:
   PluginImage(const std::string& path, const platform_detail::PathRules& rules);
+  /// In a process of its own: the copy that the host has made and checked.
+  PluginImage(platform_detail::Descriptor copy, const wire::Opening& opening);
+
+  /// Opens it in a fresh process and closes it again: throws what open() would, and when that
+  /// process dies or does not end in time.
+  void probe(const std::string& program, std::chrono::nanoseconds timeout) const;
+  /// Before open(). Throws Error(plugin_state) for one that is linked in.
+  void isolate(const std::string& program, const PluginRules& rules,
+               std::chrono::nanoseconds call_timeout, std::function<void()> on_gone);
 
   void open();
 
   /// Null until open() and after close().
   [[nodiscard]] const busway_plugin_api* api() const noexcept { return api_; }
+  /// In place of the table's create().
+  [[nodiscard]] busway_status create(const busway_host_api& api, busway_host* host,
+                                     busway_plugin** out) const;
+  /// Null: it runs in this process.
+  [[nodiscard]] ChildPlugin* child() const noexcept { return child_.get(); }
+  [[nodiscard]] bool is_static() const noexcept { return static_entry_ != nullptr; }
 
   /// False: the library stays mapped, for a reason that warnings() may tell.
   [[nodiscard]] bool close();
@@ -38,6 +60,8 @@ class PluginImage {
   [[nodiscard]] const std::vector<std::string>& warnings() const noexcept { return warnings_; }
 
  private:
+  void check_file();
+  [[nodiscard]] wire::Opening opening(const PluginRules& rules) const;
   [[nodiscard]] busway_plugin_entry_fn find_entry();
   void check_table(const busway_plugin_api* api) const;
   [[noreturn]] void fail(const std::string& problem) const;
@@ -48,6 +72,7 @@ class PluginImage {
   std::vector<std::string> warnings_;
   busway_plugin_entry_fn static_entry_ = nullptr;
   platform_detail::DynamicLibrary library_;
+  std::unique_ptr<ChildPlugin> child_;
   const busway_plugin_api* api_ = nullptr;
 };
 

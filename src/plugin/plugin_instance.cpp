@@ -12,6 +12,8 @@
 namespace busway::plugin_host_detail {
 namespace {
 
+constexpr std::chrono::seconds kToKill(10);
+
 [[nodiscard]] std::string text_of(const busway_view& view) {
   return view.data == nullptr ? std::string() : std::string(view.data, view.size);
 }
@@ -62,7 +64,8 @@ std::optional<Error> PluginInstance::on_worker(std::string_view what,
           answer->error = error;
         }
       },
-      timeout);
+      // A process that does not come back is killed at the time-out, so that the call does.
+      image_->child() != nullptr ? timeout + kToKill : timeout);
   if (came_back) return answer->error;
   if (late == Late::left_behind) hung_.store(true, std::memory_order_relaxed);
   return Error(
@@ -113,7 +116,7 @@ std::optional<Error> PluginInstance::create(std::chrono::nanoseconds timeout) {
       "create",
       [this]() -> busway_status {
         busway_plugin* made = nullptr;
-        const busway_status status = image_->api()->create(&host_api(), this, &made);
+        const busway_status status = image_->create(host_api(), this, &made);
         if (status != BUSWAY_OK) return status;
         if (made == nullptr) {
           set_message("create gave no instance");

@@ -25,6 +25,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -120,6 +121,9 @@ class PluginInstance final : public busway_host,
   [[nodiscard]] std::optional<Error> await_left_behind(std::chrono::nanoseconds timeout);
   /// Destroys the plugin's instance, joins the worker, closes the image. False: it stays mapped.
   [[nodiscard]] bool dismantle(std::chrono::nanoseconds timeout);
+  /// It is not to be called any more: what waits for it becomes dead letters for this reason. One
+  /// in this process counts as hung from then on; a process of its own is killed.
+  void quarantine(const std::string& reason);
   /// For one that is hung: from now on it tells the manager nothing, holds nothing of the bus that
   /// could end, and runs nothing more. Waits for those who are just telling.
   void retire();
@@ -144,6 +148,12 @@ class PluginInstance final : public busway_host,
   void begin_sources_again();
   /// Whether its sources have been told to begin since it started, and not to end.
   [[nodiscard]] bool sources_begun() const noexcept { return sources_ == Sources::begun; }
+
+  /// Whether its worker is in a call, and a number that changes with each.
+  [[nodiscard]] bool busy() const { return worker_->busy(); }
+  [[nodiscard]] std::uint64_t steps() const {
+    return worker_->begun() + next_delivery_.load(std::memory_order_relaxed);
+  }
 
   /// True once a call did not come back in time: its thread and image cannot be taken away.
   [[nodiscard]] bool hung() const noexcept { return hung_.load(std::memory_order_relaxed); }
@@ -185,6 +195,9 @@ class PluginInstance final : public busway_host,
   /// be left behind in it.
   [[nodiscard]] Outcome call(std::uint64_t tag, const Event& event, Context* context,
                              SyncDelivery* sync);
+  /// [plugin-worker] What call() will get next.
+  [[nodiscard]] bool coming(std::uint64_t tag,
+                            std::span<const delivery_detail::Delivery> deliveries) const;
 
  private:
   /// What a call that did not come back in time means: left_behind, nothing can follow it.

@@ -105,13 +105,16 @@ PluginLine::Listening PluginLine::listen(const std::shared_ptr<PluginInstance>& 
   options.filter = [addressee](const Event&) { return addressee->open(); };
   if (options.mode != Mode::sync) {
     options.executor = addressee;
-    return {addressee, bus_.subscribe(
-                           wanted.patterns,
-                           [addressee](const Event& event, Context& context) {
-                             return addressee->here().call(addressee->tag(), event, &context,
-                                                           nullptr);
-                           },
-                           options)};
+    Subscription made = bus_.subscribe(
+        wanted.patterns,
+        [addressee](const Event& event, Context& context) {
+          return addressee->here().call(addressee->tag(), event, &context, nullptr);
+        },
+        options);
+    core_.look_ahead(made.id(), [addressee](std::span<const delivery_detail::Delivery> coming) {
+      return addressee->here().coming(addressee->tag(), coming);
+    });
+    return {std::move(addressee), std::move(made)};
   }
   // The wait for the worker is what it bounds, and no attempt has longer than all of them.
   std::optional<std::chrono::nanoseconds> timeout = std::exchange(options.timeout, std::nullopt);
@@ -199,6 +202,18 @@ void PluginLine::end_all(const PluginInstance& of, MayWait may_wait) {
     }
   }
   for (Listening& one : ending) end(std::move(one), may_wait);
+}
+
+void PluginLine::bury(const PluginInstance& of, const std::string& reason) {
+  std::vector<SubscriptionId> ids;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [id, one] : listenings_) {
+      if (one.addressee->stands_for(of)) ids.push_back(one.subscription.id());
+    }
+  }
+  for (const SubscriptionId id : ids) core_.bury(id, reason);
+  end_all(of, MayWait::no);
 }
 
 void PluginLine::end(Listening listening, MayWait may_wait) {

@@ -66,6 +66,9 @@ class PluginLine final {
   void set_open(const PluginInstance& of, bool open);
   /// How many events wait for it.
   [[nodiscard]] std::size_t queued(const PluginInstance& of) const;
+  /// Ends all of its subscriptions without waiting for a call that runs; what waits for them, and
+  /// what runs, become dead letters.
+  void bury(const PluginInstance& of, const std::string& reason);
   /// Ends all of its subscriptions; publishers that wait for it cease to.
   void end_all(const PluginInstance& of, MayWait may_wait);
 

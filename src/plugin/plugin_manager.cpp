@@ -50,6 +50,7 @@ PluginManager::Impl::Change::~Change() {
 
 PluginManager::Impl::~Impl() {
   watch_.reset();
+  end_supervisor();
   try {
     const Change change(*this);
     (void)stop_all(change);

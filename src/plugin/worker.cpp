@@ -139,6 +139,11 @@ bool PluginWorker::wait_idle(std::chrono::steady_clock::time_point deadline) con
   return changed_.wait_until(lock, deadline, [&] { return tasks_.empty() && !running_; });
 }
 
+bool PluginWorker::busy() const {
+  const std::lock_guard lock(mutex_);
+  return running_;
+}
+
 void PluginWorker::hold() {
   const std::lock_guard lock(mutex_);
   held_ = true;

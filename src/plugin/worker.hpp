@@ -79,6 +79,8 @@ class PluginWorker final : public Executor, public std::enable_shared_from_this<
 
   /// How many tasks have begun: unchanged between two looks means that nothing ran.
   [[nodiscard]] std::uint64_t begun() const;
+  /// Whether a task runs.
+  [[nodiscard]] bool busy() const;
 
   /// While it lives, the call that this thread makes may be given up from then on. Of nested ones
   /// the outermost counts. Elsewhere than on the worker it does nothing.

@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <condition_variable>
+#include <cstdlib>
 #include <mutex>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -22,6 +23,16 @@ inline constexpr std::chrono::seconds kGuard(60);
 inline std::string library(std::string_view name) {
   return std::string(BUSWAY_TEST_PLUGINS) + "/test_" + std::string(name) + ".so";
 }
+
+/// Of the plugins of all tests that do not say; these run a second time with a process each.
+inline PluginRules usual_rules() {
+  PluginRules rules;
+  const char* const told = std::getenv("BUSWAY_TEST_ISOLATION");
+  if (told != nullptr && std::string_view(told) == "process")
+    rules.isolation = PluginIsolation::process;
+  return rules;
+}
+inline bool isolated() { return usual_rules().isolation == PluginIsolation::process; }
 
 /// Keeps the events of some topics, and waits for them.
 class Watcher {
@@ -80,8 +91,8 @@ class PluginTest : public ::testing::Test {
 
   /// Loads and starts; the plugin's id.
   std::string run(std::string_view name, Json config = Json::object()) {
-    const std::string id =
-        manager_.load(PluginSpec{.path = library(name), .config = std::move(config)});
+    const std::string id = manager_.load(
+        PluginSpec{.path = library(name), .config = std::move(config), .rules = usual_rules()});
     manager_.start(id);
     return id;
   }

@@ -36,7 +36,9 @@ class ReloadTest : public PluginTest {
   void run_build(std::string_view name, Json config = Json::object(),
                  PluginReload reload = PluginReload::overlap) {
     build(name);
-    manager_.load(PluginSpec{.path = file(), .config = std::move(config), .rules = {.reload = reload}});
+    PluginRules rules = usual_rules();
+    rules.reload = reload;
+    manager_.load(PluginSpec{.path = file(), .config = std::move(config), .rules = rules});
     manager_.start("counter");
   }
 

@@ -32,7 +32,10 @@ Outcome PluginInstance::call(std::uint64_t tag, const Event& event, Context* con
                              SyncDelivery* sync) {
   if (plugin_ == nullptr) return Outcome::fail("the plugin is gone");
   const std::optional<SteadyTime> deadline = deadline_of(context, sync);
-  const PluginWorker::Deadline may_be_left(*worker_, deadline.value_or(SteadyTime::max()));
+  // A process of its own is killed at the deadline, and no thread need be left behind for it.
+  const bool may_hang = image_->child() == nullptr;
+  const PluginWorker::Deadline may_be_left(
+      *worker_, may_hang ? deadline.value_or(SteadyTime::max()) : SteadyTime::max());
   // Given up before the worker could be left behind for it: nobody would come back for that.
   if (deadline && core_.call_time() >= *deadline && !core_.driven_by_hand()) {
     return Outcome::fail("the deadline had passed before the plugin was called");
@@ -63,6 +66,20 @@ Outcome PluginInstance::call(std::uint64_t tag, const Event& event, Context* con
   if (status == BUSWAY_DEAD_LETTER) return Outcome::dead_letter(std::move(reason));
   if (status == BUSWAY_PAYLOAD_TYPE) throw Error(ErrorCode::payload_type, reason);
   return Outcome::fail(std::move(reason));
+}
+
+bool PluginInstance::coming(std::uint64_t tag,
+                            std::span<const delivery_detail::Delivery> deliveries) const {
+  ChildPlugin* const child = image_->child();
+  if (child == nullptr || plugin_ == nullptr) return false;
+  std::vector<ComingEvent> events;
+  for (const delivery_detail::Delivery& one : deliveries) {
+    events.push_back(
+        {.event = &one.event,
+         .attempt = one.attempts == nullptr ? 1 : one.attempts->made + 1,
+         .flags = one.history_was_cut ? std::uint32_t{BUSWAY_DELIVERY_HISTORY_CUT} : 0U});
+  }
+  return child->coming(tag, events);
 }
 
 // -- For the host's table -------------------------------------------------------------------------

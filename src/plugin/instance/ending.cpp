@@ -61,6 +61,16 @@ void PluginInstance::tell_no_more() {
   told_.wait(lock, [this] { return telling_ == 0; });
 }
 
+void PluginInstance::quarantine(const std::string& reason) {
+  if (ChildPlugin* const child = image_->child()) {
+    child->give_up();
+  } else {
+    hung_.store(true, std::memory_order_relaxed);
+  }
+  line_->bury(*this, reason);
+  set_source(PluginSource::ended);
+}
+
 void PluginInstance::retire() {
   tell_no_more();
   release_all();  // what it has subscribed to meanwhile

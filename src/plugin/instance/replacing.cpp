@@ -39,8 +39,8 @@ void PluginInstance::write_state(std::string_view bytes) {
     throw Error(ErrorCode::plugin_state, "write_state() is for use within save_state() only");
   }
   if (bytes.size() > limits::kPluginStateBytesMax - state_->size()) {
-    throw Error(ErrorCode::too_many,
-                "the state of a plugin is at most " + std::to_string(limits::kPluginStateBytesMax) + " bytes");
+    throw Error(ErrorCode::too_many, "the state of a plugin is at most " +
+                                         std::to_string(limits::kPluginStateBytesMax) + " bytes");
   }
   state_->append(bytes);
 }

@@ -15,6 +15,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -82,9 +83,19 @@ class PluginManager::Impl {
   Bus& bus() noexcept { return *bus_; }
 
  private:
+  // supervising.cpp
+  void supervise_with(const PluginRules& rules);
+  void look_soon() noexcept;
+  void supervise();
+  void look_at_plugins();
+  void quarantine(const std::string& id, const Instance& instance, const std::string& why);
+  void end_supervisor() noexcept;
+  [[nodiscard]] const std::string& plugin_host() const;
+
   void load_steps(const PluginSpec& spec, const std::string& config, PluginInfo& info,
                   Instance& instance);
-  std::unique_ptr<PluginImage> open_file(const PluginInfo& info) const;
+  std::unique_ptr<PluginImage> open_file(const PluginInfo& info, const PluginRules& rules);
+  void try_out(const PluginImage& image, const PluginInfo& info) const;
   Instance make_instance(std::unique_ptr<PluginImage> image, const std::string& name,
                          std::shared_ptr<plugin_host_detail::PluginLine> line);
   void commit(const PluginInfo& info, Instance instance, const PluginSpec& spec);
@@ -138,6 +149,24 @@ class PluginManager::Impl {
   // Guarded by mutex_; written only within a Change, so that a Change reads without it. But for
   // PluginInfo::last_error: plugins write it at any time.
   std::vector<std::unique_ptr<Record>> records_;
+
+  /// What the supervisor saw of a plugin last.
+  struct Seen {
+    std::uint64_t steps = 0;
+    std::chrono::steady_clock::time_point since{};
+    bool reported = false;
+  };
+  std::map<const PluginInstance*, Seen> seen_;  // of the supervisor's thread
+  std::mutex supervisor_mutex_;
+  std::condition_variable supervisor_changed_;
+  // Guarded by supervisor_mutex_.
+  std::chrono::nanoseconds look_every_ = std::chrono::nanoseconds::max();
+  bool look_now_ = false;
+  bool supervisor_ends_ = false;
+  std::thread supervisor_;
+
+  mutable std::once_flag plugin_host_found_;
+  mutable std::string plugin_host_;
 
   std::unique_ptr<platform_detail::FileWatch> watch_;  // made by the first load; ends first
 };

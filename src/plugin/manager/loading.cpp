@@ -103,7 +103,8 @@ void PluginManager::Impl::load_steps(const PluginSpec& spec, const std::string& 
     if (error) throw Error(*error);
   };
   reach(PluginState::discovered);
-  auto image = open_file(info);
+  auto image = open_file(info, spec.rules);
+  info.isolation = spec.rules.isolation.value_or(PluginIsolation::none);
   reach(PluginState::validated);
 
   instance = make_instance(std::move(image), info.id,
@@ -127,11 +128,35 @@ void PluginManager::Impl::load_steps(const PluginSpec& spec, const std::string& 
 }
 
 std::unique_ptr<PluginManager::Impl::PluginImage> PluginManager::Impl::open_file(
-    const PluginInfo& info) const {
+    const PluginInfo& info, const PluginRules& rules) {
   auto image = std::make_unique<PluginImage>(info.path,
                                              platform_detail::PathRules{.folder = options_.folder});
   for (const std::string& warning : image->warnings()) log(LogLevel::warning, info, warning);
+  supervise_with(rules);
+  if (rules.isolation == PluginIsolation::process) {
+    if (plugin_host().empty()) {
+      throw Error(
+          ErrorCode::plugin_failed,
+          "the plugin " + quote(info.id) +
+              " is to run in a process of its own, and there is no busway-plugin-host: name "
+              "it in PluginManagerOptions::plugin_host or in the environment's "
+              "BUSWAY_PLUGIN_HOST, or put it beside this program");
+    }
+    image->isolate(plugin_host(), rules, options_.call_timeout, [this] { look_soon(); });
+  } else if (!image->is_static()) {
+    try_out(*image, info);
+  }
   return image;
+}
+
+/// A library that its headers do not show to be damaged, and that nothing vouches for.
+void PluginManager::Impl::try_out(const PluginImage& image, const PluginInfo& info) const {
+  if (plugin_host().empty()) {
+    log(LogLevel::warning, info,
+        "its library was not tried out before it was opened, for there is no busway-plugin-host");
+    return;
+  }
+  image.probe(plugin_host(), options_.call_timeout);
 }
 
 PluginManager::Impl::Instance PluginManager::Impl::make_instance(

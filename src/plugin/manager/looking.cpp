@@ -25,11 +25,23 @@ PluginManager::Impl::Record& PluginManager::Impl::require(std::string_view id) {
 }
 
 std::vector<PluginInfo> PluginManager::Impl::list() const {
-  const std::lock_guard lock(mutex_);
   std::vector<PluginInfo> all;
-  for (const auto& record : records_) {
-    all.push_back(record->info);
-    if (record->instance != nullptr) all.back().source = record->instance->source();
+  std::vector<Instance> loaded;  // beside each; what they know is asked for without the lock
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& record : records_) {
+      all.push_back(record->info);
+      loaded.push_back(record->instance);
+    }
+  }
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    if (loaded[i] == nullptr) continue;
+    all[i].source = loaded[i]->source();
+    all[i].queued = loaded[i]->line().queued(*loaded[i]);
+    if (const auto* const child = loaded[i]->image().child()) {
+      all[i].restarts = child->restarts();
+      all[i].process_id = child->process_id();
+    }
   }
   return all;
 }

@@ -72,7 +72,7 @@ void PluginManager::Impl::reload(const Change& /*change*/, Record& record) {
 void PluginManager::Impl::make_successor(const Record& record, Replacement& change) {
   PluginInfo& info = change.info;
   Instance& next = change.next;
-  auto image = open_file(info);
+  auto image = open_file(info, record.spec.rules);
   next = make_instance(std::move(image), info.id, record.instance->shared_line());
   next->line().expect(*next);
   check(next->open(record.spec.id, options_.call_timeout));
@@ -250,7 +250,8 @@ void PluginManager::Impl::file_changed(const std::string& path) noexcept {
     const Change change(*this);
     for (const auto& record : records_) {
       const bool runs = record->instance != nullptr && record->info.state == PluginState::running;
-      if (!runs || record->info.path != path || record->spec.rules.reload == PluginReload::none) continue;
+      if (!runs || record->info.path != path || record->spec.rules.reload == PluginReload::none)
+        continue;
       try {
         reload(change, *record);
         log(LogLevel::info, record->info,

@@ -39,7 +39,8 @@ EventOptions manager_options() { return {.source = "plugin_manager", .origin = O
 
 void PluginManager::Impl::announce(const PluginInfo& info) noexcept {
   try {
-    if (info.state == PluginState::failed) log(LogLevel::error, info, info.last_error);
+    if (info.state == PluginState::failed || info.state == PluginState::quarantined)
+      log(LogLevel::error, info, info.last_error);
     (void)bus_->publish(plugin_state(to_string(info.state), event_data(info), manager_options()));
   } catch (const std::exception& error) {
     log(LogLevel::error, info, error.what());

@@ -1,0 +1,53 @@
+// plugin/isolation/channel.hpp -- frames over a socket, one end of it.
+// Layer: plugin
+//
+// Model      What is to be sent is gathered in out() and goes with flush(), so that a run of events
+//            is one system call. While the other end does not read, flush() takes in what that
+//            sends: so two that both have much to say do not wait for each other.
+// Threads    [not-concurrent], but for shut().
+// Ownership  Owns the socket. A frame is a view that is good until the next receive() or flush().
+// Errors     Values: the other end is gone. A frame of an impossible length counts as that.
+// Cost       A system call for what was gathered, and one for what has arrived.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "platform/descriptor.hpp"
+
+namespace busway::plugin_host_detail {
+
+class Channel {
+ public:
+  using Time = std::chrono::steady_clock::time_point;
+
+  explicit Channel(platform_detail::Descriptor socket) : socket_(std::move(socket)) {}
+
+  [[nodiscard]] std::string& out() noexcept { return out_; }
+  /// False: the other end is gone, or did not read until the deadline.
+  [[nodiscard]] bool flush(Time deadline = Time::max());
+
+  enum class Got : unsigned char { frame, timed_out, ended };
+  [[nodiscard]] Got receive(std::string_view& frame, Time deadline = Time::max());
+
+  /// [any-thread] Both ends are told that nothing more comes.
+  void shut() const noexcept;
+
+ private:
+  [[nodiscard]] std::optional<std::string_view> next_frame();
+  [[nodiscard]] bool take_in();
+
+  platform_detail::Descriptor socket_;
+  std::string out_;
+  std::vector<char> in_;
+  std::size_t read_ = 0;  // of in_
+  std::size_t end_ = 0;   // what has arrived
+  bool ended_ = false;
+};
+
+}  // namespace busway::plugin_host_detail
