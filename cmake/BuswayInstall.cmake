@@ -92,6 +92,10 @@ foreach(component IN LISTS components)
   endif()
   install(TARGETS ${layers} EXPORT busway-${component}-targets
     ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}")
+  if(component STREQUAL "plugin")
+    install(TARGETS busway_plugin_host EXPORT busway-plugin-targets
+      RUNTIME DESTINATION "${CMAKE_INSTALL_LIBEXECDIR}/busway")
+  endif()
   install(EXPORT busway-${component}-targets NAMESPACE busway:: DESTINATION "${package_dir}")
   busway_write_pkg_config(${component})
 endforeach()
@@ -108,9 +112,6 @@ install(FILES
   ${extensions}
   DESTINATION "${package_dir}")
 
-if(TARGET busway_plugin_host)
-  install(TARGETS busway_plugin_host RUNTIME DESTINATION "${CMAKE_INSTALL_LIBEXECDIR}/busway")
-endif()
 if(TARGET busway_tool)
   install(TARGETS busway_tool RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
 endif()

@@ -5,10 +5,12 @@
 
 #include <algorithm>
 #include <atomic>
+#include <csignal>
 #include <fstream>
 #include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "busway/plugin_manager.hpp"
@@ -21,6 +23,7 @@ namespace {
 constexpr std::size_t kBytes = 256;
 constexpr int kBurst = 50'000;  // a multiple of what the plugin tells of
 constexpr int kReloads = 1000;
+constexpr int kKills = 200;
 constexpr int kIdle = 20;
 
 Payload some_bytes() {
@@ -28,17 +31,26 @@ Payload some_bytes() {
   return Payload::bytes(bytes);
 }
 
+PluginRules in_a_process() {
+  PluginRules rules;
+  rules.isolation = PluginIsolation::process;
+  rules.restarts_max = 1'000'000;
+  rules.restart_delay = std::chrono::milliseconds(1);
+  rules.restart_delay_max = std::chrono::milliseconds(1);
+  return rules;
+}
+
 struct WithPlugin {
-  WithPlugin() {
-    manager.load(BUSWAY_BENCH_PLUGIN);
+  explicit WithPlugin(PluginRules rules = {}) {
+    manager.load(PluginSpec{.path = BUSWAY_BENCH_PLUGIN, .rules = std::move(rules)});
     manager.start("bench_echo");
   }
   Bus bus{{.log = [](LogLevel, std::string_view, std::span<const LogField>) {}}};
-  PluginManager manager{bus};
+  PluginManager manager{bus, {.plugin_host = BUSWAY_BENCH_PLUGIN_HOST}};
 };
 
-void there_and_back(benchmark::State& state) {
-  WithPlugin with;
+void time_there_and_back(benchmark::State& state, PluginRules rules) {
+  WithPlugin with(std::move(rules));
   std::atomic<std::int64_t> back{0};
   const Subscription answers =
       with.bus.subscribe("back", [&](const Event&) { back.fetch_add(1); }, {.mode = Mode::sync});
@@ -53,6 +65,9 @@ void there_and_back(benchmark::State& state) {
   }
 }
 
+void there_and_back(benchmark::State& state) { time_there_and_back(state, {}); }
+void there_and_back_child(benchmark::State& state) { time_there_and_back(state, in_a_process()); }
+
 /// Bursts, each until the last event has been counted.
 void time_one_way(benchmark::State& state, Bus& bus, const std::atomic<std::int64_t>& counted) {
   const Topic topic = bus.topic("count");
@@ -66,14 +81,17 @@ void time_one_way(benchmark::State& state, Bus& bus, const std::atomic<std::int6
   state.counters["events"] = kBurst;
 }
 
-void one_way(benchmark::State& state) {
-  WithPlugin with;
+void time_one_way(benchmark::State& state, PluginRules rules) {
+  WithPlugin with(std::move(rules));
   std::atomic<std::int64_t> counted{0};
   const Subscription told = with.bus.subscribe(
       "counted", [&](const Event& event) { counted = event.json().get<std::int64_t>(); },
       {.mode = Mode::sync});
   time_one_way(state, with.bus, counted);
 }
+
+void one_way(benchmark::State& state) { time_one_way(state, PluginRules{}); }
+void one_way_child(benchmark::State& state) { time_one_way(state, in_a_process()); }
 
 void one_way_linked_in(benchmark::State& state) {
   Bus bus;
@@ -114,6 +132,36 @@ void reload_under_load(benchmark::State& state) {
   }
 }
 
+/// From a kill -9 of the plugin's process, while a few events come in, until it answers again.
+void outage(benchmark::State& state) {
+  for (auto _ : state) {
+    WithPlugin with(in_a_process());
+    std::atomic<std::int64_t> back{0};
+    const Subscription answers =
+        with.bus.subscribe("back", [&](const Event&) { back.fetch_add(1); }, {.mode = Mode::sync});
+    const Topic topic = with.bus.topic("there");
+    const Payload payload = some_bytes();
+    std::int64_t sent = 0;
+    const auto ask = [&] {
+      (void)topic.publish(payload);
+      ++sent;
+      while (back.load(std::memory_order_relaxed) < sent) std::this_thread::yield();
+    };
+    std::vector<double> out;
+    for (int i = 0; i < kKills; ++i) {
+      ask();
+      const auto before = std::chrono::steady_clock::now();
+      (void)::kill(with.manager.find("bench_echo")->process_id, SIGKILL);
+      ask();
+      const auto after = std::chrono::steady_clock::now();
+      out.push_back(std::chrono::duration<double, std::milli>(after - before).count());
+    }
+    std::sort(out.begin(), out.end());
+    state.counters["p50"] = out[out.size() / 2];
+    state.counters["p99"] = out[out.size() * 99 / 100];
+  }
+}
+
 std::size_t resident_bytes() {
   std::size_t pages = 0;
   std::ifstream("/proc/self/statm") >> pages >> pages;
@@ -139,6 +187,9 @@ void add_plugin_benchmarks() {
   add_benchmark("plugin/there_and_back", there_and_back)->UseRealTime();
   add_benchmark("plugin/one_way", one_way)->UseRealTime();
   add_benchmark("plugin/linked_in", one_way_linked_in)->UseRealTime();
+  add_benchmark("plugin/child_there_and_back", there_and_back_child)->UseRealTime();
+  add_benchmark("plugin/child_one_way", one_way_child)->UseRealTime();
+  add_benchmark("plugin/outage", outage)->Iterations(1);
   add_benchmark("plugin/reload", reload_under_load)->Iterations(1);
   add_benchmark("plugin/idle", idle_plugins)->Iterations(1);
 }
@@ -146,6 +197,8 @@ void add_plugin_benchmarks() {
 std::vector<Row> plugin_rows(const Effort& effort) {
   const Turns ways({"plugin/one_way", "plugin/linked_in"}, effort.rounds);
   const Turns round({"plugin/there_and_back"}, effort.rounds);
+  const Turns child({"plugin/child_one_way", "plugin/child_there_and_back"}, effort.rounds);
+  const Turns killed({"plugin/outage"}, 1);
   const Turns reload({"plugin/reload"}, 1);
   const Turns idle({"plugin/idle"}, 1);
   return {
@@ -156,6 +209,16 @@ std::vector<Row> plugin_rows(const Effort& effort) {
       {"256 bytes to a plugin and back",
        "no target",
        {{"", round.ns("plugin/there_and_back"), " ns"}}},
+      {"256 bytes to a plugin in a process of its own, one way",
+       "300,000 a second: 3,333 ns",
+       {{"", child.ns("plugin/child_one_way"), " ns", 3333}}},
+      {"256 bytes to a plugin in a process of its own, and back",
+       "60 us at the median",
+       {{"", child.ns("plugin/child_there_and_back"), " ns", 60'000}}},
+      {"kill -9 of a plugin's process: until it answers again",
+       "5 ms at the median",
+       {{"", killed.counter("plugin/outage", "p50"), " ms p50", 5},
+        {"", killed.counter("plugin/outage", "p99"), " ms p99 of 200"}}},
       {"reload under 100,000 events a second: how long events wait",
        "45 us at the median, 150 us p99",
        {{"", reload.counter("plugin/reload", "p50"), " us p50", 45},

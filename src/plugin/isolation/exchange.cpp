@@ -206,6 +206,7 @@ void ChildPlugin::ended(std::string_view why) {
   if (!started_ || closing_.load(std::memory_order_relaxed)) return;
   const std::string words = "its process " + last_end_;
   api_->report_error(host_, to_view(words));
+  process_has_ended();  // where no further event does it, the worker starts it again by itself
 }
 
 /// What it asked for nobody waits for any more.

@@ -1,0 +1,275 @@
+// A plugin in a process of its own: what its host sees of it, and of its end.
+#include <unistd.h>
+
+#include "isolated_fixture.hpp"
+
+namespace busway {
+namespace {
+
+class Isolated : public IsolatedTest {};
+
+TEST_F(Isolated, RunsInAnotherProcessThatTheListNames) {
+  Watcher watch(bus_, "mortal.started");
+  run_mortal();
+  const int process = watch.wait("mortal.started").json().at("pid").get<int>();
+  EXPECT_NE(process, ::getpid());
+  EXPECT_EQ(info().process_id, process);
+  EXPECT_EQ(info().isolation, PluginIsolation::process);
+  manager_.unload("mortal");
+  EXPECT_EQ(::kill(process, 0), -1) << "it is still there";
+  EXPECT_EQ(info().process_id, 0);
+  EXPECT_FALSE(info().still_mapped);
+}
+
+TEST_F(Isolated, EventsArriveInOrderAndOnce) {
+  run_mortal();
+  Account account(bus_);
+  for (int i = 0; i < 5'000; ++i) account.publish();
+  EXPECT_TRUE(account.all_accounted_for());
+  EXPECT_TRUE(account.in_order());
+  EXPECT_EQ(account.repeated(), 0);
+  EXPECT_EQ(account.refused(), 0);
+  EXPECT_TRUE(letters().empty());
+}
+
+TEST_F(Isolated, OneThatFailsAmongManyIsADeadLetterAndThoseBehindItAreHandled) {
+  run_mortal();
+  Account account(bus_);
+  for (int i = 0; i < 1'000; ++i) account.publish(i % 100 == 50 ? "throw" : nullptr);
+  EXPECT_TRUE(account.all_accounted_for());
+  EXPECT_TRUE(eventually([&] { return letters().size() == 10U; }));
+  EXPECT_EQ(letters().back().history.front().reason, "thrown on purpose");
+  EXPECT_TRUE(account.in_order());
+  EXPECT_EQ(account.repeated(), 0);
+}
+
+TEST_F(Isolated, KilledWhenIdleItIsStartedAgainAndKeepsItsSubscriptions) {
+  Watcher watch(bus_, Patterns{"mortal.started", "done", "plugin.error"});
+  run_mortal();
+  std::set<SubscriptionId> before;
+  for (const SubscriptionInfo& one : bus_.subscriptions("mortal")) before.insert(one.id);
+  kill_process();
+  (void)watch.wait("mortal.started", 1);
+  bus_.publish("do", "something");
+  (void)watch.wait("done");
+  std::set<SubscriptionId> after;
+  for (const SubscriptionInfo& one : bus_.subscriptions("mortal")) after.insert(one.id);
+  EXPECT_EQ(after, before);
+  EXPECT_FALSE(before.empty());
+  EXPECT_TRUE(eventually([&] { return info().restarts == 1U; }));
+  EXPECT_NE(watch.wait("plugin.error").json().at("error").get<std::string>().find("SIGKILL"),
+            std::string::npos);
+  EXPECT_EQ(info().state, PluginState::running);
+}
+
+TEST_F(Isolated, TheEventItDiesOnIsTriedOnceMoreAndThenADeadLetter) {
+  const std::pair<const char*, const char*> ends[] = {
+      {"segv", "SIGSEGV"}, {"abort", "SIGABRT"}, {"exit", "ended with code 3"}};
+  run_mortal();
+  std::uint64_t restarts = 0;
+  for (const auto& [what, words] : ends) {
+    SCOPED_TRACE(what);
+    const std::size_t before = letters().size();
+    bus_.publish("do", what);
+    ASSERT_TRUE(eventually([&] { return letters().size() == before + 1; }));
+    const DeadLetter letter = letters().back();
+    EXPECT_EQ(letter.event.json(), what);
+    const std::string& reason = letter.history.back().reason;
+    EXPECT_NE(reason.find(words), std::string::npos) << reason;
+    EXPECT_NE(reason.find("had done so before"), std::string::npos) << reason;
+    restarts += 2;
+  }
+  EXPECT_TRUE(eventually([&] { return info().restarts == restarts; }));
+}
+
+TEST_F(Isolated, CrashedUnderLoadNothingIsLost) {
+  run_mortal();
+  Account account(bus_);
+  const int faults = times("BUSWAY_TEST_FAULTS", 20);
+  for (const char* how : {"segv", "abort", "exit"}) {
+    for (int i = 0; i < faults; ++i) {
+      for (int n = 0; n < 100; ++n) account.publish(n == 70 ? how : nullptr);
+    }
+  }
+  EXPECT_TRUE(account.all_accounted_for()) << account.missing() << " of " << account.sent();
+  EXPECT_TRUE(eventually([&] { return letters().size() == static_cast<std::size_t>(3 * faults); }))
+      << letters().size();
+  EXPECT_TRUE(account.in_order());
+  EXPECT_EQ(account.repeated(), 3 * faults) << "each once more";
+  EXPECT_EQ(account.refused(), 0);
+}
+
+TEST_F(Isolated, KilledAgainAndAgainUnderLoadNothingIsLostAndTheOrderIsKept) {
+  run_mortal();
+  Account account(bus_);
+  const int kills = times("BUSWAY_TEST_KILLS", 50);
+  std::atomic<bool> over{false};
+  std::thread killer([&] {
+    for (int i = 0; i < kills; ++i) {
+      const std::uint64_t before = info().restarts;
+      kill_process();
+      if (!eventually([&] { return info().restarts > before; })) break;
+    }
+    over = true;
+  });
+  while (!over) account.publish();
+  killer.join();
+  EXPECT_GE(info().restarts, static_cast<std::uint64_t>(kills));
+  EXPECT_TRUE(account.all_accounted_for()) << account.missing() << " of " << account.sent();
+  EXPECT_TRUE(account.in_order());
+  EXPECT_LE(account.repeated(), kills);
+  EXPECT_EQ(account.refused(), 0);
+  EXPECT_GT(account.processes(), 1U);
+}
+
+TEST_F(Isolated, HangingUnderLoadItIsKilledAtItsHardDeadlineAndNothingIsLost) {
+  PluginRules rules = isolated_rules();
+  rules.hard_deadline = std::chrono::milliseconds(50);
+  run_mortal(rules);
+  Account account(bus_);
+  const int hangs = times("BUSWAY_TEST_HANGS", 5);
+  for (int i = 0; i < hangs; ++i) {
+    for (int n = 0; n < 50; ++n) account.publish(n == 30 ? "hang" : nullptr);
+  }
+  EXPECT_TRUE(account.all_accounted_for()) << account.missing() << " of " << account.sent();
+  EXPECT_TRUE(account.in_order());
+  ASSERT_TRUE(eventually([&] { return letters().size() == static_cast<std::size_t>(hangs); }));
+  const std::string& reason = letters().back().history.back().reason;
+  EXPECT_NE(reason.find("did not come back from count in time and was killed"), std::string::npos)
+      << reason;
+}
+
+TEST_F(Isolated, ASubscriptionsTimeoutIsKeptAndTheProcessKilledOnlyAfterAGrace) {
+  Watcher watch(bus_, "stop.seen");
+  run_mortal();
+  bus_.publish("wait_for_stop", nullptr);
+  (void)watch.wait("stop.seen");  // it was told, and came back
+  ASSERT_TRUE(eventually([&] { return letters().size() == 1U; }));
+  EXPECT_EQ(letters().back().history.back().code, ErrorCode::timed_out);
+  EXPECT_EQ(info().restarts, 0U);
+
+  bus_.publish("do.in_time", "hang");
+  ASSERT_TRUE(eventually([&] { return letters().size() == 2U; }));
+  EXPECT_EQ(letters().back().history.back().code, ErrorCode::timed_out);
+  EXPECT_TRUE(eventually([&] { return info().restarts == 1U; }));
+  Watcher done(bus_, "done");
+  bus_.publish("do", "work");
+  (void)done.wait("done");
+}
+
+TEST_F(Isolated, APublisherThatWaitsForItIsToldOfItsEnd) {
+  run_mortal();
+  const PublishResult result = bus_.publish("do.sync", "segv");
+  ASSERT_EQ(result.failures.size(), 1U);
+  EXPECT_NE(result.failures.front().reason.find("SIGSEGV"), std::string::npos)
+      << result.failures.front().reason;
+  EXPECT_TRUE(bus_.publish("do.sync", "work").ok());
+}
+
+TEST_F(Isolated, ItsSourceBeginsAgainAndTheTimersOfTheDeadOneDoNotRun) {
+  Watcher watch(bus_, Patterns{"timer.*"});
+  std::mutex mutex;
+  std::set<int> processes;
+  const Subscription lines = bus_.subscribe("line", [&](const Event& event) {
+    const std::lock_guard lock(mutex);
+    processes.insert(event.json().at("pid").get<int>());
+  });
+  const auto seen = [&] {
+    const std::lock_guard lock(mutex);
+    return processes.size();
+  };
+  run_mortal(isolated_rules(), {{"lines", true}});
+  EXPECT_TRUE(eventually([&] { return seen() == 1U; }));
+  bus_.publish("late", nullptr);
+  (void)watch.wait("timer.set");
+  const int dead = info().process_id;
+  kill_process();
+  EXPECT_TRUE(eventually([&] { return seen() == 2U; }));
+  bus_.publish("late", nullptr);
+  EXPECT_NE(watch.wait("timer.ran").json().get<int>(), dead);
+  EXPECT_EQ(watch.count("timer.ran"), 1U);
+}
+
+TEST_F(Isolated, IsReloadedWhileItIsKilled) {
+  run_mortal();
+  Account account(bus_);
+  std::atomic<bool> over{false};
+  std::thread killer([&] {
+    while (!over) {
+      const int heard = account.heard();
+      kill_process();
+      // It must get somewhere before it is killed again.
+      (void)eventually([&] { return account.heard() > heard + 50 || over; });
+    }
+  });
+  std::thread publisher([&] {
+    while (!over) account.publish();
+  });
+  int reloaded = 0;
+  for (int i = 0; i < 20; ++i) {
+    try {
+      manager_.reload("mortal");
+      ++reloaded;
+    } catch (const Error&) {
+      // The new one was killed before it was ready, or the old one could not save.
+    }
+  }
+  over = true;
+  killer.join();
+  publisher.join();
+  EXPECT_EQ(info().state, PluginState::running) << info().last_error;
+  EXPECT_TRUE(account.all_accounted_for()) << account.missing() << " of " << account.sent();
+  EXPECT_EQ(account.refused(), 0);
+}
+
+TEST_F(Isolated, ThatDiesOrHangsWhileItStartsFailsAsAnyOther) {
+  for (const char* step : {"setup", "start"}) {
+    const Error error = error_of([&] { run_mortal(isolated_rules(), {{"dies_in", step}}); });
+    EXPECT_EQ(error.code(), ErrorCode::plugin_failed);
+    EXPECT_NE(std::string_view(error.what()).find("was killed by SIGABRT"), std::string_view::npos)
+        << error.what();
+    EXPECT_EQ(info().state, PluginState::failed);
+    if (step == std::string_view("start")) manager_.unload("mortal");
+  }
+  PluginManager impatient(bus_, {.call_timeout = std::chrono::milliseconds(300)});
+  impatient.load(PluginSpec{
+      .path = library("mortal"), .config = {{"hangs_in", "start"}}, .rules = isolated_rules()});
+  const Error error = error_of([&] { impatient.start("mortal"); });
+  EXPECT_NE(std::string_view(error.what()).find("did not come back"), std::string_view::npos)
+      << error.what();
+  impatient.unload("mortal");
+  EXPECT_FALSE(impatient.find("mortal")->still_mapped) << "no thread had to be left behind";
+}
+
+TEST_F(Isolated, HasTheLimitsItWasGiven) {
+  Watcher watch(bus_, "limits");
+  PluginRules rules = isolated_rules();
+  rules.open_files_max = 50;
+  rules.cpu_time_max = std::chrono::seconds(1000);
+  run_mortal(rules);
+  bus_.publish("do", "limits");
+  const Event limits = watch.wait("limits");
+  EXPECT_EQ(limits.json().at("files"), 50);
+  EXPECT_EQ(limits.json().at("seconds"), 1000);
+}
+
+TEST_F(Isolated, CannotBeOneThatIsLinkedIn) {
+  const Error error = error_of([&] {
+    manager_.load(PluginSpec{.path = "static:test_linked_in", .rules = isolated_rules()});
+  });
+  EXPECT_EQ(error.code(), ErrorCode::plugin_state);
+  EXPECT_NE(std::string_view(error.what()).find("linked into the program"), std::string_view::npos);
+}
+
+TEST_F(Isolated, NeedsTheProgramThatRunsIt) {
+  PluginManager manager(bus_, {.plugin_host = "/nowhere/busway-plugin-host"});
+  const Error error = error_of(
+      [&] { manager.load(PluginSpec{.path = library("mortal"), .rules = isolated_rules()}); });
+  EXPECT_EQ(error.code(), ErrorCode::plugin_failed);
+  EXPECT_NE(std::string_view(error.what()).find("/nowhere/busway-plugin-host"),
+            std::string_view::npos)
+      << error.what();
+}
+
+}  // namespace
+}  // namespace busway
