@@ -3,10 +3,13 @@
 #include <algorithm>
 #include <cctype>
 #include <cstddef>
+#include <utility>
 
 #include "base/escape.hpp"
 #include "busway/error.hpp"
 #include "platform/elf_check.hpp"
+#include "platform/sha256.hpp"
+#include "plugin/manifest.hpp"
 #include "plugin/static_plugins.hpp"
 
 namespace busway::plugin_host_detail {
@@ -44,8 +47,9 @@ bool is_plugin_id(std::string_view text) noexcept {
          });
 }
 
-PluginImage::PluginImage(const std::string& path, const platform_detail::PathRules& rules)
-    : path_(path) {
+PluginImage::PluginImage(const std::string& path, const platform_detail::PathRules& rules,
+                         std::shared_ptr<const Manifest> manifest)
+    : path_(path), manifest_(std::move(manifest)) {
   if (path.empty()) {
     throw Error(ErrorCode::bad_plugin_file,
                 "the plugin's path is empty; it names a shared library");
@@ -58,6 +62,7 @@ PluginImage::PluginImage(const std::string& path, const platform_detail::PathRul
   if (std::string problem = library_.read(path, stem_of(path), rules); !problem.empty()) {
     fail(problem);
   }
+  check_sum();
   platform_detail::ElfReport report =
       platform_detail::check_library(library_.bytes(), BUSWAY_ENTRY_SYMBOL);
   if (report.lacks_symbol) {
@@ -80,6 +85,24 @@ PluginImage::PluginImage(const std::string& path, const platform_detail::PathRul
   }
 }
 
+/// Of the copy that is going to be opened: what happens to the file now changes nothing.
+void PluginImage::check_sum() const {
+  if (manifest_ == nullptr) return;
+  if (manifest_->abi && *manifest_->abi != BUSWAY_ABI) {
+    fail_abi("speaks ABI version " + std::to_string(*manifest_->abi) + " by its manifest " +
+             quote(manifest_->file) + ", this host speaks " + std::to_string(BUSWAY_ABI) +
+             "; build the plugin with this host's busway/plugin.h");
+  }
+  if (manifest_->sha256.empty()) return;
+  const std::string sum = platform_detail::sha256(library_.bytes());
+  if (sum == manifest_->sha256) return;
+  constexpr std::size_t kShown = 12;
+  fail("is not the one that its manifest " + quote(manifest_->file) +
+       " tells of: its sha256 begins " + sum.substr(0, kShown) + ", the manifest says " +
+       manifest_->sha256.substr(0, kShown) +
+       "; build it again, or copy both files again, the manifest last");
+}
+
 void PluginImage::open() {
   const busway_plugin_entry_fn entry = find_entry();
   const busway_plugin_api* api = entry(BUSWAY_ABI, BUSWAY_ABI);
@@ -88,6 +111,7 @@ void PluginImage::open() {
              "): its entry function returned no table");
   }
   check_table(api);
+  if (manifest_ != nullptr) check_manifest(*api);
   api_ = api;
 }
 
@@ -124,6 +148,18 @@ void PluginImage::check_table(const busway_plugin_api* api) const {
     fail_abi("requires " + std::to_string(api->requires_count) + " plugins; at most " +
              std::to_string(kRequiresMax) + " can be named");
   }
+}
+
+void PluginImage::check_manifest(const busway_plugin_api& api) const {
+  const auto compare = [&](const char* what, const busway_view& view, const std::string& said) {
+    const std::string_view is =
+        view.data == nullptr ? std::string_view{} : std::string_view(view.data, view.size);
+    if (said.empty() || is == said) return;
+    fail(std::string("gives itself the ") + what + ' ' + quote(is) + ", its manifest " +
+         quote(manifest_->file) + " says " + quote(said) + "; they belong to different builds");
+  };
+  compare("id", api.id, manifest_->id);
+  compare("version", api.version, manifest_->version);
 }
 
 bool PluginImage::close() {

@@ -2,16 +2,20 @@
 // Layer: plugin
 //
 // Model      Two steps: the constructor reads and checks the file and runs none of it; open() runs
-//            its initialisers and its entry function and checks the table that comes back.
+//            its initialisers and its entry function and checks the table that comes back. What
+//            the manifest says of the library is checked in both, its sum before anything else.
 // Threads    The constructor anywhere; open() on the plugin's worker; close() on a thread that ends
 //            soon.
-// Ownership  Keeps the library; holds the address of its table until close().
+// Ownership  Keeps the library and shares its manifest; holds the address of its table until
+//            close().
 // Errors     Throws Error(bad_plugin_file, plugin_abi, not_found); each names the file, what is
 //            wrong and what would be right.
-// Cost       A copy of the file in memory.
+// Cost       A copy of the file in memory, and its sum where the manifest names one.
 #pragma once
 
+#include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "busway/plugin.h"
@@ -19,12 +23,16 @@
 
 namespace busway::plugin_host_detail {
 
+struct Manifest;
+
 /// What a path begins with that names a plugin linked into the program.
 inline constexpr std::string_view kStaticPrefix = "static:";
 
 class PluginImage {
  public:
-  PluginImage(const std::string& path, const platform_detail::PathRules& rules);
+  /// Without a manifest: null.
+  PluginImage(const std::string& path, const platform_detail::PathRules& rules,
+              std::shared_ptr<const Manifest> manifest = nullptr);
 
   void open();
 
@@ -39,11 +47,14 @@ class PluginImage {
 
  private:
   [[nodiscard]] busway_plugin_entry_fn find_entry();
+  void check_sum() const;
   void check_table(const busway_plugin_api* api) const;
+  void check_manifest(const busway_plugin_api& api) const;
   [[noreturn]] void fail(const std::string& problem) const;
   [[noreturn]] void fail_abi(const std::string& problem) const;
 
   std::string path_;
+  const std::shared_ptr<const Manifest> manifest_;
   std::string library_path_;  // DT_RUNPATH
   std::vector<std::string> warnings_;
   busway_plugin_entry_fn static_entry_ = nullptr;

@@ -36,7 +36,8 @@ class ReloadTest : public PluginTest {
   void run_build(std::string_view name, Json config = Json::object(),
                  PluginReload reload = PluginReload::overlap) {
     build(name);
-    manager_.load(PluginSpec{.path = file(), .config = std::move(config), .rules = {.reload = reload}});
+    manager_.load(
+        PluginSpec{.path = file(), .config = std::move(config), .rules = {.reload = reload}});
     manager_.start("counter");
   }
 
