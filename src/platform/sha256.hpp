@@ -1,7 +1,7 @@
 // platform/sha256.hpp -- the SHA-256 of some bytes, by which a changed file is told.
 //
 // Threads    [any-thread]
-// Errors     Throws std::runtime_error when the machine's OpenSSL offers no SHA-256.
+// Errors     An empty text when the machine's OpenSSL offers no SHA-256.
 // Cost       About 1 GB a second where the processor knows SHA, a third of that elsewhere.
 #pragma once
 

@@ -96,6 +96,8 @@ void PluginImage::check_sum() const {
   if (manifest_->sha256.empty()) return;
   const std::string sum = platform_detail::sha256(library_.bytes());
   if (sum == manifest_->sha256) return;
+  if (sum.empty())
+    fail("cannot be compared with its manifest: this machine's OpenSSL has no SHA-256");
   constexpr std::size_t kShown = 12;
   fail("is not the one that its manifest " + quote(manifest_->file) +
        " tells of: its sha256 begins " + sum.substr(0, kShown) + ", the manifest says " +

@@ -283,17 +283,26 @@ TEST_F(ManifestLoading, AReloadOfNoneForbidsIt) {
 TEST_F(ManifestLoading, TheWatchLooksAtTheManifestWhereThereIsOne) {
   PluginManager watching(bus_, {.watch = true});
   Watcher watch(bus_, {"plugin.error", "plugin.reloading"});
+  const auto generation = [&](const char* id, std::uint64_t wanted) {
+    return eventually([&] { return watching.find(id)->generation == wanted; });
+  };
   put_library("counter_1");
   put_manifest(sum());
   watching.load(file());
   watching.start("counter");
-  // The library comes first: alone it would be refused, for its sum is not that of the manifest.
+  put_library("alpha", "later.so");  // without one
+  watching.load(file("later.so"));
+  watching.start("alpha");
+  // A build is half done: the library is new, its manifest not yet. When the other plugin has been
+  // replaced, whose file comes later, this one would have been too.
   put_library("counter_2");
-  put_library("counter_1", "other.so");
-  put_manifest(sum());
-  EXPECT_TRUE(eventually([&] { return watching.find("counter")->generation == 2; }));
-  EXPECT_EQ(watching.find("counter")->version, "2.0.0");
+  put_library("alpha", "later.so");
+  EXPECT_TRUE(generation("alpha", 2));
   EXPECT_EQ(watch.count("plugin.reloading"), 1U);
+  EXPECT_EQ(watching.find("counter")->generation, 1U);
+  put_manifest(sum());
+  EXPECT_TRUE(generation("counter", 2));
+  EXPECT_EQ(watching.find("counter")->version, "2.0.0");
   EXPECT_EQ(watch.count("plugin.error"), 0U);
   put_manifest(sum() + "version: 9\n");
   EXPECT_TRUE(mentions(watch.wait("plugin.error").as<PluginEventData>().error, "its manifest"));

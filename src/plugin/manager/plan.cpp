@@ -44,12 +44,6 @@ void check_rules(const PluginRules& rules, const std::string& path) {
   const auto refuse = [&](const std::string& why) {
     throw Error(ErrorCode::invalid_option, "the rules of the plugin " + quote(path) + ": " + why);
   };
-  const auto in_order = [&](const auto& shorter, std::string_view name, const auto& longer,
-                            std::string_view than, const char* must) {
-    refuse(std::string(name) + " (" + duration_words(*shorter) + ") must be " + must + ' ' +
-           std::string(than) + " (" + duration_words(*longer) +
-           "), where one may come from the manifest and one from the host");
-  };
   const auto positive = [&](const auto& time, std::string_view name) {
     if (!time || *time > std::chrono::nanoseconds::zero()) return;
     refuse(std::string(name) + " is " + duration_words(*time) + "; it takes more than 0");
@@ -60,14 +54,17 @@ void check_rules(const PluginRules& rules, const std::string& path) {
   positive(rules.restart_delay, "the delay of restarts");
   positive(rules.restart_delay_max, "the longest delay of restarts");
   positive(rules.cpu_time_max, "the processor time");
+  constexpr std::string_view kWhence = "; each may come from the manifest or from the host";
   if (rules.soft_deadline && rules.hard_deadline && *rules.soft_deadline >= *rules.hard_deadline) {
-    in_order(rules.soft_deadline, "the soft deadline", rules.hard_deadline, "the hard one",
-             "shorter than");
+    refuse("the soft deadline (" + duration_words(*rules.soft_deadline) +
+           ") must be shorter than the hard one (" + duration_words(*rules.hard_deadline) + ')' +
+           std::string(kWhence));
   }
   if (rules.restart_delay && rules.restart_delay_max &&
       *rules.restart_delay > *rules.restart_delay_max) {
-    in_order(rules.restart_delay, "the delay of restarts", rules.restart_delay_max,
-             "the longest one", "at most");
+    refuse("the delay of restarts (" + duration_words(*rules.restart_delay) +
+           ") must be at most the longest one (" + duration_words(*rules.restart_delay_max) + ')' +
+           std::string(kWhence));
   }
   if (rules.queue_capacity &&
       (*rules.queue_capacity == 0 || *rules.queue_capacity > limits::kQueueMax)) {
