@@ -39,8 +39,8 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(PluginEventData, plugin_name, pl
                                  const EventOptions& options = {});
 [[nodiscard]] Event plugin_error(PluginEventData plugin, std::string_view error,
                                  const EventOptions& options = {});
-/// The plugin used a topic that its rules do not allow, and so it had before, `untold` times of which
-/// no event tells: metadata {"denied": untold}.
+/// The plugin used a topic that its rules do not allow, and so it had before, `untold` times of
+/// which no event tells: metadata {"denied": untold}.
 [[nodiscard]] Event plugin_denied(PluginEventData plugin, std::string_view error,
                                   std::uint64_t untold, const EventOptions& options = {});
 

@@ -234,7 +234,8 @@ void PluginManager::Impl::retire(Record& record, Replacement& change) {
 
 // -- The watch ------------------------------------------------------------------------------------
 
-/// The library and its manifest, which may come later. One that cannot be watched runs all the same.
+/// The library and its manifest, which may come later. One that cannot be watched runs all the
+/// same.
 void PluginManager::Impl::watch(const PluginInfo& info) {
   if (!options_.watch || info.path.starts_with(plugin_host_detail::kStaticPrefix)) return;
   try {
