@@ -1,8 +1,8 @@
 // busway/events/plugin_event_data.hpp -- what the host says of a plugin.
 // Layer: event
 //
-// Model      plugin.<state>, plugin.error and plugin.denied carry one. generation counts the loads of
-//            one plugin.
+// Model      plugin.<state>, plugin.error and plugin.denied carry one. generation counts the loads
+//            of one plugin.
 // Threads    A plain struct; the builders are [any-thread].
 // Ownership  Owns its fields.
 // Errors     Reading JSON: fields that are missing keep their default, others must have the right
