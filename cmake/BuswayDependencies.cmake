@@ -22,6 +22,7 @@ macro(busway_find target)
 endmacro()
 
 busway_dependency(Threads::Threads PACKAGE Threads FLAGS -pthread)
+busway_dependency(OpenSSL::Crypto PACKAGE OpenSSL PKG_CONFIG libcrypto)
 busway_dependency(re2::re2 PACKAGE re2 PKG_CONFIG re2)
 busway_dependency(nlohmann_json::nlohmann_json PACKAGE nlohmann_json:3.11 PKG_CONFIG nlohmann_json)
 busway_dependency(Boost::headers PACKAGE Boost:1.81)

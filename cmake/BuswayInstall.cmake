@@ -109,6 +109,7 @@ install(FILES
   "${PROJECT_BINARY_DIR}/package/busway-config.cmake"
   "${PROJECT_BINARY_DIR}/package/busway-config-version.cmake"
   cmake/Findre2.cmake
+  cmake/write_plugin_manifest.cmake
   ${extensions}
   DESTINATION "${package_dir}")
 

@@ -16,7 +16,8 @@
 //            all.
 // Errors     Throws Error: bad_plugin_file and plugin_abi name the file, what is wrong and what
 //            would be right; plugin_requires names who requires what; plugin_failed has the
-//            plugin's words; plugin_state, not_found, already_exists. The host and its other
+//            plugin's words; a ConfigError all that is wrong with a manifest; plugin_state,
+//            not_found, already_exists. The host and its other
 //            plugins go on.
 // Cost       A thread and a copy of the library a plugin.
 // Example    tests/plugin/plugin_manager_test.cpp

@@ -19,9 +19,11 @@
 namespace busway {
 
 struct PluginSpec {
-  std::string path{};            ///< a shared library, or "static:NAME" of one linked in
+  /// A shared library, a manifest that names one (it ends in .plugin.yaml), or "static:NAME" of one
+  /// that is linked in.
+  std::string path{};
   std::string id{};              ///< empty: what the plugin calls itself
-  Json config = Json::object();  ///< given to its setup(); an object
+  Json config = Json::object();  ///< given to its setup(), over what its manifest says; an object
   PluginRules rules{};           ///< before those of its manifest
   std::string place{};           ///< where it is named, such as bot.yaml:5; stands with its errors
 };
@@ -32,8 +34,9 @@ struct PluginManagerOptions {
   /// How long one call into a plugin (setup, start, stop ...) may take before its thread is left
   /// behind, and how long a source may take to end; more than 0.
   std::chrono::nanoseconds call_timeout = std::chrono::seconds(30);
-  /// A plugin that runs is reloaded when its file has been written or replaced. What then fails is
-  /// reported, and the plugin runs on; the next change of the file tries again.
+  /// A plugin that runs is reloaded when its file has been written or replaced: its manifest, where
+  /// one stands beside the library. What then fails is reported, and the plugin runs on; the next
+  /// change of the file tries again.
   bool watch = false;
   /// The program that tries libraries out and runs those with isolation process. Empty: what
   /// BUSWAY_PLUGIN_HOST of the environment names, else busway-plugin-host beside this program, else

@@ -40,6 +40,7 @@ inline constexpr std::string_view kPluginUnloaded = "plugin.unloaded";
 inline constexpr std::string_view kPluginFailed = "plugin.failed";
 inline constexpr std::string_view kPluginQuarantined = "plugin.quarantined";
 inline constexpr std::string_view kPluginError = "plugin.error";
+inline constexpr std::string_view kPluginDenied = "plugin.denied";
 
 // See events/plugin_executed.hpp.
 inline constexpr std::string_view kPluginExecuted = "plugin.executed";

@@ -1,5 +1,7 @@
 #include "config/plugin_section.hpp"
 
+#include "config/rules_section.hpp"
+
 namespace busway::config {
 namespace {
 
@@ -18,20 +20,15 @@ Section<PluginSection> make_section() {
   section
       .text("path", &PluginSection::path,
             {.bytes_min = 1, .bytes_max = 4095, .letters = {}, .form = "a path"},
-            "Shared library; relative to the folder of this file.")
+            "Shared library, or its manifest; relative to the folder of this file.")
       .text("static", &PluginSection::static_name, name_rule("a name of letters, digits and _ - ."),
             "Name of a plugin that is linked in, in place of path.")
       .text("id", &PluginSection::id, name_rule("a name of letters, digits and _ - ."),
             "Its name on the bus; no two plugins share one.")
       .when_unset("the plugin's own")
       .boolean("enabled", &PluginSection::enabled, "false leaves it out.")
-      .choice<ReloadPolicy>("reload", &PluginSection::reload,
-                            {{"overlap", ReloadPolicy::overlap},
-                             {"stop_first", ReloadPolicy::stop_first},
-                             {"none", ReloadPolicy::none}},
-                            "How a later build of it takes its place while it runs.")
       .free_form("config", &PluginSection::config, "Whatever the plugin understands.")
-      .not_yet("isolation", "Whether it runs in a process of its own.")
+      .include(&PluginSection::rules, rules_section())
       .not_yet("sync", "Whether the publisher waits for it.")
       .check([](PluginSection& plugin, const Checker& checker) {
         if (plugin.path.empty() && plugin.static_name.empty()) {

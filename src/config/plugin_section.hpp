@@ -15,19 +15,18 @@
 
 #include <nlohmann/json.hpp>
 
+#include "busway/plugin_rules.hpp"
 #include "config/section.hpp"
 
 namespace busway::config {
-
-enum class ReloadPolicy : unsigned char { overlap, stop_first, none };
 
 struct PluginSection {
   std::string path{};
   std::string static_name{};        // key: static
   std::optional<std::string> id{};  // unset: the id the plugin gives itself
   bool enabled = true;
-  ReloadPolicy reload = ReloadPolicy::overlap;
   nlohmann::json config = nlohmann::json::object();
+  PluginRules rules{};  // before those of its manifest
 };
 
 [[nodiscard]] const Section<PluginSection>& plugin_section();

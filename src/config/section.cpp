@@ -46,6 +46,18 @@ void SectionBase::add(Key key) {
   keys_.push_back(std::move(key));
 }
 
+void SectionBase::adopt(const SectionBase& part, const std::function<void*(void*)>& member_of) {
+  for (Key key : part.keys_) {
+    if (key.read) {
+      key.read = [member_of, read = std::move(key.read)](const Node& node, void* target,
+                                                         const Place& place) {
+        read(node, member_of(target), place);
+      };
+    }
+    add(std::move(key));
+  }
+}
+
 SectionBase::Key& SectionBase::last() {
   assert(!keys_.empty());
   return keys_.back();

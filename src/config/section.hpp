@@ -87,6 +87,8 @@ class SectionBase {
 
   void add(Key key);
   [[nodiscard]] Key& last();
+  /// Adds the keys of another section; `member_of` finds its struct in this one's.
+  void adopt(const SectionBase& part, const std::function<void*(void*)>& member_of);
   /// Reads every key that the map has and reports those it should not or must have.
   void read_map(const Node& node, void* target, const Place& place) const;
 
@@ -177,8 +179,9 @@ class Section : public SectionBase {
         });
   }
 
-  Section& texts(std::string name, std::vector<std::string> T::*field, TextRule rule,
-                 std::string doc) {
+  /// Field: std::vector<std::string>, or std::optional of one.
+  template <class Field>
+  Section& texts(std::string name, Field T::*field, TextRule rule, std::string doc) {
     return plain(std::move(name), "list of texts", rule.form, std::move(doc),
                  [field, rule](const Node& node, T& target, const Place& place) {
                    target.*field = get_texts(node, place, rule);
@@ -214,6 +217,29 @@ class Section : public SectionBase {
       nested.read(node, engage<U>(static_cast<T*>(target)->*field), place);
     };
     add(std::move(key));
+    return *this;
+  }
+
+  /// A section of the file whose keys are members of the same struct.
+  Section& group(std::string name, Section<T> nested) {
+    Key key;
+    key.info = {.path = std::move(name), .type = "section", .doc = nested.doc()};
+    key.nested = nested.keys();
+    key.read = [nested = std::move(nested)](const Node& node, void* target, const Place& place) {
+      nested.read(node, *static_cast<T*>(target), place);
+    };
+    add(std::move(key));
+    return *this;
+  }
+
+  /// The keys and checks of another section, as if they were declared here.
+  template <class U>
+  Section& include(U T::*field, const Section<U>& part) {
+    adopt(part, [field](void* target) -> void* { return &(static_cast<T*>(target)->*field); });
+    for (const auto& check : part.checks_) {
+      checks_.push_back(
+          [field, check](T& target, const Checker& checker) { check(target.*field, checker); });
+    }
     return *this;
   }
 
@@ -282,6 +308,9 @@ class Section : public SectionBase {
   }
 
  private:
+  template <class U>
+  friend class Section;
+
   template <class U>
   static U& engage(U& field) {
     return field;

@@ -10,6 +10,7 @@
 #include "config/to_json.hpp"
 #include "host/host_config.hpp"
 #include "host/plugin_paths.hpp"
+#include "plugin/manager/plan.hpp"
 #include "plugin/plugin_image.hpp"
 
 namespace busway {
@@ -33,7 +34,12 @@ void check_library(const HostConfig& config, std::size_t index,
     const std::string path =
         linked_in ? std::string(plugin_host_detail::kStaticPrefix) + plugin.static_name
                   : host_detail::find_plugin(plugin.path, places);
-    const plugin_host_detail::PluginImage image(path, {});
+    const Wildcards wildcards = host_detail::to_wildcards(config.values.event_broker.wildcards);
+    const auto plan = plugin_host_detail::make_plan(
+        {.path = path, .config = plugin.config, .rules = plugin.rules}, wildcards);
+    const plugin_host_detail::PluginImage image(plan.library, {}, plan.manifest);
+    if (plan.manifest != nullptr)
+      issues.insert(issues.end(), plan.manifest->warnings.begin(), plan.manifest->warnings.end());
     for (const std::string& warning : image.warnings())
       note(warning, ConfigIssue::Severity::warning);
     if (plugin.id) return;  // two of one id have been reported
@@ -43,6 +49,8 @@ void check_library(const HostConfig& config, std::size_t index,
              "] again, and both take the id it gives itself; give one an id of its own, or remove "
              "it",
          ConfigIssue::Severity::error);
+  } catch (const ConfigError& error) {  // of the manifest, with its own lines
+    issues.insert(issues.end(), error.issues().begin(), error.issues().end());
   } catch (const Error& error) {
     note(error.what(), ConfigIssue::Severity::error);
   }

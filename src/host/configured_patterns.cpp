@@ -8,6 +8,7 @@
 #include "base/escape.hpp"
 #include "busway/error.hpp"
 #include "busway/topic_name.hpp"
+#include "match/pattern_cover.hpp"
 
 namespace busway::host_detail {
 namespace {
@@ -24,19 +25,6 @@ Use use_of(std::string_view key) {
 }
 
 enum class Filtered : unsigned char { yes, no };
-
-bool matches_everything(const Pattern& pattern) {
-  const std::string_view text = pattern.text();
-  switch (pattern.kind()) {
-    case PatternKind::exact: return false;
-    case PatternKind::glob:
-    case PatternKind::segments: return text.find_first_not_of('*') == std::string_view::npos;
-    case PatternKind::regex:
-      return text == ".*" || text == "^.*" || text == ".*$" || text == "^.*$" || text == ".+" ||
-             text == "^.+$" || text == "^" || text == "$" || text == ".";
-  }
-  return false;
-}
 
 class Walk {
  public:
@@ -110,7 +98,7 @@ class Walk {
   }
 
   void note(const Node& node, const std::string& path, const Pattern& read, Filtered filtered) {
-    if (matches_everything(read) && filtered == Filtered::no) {
+    if (match_detail::matches_every_topic(read) && filtered == Filtered::no) {
       issues_.warning(node.at, path,
                       quote(node.text) +
                           " matches every topic and no filter stands beside it; name the topics "

@@ -142,7 +142,7 @@ void Host::Impl::load(const config::PluginSection& plugin, std::size_t index) {
     (void)plugins_.load({.path = path,
                          .id = plugin.id.value_or(""),
                          .config = plugin.config,
-                         .rules = {.reload = static_cast<PluginReload>(plugin.reload)},
+                         .rules = plugin.rules,
                          .place = here.file + ':' + std::to_string(here.line)});
   } catch (const Error& error) {
     (void)note(error);  // the manager has logged and published it

@@ -9,6 +9,7 @@
 #include "base/escape.hpp"
 #include "base/nearest.hpp"
 #include "busway/error.hpp"
+#include "plugin/manifest.hpp"
 
 namespace busway::host_detail {
 namespace {
@@ -69,7 +70,8 @@ std::vector<std::string> names_in(const std::vector<fs::path>& folders) {
 
 std::string find_by_name(const std::string& name, const PluginPlaces& places) {
   const std::vector<fs::path> folders = all_folders(places);
-  const std::string file = name.ends_with(".so") ? name : name + ".so";
+  const bool whole = name.ends_with(".so") || plugin_host_detail::names_manifest(name);
+  const std::string file = whole ? name : name + ".so";
   for (const fs::path& folder : folders) {
     for (const std::string& candidate : {file, "lib" + file}) {
       std::error_code error;

@@ -136,6 +136,20 @@ SubscriptionOptions read_subscription_options(const busway_subscribe_options& op
   return out;
 }
 
+void fill_mailbox(busway_subscribe_options& options, const PluginRules& rules) noexcept {
+  if (options.mode == BUSWAY_MODE_SYNC) return;  // it has none
+  if (options.queue_capacity == 0 && rules.queue_capacity) {
+    options.queue_capacity = *rules.queue_capacity;
+  }
+  if (options.overflow != BUSWAY_OVERFLOW_DEFAULT || !rules.overflow) return;
+  switch (*rules.overflow) {
+    case Overflow::reject: options.overflow = BUSWAY_OVERFLOW_REJECT; break;
+    case Overflow::block: options.overflow = BUSWAY_OVERFLOW_BLOCK; break;
+    case Overflow::drop_oldest: options.overflow = BUSWAY_OVERFLOW_DROP_OLDEST; break;
+    case Overflow::drop_newest: options.overflow = BUSWAY_OVERFLOW_DROP_NEWEST; break;
+  }
+}
+
 std::string signature_of(const std::vector<std::string>& patterns,
                          const busway_subscribe_options& options) {
   std::string out;

@@ -21,6 +21,7 @@
 #include "busway/event_options.hpp"
 #include "busway/payload.hpp"
 #include "busway/plugin.h"
+#include "busway/plugin_rules.hpp"
 #include "busway/subscription_options.hpp"
 
 namespace busway::plugin_host_detail {
@@ -61,6 +62,9 @@ void write_struct(T* out, const T& value) noexcept {
 /// All but owner, executor and filter.
 [[nodiscard]] SubscriptionOptions read_subscription_options(
     const busway_subscribe_options& options);
+
+/// What the options of an asynchronous subscription leave open of its mailbox, as the rules say.
+void fill_mailbox(busway_subscribe_options& options, const PluginRules& rules) noexcept;
 
 /// Equal for subscriptions that listen to the same in the same way; where a replay begins and the
 /// tag do not count.

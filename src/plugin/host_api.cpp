@@ -85,16 +85,19 @@ busway_status subscribe(busway_host* host, const busway_view* patterns, std::siz
                       std::to_string(limits::kPatternsPerSubscriptionMax) + " patterns, not " +
                       std::to_string(pattern_count));
     }
+    const CallScope inside;  // a denial is told
+    PluginInstance& plugin = PluginInstance::of(host);
     Wanted wanted;
     for (std::size_t i = 0; i < pattern_count; ++i) {
       wanted.patterns.emplace_back(read_text(patterns[i], "pattern"));
     }
-    const busway_subscribe_options read =
+    busway_subscribe_options read =
         options == nullptr ? busway_subscribe_options{} : read_struct(options, "options");
+    fill_mailbox(read, plugin.rules());
     wanted.options = read_subscription_options(read);
     wanted.tag = tag;
     wanted.signature = signature_of(wanted.patterns, read);
-    const std::uint64_t id = PluginInstance::of(host).subscribe(std::move(wanted));
+    const std::uint64_t id = plugin.subscribe(std::move(wanted));
     if (out_id != nullptr) *out_id = id;
     return BUSWAY_OK;
   });
@@ -138,10 +141,11 @@ busway_status publish(busway_host* host, const busway_message* given, busway_pub
     PluginInstance& plugin = PluginInstance::of(host);
     const busway_message message = read_struct(given, "message");
     const CallScope inside;
+    const std::string_view topic = read_text(message.topic, "topic");
+    plugin.require_may_publish(topic);
     const EventOptions options = stamp(plugin, message);
     const Block payload(message);
-    const PublishResult result =
-        plugin.core().publish(read_text(message.topic, "topic"), payload.draft(options));
+    const PublishResult result = plugin.core().publish(topic, payload.draft(options));
     if (out != nullptr) {
       busway_publish_result answer{};
       answer.worst = result.failures.empty() ? BUSWAY_OK : to_status(result.failures.front().code);
@@ -171,11 +175,12 @@ busway_status request(busway_host* host, const busway_message* given, std::int64
         timeout_ns == 0 ? std::chrono::nanoseconds(kDefault) : std::chrono::nanoseconds(timeout_ns);
     const RequestResult result = [&] {
       const CallScope inside;
+      const std::string_view topic = read_text(message.topic, "topic");
+      plugin.require_may_publish(topic);
       const PluginInstance::RequestScope waits(plugin);
       const EventOptions options = stamp(plugin, message);
       const Block payload(message);
-      return plugin.core().request(read_text(message.topic, "topic"), payload.draft(options),
-                                   timeout);
+      return plugin.core().request(topic, payload.draft(options), timeout);
     }();
     if (!result.ok()) return refuse(to_status(result.code()), result.message());
     const EventView view(result.reply());

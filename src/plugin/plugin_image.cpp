@@ -10,8 +10,10 @@
 #include "base/escape.hpp"
 #include "busway/error.hpp"
 #include "platform/elf_check.hpp"
+#include "platform/sha256.hpp"
 #include "plugin/isolation/child_host.hpp"
 #include "plugin/isolation/probe.hpp"
+#include "plugin/manifest.hpp"
 #include "plugin/static_plugins.hpp"
 
 namespace busway::plugin_host_detail {
@@ -49,8 +51,9 @@ bool is_plugin_id(std::string_view text) noexcept {
          });
 }
 
-PluginImage::PluginImage(const std::string& path, const platform_detail::PathRules& rules)
-    : path_(path) {
+PluginImage::PluginImage(const std::string& path, const platform_detail::PathRules& rules,
+                         std::shared_ptr<const Manifest> manifest)
+    : path_(path), manifest_(std::move(manifest)) {
   if (path.empty()) {
     throw Error(ErrorCode::bad_plugin_file,
                 "the plugin's path is empty; it names a shared library");
@@ -63,6 +66,7 @@ PluginImage::PluginImage(const std::string& path, const platform_detail::PathRul
   if (std::string problem = library_.read(path, stem_of(path), rules); !problem.empty()) {
     fail(problem);
   }
+  check_sum();
   check_file();
 }
 
@@ -73,6 +77,10 @@ PluginImage::PluginImage(platform_detail::Descriptor copy, const wire::Opening& 
     fail(problem);
   }
   check_file();
+}
+
+bool PluginImage::is_vouched_for() const noexcept {
+  return manifest_ != nullptr && !manifest_->sha256.empty();
 }
 
 void PluginImage::check_file() {
@@ -160,10 +168,31 @@ busway_status PluginImage::create(const busway_host_api& api, busway_host* host,
 
 // -- Its table ------------------------------------------------------------------------------------
 
+/// Of the copy that is going to be opened: what happens to the file now changes nothing.
+void PluginImage::check_sum() const {
+  if (manifest_ == nullptr) return;
+  if (manifest_->abi && *manifest_->abi != BUSWAY_ABI) {
+    fail_abi("speaks ABI version " + std::to_string(*manifest_->abi) + " by its manifest " +
+             quote(manifest_->file) + ", this host speaks " + std::to_string(BUSWAY_ABI) +
+             "; build the plugin with this host's busway/plugin.h");
+  }
+  if (manifest_->sha256.empty()) return;
+  const std::string sum = platform_detail::sha256(library_.bytes());
+  if (sum == manifest_->sha256) return;
+  if (sum.empty())
+    fail("cannot be compared with its manifest: this machine's OpenSSL has no SHA-256");
+  constexpr std::size_t kShown = 12;
+  fail("is not the one that its manifest " + quote(manifest_->file) +
+       " tells of: its sha256 begins " + sum.substr(0, kShown) + ", the manifest says " +
+       manifest_->sha256.substr(0, kShown) +
+       "; build it again, or copy both files again, the manifest last");
+}
+
 void PluginImage::open() {
   if (child_ != nullptr) {
     child_->open();
     check_table(&child_->api());
+    if (manifest_ != nullptr) check_manifest(child_->api());
     api_ = &child_->api();
     return;
   }
@@ -174,6 +203,7 @@ void PluginImage::open() {
              "): its entry function returned no table");
   }
   check_table(api);
+  if (manifest_ != nullptr) check_manifest(*api);
   api_ = api;
 }
 
@@ -211,6 +241,18 @@ void PluginImage::check_table(const busway_plugin_api* api) const {
     fail_abi("requires " + std::to_string(api->requires_count) + " plugins; at most " +
              std::to_string(kRequiresMax) + " can be named");
   }
+}
+
+void PluginImage::check_manifest(const busway_plugin_api& api) const {
+  const auto compare = [&](const char* what, const busway_view& view, const std::string& said) {
+    const std::string_view is =
+        view.data == nullptr ? std::string_view{} : std::string_view(view.data, view.size);
+    if (said.empty() || is == said) return;
+    fail(std::string("gives itself the ") + what + ' ' + quote(is) + ", its manifest " +
+         quote(manifest_->file) + " says " + quote(said) + "; they belong to different builds");
+  };
+  compare("id", api.id, manifest_->id);
+  compare("version", api.version, manifest_->version);
 }
 
 bool PluginImage::close() {

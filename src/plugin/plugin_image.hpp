@@ -2,14 +2,16 @@
 // Layer: plugin
 //
 // Model      Two steps: the constructor reads and checks the file and runs none of it; open() runs
-//            its initialisers and its entry function and checks the table that comes back. Isolated,
-//            it runs in a process of its own, and the table is that of its ChildPlugin.
+//            its initialisers and its entry function and checks the table that comes back. What
+//            the manifest says of the library is checked in both, its sum before anything else.
+//            Isolated, it runs in a process of its own, and the table is that of its ChildPlugin.
 // Threads    The constructor anywhere; open() on the plugin's worker; close() on a thread that ends
 //            soon.
-// Ownership  Keeps the library; holds the address of its table until close().
+// Ownership  Keeps the library and shares its manifest; holds the address of its table until
+//            close().
 // Errors     Throws Error(bad_plugin_file, plugin_abi, not_found); each names the file, what is
 //            wrong and what would be right.
-// Cost       A copy of the file in memory.
+// Cost       A copy of the file in memory, and its sum where the manifest names one.
 #pragma once
 
 #include <chrono>
@@ -26,15 +28,21 @@
 
 namespace busway::plugin_host_detail {
 
+struct Manifest;
+
 /// What a path begins with that names a plugin linked into the program.
 inline constexpr std::string_view kStaticPrefix = "static:";
 
 class PluginImage {
  public:
-  PluginImage(const std::string& path, const platform_detail::PathRules& rules);
+  /// Without a manifest: null.
+  PluginImage(const std::string& path, const platform_detail::PathRules& rules,
+              std::shared_ptr<const Manifest> manifest = nullptr);
   /// In a process of its own: the copy that the host has made and checked.
   PluginImage(platform_detail::Descriptor copy, const wire::Opening& opening);
 
+  /// Whether its manifest has told its sum, and it was that.
+  [[nodiscard]] bool is_vouched_for() const noexcept;
   /// Opens it in a fresh process and closes it again: throws what open() would, and when that
   /// process dies or does not end in time.
   void probe(const std::string& program, std::chrono::nanoseconds timeout) const;
@@ -63,11 +71,14 @@ class PluginImage {
   void check_file();
   [[nodiscard]] wire::Opening opening(const PluginRules& rules) const;
   [[nodiscard]] busway_plugin_entry_fn find_entry();
+  void check_sum() const;
   void check_table(const busway_plugin_api* api) const;
+  void check_manifest(const busway_plugin_api& api) const;
   [[noreturn]] void fail(const std::string& problem) const;
   [[noreturn]] void fail_abi(const std::string& problem) const;
 
   std::string path_;
+  const std::shared_ptr<const Manifest> manifest_;
   std::string library_path_;  // DT_RUNPATH
   std::vector<std::string> warnings_;
   busway_plugin_entry_fn static_entry_ = nullptr;

@@ -18,16 +18,27 @@ constexpr std::chrono::seconds kToKill(10);
   return view.data == nullptr ? std::string() : std::string(view.data, view.size);
 }
 
+[[nodiscard]] std::optional<AllowedTopics> allowed(
+    const std::optional<std::vector<std::string>>& patterns, const Bus& bus) {
+  if (!patterns) return std::nullopt;
+  return AllowedTopics(*patterns, bus.options().wildcards);
+}
+
 }  // namespace
 
 PluginInstance::PluginInstance(Bus& bus, std::shared_ptr<PluginLine> line,
-                               std::unique_ptr<PluginImage> image, std::string thread_name,
-                               Report on_error, std::function<void()> on_source)
+                               std::unique_ptr<PluginImage> image,
+                               std::shared_ptr<const PluginRules> rules, std::string thread_name,
+                               Report on_error, Denied on_denied, std::function<void()> on_source)
     : bus_(bus),
       core_(detail::Dispatch::core_of(bus)),
       line_(std::move(line)),
       image_(std::move(image)),
+      rules_(std::move(rules)),
+      may_publish_(allowed(rules_->may_publish, bus)),
+      may_subscribe_(allowed(rules_->may_subscribe, bus)),
       on_error_(std::move(on_error)),
+      on_denied_(std::move(on_denied)),
       on_source_(std::move(on_source)),
       clock_(bus.options().clock != nullptr ? bus.options().clock : Clock::system()),
       worker_(PluginWorker::start(thread_name, clock_, line_.get())) {

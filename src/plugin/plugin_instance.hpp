@@ -36,6 +36,8 @@
 #include "busway/log.hpp"
 #include "busway/plugin.h"
 #include "busway/plugin_info.hpp"
+#include "busway/plugin_rules.hpp"
+#include "plugin/allowed_topics.hpp"
 #include "plugin/instance/plugin_call.hpp"
 #include "plugin/plugin_image.hpp"
 #include "plugin/plugin_line.hpp"
@@ -61,9 +63,14 @@ class PluginInstance final : public busway_host,
   };
   using Report = std::function<void(PluginInstance&, std::string_view message)>;
 
+  /// What it was denied, and how many such before it were not told.
+  using Denied =
+      std::function<void(PluginInstance&, std::string_view message, std::uint64_t untold)>;
+
   /// on_error gets what the plugin reports outside calls; on_source is told of each change.
   PluginInstance(Bus& bus, std::shared_ptr<PluginLine> line, std::unique_ptr<PluginImage> image,
-                 std::string thread_name, Report on_error, std::function<void()> on_source);
+                 std::shared_ptr<const PluginRules> rules, std::string thread_name, Report on_error,
+                 Denied on_denied, std::function<void()> on_source);
   PluginInstance(const PluginInstance&) = delete;
   PluginInstance& operator=(const PluginInstance&) = delete;
   ~PluginInstance();
@@ -83,6 +90,8 @@ class PluginInstance final : public busway_host,
   [[nodiscard]] PluginImage& image() const noexcept { return *image_; }
   [[nodiscard]] const std::string& id() const noexcept { return facts_.id; }
   [[nodiscard]] const Facts& facts() const noexcept { return facts_; }
+  /// The spec's before the manifest's.
+  [[nodiscard]] const PluginRules& rules() const noexcept { return *rules_; }
 
   // -- Lifecycle, by the manager on its own thread; each runs on the worker. No value: it went
   // well.
@@ -163,6 +172,10 @@ class PluginInstance final : public busway_host,
 
   // -- For the host's table.
 
+  /// Throws Error(denied) unless the rules allow the topic.
+  void require_may_publish(std::string_view topic) {
+    if (may_publish_ && !may_publish_->holds(topic)) deny_publish(topic);
+  }
   [[nodiscard]] std::uint64_t subscribe(Wanted wanted);
   void unsubscribe(std::uint64_t id);
   void set_message(std::string_view message) const;
@@ -212,13 +225,20 @@ class PluginInstance final : public busway_host,
   bool unless_retired(const std::function<void()>& f);
   void tell_no_more();
   void run_timer(std::uint64_t tag);
+  void require_may_subscribe(const std::vector<std::string>& patterns);
+  [[noreturn]] void deny_publish(std::string_view topic);
+  [[noreturn]] void deny(const std::string& message);
   void read_facts(std::string id);
 
   Bus& bus_;  // not once retired
   detail::BusCore& core_;
   const std::shared_ptr<PluginLine> line_;
   std::unique_ptr<PluginImage> image_;
+  const std::shared_ptr<const PluginRules> rules_;
+  const std::optional<AllowedTopics> may_publish_;  // none: all
+  const std::optional<AllowedTopics> may_subscribe_;
   const Report on_error_;
+  const Denied on_denied_;
   const std::function<void()> on_source_;
   const std::shared_ptr<Clock> clock_;
   const std::shared_ptr<PluginWorker> worker_;

@@ -30,6 +30,7 @@
 #include <vector>
 
 #include "busway/bus.hpp"
+#include "plugin/denials.hpp"
 #include "plugin/line/addressee.hpp"
 
 namespace busway::plugin_host_detail {
@@ -56,6 +57,8 @@ class PluginLine final {
 
   /// The first instance of the line, before it is made, and the plugin's id.
   void begin(const PluginInstance& heard, const std::string& id);
+
+  [[nodiscard]] Denials& denials() noexcept { return denials_; }
 
   // -- Subscriptions.
 
@@ -116,6 +119,7 @@ class PluginLine final {
   Bus& bus_;
   detail::BusCore& core_;
   std::string id_;
+  Denials denials_;
 
   mutable std::mutex mutex_;
   // Guarded by mutex_, never held while the bus or the plugin is called.

@@ -15,6 +15,7 @@ busway_status to_status(ErrorCode code) noexcept {
     case ErrorCode::payload_too_large: return BUSWAY_PAYLOAD_TOO_LARGE;
     case ErrorCode::not_yet: return BUSWAY_NOT_YET;
     case ErrorCode::not_found: return BUSWAY_NOT_FOUND;
+    case ErrorCode::denied: return BUSWAY_DENIED;
     case ErrorCode::plugin_state: return BUSWAY_WRONG_STATE;
     case ErrorCode::stopped: return BUSWAY_STOPPED;
     case ErrorCode::disabled: return BUSWAY_DISABLED;

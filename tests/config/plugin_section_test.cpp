@@ -21,7 +21,7 @@ TEST(PluginSection, IsAListOfPluginsInTheOrderOfTheFile) {
   EXPECT_EQ(plugins[0].path, "plugins/trivia.so");
   EXPECT_EQ(plugins[0].id, "quiz");
   EXPECT_TRUE(plugins[0].enabled);
-  EXPECT_EQ(plugins[0].reload, ReloadPolicy::overlap);
+  EXPECT_EQ(plugins[0].rules.reload, std::nullopt);
   EXPECT_EQ(plugins[0].config, nlohmann::json::parse(R"({"rounds":3,"greeting":"5"})"));
   EXPECT_EQ(plugins[1].static_name, "stats");
   EXPECT_EQ(plugins[1].id, std::nullopt);
@@ -34,11 +34,30 @@ TEST(PluginSection, SaysHowALaterBuildTakesItsPlace) {
                            "plugins:\n  - {path: a.so, reload: stop_first}\n"
                            "  - {path: b.so, reload: none}\n")
                            .plugins;
-  EXPECT_EQ(plugins[0].reload, ReloadPolicy::stop_first);
-  EXPECT_EQ(plugins[1].reload, ReloadPolicy::none);
+  EXPECT_EQ(plugins[0].rules.reload, PluginReload::stop_first);
+  EXPECT_EQ(plugins[1].rules.reload, PluginReload::none);
   EXPECT_EQ(
       errors_in("plugins:\n  - {path: a.so, reload: never}\n"),
       Lines{"f.yaml:2: plugins[0].reload: \"never\" is not one of overlap, stop_first, none"});
+}
+
+TEST(PluginSection, TakesTheRulesOfAManifestButNotItsTopics) {
+  const auto plugins =
+      config_of(
+          "plugins:\n  - {path: a.so, isolation: process, mailbox: {capacity: 8}}\n"
+          "  - {path: b.so, deadlines: {hard: 9s}}\n")
+          .plugins;
+  EXPECT_EQ(plugins[0].rules.isolation, PluginIsolation::process);
+  EXPECT_EQ(plugins[0].rules.queue_capacity, 8U);
+  EXPECT_EQ(plugins[1].rules.isolation, std::nullopt);
+  EXPECT_EQ(plugins[1].rules.hard_deadline, std::chrono::seconds(9));
+  EXPECT_EQ(
+      errors_in("plugins:\n  - {path: a.so, publish: ['*']}\n"
+                "  - {path: b.so, deadlines: {soft: 2s, hard: 1s}}\n"),
+      (Lines{"f.yaml:2: plugins[0].publish: unknown key; it is one of path, static, id, "
+             "enabled, config, isolation, reload, deadlines, mailbox, state, restart, limits",
+             "f.yaml:3: plugins[1].deadlines.soft: soft (2s) is not shorter than hard (1s), so "
+             "that no call would ever be reported first"}));
 }
 
 TEST(PluginSection, MayBeEmpty) {
@@ -62,12 +81,12 @@ TEST(PluginSection, RefusesTwoOfOneId) {
 
 TEST(PluginSection, NamesWhatIsWrongAndWhatIsNotOfferedYet) {
   EXPECT_EQ(errors_in("plugins:\n  - trivia.so\n  - {path: a.so, conifg: {}}\n"
-                      "  - {path: b.so, isolation: process, sync: true, config: [1]}\n"
+                      "  - {path: b.so, sync: true, config: [1]}\n"
                       "  - {path: c.so, id: 'a b'}\n"),
             (Lines{"f.yaml:2: plugins[0]: expected a map with the keys path, static, id, enabled, "
-                   "reload, config, found a single value",
+                   "config, isolation, reload, deadlines, mailbox, state, restart, limits, found a "
+                   "single value",
                    "f.yaml:3: plugins[1].conifg: unknown key; did you mean config?",
-                   "f.yaml:4: plugins[2].isolation: this version does not offer it yet; remove it",
                    "f.yaml:4: plugins[2].sync: this version does not offer it yet; remove it",
                    "f.yaml:4: plugins[2].config: expected a map, found a list",
                    "f.yaml:5: plugins[3].id: \"a b\" is not a name of letters, digits and _ - ."}));

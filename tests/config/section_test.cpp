@@ -235,6 +235,67 @@ TEST(Section, ShowsUnknownKeysEscaped) {
   EXPECT_EQ(found[0].find('\x1b'), std::string::npos);
 }
 
+struct Rules {
+  std::optional<int> width{};
+  std::optional<int> height{};
+  std::optional<std::vector<std::string>> words{};
+};
+struct Holder {
+  int first = 0;
+  Rules rules{};
+};
+
+// The keys of Rules, two of them in a section of the file, within those of Holder.
+const Section<Holder>& holder_section() {
+  static const Section<Holder> section = [] {
+    Section<Rules> size("Size.");
+    size.integer("width", &Rules::width, {1, 9}, "Width.")
+        .integer("height", &Rules::height, {1, 9}, "Height.")
+        .check([](Rules& rules, const Checker& checker) {
+          if (rules.height && rules.width > rules.height) checker.error("width", "is too wide");
+        });
+    Section<Rules> rules("Rules.");
+    rules.group("size", size)
+        .texts("words", &Rules::words, {}, "Words.")
+        .check([](Rules& all, const Checker& checker) {
+          if (all.words && all.words->empty()) checker.error("words", "needs a word");
+        });
+    Section<Holder> made("Holder.");
+    made.integer("first", &Holder::first, {}, "First.").include(&Holder::rules, rules);
+    return made;
+  }();
+  return section;
+}
+
+Holder read_holder(std::string_view text) {
+  Issues issues("f.yaml");
+  Document document = open_text(text, "f.yaml", with_variables({}), issues);
+  return load_as(std::move(document), issues, holder_section()).value;
+}
+
+TEST(Section, ReadsTheKeysOfAnotherStructAmongItsOwn) {
+  const Holder holder = read_holder("first: 3\nsize: {width: 2}\nwords: [a]\n");
+  EXPECT_EQ(holder.first, 3);
+  EXPECT_EQ(holder.rules.width, 2);
+  EXPECT_EQ(holder.rules.height, std::nullopt);
+  EXPECT_EQ(holder.rules.words, std::vector<std::string>{"a"});
+  EXPECT_EQ(read_holder("first: 3\n").rules.words, std::nullopt);
+  std::vector<std::string> paths;
+  for (const KeyInfo& key : holder_section().keys()) paths.push_back(key.path);
+  EXPECT_EQ(paths,
+            (std::vector<std::string>{"first", "size", "size.width", "size.height", "words"}));
+}
+
+TEST(Section, RunsTheChecksOfAnotherStructToo) {
+  const auto refusal = [](std::string_view text) {
+    return errors_of([&] { (void)read_holder(text); });
+  };
+  EXPECT_EQ(refusal("size: {height: 1, width: 2}\n"), Lines{"f.yaml:1: size.width: is too wide"});
+  EXPECT_EQ(refusal("first: 1\nwords: []\n"), Lines{"f.yaml:2: words: needs a word"});
+  EXPECT_EQ(refusal("width: 1\n"),
+            Lines{"f.yaml:1: width: unknown key here; it belongs under size, as size.width"});
+}
+
 TEST(Section, DescribesItsKeysWithTheDefaultsOfTheStruct) {
   std::map<std::string, KeyInfo> keys;
   for (const KeyInfo& key : all_section().keys()) keys[key.path] = key;

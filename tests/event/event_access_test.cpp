@@ -8,7 +8,7 @@
 #include <string>
 #include <utility>
 
-#include "allocation_count.hpp"
+#include <allocation_count.hpp>
 #include "busway/typed_event.hpp"
 #include "expect_error.hpp"
 

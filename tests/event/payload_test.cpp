@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "allocation_count.hpp"
+#include <allocation_count.hpp>
 #include "busway/event.hpp"
 #include "event/bytes_value.hpp"
 #include "expect_error.hpp"

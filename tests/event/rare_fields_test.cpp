@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "allocation_count.hpp"
+#include <allocation_count.hpp>
 #include "expect_error.hpp"
 
 namespace busway::detail {

@@ -57,6 +57,19 @@ TEST(CheckConfig, LooksAtTheLibrariesWithoutOpeningThem) {
                                       "4 error plugins[2].static"}));
 }
 
+TEST(CheckConfig, LooksAtTheManifestsAndNamesTheirLines) {
+  const ConfigFolder folder("plugins:\n  - path: ./text.so\n");
+  folder.write("this is no library", "text.so");
+  folder.write("id: text\nmailbocks: {}\n", "text.plugin.yaml");
+  const ConfigReport faulty = check_config(folder.file());
+  ASSERT_EQ(lines(faulty), std::vector<std::string>{"2 error mailbocks"});
+  EXPECT_EQ(faulty.issues[0].file, folder.file("text.plugin.yaml"));
+  folder.write("sha256: " + std::string(64, '0') + "\n", "text.plugin.yaml");
+  const ConfigReport other = check_config(folder.file());
+  ASSERT_EQ(lines(other), std::vector<std::string>{"2 error plugins[0].path"});
+  EXPECT_NE(other.issues[0].message.find("its sha256 begins"), std::string::npos);
+}
+
 TEST(CheckConfig, RefusesTwoPluginsThatWouldHaveOneId) {
   const std::string talker = "plugins:\n  - path: host_talker\n";
   const ConfigReport twice = check(talker + "  - path: host_talker.so\n");

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <mutex>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -14,6 +15,7 @@
 #include "busway/error.hpp"
 #include "busway/events/config_changed.hpp"
 #include "busway/events/system_event_data.hpp"
+#include "busway/subscription_info.hpp"
 #include "busway/typed_event.hpp"
 #include "config_folder.hpp"
 
@@ -100,6 +102,22 @@ TEST(Host, StartsThePluginsSaysSoAndStopsThemInOrder) {
             (std::vector<std::string>{"plugin.running", "system.startup", "talk.said", "talk.said",
                                       "system.shutdown", "plugin.stopping", "run.summary"}));
   EXPECT_EQ(host.bus().publish("talk.said").code, ErrorCode::stopped);
+}
+
+TEST(Host, RunsAPluginByTheRulesOfItsFile) {
+  Host host = start(
+      "event_broker: {buffer_size: 33}\n"
+      "plugins:\n  - {path: host_talker, id: a, mailbox: {capacity: 44}}\n"
+      "  - {path: host_talker, id: b}\n");
+  const auto capacity = [&](const char* owner) {
+    std::set<std::size_t> all;
+    for (const SubscriptionInfo& info : host.bus().subscriptions(owner)) {
+      all.insert(info.queue_capacity);
+    }
+    return all;
+  };
+  EXPECT_EQ(capacity("a"), std::set<std::size_t>{44});
+  EXPECT_EQ(capacity("b"), std::set<std::size_t>{33});
 }
 
 TEST(Host, ReportsWhatEachPluginFoundAndWhatItsSubscriptionsDid) {

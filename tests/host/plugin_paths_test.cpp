@@ -46,6 +46,11 @@ TEST_F(PluginPaths, ABareNameIsLookedForBesideTheFileFirst) {
   EXPECT_EQ(find("beside.so"), folder_.file("beside.so"));
 }
 
+TEST_F(PluginPaths, ABareNameMayBeThatOfAManifest) {
+  more_.write("x", "more.plugin.yaml");
+  EXPECT_EQ(find("more.plugin.yaml"), more_.file("more.plugin.yaml"));
+}
+
 TEST_F(PluginPaths, ABareNameIsLookedForInTheFoldersAlsoWithLibBeforeIt) {
   EXPECT_EQ(find("more"), more_.file("libmore.so"));
 }

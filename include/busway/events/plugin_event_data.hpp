@@ -1,7 +1,8 @@
 // busway/events/plugin_event_data.hpp -- what the host says of a plugin.
 // Layer: event
 //
-// Model      plugin.<state> and plugin.error carry one. generation counts the loads of one plugin.
+// Model      plugin.<state>, plugin.error and plugin.denied carry one. generation counts the loads
+//            of one plugin.
 // Threads    A plain struct; the builders are [any-thread].
 // Ownership  Owns its fields.
 // Errors     Reading JSON: fields that are missing keep their default, others must have the right
@@ -38,5 +39,9 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(PluginEventData, plugin_name, pl
                                  const EventOptions& options = {});
 [[nodiscard]] Event plugin_error(PluginEventData plugin, std::string_view error,
                                  const EventOptions& options = {});
+/// The plugin used a topic that its rules do not allow, and so it had before, `untold` times of
+/// which no event tells: metadata {"denied": untold}.
+[[nodiscard]] Event plugin_denied(PluginEventData plugin, std::string_view error,
+                                  std::uint64_t untold, const EventOptions& options = {});
 
 }  // namespace busway

@@ -49,6 +49,13 @@ Event plugin_error(PluginEventData plugin, std::string_view error, const EventOp
   return Event(topics::kPluginError, typed_payload(std::move(plugin)), options);
 }
 
+Event plugin_denied(PluginEventData plugin, std::string_view error, std::uint64_t untold,
+                    const EventOptions& options) {
+  plugin.error = std::string(error);
+  plugin.metadata["denied"] = untold;
+  return Event(topics::kPluginDenied, typed_payload(std::move(plugin)), options);
+}
+
 Event plugin_executed(std::string_view plugin, std::string_view user, double execution_time_ms,
                       const EventOptions& options) {
   return typed_event(PluginExecuted{.plugin = std::string(plugin),

@@ -38,9 +38,12 @@ void PluginInstance::write_state(std::string_view bytes) {
   if (!worker_->pumped_by_this_thread() || state_ == nullptr) {
     throw Error(ErrorCode::plugin_state, "write_state() is for use within save_state() only");
   }
-  if (bytes.size() > limits::kPluginStateBytesMax - state_->size()) {
-    throw Error(ErrorCode::too_many, "the state of a plugin is at most " +
-                                         std::to_string(limits::kPluginStateBytesMax) + " bytes");
+  const std::size_t most = rules_->state_bytes_max.value_or(limits::kPluginStateBytesMax);
+  if (bytes.size() > most - state_->size()) {
+    throw Error(ErrorCode::too_many, "the state of the plugin " + facts_.id + " may have " +
+                                         std::to_string(most) + " bytes; with these it has " +
+                                         std::to_string(state_->size() + bytes.size()) +
+                                         " (state: max_size in its manifest)");
   }
   state_->append(bytes);
 }

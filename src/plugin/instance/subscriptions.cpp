@@ -8,6 +8,7 @@
 namespace busway::plugin_host_detail {
 
 std::uint64_t PluginInstance::subscribe(Wanted wanted) {
+  if (may_subscribe_) require_may_subscribe(wanted.patterns);
   std::uint64_t id = 0;
   const bool open =
       unless_retired([&] { id = line_->subscribe(shared_from_this(), std::move(wanted)); });

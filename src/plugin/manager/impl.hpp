@@ -30,6 +30,7 @@
 #include "busway/plugin_manager.hpp"
 #include "busway/plugin_spec.hpp"
 #include "platform/file_watch.hpp"
+#include "plugin/manager/plan.hpp"
 #include "plugin/plugin_image.hpp"
 #include "plugin/plugin_instance.hpp"
 #include "plugin/plugin_line.hpp"
@@ -40,6 +41,7 @@ class PluginManager::Impl {
  public:
   using PluginImage = plugin_host_detail::PluginImage;
   using PluginInstance = plugin_host_detail::PluginInstance;
+  using Plan = plugin_host_detail::Plan;
   using Instance = std::shared_ptr<PluginInstance>;
 
   Impl(std::unique_ptr<Bus> own, Bus* bus, PluginManagerOptions options);
@@ -51,6 +53,8 @@ class PluginManager::Impl {
     PluginInfo info;
     Instance instance;
     PluginSpec spec{};
+    PluginRules rules{};  // the spec's before the manifest's
+    std::shared_ptr<const plugin_host_detail::Manifest> manifest{};  // null: there is none
   };
 
   /// One change at a time; the functions that need it take it as proof.
@@ -92,26 +96,27 @@ class PluginManager::Impl {
   void end_supervisor() noexcept;
   [[nodiscard]] const std::string& plugin_host() const;
 
-  void load_steps(const PluginSpec& spec, const std::string& config, PluginInfo& info,
-                  Instance& instance);
-  std::unique_ptr<PluginImage> open_file(const PluginInfo& info, const PluginRules& rules);
+  void load_steps(const PluginSpec& spec, Plan& plan, PluginInfo& info, Instance& instance);
+  Plan make_plan(const PluginSpec& spec, PluginInfo& info) const;
+  std::unique_ptr<PluginImage> open_file(PluginInfo& info, const Plan& plan);
   void try_out(const PluginImage& image, const PluginInfo& info) const;
-  Instance make_instance(std::unique_ptr<PluginImage> image, const std::string& name,
+  Instance make_instance(std::unique_ptr<PluginImage> image, const Plan& plan,
+                         const std::string& name,
                          std::shared_ptr<plugin_host_detail::PluginLine> line);
-  void commit(const PluginInfo& info, Instance instance, const PluginSpec& spec);
+  void commit(const PluginInfo& info, Instance instance, const PluginSpec& spec, const Plan& plan);
   [[nodiscard]] bool take_away(const Instance& instance);
   static void leave_behind(Instance instance);
-  /// What setup() gets.
-  [[nodiscard]] static std::string text_of_config(const PluginSpec& spec);
   /// One plugin on its way from a build to the next.
   struct Replacement {
     Instance old;
     Instance next;
     PluginInfo info;  // of the next one
+    Plan plan;        // of the next one
     bool sources_begun = false;
     std::size_t left = 0;  // events that nobody handles
   };
   void make_successor(const Record& record, Replacement& change);
+  void require_good_for_dependants(const PluginInfo& info) const;
   void replace(Record& record, Replacement& change);
   [[nodiscard]] std::optional<Error> put_back(Replacement& change);
   [[nodiscard]] std::optional<Error> start_again(Replacement& change);
@@ -131,6 +136,10 @@ class PluginManager::Impl {
   void report(PluginInstance& instance, std::string_view message) noexcept;
   void report(const Record& record, std::string_view message) noexcept;
   void report(const PluginInfo& info, std::string_view message) noexcept;
+  void report_denied(PluginInstance& instance, std::string_view message,
+                     std::uint64_t untold) noexcept;
+  /// Who it is and from where.
+  [[nodiscard]] PluginInfo info_of(PluginInstance& instance) const;
   [[nodiscard]] PluginInfo info_of(const Record& record) const;
   void log(LogLevel level, const PluginInfo& info, const std::string& message) const noexcept;
   [[nodiscard]] std::vector<Instance> instances() const;

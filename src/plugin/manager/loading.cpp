@@ -17,7 +17,9 @@ namespace {
 std::string provisional_id(const PluginSpec& spec) {
   if (!spec.id.empty()) return spec.id;
   std::string stem = spec.path.substr(spec.path.find_last_of("/:") + 1);
-  stem = stem.substr(0, stem.rfind('.'));
+  const bool manifest = plugin_host_detail::names_manifest(stem);
+  stem = stem.substr(
+      0, manifest ? stem.size() - plugin_host_detail::kManifestSuffix.size() : stem.rfind('.'));
   return plugin_host_detail::is_plugin_id(stem) ? stem : std::string("plugin");
 }
 
@@ -36,18 +38,6 @@ void check_spec(const PluginSpec& spec) {
 }
 
 }  // namespace
-
-std::string PluginManager::Impl::text_of_config(const PluginSpec& spec) {
-  if (spec.config.is_null()) return "{}";
-  try {
-    return spec.config.dump();
-  } catch (const Json::exception& error) {
-    throw Error(ErrorCode::invalid_argument, "the configuration of the plugin " + quote(spec.path) +
-                                                 " cannot be written as JSON; its texts must be "
-                                                 "UTF-8: " +
-                                                 escape(error.what(), 200));
-  }
-}
 
 /// Plugins whose thread never came back: what it stands on must stay for ever, but needs neither
 /// the manager nor the bus.
@@ -70,7 +60,6 @@ bool PluginManager::Impl::take_away(const Instance& instance) {
 
 std::string PluginManager::Impl::load(const Change& /*change*/, const PluginSpec& spec) {
   check_spec(spec);
-  const std::string config = text_of_config(spec);
   if (!spec.id.empty()) require_free(spec.id, spec.path);
   PluginInfo info;
   info.id = provisional_id(spec);
@@ -78,23 +67,24 @@ std::string PluginManager::Impl::load(const Change& /*change*/, const PluginSpec
   info.place = spec.place;
   info.generation = next_generation(info.id);
   watch(info);  // first: what is built from now on is seen
+  Plan plan;
   Instance instance;
   try {
-    load_steps(spec, config, info, instance);
+    load_steps(spec, plan, info, instance);
   } catch (const Error& error) {
     info.state = PluginState::failed;
     info.last_error = error.what();
     if (instance != nullptr) info.still_mapped = !take_away(instance);
     const Record* existing = find(info.id);
-    if (existing == nullptr || existing->instance == nullptr) commit(info, nullptr, spec);
+    if (existing == nullptr || existing->instance == nullptr) commit(info, nullptr, spec, plan);
     announce(info);
     throw;
   }
   return info.id;
 }
 
-void PluginManager::Impl::load_steps(const PluginSpec& spec, const std::string& config,
-                                     PluginInfo& info, Instance& instance) {
+void PluginManager::Impl::load_steps(const PluginSpec& spec, Plan& plan, PluginInfo& info,
+                                     Instance& instance) {
   const auto reach = [&](PluginState state) {
     info.state = state;
     announce(info);
@@ -103,11 +93,11 @@ void PluginManager::Impl::load_steps(const PluginSpec& spec, const std::string& 
     if (error) throw Error(*error);
   };
   reach(PluginState::discovered);
-  auto image = open_file(info, spec.rules);
-  info.isolation = spec.rules.isolation.value_or(PluginIsolation::none);
+  plan = make_plan(spec, info);
+  auto image = open_file(info, plan);
   reach(PluginState::validated);
 
-  instance = make_instance(std::move(image), info.id,
+  instance = make_instance(std::move(image), plan, info.id,
                            std::make_shared<plugin_host_detail::PluginLine>(*bus_));
   check(instance->open(spec.id, options_.call_timeout));
   const PluginInstance::Facts& facts = instance->facts();
@@ -115,24 +105,40 @@ void PluginManager::Impl::load_steps(const PluginSpec& spec, const std::string& 
   info.version = facts.version;
   info.description = facts.description;
   info.required = facts.required;
+  plugin_host_detail::add_required(plan.manifest.get(), info.required);
   info.generation = next_generation(info.id);
   require_free(info.id, spec.path);
   instance->line().begin(*instance, info.id);
   reach(PluginState::loaded);
 
   check(instance->create(options_.call_timeout));
-  check(instance->setup(config, options_.call_timeout));
+  check(instance->setup(plan.config, options_.call_timeout));
   info.state = PluginState::created;
-  commit(info, instance, spec);
+  commit(info, instance, spec, plan);
   announce(info);
 }
 
+/// From now on the plugin's path is that of its library.
+PluginManager::Impl::Plan PluginManager::Impl::make_plan(const PluginSpec& spec,
+                                                         PluginInfo& info) const {
+  Plan plan = plugin_host_detail::make_plan(spec, bus_->options().wildcards);
+  info.path = plan.library;
+  if (plan.manifest != nullptr) {
+    for (const ConfigIssue& warning : plan.manifest->warnings) {
+      log(LogLevel::warning, info, to_string(warning));
+    }
+  }
+  return plan;
+}
+
 std::unique_ptr<PluginManager::Impl::PluginImage> PluginManager::Impl::open_file(
-    const PluginInfo& info, const PluginRules& rules) {
-  auto image = std::make_unique<PluginImage>(info.path,
-                                             platform_detail::PathRules{.folder = options_.folder});
+    PluginInfo& info, const Plan& plan) {
+  auto image = std::make_unique<PluginImage>(
+      plan.library, platform_detail::PathRules{.folder = options_.folder}, plan.manifest);
   for (const std::string& warning : image->warnings()) log(LogLevel::warning, info, warning);
+  const PluginRules& rules = *plan.rules;
   supervise_with(rules);
+  info.isolation = rules.isolation.value_or(PluginIsolation::none);
   if (rules.isolation == PluginIsolation::process) {
     if (plugin_host().empty()) {
       throw Error(
@@ -143,7 +149,7 @@ std::unique_ptr<PluginManager::Impl::PluginImage> PluginManager::Impl::open_file
               "BUSWAY_PLUGIN_HOST, or put it beside this program");
     }
     image->isolate(plugin_host(), rules, options_.call_timeout, [this] { look_soon(); });
-  } else if (!image->is_static()) {
+  } else if (!image->is_static() && !image->is_vouched_for()) {
     try_out(*image, info);
   }
   return image;
@@ -160,19 +166,22 @@ void PluginManager::Impl::try_out(const PluginImage& image, const PluginInfo& in
 }
 
 PluginManager::Impl::Instance PluginManager::Impl::make_instance(
-    std::unique_ptr<PluginImage> image, const std::string& name,
+    std::unique_ptr<PluginImage> image, const Plan& plan, const std::string& name,
     std::shared_ptr<plugin_host_detail::PluginLine> line) {
   return std::make_shared<PluginInstance>(
-      *bus_, std::move(line), std::move(image), name,
+      *bus_, std::move(line), std::move(image), plan.rules, name,
       [this](PluginInstance& from, std::string_view message) { report(from, message); },
+      [this](PluginInstance& from, std::string_view message, std::uint64_t untold) {
+        report_denied(from, message, untold);
+      },
       [this] {
         { const std::lock_guard lock(mutex_); }  // so that no wait misses it
         source_changed_.notify_all();
       });
 }
 
-void PluginManager::Impl::commit(const PluginInfo& info, Instance instance,
-                                 const PluginSpec& spec) {
+void PluginManager::Impl::commit(const PluginInfo& info, Instance instance, const PluginSpec& spec,
+                                 const Plan& plan) {
   const std::lock_guard lock(mutex_);
   Record* record = find(info.id);
   if (record == nullptr) {
@@ -182,6 +191,8 @@ void PluginManager::Impl::commit(const PluginInfo& info, Instance instance,
   record->info = info;
   record->instance = std::move(instance);
   record->spec = spec;
+  record->rules = plan.rules != nullptr ? *plan.rules : spec.rules;
+  record->manifest = plan.manifest;
 }
 
 std::uint64_t PluginManager::Impl::next_generation(std::string_view id) const {

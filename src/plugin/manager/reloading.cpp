@@ -17,7 +17,7 @@ void check(const std::optional<Error>& error) {
   if (error) throw Error(*error);
 }
 
-void require_reloadable(const PluginInfo& info, const PluginSpec& spec) {
+void require_reloadable(const PluginInfo& info, const PluginSpec& spec, const PluginRules& rules) {
   const std::string who = "the plugin " + quote(info.id);
   if (info.state != PluginState::running) {
     throw Error(ErrorCode::plugin_state, who + " is " + std::string(to_string(info.state)) +
@@ -27,7 +27,7 @@ void require_reloadable(const PluginInfo& info, const PluginSpec& spec) {
     throw Error(ErrorCode::plugin_state,
                 who + " is linked into the program; only one from a file can be reloaded");
   }
-  if (spec.rules.reload == PluginReload::none) {
+  if (rules.reload == PluginReload::none) {
     throw Error(ErrorCode::plugin_state,
                 who + " may not be reloaded (its reload is none); unload and load it");
   }
@@ -36,7 +36,7 @@ void require_reloadable(const PluginInfo& info, const PluginSpec& spec) {
 }  // namespace
 
 void PluginManager::Impl::reload(const Change& /*change*/, Record& record) {
-  require_reloadable(record.info, record.spec);
+  require_reloadable(record.info, record.spec, record.rules);
   set_state(record, PluginState::reloading);
   Replacement change;
   change.old = record.instance;
@@ -72,8 +72,8 @@ void PluginManager::Impl::reload(const Change& /*change*/, Record& record) {
 void PluginManager::Impl::make_successor(const Record& record, Replacement& change) {
   PluginInfo& info = change.info;
   Instance& next = change.next;
-  auto image = open_file(info, record.spec.rules);
-  next = make_instance(std::move(image), info.id, record.instance->shared_line());
+  auto image = open_file(info, change.plan);
+  next = make_instance(std::move(image), change.plan, info.id, record.instance->shared_line());
   next->line().expect(*next);
   check(next->open(record.spec.id, options_.call_timeout));
   const PluginInstance::Facts& facts = next->facts();
@@ -85,18 +85,21 @@ void PluginManager::Impl::make_successor(const Record& record, Replacement& chan
   info.version = facts.version;
   info.description = facts.description;
   info.required = facts.required;
+  plugin_host_detail::add_required(change.plan.manifest.get(), info.required);
   info.generation = record.info.generation + 1;
-  Record as_it_will_be{info, nullptr, {}};
+  const Record as_it_will_be{.info = info, .instance = nullptr, .manifest = change.plan.manifest};
   require_started(as_it_will_be);
+  require_good_for_dependants(info);
   check(next->create(options_.call_timeout));
-  check(next->setup(text_of_config(record.spec), options_.call_timeout));
+  check(next->setup(change.plan.config, options_.call_timeout));
 }
 
 /// From the one to the other. Whatever throws, it throws before anything is final.
 void PluginManager::Impl::replace(Record& record, Replacement& change) {
   PluginInstance& old = *change.old;
   plugin_host_detail::PluginLine& line = old.line();
-  const bool stop_first = record.spec.rules.reload == PluginReload::stop_first;
+  change.plan = make_plan(record.spec, change.info);
+  const bool stop_first = change.plan.rules->reload == PluginReload::stop_first;
   if (!stop_first) make_successor(record, change);
 
   check(old.rest(options_.call_timeout));
@@ -132,6 +135,8 @@ void PluginManager::Impl::replace(Record& record, Replacement& change) {
     change.info.held = std::chrono::steady_clock::now() - parked;
     record.info = change.info;
     record.instance = change.next;
+    record.rules = *change.plan.rules;
+    record.manifest = change.plan.manifest;
   }
   if (change.sources_begun) change.next->begin_sources();
   line.unpark();
@@ -229,7 +234,8 @@ void PluginManager::Impl::retire(Record& record, Replacement& change) {
 
 // -- The watch ------------------------------------------------------------------------------------
 
-/// One that cannot be watched runs all the same.
+/// The library and its manifest, which may come later. One that cannot be watched runs all the
+/// same.
 void PluginManager::Impl::watch(const PluginInfo& info) {
   if (!options_.watch || info.path.starts_with(plugin_host_detail::kStaticPrefix)) return;
   try {
@@ -238,6 +244,9 @@ void PluginManager::Impl::watch(const PluginInfo& info) {
           [this](const std::string& path) { file_changed(path); });
     }
     watch_->add(info.path);
+    if (!plugin_host_detail::names_manifest(info.path)) {
+      watch_->add(plugin_host_detail::manifest_path(info.path));
+    }
   } catch (const std::system_error& error) {
     log(LogLevel::warning, info,
         "its file is not watched, so it must be reloaded by hand: " + std::string(error.what()));
@@ -250,8 +259,10 @@ void PluginManager::Impl::file_changed(const std::string& path) noexcept {
     const Change change(*this);
     for (const auto& record : records_) {
       const bool runs = record->instance != nullptr && record->info.state == PluginState::running;
-      if (!runs || record->info.path != path || record->spec.rules.reload == PluginReload::none)
-        continue;
+      if (!runs || record->rules.reload == PluginReload::none) continue;
+      // A manifest is written last: until then the library may be of the next build already.
+      const std::string manifest = plugin_host_detail::find_manifest(record->spec.path);
+      if (path != (manifest.empty() ? record->spec.path : manifest)) continue;
       try {
         reload(change, *record);
         log(LogLevel::info, record->info,

@@ -17,7 +17,27 @@ std::string milliseconds(std::chrono::nanoseconds time) {
          " ms";
 }
 
+void require_version(const PluginInfo& info, const plugin_host_detail::RequiredPlugin& required,
+                     const std::string& version) {
+  if (!required.version || required.version->met_by(version)) return;
+  throw Error(ErrorCode::plugin_requires,
+              "the plugin " + quote(info.id) + " requires " + quote(required.id) + " of version " +
+                  quote(required.version->text()) + ", and its version is " + quote(version) +
+                  "; put a build in its place that fits, or change requires in the manifest of " +
+                  quote(info.id));
+}
+
 }  // namespace
+
+/// One that others require, before it takes the place of an earlier build.
+void PluginManager::Impl::require_good_for_dependants(const PluginInfo& info) const {
+  for (const auto& other : records_) {
+    if (other->info.state != PluginState::running || other->manifest == nullptr) continue;
+    for (const plugin_host_detail::RequiredPlugin& required : other->manifest->required) {
+      if (required.id == info.id) require_version(other->info, required, info.version);
+    }
+  }
+}
 
 void PluginManager::Impl::require_started(const Record& record) const {
   for (const std::string& required : record.info.required) {
@@ -29,6 +49,10 @@ void PluginManager::Impl::require_started(const Record& record) const {
             (other == nullptr || other->instance == nullptr
                  ? std::string(", which is not loaded")
                  : ", which is " + std::string(to_string(other->info.state)) + "; start it first"));
+  }
+  if (record.manifest == nullptr) return;
+  for (const plugin_host_detail::RequiredPlugin& required : record.manifest->required) {
+    require_version(record.info, required, find(required.id)->info.version);
   }
 }
 

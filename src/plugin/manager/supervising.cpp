@@ -96,7 +96,7 @@ void PluginManager::Impl::look_at_plugins() {
     const std::lock_guard lock(mutex_);
     for (const auto& record : records_) {
       if (record->info.state == PluginState::running && record->instance != nullptr)
-        running.push_back({record->info.id, record->instance, record->spec.rules});
+        running.push_back({record->info.id, record->instance, record->rules});
     }
   }
   std::map<const PluginInstance*, Seen> seen;

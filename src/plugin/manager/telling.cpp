@@ -47,23 +47,40 @@ void PluginManager::Impl::announce(const PluginInfo& info) noexcept {
   }
 }
 
+PluginInfo PluginManager::Impl::info_of(PluginInstance& instance) const {
+  PluginInfo info;
+  info.id = instance.id();
+  info.version = instance.facts().version;
+  const std::lock_guard lock(mutex_);
+  if (const Record* record = find(info.id); record != nullptr) {
+    info.path = record->info.path;
+    info.place = record->info.place;
+    info.generation = record->info.generation;
+  }
+  return info;
+}
+
 void PluginManager::Impl::report(PluginInstance& instance, std::string_view message) noexcept {
   try {
-    PluginInfo info;
-    info.id = instance.id();
-    info.version = instance.facts().version;
+    const PluginInfo info = info_of(instance);
     {
       const std::lock_guard lock(mutex_);
-      if (Record* record = find(info.id); record != nullptr) {
-        info.path = record->info.path;
-        info.place = record->info.place;
-        info.generation = record->info.generation;
-        record->info.last_error = message;
-      }
+      if (Record* record = find(info.id)) record->info.last_error = message;
     }
     report(info, message);
   } catch (const std::exception&) {
     // Out of memory: there is nobody to tell.
+  }
+}
+
+void PluginManager::Impl::report_denied(PluginInstance& instance, std::string_view message,
+                                        std::uint64_t untold) noexcept {
+  try {
+    const PluginInfo info = info_of(instance);
+    log(LogLevel::warning, info, std::string(message));
+    (void)bus_->publish(plugin_denied(event_data(info), message, untold, manager_options()));
+  } catch (const std::exception&) {
+    // The bus has stopped, or out of memory: there is nobody to tell.
   }
 }
 

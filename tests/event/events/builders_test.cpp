@@ -123,6 +123,10 @@ TEST(PluginEvents, AreNamedAfterTheState) {
   const Event error = plugin_error({.plugin_name = "trivia"}, "why");
   EXPECT_EQ(error.topic(), "plugin.error");
   EXPECT_EQ(error.as<PluginEventData>().error, "why");
+  const Event denied = plugin_denied({.plugin_name = "trivia"}, "why", 3);
+  EXPECT_EQ(denied.topic(), "plugin.denied");
+  EXPECT_EQ(denied.json().at("error"), "why");
+  EXPECT_EQ(denied.json().at("metadata"), Json({{"denied", 3}}));
   EXPECT_EQ(plugin_executed("trivia", "ann", 2).topic(), "plugin.executed");
 }
 

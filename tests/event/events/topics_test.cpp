@@ -11,6 +11,7 @@ TEST(Topics, AreWrittenAsDocumented) {
   EXPECT_EQ(topics::kPhaseFinalFailure, "phase.final_failure");
   EXPECT_EQ(topics::kChainFailed, "chain.failed");
   EXPECT_EQ(topics::kPluginQuarantined, "plugin.quarantined");
+  EXPECT_EQ(topics::kPluginDenied, "plugin.denied");
   EXPECT_EQ(topics::kPluginExecuted, "plugin.executed");
   EXPECT_EQ(topics::kSystemStartup, "system.startup");
   EXPECT_EQ(topics::kBreakerOpened, "breaker.opened");
