@@ -1,0 +1,88 @@
+# One plugin as many people build it: with other compilers than the project's, other standard
+# libraries, other options. What busway_add_plugin() asks for (hidden symbols, the entry alone in the
+# version script, no unique symbols, no undefined ones) is asked for here in the words of each
+# compiler. Under BUSWAY_SANITIZE they are built without: so is a plugin of somebody else.
+#
+# Sources: plugins/abi_member.cpp with the class, which costs some seconds a build; the same on plugin.h
+# alone in C++ and in C, which cost nearly nothing. Each option stands with the class where it could
+# matter to it, else where it is cheap.
+
+foreach(compiler IN ITEMS gcc g++ clang clang++)
+  string(REPLACE "+" "x" variable "BUSWAY_TEST_${compiler}")
+  string(TOUPPER "${variable}" variable)
+  find_program(${variable} NAMES ${compiler})
+  mark_as_advanced(${variable})
+  if(NOT ${variable})
+    message(FATAL_ERROR "the tests of the plugin ABI need ${compiler}, which is not found; "
+      "script/setup test installs it, -D${variable}=FILE tells where it is")
+  endif()
+endforeach()
+
+set(members "")
+set(member_folder "${CMAKE_CURRENT_BINARY_DIR}/abi_members")
+file(MAKE_DIRECTORY "${member_folder}" "${folder}")
+set(member_script "${member_folder}/entry.version")
+file(CONFIGURE OUTPUT "${member_script}" CONTENT "{ global: busway_plugin_entry; local: *; };\n")
+
+# busway_test_abi_member(<id> <compiler> <source> [COMPILE <option>...] [LINK <option>...])
+function(busway_test_abi_member id compiler source)
+  cmake_parse_arguments(PARSE_ARGV 3 arg "" "" "COMPILE;LINK")
+  string(REPLACE "+" "x" variable "BUSWAY_TEST_${compiler}")
+  string(TOUPPER "${variable}" variable)
+  set(options -fPIC -fvisibility=hidden -Wall -Wextra -Werror
+    "-DBUSWAY_PLUGIN_ID=\"${id}\"" "-I${PROJECT_SOURCE_DIR}/include")
+  if(source MATCHES "\\.cpp$")
+    list(APPEND options -fvisibility-inlines-hidden)
+  endif()
+  if(compiler STREQUAL "g++")
+    list(APPEND options -fno-gnu-unique)
+  endif()
+  set(object "${member_folder}/${id}.o")
+  set(input "${CMAKE_CURRENT_SOURCE_DIR}/plugins/${source}")
+  set(output "${folder}/test_${id}.so")
+  add_custom_command(OUTPUT "${output}"
+    COMMAND ${CMAKE_CXX_COMPILER_LAUNCHER} "${${variable}}" ${options} ${arg_COMPILE}
+      -MD -MF "${object}.d" -MT "${output}" -c "${input}" -o "${object}"
+    COMMAND "${${variable}}" -shared ${arg_LINK} "${object}" -o "${output}"
+      -Wl,-z,defs "-Wl,--version-script=${member_script}"
+    MAIN_DEPENDENCY "${input}"
+    DEPENDS "${member_script}"
+    DEPFILE "${object}.d"
+    COMMENT "Building the plugin ${id} as others do"
+    VERBATIM)
+  set(members ${members} ${id} PARENT_SCOPE)
+endfunction()
+
+# With the class.
+set(class abi_member.cpp COMPILE -std=c++20)
+busway_test_abi_member(gcc_old_strings g++ ${class} -O0 -D_GLIBCXX_USE_CXX11_ABI=0)
+busway_test_abi_member(gcc_o3_no_rtti g++ ${class} -O3 -fno-rtti)
+# What the archive of the library has of unique symbols the version script makes local: so even a
+# library in the library is unmapped.
+busway_test_abi_member(gcc_static g++ ${class} -O0 -D_GLIBCXX_ASSERTIONS
+  LINK -static-libstdc++ -static-libgcc)
+busway_test_abi_member(clang_o0 clang++ ${class} -O0)
+
+# On plugin.h alone. The class needs std::jthread and std::stop_token, which Debian's libc++ 14 does
+# not have.
+set(plain abi_member_no_class.cpp COMPILE -std=c++17)
+busway_test_abi_member(gcc_assertions g++ ${plain} -O0 -D_GLIBCXX_ASSERTIONS)
+busway_test_abi_member(gcc_no_rtti g++ ${plain} -O1 -fno-rtti)
+busway_test_abi_member(clang_o3 clang++ ${plain} -O3)
+busway_test_abi_member(clang_no_rtti clang++ ${plain} -O0 -fno-rtti -D_GLIBCXX_USE_CXX11_ABI=0)
+busway_test_abi_member(clang_static clang++ ${plain} -O1 LINK -static-libstdc++ -static-libgcc)
+busway_test_abi_member(libcxx_o0 clang++ ${plain} -O0 -stdlib=libc++ LINK -stdlib=libc++)
+busway_test_abi_member(libcxx_o3_no_rtti clang++ ${plain} -O3 -fno-rtti -stdlib=libc++
+  LINK -stdlib=libc++)
+busway_test_abi_member(libcxx_static clang++ ${plain} -O1 -stdlib=libc++
+  LINK -stdlib=libc++ -static-libstdc++ -static-libgcc)
+
+busway_test_abi_member(c_gcc gcc abi_member.c COMPILE -std=c11 -O3)
+busway_test_abi_member(c_clang clang abi_member.c COMPILE -std=c11 -O0)
+
+list(TRANSFORM members PREPEND "${folder}/test_" OUTPUT_VARIABLE member_files)
+list(TRANSFORM member_files APPEND ".so")
+add_custom_target(busway_test_abi_members DEPENDS ${member_files})
+list(JOIN members "," member_list)
+set_source_files_properties(abi_members_test.cpp PROPERTIES
+  COMPILE_DEFINITIONS "BUSWAY_ABI_MEMBERS=\"${member_list}\"")
