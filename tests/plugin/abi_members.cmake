@@ -7,16 +7,7 @@
 # alone in C++ and in C, which cost nearly nothing. Each option stands with the class where it could
 # matter to it, else where it is cheap.
 
-foreach(compiler IN ITEMS gcc g++ clang clang++)
-  string(REPLACE "+" "x" variable "BUSWAY_TEST_${compiler}")
-  string(TOUPPER "${variable}" variable)
-  find_program(${variable} NAMES ${compiler})
-  mark_as_advanced(${variable})
-  if(NOT ${variable})
-    message(FATAL_ERROR "the tests of the plugin ABI need ${compiler}, which is not found; "
-      "script/setup test installs it, -D${variable}=FILE tells where it is")
-  endif()
-endforeach()
+include(abi_compilers.cmake)
 
 set(members "")
 set(member_folder "${CMAKE_CURRENT_BINARY_DIR}/abi_members")
@@ -27,8 +18,7 @@ file(CONFIGURE OUTPUT "${member_script}" CONTENT "{ global: busway_plugin_entry;
 # busway_test_abi_member(<id> <compiler> <source> [COMPILE <option>...] [LINK <option>...])
 function(busway_test_abi_member id compiler source)
   cmake_parse_arguments(PARSE_ARGV 3 arg "" "" "COMPILE;LINK")
-  string(REPLACE "+" "x" variable "BUSWAY_TEST_${compiler}")
-  string(TOUPPER "${variable}" variable)
+  busway_test_compiler(${compiler} program)
   set(options -fPIC -fvisibility=hidden -Wall -Wextra -Werror
     "-DBUSWAY_PLUGIN_ID=\"${id}\"" "-I${PROJECT_SOURCE_DIR}/include")
   if(source MATCHES "\\.cpp$")
@@ -41,9 +31,9 @@ function(busway_test_abi_member id compiler source)
   set(input "${CMAKE_CURRENT_SOURCE_DIR}/plugins/${source}")
   set(output "${folder}/test_${id}.so")
   add_custom_command(OUTPUT "${output}"
-    COMMAND ${CMAKE_CXX_COMPILER_LAUNCHER} "${${variable}}" ${options} ${arg_COMPILE}
+    COMMAND ${CMAKE_CXX_COMPILER_LAUNCHER} "${program}" ${options} ${arg_COMPILE}
       -MD -MF "${object}.d" -MT "${output}" -c "${input}" -o "${object}"
-    COMMAND "${${variable}}" -shared ${arg_LINK} "${object}" -o "${output}"
+    COMMAND "${program}" -shared ${arg_LINK} "${object}" -o "${output}"
       -Wl,-z,defs "-Wl,--version-script=${member_script}"
     MAIN_DEPENDENCY "${input}"
     DEPENDS "${member_script}"
