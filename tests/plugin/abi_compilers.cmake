@@ -1,7 +1,8 @@
-# The compilers with which the plugin ABI is tried, whatever the project itself is built with. Each is
-# found or the configuration fails: a promise that is tried only where it is convenient is none.
+# The compilers and tools with which the plugin ABI is tried, whatever the project itself is built
+# with. Each is found or the configuration fails: a promise that is tried only where it is
+# convenient is none.
 
-# busway_test_compiler(<compiler> <variable>): the file of gcc, g++, clang or clang++.
+# busway_test_compiler(<compiler> <variable>): the file of gcc, g++, clang, clang++ or abidiff.
 function(busway_test_compiler compiler out)
   string(REPLACE "+" "X" variable "BUSWAY_TEST_${compiler}")
   string(TOUPPER "${variable}" variable)

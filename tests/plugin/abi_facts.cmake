@@ -37,3 +37,9 @@ set_source_files_properties(abi_test.cpp PROPERTIES
   COMPILE_DEFINITIONS "BUSWAY_ABI_BUILDS=${facts_builds}")
 
 busway_test_abi_facts(frozen gcc plugin_v1.h -std=c11 -DFROZEN)
+
+# For abi_diff_test.cpp, which compiles variants of the header.
+busway_test_compiler(gcc program)
+busway_test_compiler(abidiff abidiff)
+set_source_files_properties(abi_diff_test.cpp PROPERTIES COMPILE_DEFINITIONS
+  "BUSWAY_TEST_C_COMPILER=\"${program}\";BUSWAY_TEST_ABIDIFF=\"${abidiff}\"")

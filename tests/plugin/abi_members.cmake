@@ -1,11 +1,11 @@
 # One plugin as many people build it: with other compilers than the project's, other standard
-# libraries, other options. What busway_add_plugin() asks for (hidden symbols, the entry alone in the
-# version script, no unique symbols, no undefined ones) is asked for here in the words of each
+# libraries, other options. What busway_add_plugin() asks for (hidden symbols, the entry alone in
+# the version script, no unique symbols, no undefined ones) is asked for here in the words of each
 # compiler. Under BUSWAY_SANITIZE they are built without: so is a plugin of somebody else.
 #
-# Sources: plugins/abi_member.cpp with the class, which costs some seconds a build; the same on plugin.h
-# alone in C++ and in C, which cost nearly nothing. Each option stands with the class where it could
-# matter to it, else where it is cheap.
+# Sources: plugins/abi_member.cpp with the class, which costs some seconds a build; the same on
+# plugin.h alone in C++ and in C, which cost nearly nothing. Each option stands with the class where
+# it could matter to it, else where it is cheap.
 
 include(abi_compilers.cmake)
 

@@ -1,6 +1,6 @@
 /* The facts as one compiler sees them. Compiled as C11, C++11 and C++20 by several, see
- * abi_facts.cmake; each build has a name: NAME, and in words COMPILER. HEADER is the plugin.h that is
- * looked at; of the frozen one there are only the rows of version 1. */
+ * abi_facts.cmake; each build has a name: NAME, and in words COMPILER. HEADER is the plugin.h that
+ * is looked at; of the frozen one there are only the rows of version 1. */
 #include HEADER
 
 #include "abi_facts.h"

@@ -1,8 +1,8 @@
 /* busway/plugin.h of ABI version 1 as it was first pinned, frozen: it is never edited, except when
  * BUSWAY_ABI itself becomes another number and version 1 is given up.
  *
- * abi_test.cpp holds the numbers of abi_table.def against it, abi_diff_test.cpp lets abidiff compare
- * it with the header of today. What is not below this line is a copy of that header. */
+ * abi_test.cpp holds the numbers of abi_table.def against it, abi_diff_test.cpp lets abidiff
+ * compare it with the header of today. */
 
 /* busway/plugin.h -- the binary interface between a host and its plugins.
  * Layer: plugin
