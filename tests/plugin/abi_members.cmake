@@ -15,9 +15,15 @@ file(MAKE_DIRECTORY "${member_folder}" "${folder}")
 set(member_script "${member_folder}/entry.version")
 file(CONFIGURE OUTPUT "${member_script}" CONTENT "{ global: busway_plugin_entry; local: *; };\n")
 
-# busway_test_abi_member(<id> <compiler> <source> [COMPILE <option>...] [LINK <option>...])
+# busway_test_abi_member(<id> <compiler> <source> [COMPILE <option>...] [LINK <option>...]
+#                        [UNSCRIPTED])
+# UNSCRIPTED: without the version script.
 function(busway_test_abi_member id compiler source)
-  cmake_parse_arguments(PARSE_ARGV 3 arg "" "" "COMPILE;LINK")
+  cmake_parse_arguments(PARSE_ARGV 3 arg "UNSCRIPTED" "" "COMPILE;LINK")
+  set(exports "-Wl,--version-script=${member_script}")
+  if(arg_UNSCRIPTED)
+    set(exports "")
+  endif()
   busway_test_compiler(${compiler} program)
   set(options -fPIC -fvisibility=hidden -Wall -Wextra -Werror
     "-DBUSWAY_PLUGIN_ID=\"${id}\"" "-I${PROJECT_SOURCE_DIR}/include")
@@ -34,7 +40,7 @@ function(busway_test_abi_member id compiler source)
     COMMAND ${CMAKE_CXX_COMPILER_LAUNCHER} "${program}" ${options} ${arg_COMPILE}
       -MD -MF "${object}.d" -MT "${output}" -c "${input}" -o "${object}"
     COMMAND "${program}" -shared ${arg_LINK} "${object}" -o "${output}"
-      -Wl,-z,defs "-Wl,--version-script=${member_script}"
+      -Wl,-z,defs ${exports}
     MAIN_DEPENDENCY "${input}"
     DEPENDS "${member_script}"
     DEPFILE "${object}.d"
@@ -47,8 +53,8 @@ endfunction()
 set(class abi_member.cpp COMPILE -std=c++20)
 busway_test_abi_member(gcc_old_strings g++ ${class} -O0 -D_GLIBCXX_USE_CXX11_ABI=0)
 busway_test_abi_member(gcc_o3_no_rtti g++ ${class} -O3 -fno-rtti)
-# What the archive of the library has of unique symbols the version script makes local: so even a
-# library in the library is unmapped.
+# The archive of libstdc++ has unique symbols, which -fno-gnu-unique cannot take out. The version
+# script makes them local, so this one is unmapped in any host.
 busway_test_abi_member(gcc_static g++ ${class} -O0 -D_GLIBCXX_ASSERTIONS
   LINK -static-libstdc++ -static-libgcc)
 busway_test_abi_member(clang_o0 clang++ ${class} -O0)
@@ -70,9 +76,13 @@ busway_test_abi_member(libcxx_static clang++ ${plain} -O1 -stdlib=libc++
 busway_test_abi_member(c_gcc gcc abi_member.c COMPILE -std=c11 -O3)
 busway_test_abi_member(c_clang clang abi_member.c COMPILE -std=c11 -O0)
 
+list(JOIN members "," member_list)
+
+# One that is built wrongly: it exports the whole archive, unique symbols and all.
+busway_test_abi_member(static_unscripted g++ ${plain} -O0 LINK -static-libstdc++ UNSCRIPTED)
+
 list(TRANSFORM members PREPEND "${folder}/test_" OUTPUT_VARIABLE member_files)
 list(TRANSFORM member_files APPEND ".so")
 add_custom_target(busway_test_abi_members DEPENDS ${member_files})
-list(JOIN members "," member_list)
 set_source_files_properties(abi_members_test.cpp PROPERTIES
   COMPILE_DEFINITIONS "BUSWAY_ABI_MEMBERS=\"${member_list}\"")

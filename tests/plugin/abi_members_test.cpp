@@ -4,6 +4,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -103,6 +104,21 @@ TEST_F(AbiMembers, NothingOfThemStaysInMemoryWhateverTheyDidBefore) {
     EXPECT_FALSE(manager_.find(id)->still_mapped) << id;
     EXPECT_FALSE(is_mapped(id)) << id;
   }
+}
+
+// Whether it stays in memory is then up to the host: one whose own libstdc++ is a shared library
+// gives that one's unique symbols to the plugin, any other keeps the plugin for its own ones.
+TEST(AbiMember, WithALibraryInItAndWithoutTheVersionScriptIsLoadedWithWarnings) {
+  std::string warnings;
+  BusOptions options;
+  options.log = [&](LogLevel level, std::string_view words, std::span<const LogField>) {
+    if (level == LogLevel::warning) warnings.append(words).append("\n");
+  };
+  Bus bus(options);
+  PluginManager manager(bus);
+  manager.load(library("static_unscripted"));
+  EXPECT_NE(warnings.find("the library has unique symbols (_ZN"), std::string::npos) << warnings;
+  EXPECT_NE(warnings.find("exports more than its entry ("), std::string::npos) << warnings;
 }
 
 }  // namespace

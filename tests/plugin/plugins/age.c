@@ -1,5 +1,5 @@
-/* A plugin built with an older plugin.h (OLDER 1) or with a newer one (OLDER 0): its structs and its
- * table end earlier or later than the host's. What the host must not look at, or write to, is
+/* A plugin built with an older plugin.h (OLDER 1) or with a newer one (OLDER 0): its structs and
+ * its table end earlier or later than the host's. What the host must not look at, or write to, is
  * poisoned. Built with the header of today, which cannot be both. */
 #include <stdio.h>
 #include <string.h>
