@@ -11,8 +11,8 @@
 namespace busway::docs {
 
 /// The regions of a source file between "// begin: NAME" and "// end: NAME", in a CMakeLists.txt
-/// "# begin: NAME", without the indentation that all their lines share. Throws std::runtime_error for a region that is never
-/// ended or has no name of its own.
+/// "# begin: NAME", without the indentation that all their lines share. Throws
+/// std::runtime_error for a region that is never ended or has no name of its own.
 [[nodiscard]] std::map<std::string, std::string> regions_of(std::string_view source);
 
 /// What is wrong with a page whose blocks of C and C++, and those with a marker, must all be

@@ -1,4 +1,4 @@
-/* Speaks the ABI versions from FROM to TO, and gives the table of the highest that both sides do. */
+/* Speaks the ABI versions FROM to TO, and gives the table of the highest that both sides do. */
 #include "busway/plugin.h"
 
 static busway_status create(const busway_host_api* api, busway_host* host, busway_plugin** out) {
