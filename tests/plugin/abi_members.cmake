@@ -51,22 +51,17 @@ endfunction()
 
 # With the class.
 set(class abi_member.cpp COMPILE -std=c++20)
-busway_test_abi_member(gcc_old_strings g++ ${class} -O0 -D_GLIBCXX_USE_CXX11_ABI=0)
-busway_test_abi_member(gcc_o3_no_rtti g++ ${class} -O3 -fno-rtti)
-# The archive of libstdc++ has unique symbols, which -fno-gnu-unique cannot take out. The version
-# script makes them local, so this one is unmapped in any host.
-busway_test_abi_member(gcc_static g++ ${class} -O0 -D_GLIBCXX_ASSERTIONS
-  LINK -static-libstdc++ -static-libgcc)
+busway_test_abi_member(gcc_old_strings_no_rtti g++ ${class} -O0 -fno-rtti
+  -D_GLIBCXX_USE_CXX11_ABI=0)
 busway_test_abi_member(clang_o0 clang++ ${class} -O0)
 
 # On plugin.h alone. The class needs std::jthread and std::stop_token, which Debian's libc++ 14 does
 # not have.
 set(plain abi_member_no_class.cpp COMPILE -std=c++17)
 busway_test_abi_member(gcc_assertions g++ ${plain} -O0 -D_GLIBCXX_ASSERTIONS)
-busway_test_abi_member(gcc_no_rtti g++ ${plain} -O1 -fno-rtti)
+busway_test_abi_member(gcc_o3_no_rtti g++ ${plain} -O3 -fno-rtti)
 busway_test_abi_member(clang_o3 clang++ ${plain} -O3)
 busway_test_abi_member(clang_no_rtti clang++ ${plain} -O0 -fno-rtti -D_GLIBCXX_USE_CXX11_ABI=0)
-busway_test_abi_member(clang_static clang++ ${plain} -O1 LINK -static-libstdc++ -static-libgcc)
 busway_test_abi_member(libcxx_o0 clang++ ${plain} -O0 -stdlib=libc++ LINK -stdlib=libc++)
 busway_test_abi_member(libcxx_o3_no_rtti clang++ ${plain} -O3 -fno-rtti -stdlib=libc++
   LINK -stdlib=libc++)
@@ -76,13 +71,26 @@ busway_test_abi_member(libcxx_static clang++ ${plain} -O1 -stdlib=libc++
 busway_test_abi_member(c_gcc gcc abi_member.c COMPILE -std=c11 -O3)
 busway_test_abi_member(c_clang clang abi_member.c COMPILE -std=c11 -O0)
 
+# With libstdc++ linked in. Its archive has unique symbols, which -fno-gnu-unique cannot take out;
+# the version script makes them local, so these are unmapped in any host. But when it is loaded
+# libstdc++ takes memory for exceptions to fall back on and never gives it back: LeakSanitizer is
+# right about that, so these are left out there.
+set(unscripted "")
+if(NOT BUSWAY_SANITIZE MATCHES "address")
+  busway_test_abi_member(gcc_static g++ ${class} -O0 -D_GLIBCXX_ASSERTIONS
+    LINK -static-libstdc++ -static-libgcc)
+  busway_test_abi_member(clang_static clang++ ${plain} -O1 LINK -static-libstdc++ -static-libgcc)
+endif()
 list(JOIN members "," member_list)
 
 # One that is built wrongly: it exports the whole archive, unique symbols and all.
-busway_test_abi_member(static_unscripted g++ ${plain} -O0 LINK -static-libstdc++ UNSCRIPTED)
+if(NOT BUSWAY_SANITIZE MATCHES "address")
+  busway_test_abi_member(static_unscripted g++ ${plain} -O0 LINK -static-libstdc++ UNSCRIPTED)
+  set(unscripted "BUSWAY_ABI_UNSCRIPTED=\"static_unscripted\"")
+endif()
 
 list(TRANSFORM members PREPEND "${folder}/test_" OUTPUT_VARIABLE member_files)
 list(TRANSFORM member_files APPEND ".so")
 add_custom_target(busway_test_abi_members DEPENDS ${member_files})
 set_source_files_properties(abi_members_test.cpp PROPERTIES
-  COMPILE_DEFINITIONS "BUSWAY_ABI_MEMBERS=\"${member_list}\"")
+  COMPILE_DEFINITIONS "BUSWAY_ABI_MEMBERS=\"${member_list}\";${unscripted}")
