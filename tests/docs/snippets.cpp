@@ -20,6 +20,15 @@ std::string_view trim_left(std::string_view line) {
   return begin == std::string_view::npos ? std::string_view{} : line.substr(begin);
 }
 
+/// What a line says that is a comment of C++ or CMake; else nothing.
+std::string_view comment_in(std::string_view line) {
+  const std::string_view text = trim_left(line);
+  for (const std::string_view sign : {"// ", "# "}) {
+    if (text.starts_with(sign)) return text.substr(sign.size());
+  }
+  return {};
+}
+
 std::string without_indentation(const std::vector<std::string>& lines) {
   std::size_t shared = std::string::npos;
   for (const std::string& line : lines) {
@@ -33,13 +42,13 @@ std::string without_indentation(const std::vector<std::string>& lines) {
 }  // namespace
 
 std::map<std::string, std::string> regions_of(std::string_view source) {
-  constexpr std::string_view kBegin = "// begin: ";
-  constexpr std::string_view kEnd = "// end: ";
+  constexpr std::string_view kBegin = "begin: ";
+  constexpr std::string_view kEnd = "end: ";
   std::map<std::string, std::string> regions;
   std::string name;
   std::vector<std::string> lines;
   for (const std::string& line : split_lines(source)) {
-    const std::string_view text = trim_left(line);
+    const std::string_view text = comment_in(line);
     if (text.starts_with(kBegin)) {
       if (!name.empty()) throw std::runtime_error("region " + name + " is not ended");
       name = text.substr(kBegin.size());
@@ -63,7 +72,8 @@ std::vector<std::string> compare_with_regions(const Page& page,
   std::vector<std::string> findings;
   std::set<std::string> shown;
   for (const Block& block : page.blocks) {
-    if (block.language != "cpp") continue;
+    const bool is_code = block.language == "cpp" || block.language == "c";
+    if (!is_code && block.marker.empty()) continue;
     const std::string place = "line " + std::to_string(block.line) + ": ";
     const auto region = regions.find(block.marker);
     if (block.marker.empty()) {

@@ -10,13 +10,13 @@
 
 namespace busway::docs {
 
-/// The regions of a source file between "// begin: NAME" and "// end: NAME", without the
-/// indentation that all their lines share. Throws std::runtime_error for a region that is never
-/// ended or has no name of its own.
+/// The regions of a source file between "// begin: NAME" and "// end: NAME", in a CMakeLists.txt
+/// "# begin: NAME", without the indentation that all their lines share. Throws
+/// std::runtime_error for a region that is never ended or has no name of its own.
 [[nodiscard]] std::map<std::string, std::string> regions_of(std::string_view source);
 
-/// What is wrong with a page whose C++ blocks must all be regions, and all regions in it; a
-/// line a finding.
+/// What is wrong with a page whose blocks of C and C++, and those with a marker, must all be
+/// regions, and all regions in it; a line a finding.
 [[nodiscard]] std::vector<std::string> compare_with_regions(
     const Page& page, const std::map<std::string, std::string>& regions);
 

@@ -37,12 +37,10 @@ std::vector<busway::Json> payloads(const busway::Bus& bus, std::string_view topi
 
 TEST(WritingAPlugin, ThePluginOfThePageGreets) {
   const InTheFolderOfThePlugins folder;
-  // begin: host
   busway::Bus bus;
   busway::PluginManager plugins(bus);
   plugins.load({.path = "plugins/hello.so", .config = {{"greeting", "good day"}}});
   for (const auto& problem : plugins.start_all()) std::cerr << problem.message << '\n';
-  // end: host
   bus.publish("chat.message", busway::Json{{"name", "Ada"}});
   ASSERT_TRUE(plugins.wait_until_idle(60s));
   EXPECT_EQ(payloads(bus, "hello.said"),

@@ -6,6 +6,8 @@
 #include <future>
 #include <thread>
 
+#include <temporary_folder.hpp>
+
 #include "busway/events/plugin_event_data.hpp"
 #include "busway/typed.hpp"
 #include "platform/loaded_images.hpp"
@@ -222,8 +224,8 @@ TEST_F(PluginManagerTest, RefusesAChangeOnAPluginsThread) {
 }
 
 TEST_F(PluginManagerTest, ANewBuildUnderTheSamePathIsLoadedAnew) {
-  const std::filesystem::path path =
-      std::filesystem::path(::testing::TempDir()) / "busway_rebuilt.so";
+  const TemporaryFolder folder;
+  const std::string path = folder.file("rebuilt.so");
   const auto install = [&](const char* build) {
     std::filesystem::copy_file(library(build), path,
                                std::filesystem::copy_options::overwrite_existing);
@@ -238,7 +240,6 @@ TEST_F(PluginManagerTest, ANewBuildUnderTheSamePathIsLoadedAnew) {
   manager_.unload("second");
   manager_.load(PluginSpec{.path = path, .id = "second"});
   EXPECT_EQ(manager_.find("second")->generation, 2U);
-  std::filesystem::remove(path);
 }
 
 TEST_F(PluginManagerTest, UnloadingTakesTheCodeOutOfTheProcess) {
