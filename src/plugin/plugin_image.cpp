@@ -10,7 +10,7 @@
 #include "base/escape.hpp"
 #include "busway/error.hpp"
 #include "platform/elf_check.hpp"
-#include "platform/sha256.hpp"
+#include "plugin/sha256.hpp"
 #include "plugin/isolation/child_host.hpp"
 #include "plugin/isolation/probe.hpp"
 #include "plugin/manifest.hpp"
@@ -177,7 +177,7 @@ void PluginImage::check_sum() const {
              "; build the plugin with this host's busway/plugin.h");
   }
   if (manifest_->sha256.empty()) return;
-  const std::string sum = platform_detail::sha256(library_.bytes());
+  const std::string sum = sha256(library_.bytes());
   if (sum == manifest_->sha256) return;
   if (sum.empty())
     fail("cannot be compared with its manifest: this machine's OpenSSL has no SHA-256");

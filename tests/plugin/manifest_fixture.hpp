@@ -13,7 +13,7 @@
 #include <temporary_folder.hpp>
 
 #include "hanging_fixture.hpp"
-#include "platform/sha256.hpp"
+#include "plugin/sha256.hpp"
 #include "plugin_fixture.hpp"
 
 namespace busway {
@@ -25,7 +25,7 @@ inline std::string bytes_of(const std::string& path) {
 
 inline std::string sum_of_file(const std::string& path) {
   const std::string bytes = bytes_of(path);
-  return platform_detail::sha256(std::as_bytes(std::span(bytes)));
+  return plugin_host_detail::sha256(std::as_bytes(std::span(bytes)));
 }
 
 class ManifestTest : public PluginTest {

@@ -1,11 +1,11 @@
-#include "platform/sha256.hpp"
+#include "plugin/sha256.hpp"
 
 #include <openssl/evp.h>
 
 #include <array>
 #include <string_view>
 
-namespace busway::platform_detail {
+namespace busway::plugin_host_detail {
 
 std::string sha256(std::span<const std::byte> bytes) {
   std::array<unsigned char, EVP_MAX_MD_SIZE> sum{};
@@ -23,4 +23,4 @@ std::string sha256(std::span<const std::byte> bytes) {
   return text;
 }
 
-}  // namespace busway::platform_detail
+}  // namespace busway::plugin_host_detail

@@ -1,4 +1,5 @@
-// platform/sha256.hpp -- the SHA-256 of some bytes, by which a changed file is told.
+// plugin/sha256.hpp -- the SHA-256 of some bytes, by which a changed file is told.
+// Layer: plugin
 //
 // Threads    [any-thread]
 // Errors     An empty text when the machine's OpenSSL offers no SHA-256.
@@ -9,9 +10,9 @@
 #include <span>
 #include <string>
 
-namespace busway::platform_detail {
+namespace busway::plugin_host_detail {
 
 /// 64 digits, in lower case, as sha256sum writes them.
 [[nodiscard]] std::string sha256(std::span<const std::byte> bytes);
 
-}  // namespace busway::platform_detail
+}  // namespace busway::plugin_host_detail
