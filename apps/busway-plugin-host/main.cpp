@@ -59,7 +59,10 @@ int probe(const std::vector<std::string_view>& arguments) {
   }
   if (arguments.size() != at + 1) return usage("--probe takes one FILE");
   const auto problem = host::probe_library(std::string(arguments[at]), library);
-  if (!problem) return 0;
+  if (!problem) {
+    if (words != STDERR_FILENO) (void)::dprintf(words, "%s", host::kProbedWell.data());
+    return 0;
+  }
   const std::string prefix = words == STDERR_FILENO ? "busway-plugin-host: " : "";
   (void)::dprintf(words, "%s%s%s", prefix.c_str(), problem->what(), prefix.empty() ? "" : "\n");
   return problem->code() == busway::ErrorCode::plugin_abi ? host::kProbedOtherAbi

@@ -45,7 +45,8 @@ struct PluginRules {
   std::optional<std::chrono::nanoseconds> soft_deadline{};
   /// How long until the plugin counts as hung. In this process it is quarantined: its thread and
   /// its code stay, it gets no more events, and those that wait for it become dead letters. A child
-  /// process is killed and started again. Unset: never, for a child the manager's call_timeout.
+  /// process is killed and started again. Unset: never, for a child twice the manager's
+  /// call_timeout.
   std::optional<std::chrono::nanoseconds> hard_deadline{};
 
   /// Of the mailboxes of subscriptions that name none. Unset: the bus's defaults.

@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <system_error>
 #include <utility>
@@ -17,9 +18,6 @@ namespace busway::platform_detail {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-/// Above those that the child gets, so that none is overwritten while they are put in place.
-constexpr int kFirstFree = 64;
 
 [[noreturn]] void fail(int error, const std::string& what) {
   throw std::system_error(error, std::system_category(), what);
@@ -74,12 +72,17 @@ ChildProcess ChildProcess::start(const std::string& program,
                                  const std::vector<std::string>& arguments,
                                  const std::vector<Handed>& handed) {
   SpawnActions actions;
+  // Copies above those that the child gets, so that none is overwritten while they are put in place.
+  int first_free = 3;
+  for (const Handed& one : handed) first_free = std::max(first_free, one.as + 1);
   std::vector<Descriptor> copies;
   for (const Handed& one : handed) {
-    copies.emplace_back(::fcntl(one.descriptor, F_DUPFD_CLOEXEC, kFirstFree));
+    copies.emplace_back(::fcntl(one.descriptor, F_DUPFD_CLOEXEC, first_free));
     if (!copies.back().valid()) fail(errno, "cannot hand a descriptor to " + program);
     ::posix_spawn_file_actions_adddup2(&actions.actions, copies.back().get(), one.as);
   }
+  // Also what some library of the host has opened without O_CLOEXEC.
+  ::posix_spawn_file_actions_addclosefrom_np(&actions.actions, first_free);
   std::vector<std::string> words{program};
   words.insert(words.end(), arguments.begin(), arguments.end());
   std::vector<char*> argv;

@@ -9,11 +9,12 @@
 #include "base/deadline.hpp"
 #include "base/escape.hpp"
 #include "busway/error.hpp"
+#include "busway/limits.hpp"
 #include "platform/elf_check.hpp"
-#include "plugin/sha256.hpp"
 #include "plugin/isolation/child_host.hpp"
 #include "plugin/isolation/probe.hpp"
 #include "plugin/manifest.hpp"
+#include "plugin/sha256.hpp"
 #include "plugin/static_plugins.hpp"
 
 namespace busway::plugin_host_detail {
@@ -116,23 +117,27 @@ wire::Opening PluginImage::opening(const PluginRules& rules) const {
   opening.open_files_max = rules.open_files_max.value_or(0);
   opening.cpu_seconds_max =
       static_cast<std::uint64_t>(rules.cpu_time_max.value_or(std::chrono::seconds(0)).count());
+  opening.state_bytes_max = rules.state_bytes_max.value_or(limits::kPluginStateBytesMax);
   return opening;
 }
 
 void PluginImage::isolate(const std::string& program, const PluginRules& rules,
-                          std::chrono::nanoseconds call_timeout, std::function<void()> on_gone) {
+                          std::chrono::nanoseconds call_timeout, std::size_t payload_bytes_max,
+                          std::function<void()> on_gone) {
   if (is_static()) {
     throw Error(ErrorCode::plugin_state,
                 "the plugin " + quote(path_) +
                     " is linked into the program; only one from a file can have a process of its "
                     "own (isolation: process)");
   }
-  child_ = std::make_unique<ChildPlugin>(ChildPlugin::Options{.program = program,
-                                                              .library = library_.descriptor(),
-                                                              .opening = opening(rules),
-                                                              .rules = rules,
-                                                              .call_timeout = call_timeout,
-                                                              .on_gone = std::move(on_gone)});
+  child_ =
+      std::make_unique<ChildPlugin>(ChildPlugin::Options{.program = program,
+                                                         .library = library_.descriptor(),
+                                                         .opening = opening(rules),
+                                                         .rules = rules,
+                                                         .call_timeout = call_timeout,
+                                                         .payload_bytes_max = payload_bytes_max,
+                                                         .on_gone = std::move(on_gone)});
 }
 
 void PluginImage::probe(const std::string& program, std::chrono::nanoseconds timeout) const {
@@ -146,11 +151,13 @@ void PluginImage::probe(const std::string& program, std::chrono::nanoseconds tim
     const ProbeResult result = probe_in_process(program, library_.real_path(),
                                                 library_.descriptor(), deadline_after(timeout));
     if (!result.end) return fail_to("did not come back in time and was killed");
-    if (result.end->signal == 0 && result.end->code == 0) return;
+    // Its word is asked for as well: where the host's program collects children itself, nobody
+    // knows how they ended.
+    if (result.end->signal == 0 && result.end->code == 0 && result.words == kProbedWell) return;
     other_abi = result.end->code == kProbedOtherAbi;
     if (result.end->signal == 0 && (other_abi || result.end->code == kProbedBadFile) &&
         !result.words.empty()) {
-      words = result.words;
+      words = escape(result.words, kMessageBytesMax);
     } else {
       fail_to(platform_detail::to_words(*result.end));
     }
@@ -258,7 +265,7 @@ void PluginImage::check_manifest(const busway_plugin_api& api) const {
 bool PluginImage::close() {
   api_ = nullptr;
   if (child_ != nullptr) {
-    child_.reset();
+    child_->close();  // those who look may still ask it what it was
     return true;
   }
   return static_entry_ != nullptr || library_.close();

@@ -48,7 +48,8 @@ class PluginImage {
   void probe(const std::string& program, std::chrono::nanoseconds timeout) const;
   /// Before open(). Throws Error(plugin_state) for one that is linked in.
   void isolate(const std::string& program, const PluginRules& rules,
-               std::chrono::nanoseconds call_timeout, std::function<void()> on_gone);
+               std::chrono::nanoseconds call_timeout, std::size_t payload_bytes_max,
+               std::function<void()> on_gone);
 
   void open();
 

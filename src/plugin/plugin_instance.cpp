@@ -65,7 +65,7 @@ std::optional<Error> PluginInstance::on_worker(std::string_view what,
   };
   const auto answer = std::make_shared<Answer>();
   const std::string step(what);
-  const bool came_back = worker_->run(
+  bool came_back = worker_->run(
       [this, answer, step, f = std::move(f)] {
         const PluginCall call(*this);
         try {
@@ -78,7 +78,12 @@ std::optional<Error> PluginInstance::on_worker(std::string_view what,
       // A process that does not come back is killed at the time-out, so that the call does.
       image_->child() != nullptr ? timeout + kToKill : timeout);
   if (came_back) return answer->error;
-  if (late == Late::left_behind) hung_.store(true, std::memory_order_relaxed);
+  if (late == Late::left_behind && image_->child() != nullptr) {
+    // The worker is behind something else; without its process that ends too.
+    image_->child()->give_up();
+    came_back = worker_->run([] {}, kToKill);
+  }
+  if (late == Late::left_behind && !came_back) hung_.store(true, std::memory_order_relaxed);
   return Error(
       ErrorCode::timed_out,
       "the plugin " + facts_.id + " did not come back from " + step + " within " +

@@ -43,21 +43,27 @@ constexpr std::size_t kSidesMax = 256;
   const ssize_t got = ::recvmsg(door, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
   ended = got == 0 || (got < 0 && errno != EINTR && errno != EAGAIN);
   if (got <= 0) return Descriptor();
+  // There may be more of them than one, and each is ours once it is here.
+  Descriptor last;
   for (cmsghdr* one = CMSG_FIRSTHDR(&message); one != nullptr; one = CMSG_NXTHDR(&message, one)) {
     if (one->cmsg_level != SOL_SOCKET || one->cmsg_type != SCM_RIGHTS) continue;
-    int descriptor = -1;
-    std::memcpy(&descriptor, CMSG_DATA(one), sizeof descriptor);
-    return Descriptor(descriptor);
+    for (std::size_t at = CMSG_LEN(0); at + sizeof(int) <= one->cmsg_len; at += sizeof(int)) {
+      int descriptor = -1;
+      std::memcpy(&descriptor, reinterpret_cast<const char*>(one) + at, sizeof descriptor);
+      last = Descriptor(descriptor);
+    }
   }
-  return Descriptor();
+  return last;
 }
 
 }  // namespace
 
-Attendant::Attendant(ChildProcess process, Descriptor door, std::function<void()> ended)
+Attendant::Attendant(ChildProcess process, Descriptor door, std::size_t frame_bytes_max,
+                     std::function<void()> ended)
     : process_(std::move(process)),
       door_(std::move(door)),
       leave_(make_event()),
+      frame_bytes_max_(frame_bytes_max),
       ended_(std::move(ended)),
       thread_([this] { attend(); }) {}
 
@@ -113,7 +119,7 @@ bool Attendant::let_in() {
       requests_.load(std::memory_order_acquire) == nullptr || sides_.size() >= kSidesMax) {
     return true;
   }
-  auto side = std::make_unique<Side>(std::move(socket));
+  auto side = std::make_unique<Side>(std::move(socket), frame_bytes_max_);
   try {
     side->thread = std::thread([this, &mine = *side] { serve(mine); });
     sides_.push_back(std::move(side));
@@ -129,7 +135,8 @@ void Attendant::serve(Side& side) const noexcept {
   try {
     for (std::string_view view; side.channel.receive(view) == Channel::Got::frame;) {
       frame = view;
-      requests_.load(std::memory_order_acquire)->serve(frame, none, side.channel.out());
+      requests_.load(std::memory_order_acquire)
+          ->serve(frame, epoch_.load(std::memory_order_relaxed), none, side.channel.out());
       if (!side.channel.out().empty() && !side.channel.flush()) break;
     }
   } catch (const std::exception&) {

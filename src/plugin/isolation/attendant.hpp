@@ -15,6 +15,8 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -33,17 +35,19 @@ class Attendant {
  public:
   /// `ended` is called on the attendant's thread when the process has, once.
   Attendant(platform_detail::ChildProcess process, platform_detail::Descriptor door,
-            std::function<void()> ended);
+            std::size_t frame_bytes_max, std::function<void()> ended);
   Attendant(const Attendant&) = delete;
   Attendant& operator=(const Attendant&) = delete;
   ~Attendant();
 
   /// From now on the process may ask for something.
   void begin(HostRequests& requests) noexcept {
+    epoch_.store(requests.epoch(), std::memory_order_relaxed);
     requests_.store(&requests, std::memory_order_release);
   }
   void kill() const noexcept { process_.kill(); }
   [[nodiscard]] int process_id() const noexcept { return process_.id(); }
+  [[nodiscard]] int descriptor() const noexcept { return process_.descriptor(); }
   [[nodiscard]] bool has_ended() {
     return process_.wait(std::chrono::steady_clock::now()).has_value();
   }
@@ -54,7 +58,8 @@ class Attendant {
 
  private:
   struct Side {
-    explicit Side(platform_detail::Descriptor socket) : channel(std::move(socket)) {}
+    Side(platform_detail::Descriptor socket, std::size_t bytes_max)
+        : channel(std::move(socket), bytes_max) {}
     Channel channel;
     std::thread thread;
     std::atomic<bool> over{false};
@@ -67,6 +72,8 @@ class Attendant {
   platform_detail::ChildProcess process_;
   const platform_detail::Descriptor door_;
   const platform_detail::Descriptor leave_;  // written to end the thread
+  const std::size_t frame_bytes_max_;
+  std::atomic<std::uint64_t> epoch_{0};  // set before requests_
   std::atomic<HostRequests*> requests_{nullptr};
   const std::function<void()> ended_;
   mutable std::mutex mutex_;

@@ -4,11 +4,10 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
-
-#include "plugin/isolation/wire.hpp"
 
 namespace busway::plugin_host_detail {
 namespace {
@@ -25,22 +24,19 @@ constexpr std::size_t kKeptBytesMax = std::size_t{1} << 20U;  // of a buffer tha
   return static_cast<int>(std::chrono::ceil<milliseconds>(deadline - now).count());
 }
 
-/// Whether the wait is over; false only at the deadline.
-[[nodiscard]] bool wait_for(int socket, short events, Channel::Time deadline, short& ready) {
+}  // namespace
+
+Channel::Ready Channel::wait_for(short events, Time deadline, short& ready) const {
   for (;;) {
-    pollfd one{socket, events, 0};
-    const int count = ::poll(&one, 1, milliseconds_until(deadline));
-    ready = one.revents;
-    if (count > 0) return true;
-    if (count == 0 && std::chrono::steady_clock::now() >= deadline) return false;
-    if (count < 0 && errno != EINTR && errno != EAGAIN) {
-      ready = POLLERR;
-      return true;
-    }
+    std::array<pollfd, 2> both{pollfd{socket_.get(), events, 0}, pollfd{process_, POLLIN, 0}};
+    const int count = ::poll(both.data(), both.size(), milliseconds_until(deadline));
+    ready = both[0].revents;
+    if (ready != 0) return Ready::socket;
+    if (count > 0) return Ready::gone;
+    if (count == 0 && std::chrono::steady_clock::now() >= deadline) return Ready::deadline;
+    if (count < 0 && errno != EINTR && errno != EAGAIN) return Ready::gone;
   }
 }
-
-}  // namespace
 
 void Channel::shut() const noexcept { (void)::shutdown(socket_.get(), SHUT_RDWR); }
 
@@ -59,7 +55,7 @@ bool Channel::take_in() {
   const ssize_t got = ::recv(socket_.get(), in_.data() + end_, in_.size() - end_, MSG_DONTWAIT);
   if (got < 0) return errno == EAGAIN || errno == EINTR;
   end_ += static_cast<std::size_t>(got);
-  return got > 0 && end_ <= 2 * wire::kFrameBytesMax;
+  return got > 0 && end_ - read_ <= bytes_max_ + kKeptBytesMax;
 }
 
 std::optional<std::string_view> Channel::next_frame() {
@@ -67,7 +63,7 @@ std::optional<std::string_view> Channel::next_frame() {
   const std::size_t there = end_ - read_;
   if (there < sizeof length) return std::nullopt;
   std::memcpy(&length, in_.data() + read_, sizeof length);
-  if (length == 0 || length > wire::kFrameBytesMax) {
+  if (length == 0 || length > bytes_max_) {
     ended_ = true;
     return std::nullopt;
   }
@@ -85,8 +81,9 @@ Channel::Got Channel::receive(std::string_view& frame, Time deadline) {
     }
     if (ended_) return Got::ended;
     short ready = 0;
-    if (!wait_for(socket_.get(), POLLIN, deadline, ready)) return Got::timed_out;
-    if (!take_in()) ended_ = true;
+    const Ready what = wait_for(POLLIN, deadline, ready);
+    if (what == Ready::deadline) return Got::timed_out;
+    if (what == Ready::gone || !take_in()) ended_ = true;
   }
 }
 
@@ -103,7 +100,7 @@ bool Channel::flush(Time deadline) {
     if (errno != EAGAIN) break;
     short ready = 0;
     const short wanted = ended_ ? POLLOUT : POLLIN | POLLOUT;
-    if (!wait_for(socket_.get(), wanted, deadline, ready)) break;
+    if (wait_for(wanted, deadline, ready) != Ready::socket) break;
     if ((ready & POLLIN) != 0 && !ended_ && !take_in()) ended_ = true;
   }
   const bool all = done == out_.size();

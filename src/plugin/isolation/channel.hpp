@@ -26,7 +26,11 @@ class Channel {
  public:
   using Time = std::chrono::steady_clock::time_point;
 
-  explicit Channel(platform_detail::Descriptor socket) : socket_(std::move(socket)) {}
+  /// `process`: a descriptor that becomes readable when the other end is gone for good, though
+  /// something else may hold its socket; -1: there is none. A longer frame than `bytes_max` is
+  /// never read.
+  explicit Channel(platform_detail::Descriptor socket, std::size_t bytes_max, int process = -1)
+      : socket_(std::move(socket)), bytes_max_(bytes_max), process_(process) {}
 
   [[nodiscard]] std::string& out() noexcept { return out_; }
   /// False: the other end is gone, or did not read until the deadline.
@@ -42,7 +46,12 @@ class Channel {
   [[nodiscard]] std::optional<std::string_view> next_frame();
   [[nodiscard]] bool take_in();
 
+  enum class Ready : unsigned char { socket, deadline, gone };
+  [[nodiscard]] Ready wait_for(short events, Time deadline, short& ready) const;
+
   platform_detail::Descriptor socket_;
+  const std::size_t bytes_max_;
+  const int process_;
   std::string out_;
   std::vector<char> in_;
   std::size_t read_ = 0;  // of in_

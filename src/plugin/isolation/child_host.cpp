@@ -16,7 +16,9 @@
 #include <cstdlib>
 #include <cstring>
 #include <deque>
+#include <exception>
 #include <memory>
+#include <new>
 #include <string_view>
 #include <thread>
 #include <type_traits>
@@ -44,7 +46,6 @@ using Steady = std::chrono::steady_clock;
 constexpr std::chrono::microseconds kTellAfter(300);
 /// What a plugin that does not come back gets when the host is gone.
 constexpr std::chrono::seconds kAfterHost(2);
-constexpr std::size_t kStateBytesMax = std::size_t{1} << 30U;
 
 struct Answer {
   busway_status status = BUSWAY_STOPPED;
@@ -75,6 +76,7 @@ class Process {
   }
   [[nodiscard]] Callback* delivery(std::uint64_t number) const noexcept;
   [[nodiscard]] std::string& plugin_id() noexcept { return plugin_id_; }
+  [[nodiscard]] std::size_t state_bytes_max() const noexcept { return state_bytes_max_; }
   /// Null outside save_state().
   [[nodiscard]] std::string* state() const noexcept { return on_main_thread() ? state_ : nullptr; }
 
@@ -98,6 +100,7 @@ class Process {
   busway_plugin* plugin_ = nullptr;
   std::string plugin_id_;
   std::string* state_ = nullptr;
+  std::size_t state_bytes_max_ = 0;
   Callback* callback_ = nullptr;
   std::deque<std::string> later_;  // came while an answer was waited for
   std::uint64_t handled_ = 0;
@@ -107,7 +110,7 @@ class Process {
 
 Process* process = nullptr;
 
-/// The host is gone, or has said that this is the end.
+/// The host is gone. Without the destructors of statics: the plugin's threads may still use them.
 [[noreturn]] void leave() { std::_Exit(0); }
 
 // -- The threads of the plugin's own --------------------------------------------------------------
@@ -116,7 +119,7 @@ Process* process = nullptr;
 std::unique_ptr<Channel> knock() {
   int ends[2] = {-1, -1};
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) return nullptr;
-  auto mine = std::make_unique<Channel>(Descriptor(ends[0]));
+  auto mine = std::make_unique<Channel>(Descriptor(ends[0]), wire::kFrameBytesMax);
   const Descriptor theirs(ends[1]);
   char byte = 0;
   iovec text{&byte, 1};
@@ -236,6 +239,22 @@ std::string frame_of(Kind kind, const Parts&... parts) {
   return out;
 }
 
+/// Runs f; an exception becomes a status.
+template <class F>
+busway_status guard(F&& f) noexcept {
+  try {
+    return f();
+  } catch (const std::bad_alloc&) {
+    return BUSWAY_OUT_OF_MEMORY;
+  } catch (const std::exception& error) {
+    try {
+      return refuse(BUSWAY_INTERNAL, error.what());
+    } catch (const std::exception&) {
+      return BUSWAY_OUT_OF_MEMORY;
+    }
+  }
+}
+
 /// As the host reads structs: what the plugin filled, the rest zero.
 template <class T, class Use>
 busway_status with_struct(const T* given, std::string_view what, Use&& use) {
@@ -266,103 +285,135 @@ constexpr busway_host_api make_table() noexcept {
     constexpr std::size_t kMessageBytesMax = 4096;
     Callback* const mine = process->callback();
     if (mine == nullptr || message.data == nullptr) return;
-    mine->message.assign(message.data, std::min(message.size, kMessageBytesMax));
+    (void)guard([&]() -> busway_status {
+      mine->message.assign(message.data, std::min(message.size, kMessageBytesMax));
+      return BUSWAY_OK;
+    });
   };
   table.subscribe = [](busway_host*, const busway_view* patterns, std::size_t count,
                        const busway_subscribe_options* options, std::uint64_t tag,
                        std::uint64_t* out_id) {
-    if (patterns == nullptr && count != 0)
-      return refuse(BUSWAY_INVALID_ARGUMENT, "the patterns are null");
-    const auto ask_for = [&](const busway_subscribe_options* read) {
-      std::string out;
-      {
-        Writer frame(out, Kind::subscribe);
-        frame.put(tag).put(static_cast<std::uint8_t>(read != nullptr));
-        if (read != nullptr) wire::put_options(frame, *read);
-        frame.put(static_cast<std::uint32_t>(count));
-        for (std::size_t i = 0; i < count; ++i) frame.view(patterns[i]);
-      }
-      const Answer answer = process->ask(out);
-      if (answer.status == BUSWAY_OK && out_id != nullptr) read_value(answer, *out_id);
-      return answer.status;
-    };
-    if (options == nullptr) return ask_for(nullptr);
-    return with_struct(options, "options",
-                       [&](const busway_subscribe_options& read) { return ask_for(&read); });
+    return guard([&]() -> busway_status {
+      if (patterns == nullptr && count != 0)
+        return refuse(BUSWAY_INVALID_ARGUMENT, "the patterns are null");
+      const auto ask_for = [&](const busway_subscribe_options* read) {
+        std::string out;
+        {
+          Writer frame(out, Kind::subscribe);
+          frame.put(tag).put(static_cast<std::uint8_t>(read != nullptr));
+          if (read != nullptr) wire::put_options(frame, *read);
+          frame.put(static_cast<std::uint32_t>(count));
+          for (std::size_t i = 0; i < count; ++i) frame.view(patterns[i]);
+        }
+        const Answer answer = process->ask(out);
+        if (answer.status == BUSWAY_OK && out_id != nullptr) read_value(answer, *out_id);
+        return answer.status;
+      };
+      if (options == nullptr) return ask_for(nullptr);
+      return with_struct(options, "options",
+                         [&](const busway_subscribe_options& read) { return ask_for(&read); });
+    });
   };
   table.unsubscribe = [](busway_host*, std::uint64_t id) {
-    return process->ask(frame_of(Kind::unsubscribe, id)).status;
+    return guard(
+        [&]() -> busway_status { return process->ask(frame_of(Kind::unsubscribe, id)).status; });
   };
   table.publish = [](busway_host*, const busway_message* message, busway_publish_result* result) {
-    return with_struct(message, "message", [&](const busway_message& read) {
-      const auto wants = static_cast<std::uint8_t>(result != nullptr);
-      const Answer answer = process->ask(message_frame(Kind::publish, wants, read));
-      busway_publish_result full{};
-      if (result != nullptr && answer.value.size() == sizeof full) {
-        read_value(answer, full);
-        write_struct(result, full);
-      }
-      return answer.status;
+    return guard([&]() -> busway_status {
+      return with_struct(message, "message", [&](const busway_message& read) {
+        const auto wants = static_cast<std::uint8_t>(result != nullptr);
+        const Answer answer = process->ask(message_frame(Kind::publish, wants, read));
+        busway_publish_result full{};
+        if (result != nullptr && answer.value.size() == sizeof full) {
+          read_value(answer, full);
+          write_struct(result, full);
+        }
+        return answer.status;
+      });
     });
   };
   table.request = [](busway_host*, const busway_message* message, std::int64_t timeout_ns,
                      busway_on_reply on_reply, void* user) {
-    if (on_reply == nullptr)
-      return refuse(BUSWAY_INVALID_ARGUMENT, "on_reply is null; a request needs it");
-    return with_struct(message, "message", [&](const busway_message& read) {
-      const Answer answer = process->ask(message_frame(Kind::request, timeout_ns, read));
-      if (answer.status != BUSWAY_OK) return answer.status;
-      Reader in(std::string_view(answer.value).substr(sizeof(std::uint32_t)));
-      const busway_event event = wire::get_event(in);
-      on_reply(user, &event);
-      return answer.status;
+    return guard([&]() -> busway_status {
+      if (on_reply == nullptr)
+        return refuse(BUSWAY_INVALID_ARGUMENT, "on_reply is null; a request needs it");
+      return with_struct(message, "message", [&](const busway_message& read) {
+        const Answer answer = process->ask(message_frame(Kind::request, timeout_ns, read));
+        if (answer.status != BUSWAY_OK) return answer.status;
+        Reader in(std::string_view(answer.value).substr(sizeof(std::uint32_t)));
+        const busway_event event = wire::get_event(in);
+        on_reply(user, &event);
+        return answer.status;
+      });
     });
   };
   table.reply = [](busway_host*, std::uint64_t delivery_id, std::uint32_t kind, busway_view payload,
                    busway_view content_type) {
-    return process->ask(frame_of(Kind::reply, delivery_id, kind, payload, content_type)).status;
+    return guard([&]() -> busway_status {
+      return process->ask(frame_of(Kind::reply, delivery_id, kind, payload, content_type)).status;
+    });
   };
   table.set_retry_delay = [](busway_host*, std::uint64_t delivery_id, std::int64_t delay_ns) {
-    if (delay_ns < 0) return refuse(BUSWAY_INVALID_ARGUMENT, "delay_ns is negative");
-    Callback* const mine = process->delivery(delivery_id);
-    if (mine == nullptr || delivery_id == 0) {
-      return refuse(BUSWAY_WRONG_STATE,
-                    "this delivery is over, or this is not the thread on which it was made");
-    }
-    mine->retry_delay_ns = delay_ns;
-    return BUSWAY_OK + 0;
+    return guard([&]() -> busway_status {
+      if (delay_ns < 0) return refuse(BUSWAY_INVALID_ARGUMENT, "delay_ns is negative");
+      Callback* const mine = process->delivery(delivery_id);
+      if (mine == nullptr || delivery_id == 0) {
+        return refuse(BUSWAY_WRONG_STATE,
+                      "this delivery is over, or this is not the thread on which it was made");
+      }
+      mine->retry_delay_ns = delay_ns;
+      return BUSWAY_OK;
+    });
   };
   table.stop_requested = [](busway_host*, std::uint64_t delivery_id) {
     std::uint32_t asked = 1;
-    read_value(process->ask(frame_of(Kind::stop_requested, delivery_id)), asked);
+    (void)guard([&]() -> busway_status {
+      read_value(process->ask(frame_of(Kind::stop_requested, delivery_id)), asked);
+      return BUSWAY_OK;
+    });
     return asked;
   };
   table.schedule = [](busway_host*, std::int64_t delay_ns, std::uint64_t tag,
                       std::uint64_t* out_id) {
-    const Answer answer = process->ask(frame_of(Kind::schedule, delay_ns, tag));
-    if (answer.status == BUSWAY_OK && out_id != nullptr) read_value(answer, *out_id);
-    return answer.status;
+    return guard([&]() -> busway_status {
+      const Answer answer = process->ask(frame_of(Kind::schedule, delay_ns, tag));
+      if (answer.status == BUSWAY_OK && out_id != nullptr) read_value(answer, *out_id);
+      return answer.status;
+    });
   };
   table.cancel_timer = [](busway_host*, std::uint64_t id) {
-    return process->ask(frame_of(Kind::cancel_timer, id)).status;
+    return guard(
+        [&]() -> busway_status { return process->ask(frame_of(Kind::cancel_timer, id)).status; });
   };
   table.log = [](busway_host*, std::uint32_t level, busway_view message) {
-    process->tell(frame_of(Kind::log, level, message));
+    (void)guard([&]() -> busway_status {
+      process->tell(frame_of(Kind::log, level, message));
+      return BUSWAY_OK;
+    });
   };
   table.report_error = [](busway_host*, busway_view message) {
-    process->tell(frame_of(Kind::report_error, message));
+    (void)guard([&]() -> busway_status {
+      process->tell(frame_of(Kind::report_error, message));
+      return BUSWAY_OK;
+    });
   };
   table.set_source_state = [](busway_host*, std::uint32_t state) {
-    return process->ask(frame_of(Kind::set_source_state, state)).status;
+    return guard([&]() -> busway_status {
+      return process->ask(frame_of(Kind::set_source_state, state)).status;
+    });
   };
   table.write_state = [](busway_host*, busway_view bytes) {
-    std::string* const state = process->state();
-    if (state == nullptr)
-      return refuse(BUSWAY_WRONG_STATE, "write_state() is for use within save_state() only");
-    if (bytes.size > kStateBytesMax - state->size())
-      return refuse(BUSWAY_TOO_MANY, "the state is larger than any may be");
-    if (bytes.data != nullptr) state->append(bytes.data, bytes.size);
-    return BUSWAY_OK + 0;
+    return guard([&]() -> busway_status {
+      std::string* const state = process->state();
+      if (state == nullptr)
+        return refuse(BUSWAY_WRONG_STATE, "write_state() is for use within save_state() only");
+      if (bytes.size > process->state_bytes_max() - state->size()) {
+        return refuse(BUSWAY_TOO_MANY, "the state of this plugin may have " +
+                                           std::to_string(process->state_bytes_max()) + " bytes");
+      }
+      if (bytes.data != nullptr) state->append(bytes.data, bytes.size);
+      return BUSWAY_OK;
+    });
   };
   return table;
 }
@@ -411,6 +462,12 @@ void Process::handle_events(std::string_view frame) {
     // Its number, read ahead.
     Reader peek = in;
     const auto number = peek.get<std::uint64_t>();
+    if (number <= std::atomic_ref(progress_.revoked).load(std::memory_order_acquire)) {
+      callback_ = mine.outer;
+      put_handled();
+      Writer(channel_.out(), Kind::skipped).put(number);
+      return flush();
+    }
     std::atomic_ref(progress_.begun).store(number, std::memory_order_release);
     const busway_status status = deliver(in, mine);
     callback_ = mine.outer;
@@ -421,9 +478,7 @@ void Process::handle_events(std::string_view frame) {
           .put(status)
           .text(mine.message)
           .put(mine.retry_delay_ns);
-      flush();
-      std::atomic_ref(progress_.done).store(number, std::memory_order_release);
-      return;
+      return flush();
     }
     note_handled(number);
     if (const auto now = Steady::now(); now - told_at_ > kTellAfter) {
@@ -479,7 +534,9 @@ busway_status Process::make(Call what, Reader& in, Callback& mine, std::string& 
       put(health);
       return status;
     }
-    case Call::on_timer: return api.on_timer(plugin_, get(std::uint64_t{}));
+    case Call::on_timer:
+      if (!BUSWAY_HAS(busway_plugin_api, &api, on_timer)) return BUSWAY_OK;
+      return api.on_timer(plugin_, get(std::uint64_t{}));
     case Call::on_event: {
       Reader event(argument.substr(sizeof(std::uint32_t)));
       const busway_status status = deliver(event, mine);
@@ -526,14 +583,14 @@ std::string Process::next_frame() {
 }
 
 void Process::apply_limits(const wire::Opening& opening) const {
-  const auto set = [](int what, std::uint64_t value) {
+  const auto set = [](int what, std::uint64_t value, std::uint64_t beyond = 0) {
     if (value == 0) return;
-    const rlimit limit{value, value};
+    const rlimit limit{value, value + beyond};
     (void)::setrlimit(static_cast<__rlimit_resource>(what), &limit);
   };
   set(RLIMIT_AS, opening.memory_bytes_max);
   set(RLIMIT_NOFILE, opening.open_files_max);
-  set(RLIMIT_CPU, opening.cpu_seconds_max);
+  set(RLIMIT_CPU, opening.cpu_seconds_max, 1);  // SIGXCPU, which has a name, before SIGKILL
 }
 
 /// False: the host has been told why not.
@@ -544,6 +601,7 @@ bool Process::open_library() {
   if (in.kind() != Kind::open) return false;
   wire::Opening opening = wire::get_opening(in);
   apply_limits(opening);
+  state_bytes_max_ = opening.state_bytes_max;
   try {
     image_ = std::make_unique<PluginImage>(Descriptor(wire::kLibrary), opening);
     image_->open();
@@ -565,7 +623,7 @@ int Process::run() {
     handle(frame);
   }
   if (plugin_ == nullptr) (void)image_->close();
-  return 0;
+  leave();
 }
 
 // -- The process ----------------------------------------------------------------------------------
@@ -601,7 +659,7 @@ int run_plugin_process() {
                               wire::kProgress, 0);
   if (shared == MAP_FAILED) return 1;
   follow_host();
-  Channel channel{Descriptor(wire::kSocket)};
+  Channel channel(Descriptor(wire::kSocket), wire::kFrameBytesMax);
   Process mine(channel, *static_cast<wire::Progress*>(shared));
   process = &mine;
   return mine.run();
@@ -611,7 +669,10 @@ std::optional<Error> probe_library(const std::string& path, int descriptor) {
   try {
     const auto image = [&] {
       if (descriptor < 0) return std::make_unique<PluginImage>(path, platform_detail::PathRules{});
-      const wire::Opening opening{.path = path, .library_path = {}, .image_name = "probed.so"};
+      const wire::Opening opening{
+          .path = path,
+          .library_path = {},
+          .image_name = "busway-probed-" + std::to_string(::getpid()) + ".so"};
       return std::make_unique<PluginImage>(Descriptor(descriptor), opening);
     }();
     image->open();

@@ -15,6 +15,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "busway/error.hpp"
 
@@ -27,5 +28,7 @@ namespace busway::plugin_host_detail {
 /// What a process that probes ends with, by the code of the error.
 inline constexpr int kProbedBadFile = 1;
 inline constexpr int kProbedOtherAbi = 3;
+/// What it says where it is asked for words and all is well.
+inline constexpr std::string_view kProbedWell = "ok";
 
 }  // namespace busway::plugin_host_detail

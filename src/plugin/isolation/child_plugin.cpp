@@ -22,6 +22,10 @@ using wire::Call;
 namespace {
 
 constexpr unsigned kDeathsMax = 2;  // of the process on one event
+/// For a handler that is told to stop at its deadline, until its process is killed.
+constexpr std::chrono::seconds kGrace(1);
+/// What a frame has beside a payload or a state.
+constexpr std::size_t kFrameBytesBeside = std::size_t{4} << 20U;
 }  // namespace
 
 std::string ChildPlugin::key_of(std::uint64_t tag, const std::uint8_t (&id)[16]) {
@@ -31,14 +35,20 @@ std::string ChildPlugin::key_of(std::uint64_t tag, const std::uint8_t (&id)[16])
 
 ChildPlugin::ChildPlugin(Options options)
     : options_(std::move(options)),
-      hard_deadline_(options_.rules.hard_deadline.value_or(options_.call_timeout)),
+      hard_deadline_(options_.rules.hard_deadline.value_or(2 * options_.call_timeout)),
+      frame_bytes_max_(kFrameBytesBeside +
+                       std::max(options_.payload_bytes_max, options_.rules.state_bytes_max.value_or(
+                                                                limits::kPluginStateBytesMax))),
       restart_policy_(options_.rules) {}
 
 ChildPlugin::~ChildPlugin() {
-  give_up();
-  channel_.reset();
-  attendant_.reset();
+  close();
   if (progress_ != nullptr) ::munmap(progress_, sizeof *progress_);
+}
+
+void ChildPlugin::close() {
+  give_up();
+  close_process(std::chrono::steady_clock::now());
 }
 
 void ChildPlugin::open() {
@@ -81,6 +91,11 @@ void ChildPlugin::fill_table() {
   }
   table_.start = [](busway_plugin* plugin) {
     ChildPlugin& mine = of(plugin);
+    mine.sources_ending_ = false;
+    // It may have ended while it was not started.
+    if (!mine.alive() && !mine.bring_up()) {
+      return mine.answer_with({BUSWAY_FAILED, "its process " + mine.last_end_, {}});
+    }
     const busway_status status =
         wire::offers(mine.facts_.functions, Call::start) ? mine.plain_call(Call::start) : BUSWAY_OK;
     mine.started_ = status == BUSWAY_OK;
@@ -90,6 +105,7 @@ void ChildPlugin::fill_table() {
     ChildPlugin& mine = of(plugin);
     mine.started_ = false;
     mine.sources_begun_ = false;
+    mine.sources_ending_ = false;
     if (!mine.alive() || !wire::offers(mine.facts_.functions, Call::stop)) return BUSWAY_OK + 0;
     return mine.plain_call(Call::stop);
   };
@@ -133,14 +149,17 @@ void ChildPlugin::fill_table() {
   if (there(Call::begin_sources)) {
     table_.begin_sources = [](busway_plugin* plugin) {
       of(plugin).sources_begun_ = true;
+      of(plugin).sources_ending_ = false;
       return of(plugin).plain_call(Call::begin_sources);
     };
   }
   if (there(Call::end_sources)) {
     table_.end_sources = [](busway_plugin* plugin) {
-      of(plugin).sources_begun_ = false;
-      if (!of(plugin).alive()) return BUSWAY_NOT_FOUND + 0;
-      return of(plugin).plain_call(Call::end_sources);
+      ChildPlugin& mine = of(plugin);
+      mine.sources_begun_ = false;
+      mine.sources_ending_ = true;
+      if (!mine.alive()) return BUSWAY_NOT_FOUND + 0;
+      return mine.plain_call(Call::end_sources);
     };
   }
 }
@@ -149,7 +168,7 @@ busway_status ChildPlugin::create(const busway_host_api& api, busway_host* host,
                                   busway_plugin** out) {
   api_ = &api;
   host_ = host;
-  requests_ = std::make_unique<HostRequests>(api, host);
+  requests_ = std::make_unique<HostRequests>(api, host, [this] { revoke(); });
   *out = reinterpret_cast<busway_plugin*>(this);
   if (!alive()) {
     api.set_message(host, to_view("its process " + last_end_));
@@ -166,6 +185,7 @@ busway_status ChildPlugin::create(const busway_host_api& api, busway_host* host,
 ChildPlugin::Returned ChildPlugin::call(Call what, std::string_view argument, Time deadline) {
   if (deadline == Time::max()) deadline = deadline_after(options_.call_timeout);
   Returned gone;
+  if (alive() && !busy()) take_back();
   if (!alive() && (!started_ || busy() || reviving_ || !revive())) {
     gone.words = "its process " + last_end_;
     return gone;
@@ -176,7 +196,8 @@ ChildPlugin::Returned ChildPlugin::call(Call what, std::string_view argument, Ti
     wire::Writer frame(channel_->out(), wire::Kind::call);
     frame.put(what).put(number).text(argument);
   }
-  (void)read_until([&] { return calls_.at(number).has_value(); }, deadline, "a call");
+  read_until([&] { return calls_.at(number).has_value(); },
+             {.deadline = deadline, .what = "a call"});
   std::optional<Returned> returned = std::move(calls_.at(number));
   calls_.erase(number);
   if (returned) return std::move(*returned);
@@ -201,66 +222,96 @@ busway_status ChildPlugin::on_timer(std::uint64_t tag) {
     return BUSWAY_OK;
   }
   const auto theirs = requests_->take_timer(tag);
-  if (!theirs || !alive()) return BUSWAY_OK;
+  if (!theirs || !alive() || !wire::offers(facts_.functions, Call::on_timer)) return BUSWAY_OK;
   const std::uint64_t argument = *theirs;
-  return plain_call(Call::on_timer, {reinterpret_cast<const char*>(&argument), sizeof argument});
+  return answer_with(call(Call::on_timer,
+                          {reinterpret_cast<const char*>(&argument), sizeof argument},
+                          deadline_after(hard_deadline_)));
 }
 
 // -- Events ---------------------------------------------------------------------------------------
 
 busway_status ChildPlugin::on_event(std::uint64_t tag, const busway_event& event,
                                     const busway_delivery& delivery) {
-  const auto forget = [&] {
-    if (!deaths_.empty()) deaths_.erase(key_of(tag, event.id));
+  const auto give_up_on_it = [&](std::string why) {
+    return answer_with({BUSWAY_DEAD_LETTER, std::move(why), {}});
   };
   for (;;) {
+    if (deaths_of(tag, event) >= kDeathsMax) {
+      deaths_.erase(key_of(tag, event.id));
+      return give_up_on_it("the plugin's process " + last_end_ +
+                           " while it handled this event, and had done so before");
+    }
     if (!alive() && !revive()) {
-      return answer_with(
-          {BUSWAY_DEAD_LETTER, "its process " + last_end_ + "; " + gone_because(), {}});
+      const std::string gone = gone_because();
+      return give_up_on_it("its process " + last_end_ + "; " +
+                           (gone.empty() ? "it is being taken away" : gone));
     }
-    std::uint64_t number = find_sent(tag, event);
-    if (number == 0) number = send_one(tag, event, delivery);
+    if (!requests_->tag_of_subscription(tag)) {
+      return give_up_on_it(
+          "the plugin's process was started again and has not subscribed to this again");
+    }
+    const auto sent = find_sent(tag, event.id, delivery.attempt);
+    std::uint64_t number = sent == sent_.end() ? 0 : sent->number;
+    if (number == 0) {
+      take_back();
+      if (!alive()) continue;
+      number = send_one(tag, event, delivery);
+    }
     deliveries_.emplace_back(number, delivery.id);
-    Time deadline = deadline_after(hard_deadline_);
-    if (delivery.time_left_ns >= 0) {
-      // Its deadline is kept by the bus, which tells the plugin to stop. It has as long again.
-      constexpr std::chrono::nanoseconds kGraceMax = std::chrono::seconds(1);
-      const std::chrono::nanoseconds left(delivery.time_left_ns);
-      deadline = std::min(deadline, deadline_after(left + std::min(left, kGraceMax)));
-    }
-    (void)read_until([&] { return handled_ >= number || failed_.contains(number); }, deadline,
-                     {event.topic.data, event.topic.size});
+    read_until([&] { return handled_ >= number || failed_.contains(number) || !is_sent(number); },
+               wait_for(event, delivery));
     deliveries_.clear();
     if (const auto failed = failed_.find(number); failed != failed_.end()) {
       Failed what = std::move(failed->second);
       failed_.erase(failed);
-      account(number);
-      forget();
+      forget(number);
       if (what.status == BUSWAY_RETRY && what.retry_delay_ns > 0)
         (void)api_->set_retry_delay(host_, delivery.id, what.retry_delay_ns);
       return answer_with({what.status, std::move(what.words), {}});
     }
-    if (handled_ >= number) {
-      account(number);
-      forget();
+    const bool handled = handled_ >= number && is_sent(number);
+    forget(number);
+    if (handled) {
+      if (!deaths_.empty()) deaths_.erase(key_of(tag, event.id));
       return BUSWAY_OK;
     }
-    const auto died = deaths_.find(key_of(tag, event.id));
-    if (died != deaths_.end() && died->second >= kDeathsMax) {
-      deaths_.erase(died);
-      return answer_with({BUSWAY_DEAD_LETTER,
-                          "the plugin's process " + last_end_ +
-                              " while it handled this event, and had done so before",
-                          {}});
+    // Given up meanwhile, its result is nobody's, and if it is tried again it comes again.
+    if (!alive() && api_->stop_requested(host_, delivery.id) != 0) {
+      return answer_with({BUSWAY_FAILED, "its process " + last_end_, {}});
     }
   }
+}
+
+unsigned ChildPlugin::deaths_of(std::uint64_t tag, const busway_event& event) const {
+  if (deaths_.empty()) return 0;
+  const auto found = deaths_.find(key_of(tag, event.id));
+  return found == deaths_.end() ? 0 : found->second;
+}
+
+/// The deadline of a delivery is kept by the bus, which then tells the plugin to stop.
+ChildPlugin::Wait ChildPlugin::wait_for(const busway_event& event,
+                                        const busway_delivery& delivery) const {
+  Wait wait{.deadline = deadline_after(hard_deadline_),
+            .what = {event.topic.data, event.topic.size}};
+  if (delivery.time_left_ns >= 0) {
+    const std::chrono::nanoseconds left(delivery.time_left_ns);
+    wait.revoke_at = deadline_after(left);
+    if (wait.revoke_at < Time::max() - kGrace)
+      wait.deadline = std::min(wait.deadline, wait.revoke_at + kGrace);
+  }
+  return wait;
 }
 
 /// While the process waits for an answer, it handles this one at once.
 busway_status ChildPlugin::on_nested_event(std::uint64_t tag, const busway_event& event,
                                            const busway_delivery& delivery) {
   std::string argument;
-  const std::uint64_t number = next_number_++;
+  const std::uint64_t number = last_number_.load(std::memory_order_relaxed) + 1;
+  if (!requests_->tag_of_subscription(tag)) {
+    return answer_with({BUSWAY_DEAD_LETTER, "the plugin has not subscribed to this again", {}});
+  }
+  last_number_.store(number, std::memory_order_relaxed);
   {
     wire::Writer frame(argument, wire::Kind::events);
     put_event(frame, {.number = number, .tag = tag}, event, delivery);

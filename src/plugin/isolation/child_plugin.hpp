@@ -10,6 +10,8 @@
 //              brings that event, on the plugin's worker.
 //              2. An event counts as handled when the process has said so, or has noted it in the
 //              memory that both share.
+//              4. Before anything else goes to the process than the next event of those sent ahead,
+//              the rest of them is taken back: the process skips it, and says so.
 //              3. When the process ends, however that comes, and is to go on, the worker starts it
 //              again: it is set up and started as before, and keeps its subscriptions. Events that
 //              were sent and not handled are sent again; the one it died on once more, and if it
@@ -39,6 +41,7 @@
 #include <vector>
 
 #include "busway/event.hpp"
+#include "busway/limits.hpp"
 #include "busway/plugin.h"
 #include "busway/plugin_rules.hpp"
 #include "platform/descriptor.hpp"
@@ -66,6 +69,7 @@ class ChildPlugin {
     wire::Opening opening;
     PluginRules rules;
     std::chrono::nanoseconds call_timeout{};
+    std::size_t payload_bytes_max = limits::kPayloadBytesMax;  // of the bus
     std::function<void()> on_gone;  // it is not started again any more; on the worker
   };
   explicit ChildPlugin(Options options);
@@ -86,10 +90,13 @@ class ChildPlugin {
 
   /// [any-thread] Kills the process; it is not started again. The call under way fails.
   void give_up() noexcept;
+  /// The end: of the process, and of the threads that serve it.
+  void close();
   /// [any-thread]
   [[nodiscard]] std::uint64_t restarts() const noexcept {
     return restarts_.load(std::memory_order_relaxed);
   }
+  [[nodiscard]] std::chrono::nanoseconds hard_deadline() const noexcept { return hard_deadline_; }
   /// [any-thread] Why it is not started again any more; empty while it is.
   [[nodiscard]] std::string gone_because() const;
   /// [any-thread] The process now; 0: there is none.
@@ -105,6 +112,7 @@ class ChildPlugin {
     std::uint64_t number = 0;
     std::uint64_t run = 0;  // those of one frame
     std::uint64_t tag = 0;
+    std::uint32_t attempt = 1;
     std::uint8_t id[16] = {};
   };
   /// What the process said of one that went wrong.
@@ -124,6 +132,13 @@ class ChildPlugin {
   static constexpr std::uint64_t kLookAfterProcess = 0;
 
   [[nodiscard]] static std::string key_of(std::uint64_t tag, const std::uint8_t (&id)[16]);
+  /// How long to wait for something of the process.
+  struct Wait {
+    Time deadline;                 // then it is killed
+    Time revoke_at = Time::max();  // then what was sent ahead is taken back
+    std::string_view what{};       // it is busy with, for people
+  };
+
   // child_plugin.cpp
   [[nodiscard]] static ChildPlugin& of(busway_plugin* plugin) noexcept {
     return *reinterpret_cast<ChildPlugin*>(plugin);
@@ -137,9 +152,13 @@ class ChildPlugin {
   [[nodiscard]] busway_status on_nested_event(std::uint64_t tag, const busway_event& event,
                                               const busway_delivery& delivery);
   [[nodiscard]] busway_status on_timer(std::uint64_t tag);
+  [[nodiscard]] unsigned deaths_of(std::uint64_t tag, const busway_event& event) const;
+  [[nodiscard]] Wait wait_for(const busway_event& event, const busway_delivery& delivery) const;
 
   /// Inside a call of the process, so that what comes is nested.
-  [[nodiscard]] bool busy() const noexcept { return !deliveries_.empty() || !calls_.empty(); }
+  [[nodiscard]] bool busy() const noexcept {
+    return !deliveries_.empty() || !calls_.empty() || taking_back_;
+  }
 
   // exchange.cpp: what goes to the process and what comes back
   void put_event(wire::Writer& frame, const Sent& as, const busway_event& event,
@@ -147,12 +166,23 @@ class ChildPlugin {
   [[nodiscard]] bool send_ahead(std::uint64_t tag, std::span<const ComingEvent> events);
   [[nodiscard]] std::uint64_t send_one(std::uint64_t tag, const busway_event& event,
                                        const busway_delivery& delivery);
-  [[nodiscard]] std::uint64_t find_sent(std::uint64_t tag, const busway_event& event);
-  void account(std::uint64_t number);
-  /// False: the process has ended, perhaps because it was killed at the deadline.
-  bool read_until(const std::function<bool()>& enough, Time deadline, std::string_view what);
+  [[nodiscard]] std::deque<Sent>::iterator find_sent(std::uint64_t tag,
+                                                     const std::uint8_t (&id)[16],
+                                                     std::uint32_t attempt);
+  [[nodiscard]] bool is_sent(std::uint64_t number) const;
+  [[nodiscard]] bool is_open(const Sent& one) const;
+  void forget(std::uint64_t number);
+  /// [any-thread] Of all that was sent nothing begins any more.
+  void revoke() noexcept;
+  /// Takes back what was sent ahead and has not begun, and waits for what has.
+  void take_back();
+  /// Until it is enough, or the process has ended, perhaps because it was killed at the deadline.
+  void read_until(const std::function<bool()>& enough, const Wait& wait);
+  void look_at_progress();
   void take(std::string_view frame);
   void take_failed(wire::Reader& in);
+  void take_skipped(std::uint64_t number);
+  void drop_rest_of_run(std::deque<Sent>::iterator from);
   void serve(std::string_view frame);
   /// Accounts for a process that has ended, or is to: then why.
   void ended(std::string_view why);
@@ -164,6 +194,9 @@ class ChildPlugin {
   void start_process();
   void map_progress();
   void let_go_of_process(Time deadline);
+  /// As far as the earlier process had come, but for start().
+  [[nodiscard]] bool bring_up();
+  [[nodiscard]] bool step(wire::Call what, std::string_view argument, std::string_view name);
   [[nodiscard]] bool revive();
   [[nodiscard]] bool start_again();
   [[nodiscard]] bool wait_before_restart(std::chrono::nanoseconds delay);
@@ -173,6 +206,7 @@ class ChildPlugin {
 
   const Options options_;
   const std::chrono::nanoseconds hard_deadline_;
+  const std::size_t frame_bytes_max_;
   RestartPolicy restart_policy_;
   busway_plugin_api table_{};
   wire::Facts facts_;
@@ -192,10 +226,12 @@ class ChildPlugin {
   std::optional<std::string> config_;
   bool started_ = false;
   bool sources_begun_ = false;
+  bool sources_ending_ = false;
   bool reviving_ = false;
+  bool taking_back_ = false;
 
-  HostRequests::Deliveries deliveries_;  // under way, the innermost last
-  std::uint64_t next_number_ = 1;
+  HostRequests::Deliveries deliveries_;        // under way, the innermost last
+  std::atomic<std::uint64_t> last_number_{0};  // of those given to events
   std::uint64_t next_run_ = 1;
   std::uint64_t next_call_ = 1;
   std::uint64_t handled_ = 0;  // all up to it are

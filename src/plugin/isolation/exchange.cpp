@@ -1,7 +1,7 @@
 // What goes to the process of a plugin, what comes back, and what is known when nothing does.
 #include <algorithm>
 #include <atomic>
-#include <cstring>
+#include <exception>
 #include <iterator>
 
 #include "base/deadline.hpp"
@@ -20,6 +20,8 @@ using Steady = std::chrono::steady_clock;
 /// Sent in one frame; what is beyond it goes one by one.
 constexpr std::size_t kAheadBytesMax = std::size_t{256} << 10U;
 constexpr std::size_t kDeathsKeptMax = 1024;
+constexpr std::size_t kSentKeptMax = 1024;
+constexpr std::chrono::milliseconds kLookAtProgressEvery(1);
 constexpr std::size_t kWordsBytesMax = 1000;
 /// For a process that has closed its socket, or was killed, until it is gone.
 constexpr std::chrono::seconds kToEnd(2);
@@ -31,7 +33,7 @@ constexpr std::chrono::seconds kToEnd(2);
 void ChildPlugin::put_event(wire::Writer& frame, const Sent& as, const busway_event& event,
                             const busway_delivery& delivery) {
   frame.put(as.number)
-      .put(requests_->tag_of_subscription(as.tag))
+      .put(requests_->tag_of_subscription(as.tag).value_or(0))
       .put(delivery.attempt)
       .put(delivery.flags)
       .put(delivery.time_left_ns);
@@ -39,28 +41,41 @@ void ChildPlugin::put_event(wire::Writer& frame, const Sent& as, const busway_ev
 }
 
 bool ChildPlugin::send_ahead(std::uint64_t tag, std::span<const ComingEvent> events) {
+  take_back();
+  if (!alive() || !requests_->tag_of_subscription(tag)) return false;
   const std::uint64_t run = next_run_++;
   const std::size_t before = channel_->out().size();
+  bool any = false;
   {
     wire::Writer frame(channel_->out(), wire::Kind::events);
     for (const ComingEvent& one : events) {
       if (channel_->out().size() - before > kAheadBytesMax) break;
+      const std::size_t whole = channel_->out().size();
       try {
         const EventView view(*one.event);
+        // Handled already, in a run that was given back.
+        if (find_sent(tag, view.raw().id, one.attempt) != sent_.end()) continue;
         busway_delivery delivery{};
         delivery.attempt = one.attempt;
         delivery.flags = one.flags;
         delivery.time_left_ns = -1;
-        Sent sent{.number = next_number_++, .run = run, .tag = tag};
+        Sent sent{.number = last_number_.load(std::memory_order_relaxed) + 1,
+                  .run = run,
+                  .tag = tag,
+                  .attempt = one.attempt};
         std::copy(std::begin(view.raw().id), std::end(view.raw().id), std::begin(sent.id));
         put_event(frame, sent, view.raw(), delivery);
         sent_.push_back(sent);
-      } catch (const Error&) {
-        break;  // it has no form for plugins, which will be said in its turn
+        last_number_.store(sent.number, std::memory_order_relaxed);
+        any = true;
+      } catch (const std::exception&) {
+        // It has no form for plugins, which will be said in its turn.
+        channel_->out().resize(whole);
+        break;
       }
     }
   }
-  if (sent_.empty() || sent_.back().run != run) {
+  if (!any) {
     channel_->out().resize(before);
     return false;
   }
@@ -70,68 +85,111 @@ bool ChildPlugin::send_ahead(std::uint64_t tag, std::span<const ComingEvent> eve
 
 std::uint64_t ChildPlugin::send_one(std::uint64_t tag, const busway_event& event,
                                     const busway_delivery& delivery) {
-  Sent sent{.number = next_number_++, .run = next_run_++, .tag = tag};
+  Sent sent{.number = last_number_.load(std::memory_order_relaxed) + 1,
+            .run = next_run_++,
+            .tag = tag,
+            .attempt = delivery.attempt};
   std::copy(std::begin(event.id), std::end(event.id), std::begin(sent.id));
   {
     wire::Writer frame(channel_->out(), wire::Kind::events);
     put_event(frame, sent, event, delivery);
   }
   sent_.push_back(sent);
+  last_number_.store(sent.number, std::memory_order_relaxed);
   return sent.number;
 }
 
-/// 0: it was not. What was sent before it and passed over is nobody's any more.
-std::uint64_t ChildPlugin::find_sent(std::uint64_t tag, const busway_event& event) {
-  const auto found = std::find_if(sent_.begin(), sent_.end(), [&](const Sent& one) {
-    return one.tag == tag && std::equal(std::begin(one.id), std::end(one.id), std::begin(event.id));
+std::deque<ChildPlugin::Sent>::iterator ChildPlugin::find_sent(std::uint64_t tag,
+                                                               const std::uint8_t (&id)[16],
+                                                               std::uint32_t attempt) {
+  return std::find_if(sent_.begin(), sent_.end(), [&](const Sent& one) {
+    return one.tag == tag && one.attempt == attempt &&
+           std::equal(std::begin(one.id), std::end(one.id), std::begin(id));
   });
-  if (found == sent_.end()) return 0;
-  sent_.erase(sent_.begin(), found);
-  return sent_.front().number;
 }
 
-void ChildPlugin::account(std::uint64_t number) {
-  while (!sent_.empty() && sent_.front().number <= number) sent_.pop_front();
+bool ChildPlugin::is_sent(std::uint64_t number) const {
+  return std::any_of(sent_.begin(), sent_.end(),
+                     [&](const Sent& one) { return one.number == number; });
+}
+
+/// Whether the process has not said yet what became of it.
+bool ChildPlugin::is_open(const Sent& one) const {
+  return one.number > handled_ && !failed_.contains(one.number);
+}
+
+void ChildPlugin::forget(std::uint64_t number) {
+  std::erase_if(sent_, [&](const Sent& one) { return one.number == number; });
+}
+
+void ChildPlugin::revoke() noexcept {
+  std::atomic_ref(progress_->revoked)
+      .store(last_number_.load(std::memory_order_relaxed), std::memory_order_release);
+}
+
+void ChildPlugin::take_back() {
+  const auto any_open = [this] {
+    return std::any_of(sent_.begin(), sent_.end(),
+                       [this](const Sent& one) { return is_open(one); });
+  };
+  if (any_open()) {
+    revoke();
+    taking_back_ = true;
+    read_until([&] { return !any_open(); },
+               {.deadline = deadline_after(hard_deadline_), .what = "an event"});
+    taking_back_ = false;
+  }
+  // Those that nobody has come for: their subscription has ended.
+  while (sent_.size() > kSentKeptMax) {
+    failed_.erase(sent_.front().number);
+    sent_.pop_front();
+  }
 }
 
 // -- From the process -----------------------------------------------------------------------------
 
-bool ChildPlugin::read_until(const std::function<bool()>& enough, Time deadline,
-                             std::string_view what) {
-  if (!channel_->flush(deadline)) {
-    ended({});
-    return enough();
-  }
+/// Events that were handled well are told of together; where the next one takes long, this is
+/// sooner.
+void ChildPlugin::look_at_progress() {
+  const std::uint64_t done = std::atomic_ref(progress_->done).load(std::memory_order_acquire);
+  handled_ = std::max(handled_, std::min(done, last_number_.load(std::memory_order_relaxed)));
+}
+
+void ChildPlugin::read_until(const std::function<bool()>& enough, const Wait& wait) {
+  if (!channel_->flush(wait.deadline)) return ended({});
   const bool soft = options_.rules.soft_deadline.has_value() && started_;
   Time report = soft ? deadline_after(*options_.rules.soft_deadline) : Time::max();
+  Time revoke_at = wait.revoke_at;
   while (!enough()) {
+    Time until = std::min({wait.deadline, report, revoke_at});
+    if (sent_.size() > 1) until = std::min(until, Steady::now() + kLookAtProgressEvery);
     std::string_view frame;
-    switch (channel_->receive(frame, std::min(deadline, report))) {
-      case Channel::Got::frame: {
-        const Time before = Steady::now();
+    switch (channel_->receive(frame, until)) {
+      case Channel::Got::frame:
         take(frame);
-        if (!alive()) return enough();
-        // The time in which the host does what it is asked for is not the plugin's.
-        const auto taken = Steady::now() - before;
-        if (deadline != Time::max()) deadline += taken;
-        if (report != Time::max()) report += taken;
+        if (!alive()) return;
         break;
-      }
-      case Channel::Got::ended: ended({}); return enough();
-      case Channel::Got::timed_out:
-        if (Steady::now() < deadline) {
-          report = Time::max();
-          const std::string words = "it has been busy with " + escape(what, 200) + " for " +
-                                    duration_words(*options_.rules.soft_deadline) +
-                                    " (its soft deadline)";
-          api_->report_error(host_, to_view(words));
-          break;
-        }
-        ended("did not come back from " + escape(what, 200) + " in time and was killed");
-        return enough();
+      case Channel::Got::ended: return ended({});
+      case Channel::Got::timed_out: break;
+    }
+    look_at_progress();
+    const Time now = Steady::now();
+    if (enough()) return;
+    if (now >= revoke_at) {
+      revoke();
+      revoke_at = Time::max();
+    }
+    if (now >= wait.deadline) {
+      return ended("did not come back from " + escape(wait.what, 200) + " in time and was killed");
+    }
+    if (now >= report) {
+      report = Time::max();
+      const std::string words = "it has been busy with " + escape(wait.what, 200) + " for " +
+                                duration_words(*options_.rules.soft_deadline) +
+                                " (its soft deadline)";
+      api_->report_error(host_, to_view(words));
     }
   }
-  return true;
 }
 
 void ChildPlugin::take(std::string_view frame) {
@@ -139,9 +197,10 @@ void ChildPlugin::take(std::string_view frame) {
     wire::Reader in(frame);
     switch (in.kind()) {
       case wire::Kind::handled:
-        handled_ = std::max(handled_, std::min(in.get<std::uint64_t>(), next_number_ - 1));
+        handled_ = std::max(handled_, std::min(in.get<std::uint64_t>(), last_number_.load()));
         return;
       case wire::Kind::failed: return take_failed(in);
+      case wire::Kind::skipped: return take_skipped(in.get<std::uint64_t>());
       case wire::Kind::returned: {
         const auto call = calls_.find(in.get<std::uint64_t>());
         if (call == calls_.end() || call->second) throw wire::WireError("a call nobody has made");
@@ -168,12 +227,22 @@ void ChildPlugin::take_failed(wire::Reader& in) {
   failed.retry_delay_ns = in.get<std::int64_t>();
   const auto found = std::find_if(sent_.begin(), sent_.end(),
                                   [&](const Sent& one) { return one.number == failed.number; });
-  if (found == sent_.end()) return;  // passed over meanwhile
-  const std::uint64_t run = found->run;
-  sent_.erase(std::remove_if(std::next(found), sent_.end(),
-                             [&](const Sent& one) { return one.run == run; }),
-              sent_.end());
+  if (found == sent_.end()) return;  // nobody waits for it
+  drop_rest_of_run(std::next(found));
   failed_.emplace(failed.number, std::move(failed));
+}
+
+void ChildPlugin::take_skipped(std::uint64_t number) {
+  const auto found = std::find_if(sent_.begin(), sent_.end(),
+                                  [&](const Sent& one) { return one.number == number; });
+  if (found != sent_.end()) drop_rest_of_run(found);
+}
+
+void ChildPlugin::drop_rest_of_run(std::deque<Sent>::iterator from) {
+  if (from == sent_.end()) return;
+  const std::uint64_t run = from->run;
+  const std::uint64_t first = from->number;
+  std::erase_if(sent_, [&](const Sent& one) { return one.run == run && one.number >= first; });
 }
 
 void ChildPlugin::serve(std::string_view frame) {
@@ -181,7 +250,7 @@ void ChildPlugin::serve(std::string_view frame) {
   const std::string mine(frame);  // what is read meanwhile takes its place
   const Channel* const asked = channel_.get();
   std::string answer;
-  requests_->serve(mine, deliveries_, answer);
+  requests_->serve(mine, requests_->epoch(), deliveries_, answer);
   if (channel_.get() != asked || answer.empty()) return;
   channel_->out() += answer;
   if (!channel_->flush(deadline_after(hard_deadline_))) ended({});
@@ -190,19 +259,17 @@ void ChildPlugin::serve(std::string_view frame) {
 // -- Nothing more comes ---------------------------------------------------------------------------
 
 void ChildPlugin::ended(std::string_view why) {
-  if (!why.empty()) attendant_->kill();
+  attendant_->kill();  // also one that has only closed its socket
   take_what_it_said();
   const platform_detail::ProcessEnd end = attendant_->wait(Steady::now() + kToEnd);
   last_end_ = why.empty() ? to_words(end) : std::string(why);
 
-  const std::uint64_t last = next_number_ - 1;
-  const std::uint64_t done = std::atomic_ref(progress_->done).load(std::memory_order_acquire);
+  look_at_progress();
   const std::uint64_t begun = std::atomic_ref(progress_->begun).load(std::memory_order_acquire);
-  handled_ = std::max(handled_, std::min(done, last));
-  if (begun > handled_ && begun <= last) blame(begun);
-  std::erase_if(sent_, [this](const Sent& one) { return one.number > handled_; });
+  if (begun > handled_ && !failed_.contains(begun)) blame(begun);
+  std::erase_if(sent_, [this](const Sent& one) { return is_open(one); });
   let_go_of_process(Steady::now() + kToEnd);
-  if (requests_ != nullptr) requests_->forget_timers();
+  if (requests_ != nullptr) requests_->begin_epoch();
   if (!started_ || closing_.load(std::memory_order_relaxed)) return;
   const std::string words = "its process " + last_end_;
   api_->report_error(host_, to_view(words));
@@ -214,12 +281,14 @@ void ChildPlugin::take_what_it_said() {
   const Time deadline = Steady::now() + kToEnd;
   std::string_view frame;
   try {
-    while (channel_->receive(frame, deadline) == Channel::Got::frame) {
+    while (channel_->receive(frame, deadline) == Channel::Got::frame && Steady::now() < deadline) {
       wire::Reader in(frame);
       if (in.kind() == wire::Kind::handled) {
-        handled_ = std::max(handled_, std::min(in.get<std::uint64_t>(), next_number_ - 1));
+        handled_ = std::max(handled_, std::min(in.get<std::uint64_t>(), last_number_.load()));
       } else if (in.kind() == wire::Kind::failed) {
         take_failed(in);
+      } else if (in.kind() == wire::Kind::skipped) {
+        take_skipped(in.get<std::uint64_t>());
       }
     }
   } catch (const wire::WireError&) {

@@ -28,22 +28,30 @@ void HostRequests::answer(std::string& out, busway_status status, std::string_vi
   Writer(out, Kind::answer).put(status).view(words).text(value);
 }
 
-void HostRequests::serve(std::string_view frame, const Deliveries& deliveries, std::string& out) {
+std::uint64_t HostRequests::epoch() const {
+  const std::lock_guard lock(mutex_);
+  return epoch_;
+}
+
+void HostRequests::serve(std::string_view frame, std::uint64_t epoch, const Deliveries& deliveries,
+                         std::string& out) {
+  if (epoch != this->epoch()) throw WireError("a request of a process that has ended");
   Reader in(frame);
   switch (in.kind()) {
-    case Kind::subscribe: return subscribe(in, frame, out);
+    case Kind::subscribe: return subscribe(in, epoch, out);
     case Kind::unsubscribe: return unsubscribe(in, out);
     case Kind::publish: return publish(in, out);
     case Kind::request: return request(in, out);
     case Kind::reply: return reply(in, deliveries, out);
-    case Kind::schedule: return schedule(in, out);
+    case Kind::schedule: return schedule(in, epoch, out);
     case Kind::cancel_timer: return cancel_timer(in, out);
     case Kind::stop_requested: {
       const auto number = in.get<std::uint64_t>();
       const auto one = std::find_if(deliveries.begin(), deliveries.end(),
                                     [&](const auto& delivery) { return delivery.first == number; });
       const std::uint32_t asked =
-          one == deliveries.end() ? 1U : api_.stop_requested(host_, one->second);
+          // To what is over, or not this thread's, the host has its own answer.
+          api_.stop_requested(host_, one == deliveries.end() ? 0 : one->second);
       return answer(out, BUSWAY_OK, bytes_of(asked));
     }
     case Kind::log: {
@@ -62,9 +70,8 @@ void HostRequests::serve(std::string_view frame, const Deliveries& deliveries, s
 
 std::optional<std::uint64_t> HostRequests::claim(std::string_view words, std::uint64_t tag) {
   const std::lock_guard lock(mutex_);
-  if (!again_) return std::nullopt;
   for (auto& [ours, one] : listenings_) {
-    if (one.claimed || one.id == 0 || one.words != words) continue;
+    if (one.claimed || one.words != words) continue;
     one.claimed = true;
     one.tag = tag;
     return one.id;
@@ -72,35 +79,45 @@ std::optional<std::uint64_t> HostRequests::claim(std::string_view words, std::ui
   return std::nullopt;
 }
 
-void HostRequests::subscribe(Reader& in, std::string_view frame, std::string& out) {
+void HostRequests::subscribe(Reader& in, std::uint64_t epoch, std::string& out) {
   const auto tag = in.get<std::uint64_t>();
-  const std::string_view words = frame.substr(sizeof(Kind) + sizeof tag);
   const bool has_options = in.get<std::uint8_t>() != 0;
   const busway_subscribe_options options =
       has_options ? wire::get_options(in) : busway_subscribe_options{};
   const auto count = in.get<std::uint32_t>();
   if (count > kPatternsMax) throw WireError("a subscription of too many patterns");
   std::vector<busway_view> patterns;
-  for (std::uint32_t i = 0; i < count; ++i) patterns.push_back(in.view());
+  std::vector<std::string> texts;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    patterns.push_back(in.view());
+    texts.emplace_back(patterns.back().data, patterns.back().size);
+  }
+  std::string words = signature_of(texts, options);
 
-  if (const auto id = claim(words, tag)) return answer(out, BUSWAY_OK, bytes_of(*id));
+  // One that was for a single event may have had it.
+  if (options.once == 0) {
+    if (const auto id = claim(words, tag)) return answer(out, BUSWAY_OK, bytes_of(*id));
+  }
   std::uint64_t ours = 0;
   {
     const std::lock_guard lock(mutex_);
     ours = next_tag_++;
-    listenings_.emplace(ours, Listening{std::string(words), tag});  // before its first event comes
+    listenings_.emplace(ours, Listening{std::move(words), tag});  // before its first event comes
   }
   std::uint64_t id = 0;
   const busway_status status = api_.subscribe(host_, patterns.data(), patterns.size(),
                                               has_options ? &options : nullptr, ours, &id);
+  bool too_late = false;
   {
     const std::lock_guard lock(mutex_);
-    if (status == BUSWAY_OK) {
+    too_late = epoch != epoch_;
+    if (status == BUSWAY_OK && !too_late) {
       listenings_[ours].id = id;
     } else {
       listenings_.erase(ours);
     }
   }
+  if (too_late && status == BUSWAY_OK) (void)api_.unsubscribe(host_, id);
   answer(out, status, bytes_of(id));
 }
 
@@ -108,39 +125,29 @@ void HostRequests::unsubscribe(Reader& in, std::string& out) {
   const auto id = in.get<std::uint64_t>();
   const busway_status status = api_.unsubscribe(host_, id);
   if (status == BUSWAY_OK) {
+    on_unsubscribed_();
     const std::lock_guard lock(mutex_);
     std::erase_if(listenings_, [&](const auto& one) { return one.second.id == id; });
   }
   answer(out, status);
 }
 
-std::uint64_t HostRequests::tag_of_subscription(std::uint64_t tag) const {
+std::optional<std::uint64_t> HostRequests::tag_of_subscription(std::uint64_t tag) const {
   const std::lock_guard lock(mutex_);
   const auto found = listenings_.find(tag);
-  return found == listenings_.end() ? 0 : found->second.tag;
+  if (found == listenings_.end() || !found->second.claimed) return std::nullopt;
+  return found->second.tag;
 }
 
-void HostRequests::expect_again() {
-  const std::lock_guard lock(mutex_);
-  again_ = true;
-  for (auto& [tag, one] : listenings_) one.claimed = false;
-}
-
-void HostRequests::end_what_is_left() {
-  std::vector<std::uint64_t> ids;
+void HostRequests::begin_epoch() {
+  std::map<std::uint64_t, Timer> gone;
   {
     const std::lock_guard lock(mutex_);
-    again_ = false;
-    for (auto at = listenings_.begin(); at != listenings_.end();) {
-      if (at->second.claimed) {
-        ++at;
-        continue;
-      }
-      ids.push_back(at->second.id);
-      at = listenings_.erase(at);
-    }
+    ++epoch_;
+    gone.swap(timers_);
+    for (auto& [tag, one] : listenings_) one.claimed = false;
   }
-  for (const std::uint64_t id : ids) (void)api_.unsubscribe(host_, id);
+  for (const auto& [tag, timer] : gone) (void)api_.cancel_timer(host_, timer.id);
 }
 
 // -- Events ---------------------------------------------------------------------------------------
@@ -180,7 +187,7 @@ void HostRequests::reply(Reader& in, const Deliveries& deliveries, std::string& 
 
 // -- Timers ---------------------------------------------------------------------------------------
 
-void HostRequests::schedule(Reader& in, std::string& out) {
+void HostRequests::schedule(Reader& in, std::uint64_t epoch, std::string& out) {
   const auto delay_ns = in.get<std::int64_t>();
   const auto tag = in.get<std::uint64_t>();
   std::uint64_t ours = 0;
@@ -193,6 +200,7 @@ void HostRequests::schedule(Reader& in, std::string& out) {
   const busway_status status = api_.schedule(host_, delay_ns, ours, &id);
   {
     const std::lock_guard lock(mutex_);
+    if (epoch != epoch_) timers_.erase(ours);  // when it is due nobody knows it
     if (status != BUSWAY_OK) {
       timers_.erase(ours);
     } else if (const auto one = timers_.find(ours); one != timers_.end()) {
@@ -219,15 +227,6 @@ std::optional<std::uint64_t> HostRequests::take_timer(std::uint64_t tag) {
   const std::uint64_t theirs = found->second.tag;
   timers_.erase(found);
   return theirs;
-}
-
-void HostRequests::forget_timers() {
-  std::map<std::uint64_t, Timer> gone;
-  {
-    const std::lock_guard lock(mutex_);
-    gone.swap(timers_);
-  }
-  for (const auto& [tag, timer] : gone) (void)api_.cancel_timer(host_, timer.id);
 }
 
 }  // namespace busway::plugin_host_detail

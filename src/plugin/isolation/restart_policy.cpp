@@ -28,7 +28,9 @@ std::optional<std::chrono::nanoseconds> RestartPolicy::ended(Time now) {
   in_a_row_ = quiet ? 0 : in_a_row_ + 1;
   if (in_a_row_ == 0) return std::chrono::nanoseconds(0);
   std::chrono::nanoseconds delay = delay_;
-  for (unsigned i = 1; i < in_a_row_ && delay < delay_max_; ++i) delay *= 2;
+  for (unsigned i = 1; i < in_a_row_ && delay < delay_max_; ++i) {
+    delay = delay > delay_max_ / 2 ? delay_max_ : 2 * delay;
+  }
   delay = std::min(delay, delay_max_);
   // Between half of it and all of it.
   const auto half = static_cast<std::uint64_t>(delay.count() / 2);

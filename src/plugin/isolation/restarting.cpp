@@ -60,8 +60,9 @@ void ChildPlugin::map_progress() {
 void ChildPlugin::start_process() {
   try {
     map_progress();
-    std::atomic_ref(progress_->begun).store(next_number_ - 1, std::memory_order_relaxed);
-    std::atomic_ref(progress_->done).store(next_number_ - 1, std::memory_order_relaxed);
+    std::atomic_ref(progress_->begun).store(last_number_.load(), std::memory_order_relaxed);
+    std::atomic_ref(progress_->done).store(last_number_.load(), std::memory_order_relaxed);
+    std::atomic_ref(progress_->revoked).store(last_number_.load(), std::memory_order_relaxed);
     Pair socket = make_pair(SOCK_STREAM);
     Pair door = make_pair(SOCK_SEQPACKET);
     ChildProcess process = ChildProcess::start(options_.program, {},
@@ -69,9 +70,10 @@ void ChildPlugin::start_process() {
                                                 {door.theirs.get(), wire::kDoor},
                                                 {progress_memory_.get(), wire::kProgress},
                                                 {options_.library, wire::kLibrary}});
-    channel_ = std::make_unique<Channel>(std::move(socket.ours));
+    const int watched = process.descriptor();
     attendant_ = std::make_unique<Attendant>(std::move(process), std::move(door.ours),
-                                             [this] { process_has_ended(); });
+                                             frame_bytes_max_, [this] { process_has_ended(); });
+    channel_ = std::make_unique<Channel>(std::move(socket.ours), frame_bytes_max_, watched);
   } catch (const std::system_error& error) {
     channel_.reset();
     throw Error(ErrorCode::plugin_failed,
@@ -174,8 +176,22 @@ bool ChildPlugin::wait_before_restart(std::chrono::nanoseconds delay) {
   return !closing();
 }
 
-/// As far as the earlier one had come. What goes wrong is in last_end_.
-bool ChildPlugin::start_again() {
+/// False: it did not go well, and why is in last_end_.
+bool ChildPlugin::step(Call what, std::string_view argument, std::string_view name) {
+  if (!wire::offers(facts_.functions, what)) return true;
+  const Returned returned = call(what, argument, Time::max());
+  if (returned.status == BUSWAY_OK) return true;
+  if (alive()) {
+    last_end_ = "failed in " + std::string(name) + ": " + returned.words;
+    attendant_->kill();
+    let_go_of_process(std::chrono::steady_clock::now());
+    requests_->begin_epoch();
+  }
+  return false;
+}
+
+bool ChildPlugin::bring_up() {
+  if (closing_.load(std::memory_order_relaxed)) return false;
   try {
     start_process();
   } catch (const Error& error) {
@@ -183,25 +199,20 @@ bool ChildPlugin::start_again() {
     return false;
   }
   attendant_->begin(*requests_);
-  requests_->expect_again();
-  const auto step = [this](Call what, std::string_view argument, std::string_view name) {
-    if (!wire::offers(facts_.functions, what)) return true;
-    const Returned returned = call(what, argument, Time::max());
-    if (returned.status == BUSWAY_OK) return true;
-    if (alive()) {
-      last_end_ = "failed in " + std::string(name) + ": " + returned.words;
-      let_go_of_process(deadline_after(options_.call_timeout));
-    }
-    return false;
-  };
   const busway_view id = api_->plugin_id(host_);
-  if (!step(Call::create, {id.data, id.size}, "create") ||
-      (config_ && !step(Call::setup, *config_, "setup")) || !step(Call::start, {}, "start")) {
-    return false;
-  }
-  requests_->end_what_is_left();
+  return step(Call::create, {id.data, id.size}, "create") &&
+         (!config_ || step(Call::setup, *config_, "setup"));
+}
+
+bool ChildPlugin::start_again() {
+  if (!bring_up() || !step(Call::start, {}, "start")) return false;
   restarts_.fetch_add(1, std::memory_order_relaxed);
-  return !sources_begun_ || step(Call::begin_sources, {}, "begin_sources");
+  if (sources_begun_) return step(Call::begin_sources, {}, "begin_sources");
+  // The earlier one had been asked to end them, and may not have said that it has.
+  if (!sources_ending_) return true;
+  const Returned returned = call(Call::end_sources, {}, Time::max());
+  if (returned.status != BUSWAY_OK) (void)api_->set_source_state(host_, BUSWAY_SOURCE_ENDED);
+  return alive();
 }
 
 }  // namespace busway::plugin_host_detail

@@ -144,7 +144,8 @@ void put_opening(std::string& out, const Opening& opening) {
       .text(opening.image_name)
       .put(opening.memory_bytes_max)
       .put(opening.open_files_max)
-      .put(opening.cpu_seconds_max);
+      .put(opening.cpu_seconds_max)
+      .put(opening.state_bytes_max);
 }
 
 Opening get_opening(Reader& in) {
@@ -155,6 +156,7 @@ Opening get_opening(Reader& in) {
   opening.memory_bytes_max = in.get<std::uint64_t>();
   opening.open_files_max = in.get<std::uint64_t>();
   opening.cpu_seconds_max = in.get<std::uint64_t>();
+  opening.state_bytes_max = in.get<std::uint64_t>();
   return opening;
 }
 

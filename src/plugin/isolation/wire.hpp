@@ -46,6 +46,7 @@ enum class Kind : std::uint8_t {
   returned,    // number, status, words, what the call gives
   handled,     // all events up to this number are
   failed,      // number, status, words, retry delay; what followed in its frame was not handled
+  skipped,     // number: this one and what followed in its frame were taken back, and not handled
 
   // Requests, of which only log and report_error have no answer:
   subscribe = 64,
@@ -146,6 +147,7 @@ struct Opening {
   std::uint64_t memory_bytes_max = 0;  // 0: as the host
   std::uint64_t open_files_max = 0;
   std::uint64_t cpu_seconds_max = 0;
+  std::uint64_t state_bytes_max = 0;
 };
 void put_opening(std::string& out, const Opening& opening);
 [[nodiscard]] Opening get_opening(Reader& in);
@@ -174,8 +176,10 @@ inline constexpr std::array kOptionalCalls{
 
 /// Shared memory: what the process has begun and done, also when it dies before it could say so.
 struct Progress {
-  std::uint64_t begun = 0;  // numbers of events; through std::atomic_ref
-  std::uint64_t done = 0;
+  // Numbers of events, through std::atomic_ref.
+  std::uint64_t begun = 0;
+  std::uint64_t done = 0;     // handled well
+  std::uint64_t revoked = 0;  // by the host: up to it none is to begin any more
 };
 
 /// The numbers of the descriptors that the process is started with.

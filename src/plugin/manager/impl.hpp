@@ -92,7 +92,9 @@ class PluginManager::Impl {
   void look_soon() noexcept;
   void supervise();
   void look_at_plugins();
-  void quarantine(const std::string& id, const Instance& instance, const std::string& why);
+  /// `steps`: only if it still is in the call of that number.
+  void quarantine(const std::string& id, const Instance& instance, const std::string& why,
+                  std::optional<std::uint64_t> steps);
   void end_supervisor() noexcept;
   [[nodiscard]] const std::string& plugin_host() const;
 

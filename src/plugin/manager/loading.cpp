@@ -131,8 +131,8 @@ PluginManager::Impl::Plan PluginManager::Impl::make_plan(const PluginSpec& spec,
   return plan;
 }
 
-std::unique_ptr<PluginManager::Impl::PluginImage> PluginManager::Impl::open_file(
-    PluginInfo& info, const Plan& plan) {
+std::unique_ptr<PluginManager::Impl::PluginImage> PluginManager::Impl::open_file(PluginInfo& info,
+                                                                                 const Plan& plan) {
   auto image = std::make_unique<PluginImage>(
       plan.library, platform_detail::PathRules{.folder = options_.folder}, plan.manifest);
   for (const std::string& warning : image->warnings()) log(LogLevel::warning, info, warning);
@@ -148,7 +148,8 @@ std::unique_ptr<PluginManager::Impl::PluginImage> PluginManager::Impl::open_file
               "it in PluginManagerOptions::plugin_host or in the environment's "
               "BUSWAY_PLUGIN_HOST, or put it beside this program");
     }
-    image->isolate(plugin_host(), rules, options_.call_timeout, [this] { look_soon(); });
+    image->isolate(plugin_host(), rules, options_.call_timeout, bus_->options().max_payload,
+                   [this] { look_soon(); });
   } else if (!image->is_static() && !image->is_vouched_for()) {
     try_out(*image, info);
   }

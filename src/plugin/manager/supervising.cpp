@@ -21,6 +21,7 @@ using Steady = std::chrono::steady_clock;
 
 constexpr std::chrono::milliseconds kLookEveryMin(5);
 constexpr std::chrono::milliseconds kLookEveryMax(500);
+constexpr std::chrono::seconds kForChild(5);
 
 }  // namespace
 
@@ -101,12 +102,18 @@ void PluginManager::Impl::look_at_plugins() {
   }
   std::map<const PluginInstance*, Seen> seen;
   for (const One& one : running) {
+    std::optional<std::chrono::nanoseconds> soft = one.rules.soft_deadline;
+    std::optional<std::chrono::nanoseconds> hard = one.rules.hard_deadline;
     if (const auto* const child = one.instance->image().child()) {
-      if (const std::string why = child->gone_because(); !why.empty())
-        quarantine(one.id, one.instance, why);
-      continue;
+      if (const std::string why = child->gone_because(); !why.empty()) {
+        quarantine(one.id, one.instance, why, std::nullopt);
+        continue;
+      }
+      // It keeps its deadlines itself, but where the worker waits for something of the host.
+      soft.reset();
+      hard = 2 * child->hard_deadline() + kForChild;
     }
-    if (!one.rules.soft_deadline && !one.rules.hard_deadline) continue;
+    if (!soft && !hard) continue;
     const Steady::time_point now = Steady::now();
     Seen& mine = seen[one.instance.get()];
     const std::uint64_t steps = one.instance->steps();
@@ -117,14 +124,14 @@ void PluginManager::Impl::look_at_plugins() {
       mine = {steps, now, false};
     }
     const auto busy_for = now - mine.since;
-    if (one.rules.hard_deadline && busy_for >= *one.rules.hard_deadline) {
+    if (hard && busy_for >= *hard) {
       quarantine(one.id, one.instance,
-                 "it has not come back from a call for " +
-                     duration_words(*one.rules.hard_deadline) + " (its hard deadline)");
-    } else if (one.rules.soft_deadline && busy_for >= *one.rules.soft_deadline &&
-               !std::exchange(mine.reported, true)) {
-      one.instance->report_error("it has been in one call for " +
-                                 duration_words(*one.rules.soft_deadline) + " (its soft deadline)");
+                 "it has not come back from a call for " + duration_words(*hard) +
+                     " (its hard deadline)",
+                 steps);
+    } else if (soft && busy_for >= *soft && !std::exchange(mine.reported, true)) {
+      one.instance->report_error("it has been in one call for " + duration_words(*soft) +
+                                 " (its soft deadline)");
     }
   }
   seen_ = std::move(seen);
@@ -132,8 +139,10 @@ void PluginManager::Impl::look_at_plugins() {
 
 /// Unless something else has become of it meanwhile.
 void PluginManager::Impl::quarantine(const std::string& id, const Instance& instance,
-                                     const std::string& why) {
+                                     const std::string& why, std::optional<std::uint64_t> steps) {
   const Change change(*this);
+  // The wait for the change may have been long.
+  if (steps && (instance->steps() != *steps || !instance->busy())) return;
   Record* const record = find(id);
   if (record == nullptr || record->instance != instance ||
       record->info.state != PluginState::running) {
