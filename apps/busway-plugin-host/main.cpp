@@ -26,7 +26,7 @@ constexpr std::string_view kHelp =
     "cannot, and why; 2: the arguments make no sense; 3: it speaks another ABI; ended by\n"
     "a signal: that is what it does to whoever opens it. With --descriptor the library is read\n"
     "from there, and FILE is only its name; with --words the reason is written there in place of\n"
-    "standard error.\n"
+    "standard error, or \"good\".\n"
     "\n"
     "Without arguments it is the process of a plugin and is started by a host, never by hand.\n";
 
@@ -60,7 +60,7 @@ int probe(const std::vector<std::string_view>& arguments) {
   if (arguments.size() != at + 1) return usage("--probe takes one FILE");
   const auto problem = host::probe_library(std::string(arguments[at]), library);
   if (!problem) {
-    if (words != STDERR_FILENO) (void)::dprintf(words, "%s", host::kProbedWell.data());
+    if (words != STDERR_FILENO) (void)::dprintf(words, "%s", host::kProbedGood.data());
     return 0;
   }
   const std::string prefix = words == STDERR_FILENO ? "busway-plugin-host: " : "";

@@ -214,7 +214,11 @@ Then SubscriberSink::timed_out(Delivery& delivery, std::thread::id thread,
   extra.left_behind.fetch_add(1, std::memory_order_seq_cst);
   subscriber_.core->leave_behind(subscriber_, delivery.event, extra.mailbox->executor(), thread,
                                  &task);
-  if (buried_.load(std::memory_order_acquire)) return refuse_buried(delivery);
+  if (buried_.load(std::memory_order_acquire)) {
+    if (delivery.attempts == nullptr) delivery.attempts = new Attempts;
+    ++delivery.attempts->made;
+    return refuse_buried(delivery);
+  }
   return end_late(delivery, deadline);
 }
 

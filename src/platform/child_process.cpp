@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <spawn.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -81,6 +82,12 @@ ChildProcess ChildProcess::start(const std::string& program,
     if (!copies.back().valid()) fail(errno, "cannot hand a descriptor to " + program);
     ::posix_spawn_file_actions_adddup2(&actions.actions, copies.back().get(), one.as);
   }
+  for (int number = STDERR_FILENO + 1; number < first_free; ++number) {
+    if (std::none_of(handed.begin(), handed.end(),
+                     [&](const Handed& one) { return one.as == number; })) {
+      ::posix_spawn_file_actions_addclose(&actions.actions, number);
+    }
+  }
   // Also what some library of the host has opened without O_CLOEXEC.
   ::posix_spawn_file_actions_addclosefrom_np(&actions.actions, first_free);
   std::vector<std::string> words{program};
@@ -98,6 +105,12 @@ ChildProcess ChildProcess::start(const std::string& program,
   Descriptor pidfd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
   if (!pidfd.valid()) {
     const int why = errno;
+    if (why == ESRCH) {
+      // It has ended, and somebody collects all children: what is readable from the first.
+      ChildProcess gone(pid, Descriptor(::eventfd(1, EFD_CLOEXEC)));
+      gone.end_ = ProcessEnd{};
+      return gone;
+    }
     ::kill(pid, SIGKILL);
     ::waitpid(pid, nullptr, 0);
     fail(why, "cannot watch " + program);

@@ -151,11 +151,11 @@ void PluginImage::probe(const std::string& program, std::chrono::nanoseconds tim
     const ProbeResult result = probe_in_process(program, library_.real_path(),
                                                 library_.descriptor(), deadline_after(timeout));
     if (!result.end) return fail_to("did not come back in time and was killed");
-    // Its word is asked for as well: where the host's program collects children itself, nobody
-    // knows how they ended.
-    if (result.end->signal == 0 && result.end->code == 0 && result.words == kProbedWell) return;
+    const bool well = result.end->signal == 0 && result.end->code == 0;
+    if (well && result.words == kProbedGood) return;
     other_abi = result.end->code == kProbedOtherAbi;
-    if (result.end->signal == 0 && (other_abi || result.end->code == kProbedBadFile) &&
+    // Well with words: nobody knows how it ended, for the program collects all its children.
+    if (result.end->signal == 0 && (well || other_abi || result.end->code == kProbedBadFile) &&
         !result.words.empty()) {
       words = escape(result.words, kMessageBytesMax);
     } else {

@@ -48,8 +48,10 @@ class Attendant {
   void kill() const noexcept { process_.kill(); }
   [[nodiscard]] int process_id() const noexcept { return process_.id(); }
   [[nodiscard]] int descriptor() const noexcept { return process_.descriptor(); }
-  [[nodiscard]] bool has_ended() {
-    return process_.wait(std::chrono::steady_clock::now()).has_value();
+  [[nodiscard]] bool has_ended() { return ends_by(std::chrono::steady_clock::now()); }
+  /// Waits until then.
+  [[nodiscard]] bool ends_by(std::chrono::steady_clock::time_point deadline) {
+    return process_.wait(deadline).has_value();
   }
   /// Whether no thread of it is at work.
   [[nodiscard]] bool idle() const;

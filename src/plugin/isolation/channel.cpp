@@ -74,12 +74,14 @@ std::optional<std::string_view> Channel::next_frame() {
 }
 
 Channel::Got Channel::receive(std::string_view& frame, Time deadline) {
-  for (;;) {
+  for (bool first = true;; first = false) {
     if (const auto next = next_frame()) {
       frame = *next;
       return Got::frame;
     }
     if (ended_) return Got::ended;
+    // There may be something to read all the time, and a frame never whole.
+    if (!first && std::chrono::steady_clock::now() >= deadline) return Got::timed_out;
     short ready = 0;
     const Ready what = wait_for(POLLIN, deadline, ready);
     if (what == Ready::deadline) return Got::timed_out;
@@ -97,7 +99,7 @@ bool Channel::flush(Time deadline) {
       continue;
     }
     if (errno == EINTR) continue;
-    if (errno != EAGAIN) break;
+    if (errno != EAGAIN || std::chrono::steady_clock::now() >= deadline) break;
     short ready = 0;
     const short wanted = ended_ ? POLLOUT : POLLIN | POLLOUT;
     if (wait_for(wanted, deadline, ready) != Ready::socket) break;

@@ -28,7 +28,8 @@ namespace busway::plugin_host_detail {
 /// What a process that probes ends with, by the code of the error.
 inline constexpr int kProbedBadFile = 1;
 inline constexpr int kProbedOtherAbi = 3;
-/// What it says where it is asked for words and all is well.
-inline constexpr std::string_view kProbedWell = "ok";
+/// What it writes where it is asked for words and the library can be opened: a library may also end
+/// the process as if all were well.
+inline constexpr std::string_view kProbedGood = "good";
 
 }  // namespace busway::plugin_host_detail

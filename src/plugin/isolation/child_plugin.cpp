@@ -106,8 +106,12 @@ void ChildPlugin::fill_table() {
     mine.started_ = false;
     mine.sources_begun_ = false;
     mine.sources_ending_ = false;
-    if (!mine.alive() || !wire::offers(mine.facts_.functions, Call::stop)) return BUSWAY_OK + 0;
-    return mine.plain_call(Call::stop);
+    busway_status status = BUSWAY_OK;
+    if (mine.alive() && wire::offers(mine.facts_.functions, Call::stop)) {
+      status = mine.plain_call(Call::stop);
+    }
+    mine.requests_->forget_subscriptions();  // the host ends them all
+    return status;
   };
   if (there(Call::teardown)) {
     table_.teardown = [](busway_plugin* plugin) {

@@ -25,6 +25,13 @@ constexpr std::chrono::milliseconds kLookAtProgressEvery(1);
 constexpr std::size_t kWordsBytesMax = 1000;
 /// For a process that has closed its socket, or was killed, until it is gone.
 constexpr std::chrono::seconds kToEnd(2);
+constexpr std::chrono::milliseconds kToClose(500);
+
+/// Why a flush has failed. Empty: the process has gone, which says itself why.
+[[nodiscard]] std::string_view why_not_sent(Steady::time_point deadline) {
+  return Steady::now() < deadline ? std::string_view()
+                                  : "did not read what it was sent in time and was killed";
+}
 
 }  // namespace
 
@@ -79,7 +86,8 @@ bool ChildPlugin::send_ahead(std::uint64_t tag, std::span<const ComingEvent> eve
     channel_->out().resize(before);
     return false;
   }
-  if (!channel_->flush(deadline_after(hard_deadline_))) ended({});
+  const Time deadline = deadline_after(hard_deadline_);
+  if (!channel_->flush(deadline)) ended(why_not_sent(deadline));
   return true;
 }
 
@@ -156,7 +164,7 @@ void ChildPlugin::look_at_progress() {
 }
 
 void ChildPlugin::read_until(const std::function<bool()>& enough, const Wait& wait) {
-  if (!channel_->flush(wait.deadline)) return ended({});
+  if (!channel_->flush(wait.deadline)) return ended(why_not_sent(wait.deadline));
   const bool soft = options_.rules.soft_deadline.has_value() && started_;
   Time report = soft ? deadline_after(*options_.rules.soft_deadline) : Time::max();
   Time revoke_at = wait.revoke_at;
@@ -206,7 +214,7 @@ void ChildPlugin::take(std::string_view frame) {
         if (call == calls_.end() || call->second) throw wire::WireError("a call nobody has made");
         Returned returned;
         returned.status = in.get<busway_status>();
-        returned.words = escape(in.text(), kWordsBytesMax);
+        returned.words = in.text().substr(0, kWordsBytesMax);  // escaped where all words are
         returned.value = in.text();
         call->second = std::move(returned);
         return;
@@ -223,7 +231,7 @@ void ChildPlugin::take_failed(wire::Reader& in) {
   Failed failed;
   failed.number = in.get<std::uint64_t>();
   failed.status = in.get<busway_status>();
-  failed.words = escape(in.text(), kWordsBytesMax);
+  failed.words = in.text().substr(0, kWordsBytesMax);
   failed.retry_delay_ns = in.get<std::int64_t>();
   const auto found = std::find_if(sent_.begin(), sent_.end(),
                                   [&](const Sent& one) { return one.number == failed.number; });
@@ -253,16 +261,21 @@ void ChildPlugin::serve(std::string_view frame) {
   requests_->serve(mine, requests_->epoch(), deliveries_, answer);
   if (channel_.get() != asked || answer.empty()) return;
   channel_->out() += answer;
-  if (!channel_->flush(deadline_after(hard_deadline_))) ended({});
+  const Time deadline = deadline_after(hard_deadline_);
+  if (!channel_->flush(deadline)) ended(why_not_sent(deadline));
 }
 
 // -- Nothing more comes ---------------------------------------------------------------------------
 
 void ChildPlugin::ended(std::string_view why) {
-  attendant_->kill();  // also one that has only closed its socket
+  // One that only closed its socket, or whose child holds it, is killed as well.
+  const bool by_itself = why.empty() && attendant_->ends_by(Steady::now() + kToClose);
+  attendant_->kill();
   take_what_it_said();
   const platform_detail::ProcessEnd end = attendant_->wait(Steady::now() + kToEnd);
-  last_end_ = why.empty() ? to_words(end) : std::string(why);
+  last_end_ = by_itself     ? to_words(end)
+              : why.empty() ? "closed its connection, or sent what makes no sense, and was killed"
+                            : std::string(why);
 
   look_at_progress();
   const std::uint64_t begun = std::atomic_ref(progress_->begun).load(std::memory_order_acquire);

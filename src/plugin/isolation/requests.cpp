@@ -139,6 +139,11 @@ std::optional<std::uint64_t> HostRequests::tag_of_subscription(std::uint64_t tag
   return found->second.tag;
 }
 
+void HostRequests::forget_subscriptions() {
+  const std::lock_guard lock(mutex_);
+  listenings_.clear();
+}
+
 void HostRequests::begin_epoch() {
   std::map<std::uint64_t, Timer> gone;
   {

@@ -49,6 +49,8 @@ class HostRequests {
   /// The same for a timer, which is over then; no value: it has gone with an earlier process.
   [[nodiscard]] std::optional<std::uint64_t> take_timer(std::uint64_t tag);
 
+  /// The plugin has stopped.
+  void forget_subscriptions();
   /// The process has ended, its timers with it; the next one subscribes again.
   void begin_epoch();
 

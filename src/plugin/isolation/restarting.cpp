@@ -101,8 +101,16 @@ void ChildPlugin::start_process() {
       }
       if (in.kind() == wire::Kind::refused) {
         const auto code = in.get<ErrorCode>();
-        const std::string words = escape(in.text(), 1000);
-        let_go_of_process(deadline);
+        const std::string_view said = in.text();
+        const std::string file = "the plugin file " + quote(options_.opening.path);
+        std::string words = escape(said, 1000);
+        if (said.find(file) == std::string_view::npos) {
+          words = file + " cannot be opened" +
+                  (said.empty() ? ", and the process that was to do so does not say why"
+                                : ": " + words);
+        }
+        attendant_->kill();
+        let_go_of_process(std::chrono::steady_clock::now());
         throw Error(code == ErrorCode::plugin_abi ? code : ErrorCode::bad_plugin_file, words);
       }
     } catch (const wire::WireError&) {

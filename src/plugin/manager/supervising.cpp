@@ -125,10 +125,10 @@ void PluginManager::Impl::look_at_plugins() {
     }
     const auto busy_for = now - mine.since;
     if (hard && busy_for >= *hard) {
-      quarantine(one.id, one.instance,
-                 "it has not come back from a call for " + duration_words(*hard) +
-                     " (its hard deadline)",
-                 steps);
+      quarantine(
+          one.id, one.instance,
+          "it has not come back from a call for " + duration_words(*hard) + " (its hard deadline)",
+          steps);
     } else if (soft && busy_for >= *soft && !std::exchange(mine.reported, true)) {
       one.instance->report_error("it has been in one call for " + duration_words(*soft) +
                                  " (its soft deadline)");

@@ -157,6 +157,82 @@ TEST_F(Isolated, ASubscriptionsTimeoutIsKeptAndTheProcessKilledOnlyAfterAGrace) 
   (void)done.wait("done");
 }
 
+TEST_F(Isolated, AmongManyThatWereSentAheadTheSlowOneIsLateAndNoOther) {
+  run_mortal();
+  for (int i = 0; i < 20; ++i) bus_.publish("silent", i == 10 ? 500 : 0);
+  ASSERT_TRUE(manager_.wait_until_idle(kGuard));
+  ASSERT_EQ(letters().size(), 1U);
+  EXPECT_EQ(letters().back().event.json(), 500);
+  EXPECT_EQ(letters().back().history.back().code, ErrorCode::timed_out);
+  EXPECT_EQ(info().restarts, 0U) << "it came back within the grace";
+  bus_.publish("silent", 1);
+  EXPECT_TRUE(manager_.wait_until_idle(kGuard));
+  EXPECT_EQ(letters().size(), 1U) << letters().back().history.back().reason;
+}
+
+TEST_F(Isolated, NothingOfASubscriptionThatItHasEndedReachesIt) {
+  Watcher watch(bus_, "doomed.heard");
+  run_mortal();
+  bus_.publish("do", "work");  // its worker is busy while they queue
+  for (int i = 0; i < 30; ++i) bus_.publish("doomed", i);
+  EXPECT_TRUE(manager_.wait_until_idle(kGuard));
+  EXPECT_EQ(watch.count("doomed.heard"), 1U);
+}
+
+TEST_F(Isolated, WhatItHasNotSubscribedToAgainIsKeptAsDeadLettersUntilItDoes) {
+  Watcher watch(bus_, Patterns{"more.*", "mortal.started"});
+  run_mortal();
+  bus_.publish("subscribe.more", nullptr);
+  (void)watch.wait("more.subscribed");
+  bus_.publish("more", 1);
+  (void)watch.wait("more.heard");
+  kill_process();
+  (void)watch.wait("mortal.started", 1);
+  bus_.publish("more", 2);
+  ASSERT_TRUE(eventually([&] { return letters().size() == 1U; }));
+  EXPECT_TRUE(mentions(letters().back().history.back().reason, "has not subscribed to this again"));
+  bus_.publish("subscribe.more", nullptr);
+  (void)watch.wait("more.subscribed", 1);
+  EXPECT_EQ(bus_.dead_letters().redrive_all().sent, 1U);
+  EXPECT_EQ(watch.wait("more.heard", 1).json(), 2);
+}
+
+TEST_F(Isolated, OneThatHangsOnAnEventOfTheUsualKindIsNotQuarantinedForIt) {
+  PluginRules rules = isolated_rules();
+  rules.restarts_max = 2;
+  rules.hard_deadline = std::chrono::milliseconds(100);
+  run_mortal(rules);
+  bus_.publish("do.retried", "hang");
+  ASSERT_TRUE(eventually([&] { return letters().size() == 1U; }));
+  EXPECT_EQ(info().state, PluginState::running);
+  EXPECT_TRUE(eventually([&] { return info().restarts == 2U; }));
+}
+
+TEST_F(Isolated, StoppedAndKilledItCanBeStarted) {
+  Watcher watch(bus_, Patterns{"done"});
+  run_mortal();
+  manager_.stop("mortal");
+  kill_process();
+  (void)eventually([&] { return info().process_id == 0; });
+  manager_.start("mortal");
+  bus_.publish("do", "work");
+  (void)watch.wait("done");
+}
+
+TEST_F(Isolated, IsLookedAtWhileItIsLoadedKilledAndUnloaded) {
+  std::atomic<bool> over{false};
+  std::thread looker([&] {
+    while (!over) (void)manager_.list();
+  });
+  for (int i = 0; i < 10; ++i) {
+    run_mortal();
+    kill_process();
+    manager_.unload("mortal");
+  }
+  over = true;
+  looker.join();
+}
+
 TEST_F(Isolated, APublisherThatWaitsForItIsToldOfItsEnd) {
   run_mortal();
   const PublishResult result = bus_.publish("do.sync", "segv");
@@ -217,6 +293,7 @@ TEST_F(Isolated, IsReloadedWhileItIsKilled) {
   over = true;
   killer.join();
   publisher.join();
+  EXPECT_GT(reloaded, 0);
   EXPECT_EQ(info().state, PluginState::running) << info().last_error;
   EXPECT_TRUE(account.all_accounted_for()) << account.missing() << " of " << account.sent();
   EXPECT_EQ(account.refused(), 0);

@@ -35,6 +35,8 @@ class Mortal : public busway::Plugin {
                .retry = busway::PluginRetry{.max_retries = 0}});
     subscribe("do", [this](const Json& what) { act(what.get<std::string>()); },
               {.name = "do", .retry = busway::PluginRetry{.max_retries = 0}});
+    subscribe("do.retried", [this](const Json& what) { act(what.get<std::string>()); },
+              {.name = "do.retried"});
     subscribe("do.in_time", [this](const Json& what) { act(what.get<std::string>()); },
               {.name = "do.in_time",
                .timeout = std::chrono::milliseconds(100),
@@ -48,6 +50,23 @@ class Mortal : public busway::Plugin {
               },
               {.timeout = std::chrono::milliseconds(100),
                .retry = busway::PluginRetry{.max_retries = 0}});
+    // It says nothing, so that only the host's own account tells how far it has come.
+    subscribe("silent",
+              [](const Json& ms) {
+                std::this_thread::sleep_for(std::chrono::milliseconds(ms.get<int>()));
+              },
+              {.name = "silent",
+               .queue_capacity = 512,
+               .timeout = std::chrono::milliseconds(300),
+               .retry = busway::PluginRetry{.max_retries = 0}});
+    doomed_ = subscribe("doomed", [this](const Json& n) {
+      publish("doomed.heard", n);
+      unsubscribe(doomed_);
+    });
+    subscribe("subscribe.more", [this](const Json&) {
+      subscribe("more", [this](const Json& n) { publish("more.heard", n); });
+      publish("more.subscribed");
+    });
     subscribe("late", [this](const PluginEvent&) {
       after(std::chrono::milliseconds(30), [this] { publish("timer.ran", ::getpid()); });
       publish("timer.set");
@@ -92,6 +111,7 @@ class Mortal : public busway::Plugin {
   }
 
   Json config_;
+  SubscriptionId doomed_ = 0;
 };
 
 }  // namespace
