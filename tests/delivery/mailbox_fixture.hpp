@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -37,6 +38,9 @@ inline bool eventually(const std::function<bool()>& holds) {
 }
 
 struct RecordingSink final : MailboxSink {
+  bool coming(std::span<const Delivery> deliveries) noexcept override {
+    return on_coming && on_coming(deliveries);
+  }
   Then deliver(Delivery& delivery, CallSlot& call) noexcept override {
     {
       const std::lock_guard lock(mutex);
@@ -94,6 +98,7 @@ struct RecordingSink final : MailboxSink {
   std::vector<DropReason> reasons;
   std::vector<std::string> late;
   std::vector<SuspendedCall*> given_up;
+  std::function<bool(std::span<const Delivery>)> on_coming;
   std::function<Then(Delivery&, CallSlot&)> instead;
   std::function<void(Delivery&)> on_deliver;
   std::function<void(Delivery&, CallSlot&)> on_call;

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "platform/descriptor.hpp"
+#include "plugin/isolation/wire.hpp"
 
 namespace busway::plugin_host_detail {
 
@@ -29,7 +30,8 @@ class Channel {
   /// `process`: a descriptor that becomes readable when the other end is gone for good, though
   /// something else may hold its socket; -1: there is none. A longer frame than `bytes_max` is
   /// never read.
-  explicit Channel(platform_detail::Descriptor socket, std::size_t bytes_max, int process = -1)
+  explicit Channel(platform_detail::Descriptor socket, std::size_t bytes_max = wire::kFrameBytesMax,
+                   int process = -1)
       : socket_(std::move(socket)), bytes_max_(bytes_max), process_(process) {}
 
   [[nodiscard]] std::string& out() noexcept { return out_; }

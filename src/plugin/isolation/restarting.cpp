@@ -162,7 +162,7 @@ bool ChildPlugin::revive() {
     if (!delay) {
       set_gone("it has ended more than " + std::to_string(restart_policy_.max()) +
                " times within " + duration_words(restart_policy_.within()) +
-               " and is not started again");
+               " and is not started again (the last time: it " + last_end_ + ")");
       break;
     }
     if (!wait_before_restart(*delay)) break;

@@ -121,7 +121,7 @@ class Reader {
   [[nodiscard]] std::string_view text();
   [[nodiscard]] busway_view view() {
     const std::string_view read = text();
-    return {read.data(), read.size()};
+    return {read.empty() ? nullptr : read.data(), read.size()};
   }
   [[nodiscard]] bool more() const noexcept { return !rest_.empty(); }
 

@@ -186,6 +186,7 @@ TEST_F(Isolated, WhatItHasNotSubscribedToAgainIsKeptAsDeadLettersUntilItDoes) {
   (void)watch.wait("more.subscribed");
   bus_.publish("more", 1);
   (void)watch.wait("more.heard");
+  EXPECT_TRUE(manager_.wait_until_idle(kGuard));
   kill_process();
   (void)watch.wait("mortal.started", 1);
   bus_.publish("more", 2);
