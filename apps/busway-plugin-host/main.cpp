@@ -1,5 +1,5 @@
-// busway-plugin-host: the process of a plugin with isolation process, and the one in which a library
-// is tried out before the host opens it.
+// busway-plugin-host: the process of a plugin with isolation process, and the one in which a
+// library is tried out before the host opens it.
 #include <unistd.h>
 
 #include <charconv>

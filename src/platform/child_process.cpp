@@ -73,7 +73,7 @@ ChildProcess ChildProcess::start(const std::string& program,
                                  const std::vector<std::string>& arguments,
                                  const std::vector<Handed>& handed) {
   SpawnActions actions;
-  // Copies above those that the child gets, so that none is overwritten while they are put in place.
+  // Copies above those that the child gets: none is overwritten while they are put in place.
   int first_free = 3;
   for (const Handed& one : handed) first_free = std::max(first_free, one.as + 1);
   std::vector<Descriptor> copies;

@@ -24,15 +24,20 @@ inline std::string library(std::string_view name) {
   return std::string(BUSWAY_TEST_PLUGINS) + "/test_" + std::string(name) + ".so";
 }
 
-/// Of the plugins of all tests that do not say; these run a second time with a process each.
+/// The tests of plugins run a second time with a process for each plugin: then this names the
+/// program of the processes.
+inline const char* process_program() { return std::getenv("BUSWAY_TEST_PLUGIN_PROCESS"); }
+inline const bool process_program_is_used =
+    process_program() != nullptr && ::setenv("BUSWAY_PLUGIN_HOST", process_program(), 1) == 0;
+
+inline bool isolated() { return process_program() != nullptr; }
+
+/// Of the plugins of all tests that do not say.
 inline PluginRules usual_rules() {
   PluginRules rules;
-  const char* const told = std::getenv("BUSWAY_TEST_ISOLATION");
-  if (told != nullptr && std::string_view(told) == "process")
-    rules.isolation = PluginIsolation::process;
+  if (process_program() != nullptr) rules.isolation = PluginIsolation::process;
   return rules;
 }
-inline bool isolated() { return usual_rules().isolation == PluginIsolation::process; }
 
 /// Keeps the events of some topics, and waits for them.
 class Watcher {

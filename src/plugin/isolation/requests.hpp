@@ -10,7 +10,7 @@
 //            still asks for is not done.
 // Threads    [any-thread], each with a frame and a text of its own.
 // Ownership  Borrows the host's table.
-// Errors     Throws WireError for a frame that makes no sense. What the host refuses is answered so.
+// Errors     Throws WireError for a frame that makes no sense. What the host refuses is answered.
 // Cost       One lock a subscription or timer; the rest is the host's.
 #pragma once
 
