@@ -37,6 +37,7 @@
 #include "busway/plugin.h"
 #include "busway/plugin_info.hpp"
 #include "busway/plugin_rules.hpp"
+#include "delivery/mailbox.hpp"
 #include "plugin/allowed_topics.hpp"
 #include "plugin/instance/plugin_call.hpp"
 #include "plugin/plugin_image.hpp"

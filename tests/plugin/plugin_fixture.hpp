@@ -30,6 +30,18 @@ inline const char* process_program() { return std::getenv("BUSWAY_TEST_PLUGIN_PR
 inline const bool process_program_is_used =
     process_program() != nullptr && ::setenv("BUSWAY_PLUGIN_HOST", process_program(), 1) == 0;
 
+/// What a sanitizer makes of a crash is its own exit code: in the processes of plugins it stays a
+/// signal. This one has read its options already.
+inline const bool processes_die_of_signals = [] {
+  for (const char* variable : {"ASAN_OPTIONS", "TSAN_OPTIONS", "UBSAN_OPTIONS"}) {
+    const char* const told = std::getenv(variable);
+    const std::string options = (told == nullptr ? std::string() : std::string(told) + ':') +
+                                "handle_segv=0:handle_abort=0:handle_sigbus=0:handle_sigfpe=0";
+    (void)::setenv(variable, options.c_str(), 1);
+  }
+  return true;
+}();
+
 inline bool isolated() { return process_program() != nullptr; }
 
 /// Of the plugins of all tests that do not say.

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -13,6 +12,7 @@
 #include <atomic>
 #include <cerrno>
 #include <chrono>
+#include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <deque>
@@ -103,6 +103,9 @@ class Process {
   std::size_t state_bytes_max_ = 0;
   Callback* callback_ = nullptr;
   std::deque<std::string> later_;  // came while an answer was waited for
+  /// What two threads say to each other by way of the host is ordered for them as well: written
+  /// before each frame that is sent, read after each that has come.
+  std::atomic<std::uint64_t> frames_{0};
   std::uint64_t handled_ = 0;
   std::uint64_t told_ = 0;
   Steady::time_point told_at_;
@@ -175,8 +178,10 @@ Answer Process::ask(const std::string& frame) {
     Channel* const side = side_channel();
     if (side == nullptr) return gone();
     side->out() += frame;
+    frames_.fetch_add(1, std::memory_order_release);
     std::string_view came;
     if (!side->flush() || side->receive(came) != Channel::Got::frame) return gone();
+    (void)frames_.load(std::memory_order_acquire);
     Reader in(came);
     return read_answer(in);
   }
@@ -186,6 +191,7 @@ Answer Process::ask(const std::string& frame) {
   for (;;) {
     std::string_view came;
     if (channel_.receive(came) != Channel::Got::frame) leave();
+    (void)frames_.load(std::memory_order_acquire);
     Reader in(came);
     if (in.kind() == Kind::answer) return read_answer(in);
     if (in.kind() == Kind::call) {
@@ -200,6 +206,7 @@ void Process::tell(const std::string& frame) {
   Channel* const channel = on_main_thread() ? &channel_ : side_channel();
   if (channel == nullptr) return;
   channel->out() += frame;
+  frames_.fetch_add(1, std::memory_order_release);
   if (!channel->flush() && on_main_thread()) leave();
 }
 
@@ -425,6 +432,7 @@ constexpr busway_host_api kTable = make_table();
 // -- What the host asks for -----------------------------------------------------------------------
 
 void Process::flush() {
+  frames_.fetch_add(1, std::memory_order_release);
   if (!channel_.flush()) leave();
 }
 
@@ -579,6 +587,7 @@ std::string Process::next_frame() {
   }
   std::string_view came;
   if (channel_.receive(came) != Channel::Got::frame) return {};
+  (void)frames_.load(std::memory_order_acquire);
   return std::string(came);
 }
 

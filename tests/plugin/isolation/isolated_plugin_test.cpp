@@ -134,7 +134,7 @@ TEST_F(Isolated, HangingUnderLoadItIsKilledAtItsHardDeadlineAndNothingIsLost) {
   EXPECT_TRUE(account.all_accounted_for()) << account.missing() << " of " << account.sent();
   EXPECT_TRUE(account.in_order());
   ASSERT_TRUE(eventually([&] { return letters().size() == static_cast<std::size_t>(hangs); }));
-  const std::string& reason = letters().back().history.back().reason;
+  const std::string reason = letters().back().history.back().reason;
   EXPECT_NE(reason.find("did not come back from count in time and was killed"), std::string::npos)
       << reason;
 }

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <functional>
 #include <mutex>
 #include <random>
@@ -225,7 +226,7 @@ class IsolationRequests : public ::testing::Test {
   using Lines = std::vector<std::string>;
 
   FakeHost host_;
-  int unsubscribed_ = 0;
+  std::atomic<int> unsubscribed_{0};
   HostRequests requests_{host_.table, host_.self(), [this] { ++unsubscribed_; }};
 };
 
