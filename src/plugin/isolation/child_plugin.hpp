@@ -10,12 +10,12 @@
 //              brings that event, on the plugin's worker.
 //              2. An event counts as handled when the process has said so, or has noted it in the
 //              memory that both share.
-//              4. Before anything else goes to the process than the next event of those sent ahead,
-//              the rest of them is taken back: the process skips it, and says so.
 //              3. When the process ends, however that comes, and is to go on, the worker starts it
 //              again: it is set up and started as before, and keeps its subscriptions. Events that
 //              were sent and not handled are sent again; the one it died on once more, and if it
 //              dies on that again it is a dead letter.
+//              4. Before anything else goes to the process than the next event of those sent ahead,
+//              the rest of them is taken back: the process skips it, and says so.
 // Threads    [plugin-worker], which is its one caller at a time, but for what says otherwise.
 //            Beside it an Attendant for each process, and a thread for each further thread of the
 //            plugin that calls the host.
