@@ -102,18 +102,19 @@ void PluginManager::Impl::look_at_plugins() {
   }
   std::map<const PluginInstance*, Seen> seen;
   for (const One& one : running) {
-    std::optional<std::chrono::nanoseconds> soft = one.rules.soft_deadline;
-    std::optional<std::chrono::nanoseconds> hard = one.rules.hard_deadline;
+    constexpr std::chrono::nanoseconds kNever = std::chrono::nanoseconds::max();
+    std::chrono::nanoseconds soft = one.rules.soft_deadline.value_or(kNever);
+    std::chrono::nanoseconds hard = one.rules.hard_deadline.value_or(kNever);
     if (const auto* const child = one.instance->image().child()) {
       if (const std::string why = child->gone_because(); !why.empty()) {
         quarantine(one.id, one.instance, why, std::nullopt);
         continue;
       }
       // It keeps its deadlines itself, but where the worker waits for something of the host.
-      soft.reset();
+      soft = kNever;
       hard = 2 * child->hard_deadline() + kForChild;
     }
-    if (!soft && !hard) continue;
+    if (soft == kNever && hard == kNever) continue;
     const Steady::time_point now = Steady::now();
     Seen& mine = seen[one.instance.get()];
     const std::uint64_t steps = one.instance->steps();
@@ -124,13 +125,13 @@ void PluginManager::Impl::look_at_plugins() {
       mine = {steps, now, false};
     }
     const auto busy_for = now - mine.since;
-    if (hard && busy_for >= *hard) {
+    if (busy_for >= hard) {
       quarantine(
           one.id, one.instance,
-          "it has not come back from a call for " + duration_words(*hard) + " (its hard deadline)",
+          "it has not come back from a call for " + duration_words(hard) + " (its hard deadline)",
           steps);
-    } else if (soft && busy_for >= *soft && !std::exchange(mine.reported, true)) {
-      one.instance->report_error("it has been in one call for " + duration_words(*soft) +
+    } else if (busy_for >= soft && !std::exchange(mine.reported, true)) {
+      one.instance->report_error("it has been in one call for " + duration_words(soft) +
                                  " (its soft deadline)");
     }
   }
