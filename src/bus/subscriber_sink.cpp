@@ -278,7 +278,6 @@ Then SubscriberSink::after_failure(Delivery& delivery, DeliveryFailure failure,
       auto timer = std::make_unique<RetryTimer>(*this, delivery.event);
       timer->token = std::exchange(delivery.token, nullptr);
       timer->attempts = std::exchange(delivery.attempts, nullptr);
-      count_one(retried);
       const std::string attempt = std::to_string(attempts.made);
       const std::array fields{LogField{"subscription", failure.name},
                               LogField{"topic", delivery.event.topic()},
@@ -287,6 +286,7 @@ Then SubscriberSink::after_failure(Delivery& delivery, DeliveryFailure failure,
       attempts.code = failure.code;
       attempts.reason = std::move(failure.reason);
       mailbox.wait_again();
+      count_one(retried);  // it waits by now for who reads the count
       retain();
       {
         const std::lock_guard lock(retries_mutex_);

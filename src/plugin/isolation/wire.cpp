@@ -39,7 +39,7 @@ void put_struct(Writer& out, const T& value, std::size_t head,
   }
   out.text({reinterpret_cast<const char*>(&value), head}).put(there);
   for (std::size_t i = 0; i < N; ++i) {
-    if ((there >> i & 1U) != 0) out.view(value.*views[i]);
+    if ((unsigned{there} >> i & 1U) != 0) out.view(value.*views[i]);
   }
 }
 
@@ -51,7 +51,7 @@ T get_struct(Reader& in, std::size_t head, const std::array<busway_view T::*, N>
   std::memcpy(&value, bytes.data(), head);
   const auto there = in.get<std::uint16_t>();
   for (std::size_t i = 0; i < N; ++i) {
-    value.*views[i] = (there >> i & 1U) != 0 ? in.view() : busway_view{};
+    value.*views[i] = (unsigned{there} >> i & 1U) != 0 ? in.view() : busway_view{};
   }
   value.size = sizeof value;
   return value;
