@@ -31,6 +31,18 @@ if(PROJECT_IS_TOP_LEVEL)
   endif()
 endif()
 
+# Most of the time of a compilation goes to headers that all sources of a target share. What a source
+# does not include itself is found by the presets without this.
+if(PROJECT_IS_TOP_LEVEL AND BUSWAY_UNITY)
+  set(CMAKE_UNITY_BUILD ON)
+  set(CMAKE_UNITY_BUILD_BATCH_SIZE 8)
+endif()
+
+# busway_keep_apart(<file>...): each of these sources of this folder is compiled by itself.
+macro(busway_keep_apart)
+  set_source_files_properties(${ARGN} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
+endmacro()
+
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)  # a plugin may link what it uses of busway
 set(CMAKE_CXX_EXTENSIONS OFF)
 set(CMAKE_C_STANDARD 11)

@@ -23,15 +23,18 @@ file(CONFIGURE OUTPUT "${PROJECT_BINARY_DIR}/tests/include/test_paths.hpp" @ONLY
 #define BUSWAY_BINARY_DIR \"@PROJECT_BINARY_DIR@\"
 ")
 
-# busway_add_tests(<layer> SOURCES <file>... [DEPS <layer or target>...] [LABELS <label>...])
+# busway_add_tests(<layer> SOURCES <file>... [DEPS <layer or target>...] [LABELS <label>...]
+#                  [TIMEOUT <seconds>] [APART <file>...])
 # Makes busway_<layer>_tests. Tests may include private headers; <test_paths.hpp> defines
 # BUSWAY_SOURCE_DIR and BUSWAY_BINARY_DIR, the project's folders; what tests of several layers use
 # lies in tests/support. A test may take TIMEOUT seconds (default 120).
+# APART are sources that are compiled by themselves, such as those with a helper of their own by a
+# name that others have too.
 function(busway_add_tests layer)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "TIMEOUT" "SOURCES;DEPS;LABELS")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "TIMEOUT" "SOURCES;APART;DEPS;LABELS")
   if(arg_UNPARSED_ARGUMENTS OR NOT arg_SOURCES)
-    message(FATAL_ERROR "busway_add_tests(${layer}): needs SOURCES and knows DEPS, LABELS and "
-      "TIMEOUT; got ${ARGN}")
+    message(FATAL_ERROR "busway_add_tests(${layer}): needs SOURCES and knows APART, DEPS, LABELS "
+      "and TIMEOUT; got ${ARGN}")
   endif()
   if(NOT arg_TIMEOUT)
     set(arg_TIMEOUT 120)
@@ -41,7 +44,8 @@ function(busway_add_tests layer)
   endif()
 
   set(target busway_${layer}_tests)
-  add_executable(${target} ${arg_SOURCES})
+  busway_keep_apart(${arg_APART})
+  add_executable(${target} ${arg_SOURCES} ${arg_APART})
   busway_compile(${target})
   busway_use_private_headers(${target})
   set_target_properties(${target} PROPERTIES

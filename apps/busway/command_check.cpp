@@ -52,13 +52,13 @@ std::string to_text(const ConfigIssue& issue) {
   return text + issue.message + '\n';  // the message quotes foreign text escaped
 }
 
-Json to_json(const ConfigIssue& issue) {
+Json issue_json(const ConfigIssue& issue) {
   return {{"file", issue.file},       {"line", issue.line},
           {"column", issue.column},   {"path", issue.path},
           {"message", issue.message}, {"severity", to_string(issue.severity)}};
 }
 
-Json to_json(const PatternReading& reading) {
+Json reading_json(const PatternReading& reading) {
   return {{"file", reading.file},           {"line", reading.line},
           {"path", reading.path},           {"kind", to_string(reading.pattern.kind())},
           {"text", reading.pattern.text()}, {"explanation", reading.pattern.explain()}};
@@ -66,9 +66,9 @@ Json to_json(const PatternReading& reading) {
 
 std::string as_json(const ConfigReport& report, const CheckOptions& options) {
   Json issues = Json::array();
-  for (const ConfigIssue& issue : report.issues) issues.push_back(to_json(issue));
+  for (const ConfigIssue& issue : report.issues) issues.push_back(issue_json(issue));
   Json patterns = Json::array();
-  for (const PatternReading& reading : report.patterns) patterns.push_back(to_json(reading));
+  for (const PatternReading& reading : report.patterns) patterns.push_back(reading_json(reading));
   Json all{{"file", options.config},
            {"ok", report.ok()},
            {"issues", std::move(issues)},

@@ -19,7 +19,7 @@
 namespace busway::app {
 namespace {
 
-constexpr std::size_t kShownBytesMax = 100'000;
+constexpr std::size_t kNameBytesMax = 100'000;
 
 struct MatchOptions {
   std::string pattern;
@@ -48,7 +48,7 @@ int match(const MatchOptions& options) {
     const std::optional<std::string> problem = check_topic(name);
     if (problem) notes.push_back(*problem);
     names.push_back({{"name", name}, {"matches", matches}, {"topic", !problem}});
-    lines += escape(name, kShownBytesMax) + '\t' +
+    lines += escape(name, kNameBytesMax) + '\t' +
              coloured(Stream::out, matches ? Colour::green : Colour::dim, matches ? "yes" : "no") +
              '\n';
   }

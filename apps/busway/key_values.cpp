@@ -7,7 +7,7 @@
 namespace busway::app {
 namespace {
 
-constexpr std::size_t kShownBytesMax = 100'000;
+constexpr std::size_t kTextBytesMax = 100'000;
 
 /// The counters that a reader wants to see even when they are zero come first; the others only when
 /// not.
@@ -30,12 +30,12 @@ Json to_json(const DeliveryCounters& counters) {
 
 KeyValueLine& KeyValueLine::add(std::string_view key, std::string_view value) {
   if (!text_.empty()) text_ += ' ';
-  text_ += escape(key, kShownBytesMax);
+  text_ += escape(key, kTextBytesMax);
   text_ += '=';
-  const std::string safe = escape(value, kShownBytesMax);
+  const std::string safe = escape(value, kTextBytesMax);
   const bool plain =
       !safe.empty() && safe == value && safe.find_first_of(" =\"") == std::string::npos;
-  text_ += plain ? safe : quote(value, kShownBytesMax);
+  text_ += plain ? safe : quote(value, kTextBytesMax);
   return *this;
 }
 

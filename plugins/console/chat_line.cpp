@@ -3,13 +3,13 @@
 #include <cstddef>
 #include <nlohmann/json.hpp>
 
+#include "ascii.hpp"
+
 namespace console {
 namespace {
 
 constexpr std::size_t kNameBytesMax = 64;
 constexpr std::string_view kReplacement = "\xEF\xBF\xBD";  // U+FFFD
-
-bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
 
 /// "09:03" or "09:03:59".
 bool is_time(std::string_view text) noexcept {

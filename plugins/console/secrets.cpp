@@ -5,12 +5,11 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "ascii.hpp"
+
 namespace console {
 namespace {
 
-bool is_upper(char c) noexcept { return c >= 'A' && c <= 'Z'; }
-bool is_lower(char c) noexcept { return c >= 'a' && c <= 'z'; }
-bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
 bool is_separator(char c) noexcept {
   return !is_upper(c) && !is_lower(c) && !is_digit(c) && static_cast<unsigned char>(c) < 0x80U;
 }

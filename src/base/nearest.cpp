@@ -16,10 +16,10 @@ constexpr char lower(char c) noexcept {
 // Optimal string alignment: insert, delete, replace, swap neighbours, each counting one. Both words
 // fit kLengthMax. Three rows are enough: a swap looks two rows back.
 std::size_t distance(std::string_view a, std::string_view b) noexcept {
-  using Row = std::array<std::size_t, kLengthMax + 1>;
-  Row before_last{};
-  Row last{};
-  Row current{};
+  using Line = std::array<std::size_t, kLengthMax + 1>;
+  Line before_last{};
+  Line last{};
+  Line current{};
   for (std::size_t j = 0; j <= b.size(); ++j) last[j] = j;
 
   for (std::size_t i = 1; i <= a.size(); ++i) {

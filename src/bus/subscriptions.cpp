@@ -61,11 +61,11 @@ std::vector<SubscriptionInfo> BusCore::subscriptions(std::string_view owner) {
     const delivery_detail::Breaker* const breaker =
         extra != nullptr ? extra->breaker.load(std::memory_order_acquire) : nullptr;
     if (breaker != nullptr) {
-      using Breaker = delivery_detail::Breaker;
-      const Breaker::State state = breaker->state();
-      info.breaker = state == Breaker::State::closed ? BreakerState::closed
-                     : state == Breaker::State::open ? BreakerState::open
-                                                     : BreakerState::half_open;
+      using State = delivery_detail::Breaker::State;
+      const State state = breaker->state();
+      info.breaker = state == State::closed ? BreakerState::closed
+                     : state == State::open ? BreakerState::open
+                                            : BreakerState::half_open;
       info.breaker_opened = breaker->times_opened();
       info.breaker_refused = breaker->refused();
     }

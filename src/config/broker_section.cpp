@@ -191,7 +191,7 @@ void settle_postgres(BrokerSection& broker, const Checker& checker) {
                     ".url, such as postgres://localhost/events");
 }
 
-Section<BrokerSection> make_section() {
+Section<BrokerSection> make_broker_section() {
   Section<BrokerSection> section("The bus and where it keeps events.");
   section
       .boolean("enabled", &BrokerSection::enabled,
@@ -252,7 +252,7 @@ std::string_view to_string(Provider provider) noexcept {
 }
 
 const Section<BrokerSection>& broker_section() {
-  static const Section<BrokerSection> section = make_section();
+  static const Section<BrokerSection> section = make_broker_section();
   return section;
 }
 

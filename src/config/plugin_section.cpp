@@ -15,7 +15,7 @@ TextRule name_rule(std::string form) {
           .form = std::move(form)};
 }
 
-Section<PluginSection> make_section() {
+Section<PluginSection> make_plugin_section() {
   Section<PluginSection> section("Plugins to load, in this order where nothing else orders them.");
   section
       .text("path", &PluginSection::path,
@@ -44,7 +44,7 @@ Section<PluginSection> make_section() {
 }  // namespace
 
 const Section<PluginSection>& plugin_section() {
-  static const Section<PluginSection> section = make_section();
+  static const Section<PluginSection> section = make_plugin_section();
   return section;
 }
 

@@ -115,7 +115,7 @@ Section<PluginRules> limits_section() {
   return section;
 }
 
-Section<PluginRules> make_section() {
+Section<PluginRules> make_rules_section() {
   Section<PluginRules> section("How a plugin is run.");
   section
       .choice<PluginIsolation>(
@@ -140,7 +140,7 @@ Section<PluginRules> make_section() {
 }  // namespace
 
 const Section<PluginRules>& rules_section() {
-  static const Section<PluginRules> section = make_section();
+  static const Section<PluginRules> section = make_rules_section();
   return section;
 }
 

@@ -7,6 +7,7 @@
 #include <limits>
 #include <span>
 
+#include "base/ascii.hpp"
 #include "base/escape.hpp"
 
 namespace busway::config {
@@ -38,13 +39,9 @@ constexpr std::array kSizeSlips{Slip{"byte", "B"}, Slip{"bytes", "B"}, Slip{"k",
                                 Slip{"mb", "MiB"}, Slip{"mi", "MiB"},  Slip{"g", "GiB"},
                                 Slip{"gb", "GiB"}, Slip{"gi", "GiB"}};
 
-bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
-
 std::string lowered(std::string_view text) {
   std::string result(text);
-  std::transform(result.begin(), result.end(), result.begin(), [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  });
+  std::transform(result.begin(), result.end(), result.begin(), to_lower);
   return result;
 }
 

@@ -7,16 +7,13 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/ascii.hpp"
+
 namespace busway::config {
 namespace {
 
 constexpr std::array<std::string_view, 6> kDefaultWords{"password",      "secret", "token",
                                                         "authorization", "apikey", "passwd"};
-
-bool is_upper(char c) noexcept { return c >= 'A' && c <= 'Z'; }
-bool is_lower(char c) noexcept { return c >= 'a' && c <= 'z'; }
-bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
-char lower(char c) noexcept { return is_upper(c) ? static_cast<char>(c - 'A' + 'a') : c; }
 
 // A name without separators, and where its words begin in that.
 struct Words {
@@ -43,7 +40,7 @@ Words split(std::string_view name) {
     }
     if (begin) words.begins.push_back(words.text.size());
     begin = false;
-    words.text += lower(c);
+    words.text += to_lower(c);
   }
   return words;
 }
@@ -87,7 +84,7 @@ std::string mask_addresses(std::string_view text) {
 std::string mask_assignments(std::string_view text) {
   constexpr std::string_view kWord = "password=";
   std::string lowered(text);
-  std::transform(lowered.begin(), lowered.end(), lowered.begin(), lower);
+  std::transform(lowered.begin(), lowered.end(), lowered.begin(), to_lower);
   std::string shown;
   std::size_t from = 0;
   for (;;) {

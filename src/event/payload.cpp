@@ -6,6 +6,7 @@
 #include <new>
 #include <nlohmann/json.hpp>
 
+#include "base/ascii.hpp"
 #include "base/escape.hpp"
 #include "busway/error.hpp"
 #include "busway/limits.hpp"
@@ -38,11 +39,9 @@ struct BytesBlock : PayloadBlock {
   BytesValue value;
 };
 
-char lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-
 bool equals_ignoring_case(std::string_view text, std::string_view lower_case) noexcept {
   return std::equal(text.begin(), text.end(), lower_case.begin(), lower_case.end(),
-                    [](char a, char b) { return lower(a) == b; });
+                    [](char a, char b) { return to_lower(a) == b; });
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <charconv>
 #include <cstdint>
 
+#include "base/ascii.hpp"
 #include "base/utf8.hpp"
 #include "match/condition.hpp"
 
@@ -17,7 +18,6 @@ struct Flags {
   bool multi_line = false;
 };
 
-bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
 bool is_octal(char c) noexcept { return c >= '0' && c <= '7'; }
 
 // Whether a match that ignores case may have other bytes in the place of this character: k and s

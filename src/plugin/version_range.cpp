@@ -4,6 +4,7 @@
 #include <charconv>
 #include <utility>
 
+#include "base/ascii.hpp"
 #include "base/escape.hpp"
 #include "busway/error.hpp"
 
@@ -13,8 +14,6 @@ namespace {
 constexpr std::size_t kVersionBytesMax = 128;
 constexpr std::size_t kTermsMax = 16;
 constexpr std::uint64_t kPartMax = 999'999'999;
-
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 /// Cuts what stands before the character off the text.
 std::string_view cut(std::string_view& text, char at) {

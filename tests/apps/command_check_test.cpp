@@ -14,10 +14,6 @@ namespace {
 
 using nlohmann::json;
 
-bool has(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
-
 Ended check(const ConfigFolder& folder, std::vector<std::string> more = {}) {
   std::vector<std::string> arguments{"check", folder.file(), "--plugins", BUSWAY_HOST_PLUGINS};
   arguments.insert(arguments.end(), more.begin(), more.end());

@@ -10,10 +10,6 @@ namespace {
 
 using nlohmann::json;
 
-bool has(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
-
 TEST(Match, PrintsOneLineANameAndHowThePatternWasReadOnStandardError) {
   const Ended ended = busway({"match", "trivia.*", "trivia.started", "trivia", "trivia.a.b"});
   EXPECT_EQ(ended.code, 0);

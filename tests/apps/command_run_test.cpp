@@ -13,10 +13,6 @@ namespace {
 
 using nlohmann::json;
 
-bool has(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
-
 std::vector<std::string> run(const ConfigFolder& folder, std::vector<std::string> more) {
   std::vector<std::string> arguments{"run", folder.file(), "--plugins", BUSWAY_HOST_PLUGINS};
   arguments.insert(arguments.end(), more.begin(), more.end());

@@ -7,10 +7,6 @@
 namespace busway::app {
 namespace {
 
-bool has(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
-
 TEST(Tool, HelpStatesTheCommandsAndTheExitCodes) {
   const Ended help = busway({"--help"});
   EXPECT_EQ(help.code, 0);

@@ -43,6 +43,9 @@ class Process {
 
 /// Runs busway with these arguments to its end.
 [[nodiscard]] Ended busway(std::vector<std::string> arguments);
+[[nodiscard]] inline bool has(std::string_view text, std::string_view part) {
+  return text.find(part) != std::string_view::npos;
+}
 /// The arguments with the tool's path before them.
 [[nodiscard]] std::vector<std::string> tool(std::vector<std::string> arguments);
 

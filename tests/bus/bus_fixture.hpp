@@ -7,6 +7,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
+#include <eventually.hpp>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -54,16 +55,6 @@ struct Pumped {
   std::shared_ptr<ManualExecutor> executor = std::make_shared<ManualExecutor>();
   Bus bus;
 };
-
-/// Spins until it holds; false after a minute, which only a broken build needs.
-inline bool eventually(const std::function<bool()>& holds) {
-  const auto give_up = std::chrono::steady_clock::now() + std::chrono::minutes(1);
-  while (!holds()) {
-    if (std::chrono::steady_clock::now() > give_up) return false;
-    std::this_thread::yield();
-  }
-  return true;
-}
 
 /// A door that stays open once opened.
 class Gate {

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <eventually.hpp>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -25,16 +26,6 @@ inline Event named(std::string_view topic, Priority priority = Priority::normal,
                    std::string_view key = {}) {
   static std::atomic<std::uint64_t> next{1};
   return Event(topic, {}, {.priority = priority, .key = key, .id = EventId{1, next.fetch_add(1)}});
-}
-
-/// Spins until it holds; false after a minute, which only a broken build needs.
-inline bool eventually(const std::function<bool()>& holds) {
-  const auto give_up = std::chrono::steady_clock::now() + std::chrono::minutes(1);
-  while (!holds()) {
-    if (std::chrono::steady_clock::now() > give_up) return false;
-    std::this_thread::yield();
-  }
-  return true;
 }
 
 struct RecordingSink final : MailboxSink {

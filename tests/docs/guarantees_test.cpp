@@ -11,6 +11,7 @@
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <eventually.hpp>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -37,6 +38,7 @@ using busway::Error;
 using busway::ErrorCode;
 using busway::Event;
 using busway::EventId;
+using busway::eventually;
 using busway::Json;
 using busway::ManualExecutor;
 using busway::Mode;
@@ -76,17 +78,6 @@ ErrorCode code_of(const std::function<void()>& call, std::string* message = null
     return error.code();
   }
   return ErrorCode::ok;
-}
-
-/// Until the condition holds; false when it does not within a time that only a fault can take.
-template <class Condition>
-bool eventually(Condition condition) {
-  const auto deadline = std::chrono::steady_clock::now() + 60s;
-  while (!condition()) {
-    if (std::chrono::steady_clock::now() > deadline) return false;
-    std::this_thread::yield();
-  }
-  return true;
 }
 
 // -- Publishing ----------------------------------------------------------------------------------

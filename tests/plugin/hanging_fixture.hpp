@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <eventually.hpp>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -20,21 +21,6 @@
 #include "plugins/trap.hpp"
 
 namespace busway {
-
-/// Spins until it holds; false after the guard's time, which only a broken build needs.
-inline bool eventually(const std::function<bool()>& holds) {
-  const auto give_up = std::chrono::steady_clock::now() + kGuard;
-  while (!holds()) {
-    if (std::chrono::steady_clock::now() > give_up) return false;
-    std::this_thread::yield();
-  }
-  return true;
-}
-
-inline ::testing::AssertionResult mentions(std::string_view text, std::string_view part) {
-  if (text.find(part) != std::string_view::npos) return ::testing::AssertionSuccess();
-  return ::testing::AssertionFailure() << '"' << text << "\" does not mention \"" << part << '"';
-}
 
 struct HangingPlugin {
   explicit HangingPlugin(BusOptions options = {}, PluginManagerOptions manager_options = {})

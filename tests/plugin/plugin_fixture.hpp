@@ -51,6 +51,11 @@ inline PluginRules usual_rules() {
   return rules;
 }
 
+inline ::testing::AssertionResult mentions(std::string_view text, std::string_view part) {
+  if (text.find(part) != std::string_view::npos) return ::testing::AssertionSuccess();
+  return ::testing::AssertionFailure() << '"' << text << "\" does not mention \"" << part << '"';
+}
+
 /// Keeps the events of some topics, and waits for them.
 class Watcher {
  public:

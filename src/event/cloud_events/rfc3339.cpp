@@ -3,6 +3,8 @@
 #include <chrono>
 #include <cstdint>
 
+#include "base/ascii.hpp"
+
 namespace busway::detail {
 namespace {
 
@@ -19,8 +21,6 @@ void append_number(std::string& text, std::int64_t value, std::size_t width) {
   if (digits.size() < width) text.append(width - digits.size(), '0');
   text += digits;
 }
-
-bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
 
 /// Eats text from its front; once something did not fit, failed() stays true.
 class Scanner {

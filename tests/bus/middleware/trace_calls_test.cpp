@@ -16,7 +16,7 @@ using namespace std::chrono_literals;
 constexpr std::string_view kGiven = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
 /// A tracer that writes what it is told.
-TraceCalls into(Names& spans) {
+TraceCalls spans_into(Names& spans) {
   return {[&spans](const TracedCall& call) {
             spans.push_back("begin " + std::string(call.event.topic()) + " " +
                             std::string(call.subscription) + " " + std::to_string(call.attempt) +
@@ -33,7 +33,7 @@ TEST(TraceCalls, TellsWhereACallBeginsAndEnds) {
   Still still;
   Names spans;
   auto listener = still.bus.subscribe("a",
-                                      with(into(spans),
+                                      with(spans_into(spans),
                                            [&](const Event&) {
                                              EXPECT_EQ(spans.size(), 1U);
                                              still.clock->advance(2ms);
@@ -46,9 +46,9 @@ TEST(TraceCalls, TellsWhereACallBeginsAndEnds) {
 TEST(TraceCalls, NestsTheCallsThatACallCauses) {
   Still still;
   Names spans;
-  auto outer =
-      still.bus.subscribe("a", with(into(spans), [&](const Event&) { still.bus.publish("b"); }));
-  auto inner = still.bus.subscribe("b", with(into(spans), [](const Event&) {}));
+  auto outer = still.bus.subscribe(
+      "a", with(spans_into(spans), [&](const Event&) { still.bus.publish("b"); }));
+  auto inner = still.bus.subscribe("b", with(spans_into(spans), [](const Event&) {}));
   still.bus.publish("a", Payload{}, {.traceparent = kGiven});
   ASSERT_EQ(spans.size(), 4U);
   EXPECT_TRUE(spans[0].starts_with("begin a"));
@@ -61,7 +61,7 @@ TEST(TraceCalls, SaysWhatWentWrong) {
   Still still;
   Names spans;
   int calls = 0;
-  auto listener = still.bus.subscribe("a", with(into(spans), [&](const Event&) -> Outcome {
+  auto listener = still.bus.subscribe("a", with(spans_into(spans), [&](const Event&) -> Outcome {
                                         if (++calls == 1) return Outcome::fail("no stock");
                                         throw std::runtime_error("broken");
                                       }));
@@ -76,14 +76,14 @@ TEST(TraceCalls, LeavesEventsAloneThatBelongToNoTrace) {
   int calls = 0;
   const auto handler = [&](const Event&) { ++calls; };
   Bus bus;
-  auto listener = bus.subscribe("a", with(into(spans), handler));
+  auto listener = bus.subscribe("a", with(spans_into(spans), handler));
   bus.publish("a");
   bus.publish("a", Payload{}, {.traceparent = "no trace"});
   EXPECT_EQ(calls, 2);
   EXPECT_EQ(spans, Names{});
 
   Bus tracing(quiet({.trace = true}));
-  auto traced = tracing.subscribe("a", with(into(spans), handler));
+  auto traced = tracing.subscribe("a", with(spans_into(spans), handler));
   tracing.publish("a");
   EXPECT_EQ(spans.size(), 2U);
 }

@@ -119,7 +119,7 @@ Event random_event(Generator& generator) {
   return event;
 }
 
-std::string text_of(const Event& event) {
+std::string data_of(const Event& event) {
   const auto bytes = event.bytes();
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
@@ -147,7 +147,7 @@ void expect_same(const Event& a, const Event& b) {
   EXPECT_EQ(a.extensions(), b.extensions());
   EXPECT_EQ(a.payload_name(), b.payload_name());
   EXPECT_EQ(a.content_type(), b.content_type());
-  EXPECT_EQ(text_of(a), text_of(b));
+  EXPECT_EQ(data_of(a), data_of(b));
 }
 
 TEST(CloudEventRoundTrip, RestoresEveryFieldOfAnyEvent) {

@@ -23,6 +23,7 @@
 
 #include "../plugin_fixture.hpp"
 #include "busway/version.hpp"
+#include "children.hpp"
 #include "platform/child_process.hpp"
 #include "plugin/isolation/probe.hpp"
 
@@ -45,15 +46,6 @@ std::string bare(std::string_view name) {
   std::string path = folder.file("test_" + std::string(name) + ".so");
   fs::copy_file(library(name), path, fs::copy_options::overwrite_existing);
   return path;
-}
-
-bool has_children() {
-  siginfo_t info{};
-  return ::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 || errno != ECHILD;
-}
-
-bool mentions(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
 }
 
 struct Ended {
@@ -219,7 +211,7 @@ class Probe : public PluginTest {
     try {
       id = manager.load(spec);
     } catch (const Error& error) {
-      EXPECT_TRUE(mentions(error.what(), fs::path(spec.path).filename()) ||
+      EXPECT_TRUE(mentions(error.what(), fs::path(spec.path).filename().string()) ||
                   mentions(error.what(), "the plugin plain_c"))
           << error.what();
       return false;

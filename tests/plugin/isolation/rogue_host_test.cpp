@@ -14,11 +14,13 @@
 #include <system_error>
 #include <thread>
 
+#include <eventually.hpp>
 #include <temporary_folder.hpp>
 
 #include "../plugin_fixture.hpp"
 #include "busway/dead_letters.hpp"
 #include "busway/stats.hpp"
+#include "children.hpp"
 
 namespace busway {
 namespace {
@@ -27,23 +29,9 @@ namespace fs = std::filesystem;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-bool has_children() {
-  siginfo_t info{};
-  return ::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 || errno != ECHILD;
-}
-
 std::size_t open_descriptors() {
   const fs::directory_iterator all("/proc/self/fd");
   return static_cast<std::size_t>(std::distance(begin(all), end(all)));
-}
-
-bool eventually(const std::function<bool()>& holds) {
-  const auto give_up = std::chrono::steady_clock::now() + kGuard;
-  while (!holds()) {
-    if (std::chrono::steady_clock::now() > give_up) return false;
-    std::this_thread::yield();
-  }
-  return true;
 }
 
 class RogueHost : public PluginTest {
