@@ -60,24 +60,40 @@ PluginInstance::~PluginInstance() {
 std::optional<Error> PluginInstance::on_worker(std::string_view what,
                                                std::function<busway_status()> f,
                                                std::chrono::nanoseconds timeout, Late late) {
-  struct Answer {
+  std::vector<Step> steps;
+  steps.push_back({.what = what, .f = std::move(f), .late = late});
+  return on_worker(std::move(steps), timeout);
+}
+
+std::optional<Error> PluginInstance::on_worker(std::vector<Step> steps,
+                                               std::chrono::nanoseconds timeout) {
+  struct Progress {
+    std::vector<Step> steps;
+    std::atomic<unsigned> step{0};  // that runs now, or is waited for
     std::optional<Error> error;
   };
-  const auto answer = std::make_shared<Answer>();
-  const std::string step(what);
+  const auto progress = std::make_shared<Progress>();
+  progress->steps = std::move(steps);
   bool came_back = worker_->run(
-      [this, answer, step, f = std::move(f)] {
-        const PluginCall call(*this);
-        try {
-          const busway_status status = f();
-          if (status != BUSWAY_OK) answer->error = describe(step, status);
-        } catch (const Error& error) {
-          answer->error = error;
+      [this, progress] {
+        for (unsigned i = 0; i < progress->steps.size() && !progress->error; ++i) {
+          progress->step.store(i, std::memory_order_relaxed);
+          Step& step = progress->steps[i];
+          const PluginCall call(*this);
+          try {
+            const busway_status status = step.f();
+            if (status != BUSWAY_OK) progress->error = describe(step.what, status);
+          } catch (const Error& error) {
+            progress->error = error;
+          }
+          step.f = nullptr;  // what it held goes before its caller goes on
         }
       },
       // A process that does not come back is killed at the time-out, so that the call does.
-      image_->child() != nullptr ? timeout + kToKill : timeout);
-  if (came_back) return answer->error;
+      image_->child() != nullptr ? timeout + kToKill : timeout, &progress->step);
+  if (came_back) return progress->error;
+  const Step& step = progress->steps[progress->step.load(std::memory_order_relaxed)];
+  const Late late = step.late;
   if (late == Late::left_behind && image_->child() != nullptr) {
     // The worker is behind something else; without its process that ends too.
     image_->child()->give_up();
@@ -86,7 +102,7 @@ std::optional<Error> PluginInstance::on_worker(std::string_view what,
   if (late == Late::left_behind && !came_back) hung_.store(true, std::memory_order_relaxed);
   return Error(
       ErrorCode::timed_out,
-      "the plugin " + facts_.id + " did not come back from " + step + " within " +
+      "the plugin " + facts_.id + " did not come back from " + std::string(step.what) + " within " +
           std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(timeout).count()) +
           (late == Late::left_behind ? " ms; its thread is left behind"
                                      : " ms; it is busy with something else, or hangs"));
@@ -157,17 +173,15 @@ std::optional<Error> PluginInstance::setup(const std::string& config,
 }
 
 std::optional<Error> PluginInstance::start(std::chrono::nanoseconds timeout) {
-  sources_ = Sources::held;
-  stopped_ = false;
-  give_up_sources();
-  return on_worker(
-      "start",
-      [this]() -> busway_status {
-        const busway_plugin_api* api = image_->api();
-        if (!BUSWAY_HAS(busway_plugin_api, api, start)) return BUSWAY_OK;
-        return api->start(plugin_);
-      },
-      timeout);
+  return restore_state_and_start(std::nullopt, timeout);
+}
+
+PluginInstance::Step PluginInstance::start_step() {
+  return {.what = "start", .f = [this]() -> busway_status {
+            const busway_plugin_api* api = image_->api();
+            if (!BUSWAY_HAS(busway_plugin_api, api, start)) return BUSWAY_OK;
+            return api->start(plugin_);
+          }};
 }
 
 void PluginInstance::begin_sources() {

@@ -147,11 +147,12 @@ class PluginInstance final : public busway_host,
   };
   /// Waits until what was posted before has run.
   [[nodiscard]] std::optional<Error> rest(std::chrono::nanoseconds timeout);
-  /// Asks for its state, and holds its worker from then on.
-  [[nodiscard]] std::optional<Error> save_state(std::optional<State>& out,
-                                                std::chrono::nanoseconds timeout);
-  [[nodiscard]] std::optional<Error> restore_state(const State& state,
-                                                   std::chrono::nanoseconds timeout);
+  /// As rest(), then asks for its state, and holds its worker from then on.
+  [[nodiscard]] std::optional<Error> rest_and_save_state(std::optional<State>& out,
+                                                         std::chrono::nanoseconds timeout);
+  /// As start(), once it has taken over the state, if there is one.
+  [[nodiscard]] std::optional<Error> restore_state_and_start(std::optional<State> state,
+                                                             std::chrono::nanoseconds timeout);
   /// It goes on as if nothing had been.
   void go_on() { worker_->go_on(); }
   /// Its sources, if they have been asked to end, begin again.
@@ -216,10 +217,21 @@ class PluginInstance final : public busway_host,
  private:
   /// What a call that did not come back in time means: left_behind, nothing can follow it.
   enum class Late : unsigned char { left_behind, forgiven };
+  struct Step {
+    std::string_view what;  // of the program's own text
+    std::function<busway_status()> f;
+    Late late = Late::left_behind;
+  };
+  /// One after the other until one fails, each with this time. One way to the worker and back is
+  /// most of what a call costs.
+  [[nodiscard]] std::optional<Error> on_worker(std::vector<Step> steps,
+                                               std::chrono::nanoseconds timeout);
   [[nodiscard]] std::optional<Error> on_worker(std::string_view what,
                                                std::function<busway_status()> f,
                                                std::chrono::nanoseconds timeout,
                                                Late late = Late::left_behind);
+  [[nodiscard]] Step rest_step() const;
+  [[nodiscard]] Step start_step();
   [[nodiscard]] Error describe(std::string_view what, busway_status status);
   [[nodiscard]] PluginCall& delivery(std::uint64_t delivery_id) const;
   /// Runs f unless retired; then false. retire() waits for f.

@@ -73,7 +73,8 @@ bool PluginWorker::pumped_by_this_thread() const {
   return std::this_thread::get_id() == thread_id_.load(std::memory_order_relaxed);
 }
 
-bool PluginWorker::run(std::function<void()> f, std::chrono::nanoseconds timeout) {
+bool PluginWorker::run(std::function<void()> f, std::chrono::nanoseconds timeout,
+                       const std::atomic<unsigned>* steps) {
   struct Call {
     std::mutex mutex;
     std::condition_variable done_changed;
@@ -88,7 +89,14 @@ bool PluginWorker::run(std::function<void()> f, std::chrono::nanoseconds timeout
   });
   if (posted == Posted::refused) return false;
   std::unique_lock lock(call->mutex);
-  return call->done_changed.wait_until(lock, deadline_after(timeout), [&] { return call->done; });
+  const auto step = [&] { return steps == nullptr ? 0U : steps->load(std::memory_order_relaxed); };
+  for (unsigned seen = step();;) {
+    const auto deadline = deadline_after(timeout);
+    if (call->done_changed.wait_until(lock, deadline, [&] { return call->done; })) return true;
+    const unsigned now = step();
+    if (now == seen) return false;
+    seen = now;
+  }
 }
 
 PluginWorker::TimerId PluginWorker::schedule(std::chrono::nanoseconds delay,

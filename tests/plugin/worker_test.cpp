@@ -66,6 +66,19 @@ TEST(PluginWorker, RunSaysWhenItsTimeIsOverAndTheCallGoesOn) {
   worker->close();
 }
 
+TEST(PluginWorker, EachStepOfARunHasItsOwnTime) {
+  constexpr milliseconds kTime(2);
+  const auto worker = PluginWorker::start("test", Clock::system());
+  const auto spin = [kTime](std::atomic<unsigned>& steps, unsigned step) {
+    const auto end = std::chrono::steady_clock::now() + 20 * kTime;
+    while (std::chrono::steady_clock::now() < end) steps.fetch_add(step);
+  };
+  std::atomic<unsigned> steps{0};
+  EXPECT_TRUE(worker->run([&] { spin(steps, 1); }, kTime, &steps));
+  EXPECT_FALSE(worker->run([&] { spin(steps, 0); }, kTime, &steps));
+  worker->close();
+}
+
 TEST(PluginWorker, RunsATimerOnceAndForgetsACancelledOne) {
   const auto worker = PluginWorker::start("test", Clock::system());
   std::atomic<int> ran{0};

@@ -8,28 +8,34 @@
 #include "plugin/plugin_instance.hpp"
 
 namespace busway::plugin_host_detail {
-std::optional<Error> PluginInstance::rest(std::chrono::nanoseconds timeout) {
-  return on_worker(
-      "what it is doing", [] { return BUSWAY_OK; }, timeout, Late::forgiven);
+
+PluginInstance::Step PluginInstance::rest_step() const {
+  return {.what = "what it is doing", .f = [] { return BUSWAY_OK; }, .late = Late::forgiven};
 }
 
-std::optional<Error> PluginInstance::save_state(std::optional<State>& out,
-                                                std::chrono::nanoseconds timeout) {
+std::optional<Error> PluginInstance::rest(std::chrono::nanoseconds timeout) {
+  std::vector<Step> steps;
+  steps.push_back(rest_step());
+  return on_worker(std::move(steps), timeout);
+}
+
+std::optional<Error> PluginInstance::rest_and_save_state(std::optional<State>& out,
+                                                         std::chrono::nanoseconds timeout) {
   const auto saved = std::make_shared<std::optional<State>>();
-  std::optional<Error> error = on_worker(
-      "save_state",
-      [this, saved]() -> busway_status {
-        worker_->hold();
-        const busway_plugin_api* api = image_->api();
-        if (!BUSWAY_HAS(busway_plugin_api, api, save_state)) return BUSWAY_OK;
-        State state;
-        state_ = &state.bytes;
-        const busway_status status = api->save_state(plugin_, &state.version);
-        state_ = nullptr;
-        if (status == BUSWAY_OK && !state.bytes.empty()) *saved = std::move(state);
-        return status;
-      },
-      timeout);
+  std::vector<Step> steps;
+  steps.push_back(rest_step());
+  steps.push_back({.what = "save_state", .f = [this, saved]() -> busway_status {
+                     worker_->hold();
+                     const busway_plugin_api* api = image_->api();
+                     if (!BUSWAY_HAS(busway_plugin_api, api, save_state)) return BUSWAY_OK;
+                     State state;
+                     state_ = &state.bytes;
+                     const busway_status status = api->save_state(plugin_, &state.version);
+                     state_ = nullptr;
+                     if (status == BUSWAY_OK && !state.bytes.empty()) *saved = std::move(state);
+                     return status;
+                   }});
+  std::optional<Error> error = on_worker(std::move(steps), timeout);
   if (!error) out = std::move(*saved);
   return error;
 }
@@ -48,17 +54,23 @@ void PluginInstance::write_state(std::string_view bytes) {
   state_->append(bytes);
 }
 
-std::optional<Error> PluginInstance::restore_state(const State& state,
-                                                   std::chrono::nanoseconds timeout) {
-  const auto kept = std::make_shared<State>(state);  // read by a call that may not come back
-  return on_worker(
-      "restore_state",
-      [this, kept]() -> busway_status {
-        const busway_plugin_api* api = image_->api();
-        if (!BUSWAY_HAS(busway_plugin_api, api, restore_state)) return BUSWAY_OK;
-        return api->restore_state(plugin_, kept->version, to_view(kept->bytes));
-      },
-      timeout);
+std::optional<Error> PluginInstance::restore_state_and_start(std::optional<State> state,
+                                                             std::chrono::nanoseconds timeout) {
+  sources_ = Sources::held;
+  stopped_ = false;
+  give_up_sources();
+  std::vector<Step> steps;
+  if (state) {
+    // Owned by the step, whose call may not come back.
+    steps.push_back(
+        {.what = "restore_state", .f = [this, kept = std::move(*state)]() -> busway_status {
+           const busway_plugin_api* api = image_->api();
+           if (!BUSWAY_HAS(busway_plugin_api, api, restore_state)) return BUSWAY_OK;
+           return api->restore_state(plugin_, kept.version, to_view(kept.bytes));
+         }});
+  }
+  steps.push_back(start_step());
+  return on_worker(std::move(steps), timeout);
 }
 
 void PluginInstance::begin_sources_again() {

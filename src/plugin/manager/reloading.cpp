@@ -111,16 +111,15 @@ void PluginManager::Impl::replace(Record& record, Replacement& change) {
   }
   const auto parked = std::chrono::steady_clock::now();
   line.park();
-  check(old.rest(options_.call_timeout));
   if (stop_first) {
+    check(old.rest(options_.call_timeout));
     line.begin_stop();
     check(old.stop(options_.call_timeout));
   }
   std::optional<PluginInstance::State> state;
-  check(old.save_state(state, options_.call_timeout));
+  check(old.rest_and_save_state(state, options_.call_timeout));
   if (stop_first) make_successor(record, change);
-  if (state) check(change.next->restore_state(*state, options_.call_timeout));
-  check(change.next->start(options_.call_timeout));
+  check(change.next->restore_state_and_start(std::move(state), options_.call_timeout));
   line.take_over(change.next);
 
   // What the new one does not listen to any more is the old one's to the end.
