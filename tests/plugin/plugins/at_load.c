@@ -1,5 +1,6 @@
 /* What a library does to whoever opens it: DOES_CRASH, DOES_EXIT_7, DOES_EXIT_0, DOES_LOOP, or
  * DOES_CRASH_AT_END when it is closed. */
+#include <stdint.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -17,7 +18,8 @@ at_load(void) {
 #elif defined(DOES_LOOP)
   for (;;) (void)sleep(1);
 #else
-  volatile int* nowhere = NULL;
+  // Not the null pointer, which a sanitizer would find before the processor does.
+  volatile int* nowhere = (volatile int*)(uintptr_t)4096;
   *nowhere = 1;
 #endif
 }
