@@ -1,5 +1,6 @@
 // busway plugins list, busway plugins reload ID: the plugins of a host that runs elsewhere.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <chrono>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -33,16 +34,30 @@ struct PluginsOptions {
   bool json = false;
 };
 
+/// A message of the host, which has escaped what others said in it: only what no message should
+/// hold is replaced, and a backslash is not doubled.
+std::string safe(std::string_view message, std::size_t bytes_max) {
+  std::string text;
+  for (;;) {
+    const std::size_t end = message.find('\\');
+    text += escape(message.substr(0, end), bytes_max);
+    if (end == std::string_view::npos || end >= bytes_max) return text;
+    text += '\\';
+    message.remove_prefix(end + 1);
+    bytes_max -= end;
+  }
+}
+
 /// The reply to a request, or the exit code once what is wrong has been said.
 std::optional<Json> ask(const PluginsOptions& options, const Json& request,
                         std::chrono::nanoseconds patience, int& code) {
   try {
-    host_detail::ControlClient host(find_host(options.host, host_detail::running_hosts()));
+    host_detail::ControlClient host(find_host(options.host, host_detail::running_hosts));
     Json reply = host.ask(request, patience);
     if (!reply.contains("error")) return reply;
     const Json& error = reply["error"];
-    print_error(error.is_object() ? escape(error.value("message", "the host gave no reason"), 4096)
-                                  : escape(error.dump()));
+    print_error(error.is_object() ? safe(error.value("message", "the host gave no reason"), 4096)
+                                  : safe(error.dump(), 4096));
     code = kFailed;
   } catch (const Error& error) {
     print_error(error.what());
@@ -62,7 +77,7 @@ std::string text_of(const Json& object, const char* key) {
 }
 
 std::string shown(const Json& object, const char* key, std::size_t bytes_max = 200) {
-  return escape(text_of(object, key), bytes_max);
+  return safe(text_of(object, key), bytes_max);
 }
 
 std::optional<Colour> colour_of(std::string_view word) {

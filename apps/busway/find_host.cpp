@@ -39,9 +39,11 @@ std::string find_by_process(const std::string& id, const Hosts& running) {
 
 }  // namespace
 
-std::string find_host(const std::string& named, const Hosts& running) {
-  if (is_number(named)) return find_by_process(named, running);
-  if (!named.empty()) return named;
+std::string find_host(const std::string& named, const RunningHosts& hosts) {
+  const bool is_path = !named.empty() && !is_number(named);
+  if (is_path) return named;
+  const Hosts running = hosts();
+  if (!named.empty()) return find_by_process(named, running);
   if (running.size() == 1) return running.front().path;
   if (running.empty()) {
     throw Error(ErrorCode::not_found,

@@ -5,6 +5,7 @@
 // Errors     Error(invalid_argument) when it must be named, Error(not_found) when there is none.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -12,8 +13,10 @@
 
 namespace busway::app {
 
-/// The path of its control socket. `named`: what --host says, empty without it.
-[[nodiscard]] std::string find_host(const std::string& named,
-                                    const std::vector<host_detail::ControlHost>& running);
+using RunningHosts = std::function<std::vector<host_detail::ControlHost>()>;
+
+/// The path of its control socket. `named`: what --host says, empty without it. A path is taken as
+/// it is, and nobody is looked for.
+[[nodiscard]] std::string find_host(const std::string& named, const RunningHosts& hosts);
 
 }  // namespace busway::app
