@@ -48,8 +48,10 @@ const CLI::App* chosen_command(const CLI::App& tool) {
 /// As it is typed: "run", "plugins list"; of the tool itself "".
 std::string name_of(const CLI::App* command) {
   std::string name;
-  for (; command != nullptr && command->get_parent() != nullptr; command = command->get_parent())
-    name = command->get_name() + (name.empty() ? "" : ' ' + name);
+  for (; command != nullptr && command->get_parent() != nullptr; command = command->get_parent()) {
+    if (!name.empty()) name.insert(0, 1, ' ');
+    name.insert(0, command->get_name());
+  }
   return name;
 }
 

@@ -280,6 +280,24 @@ TEST(HostControl, ShowsAPluginThatDoesNotComeBackFromItsStop) {
   stop.join();
 }
 
+TEST(HostControl, AReloadThatTakesLongKeepsNoOtherQuestionBack) {
+  const ConfigFolder folder;
+  folder.write("plugins:\n  - path: host_talker\n    config: {until: " + folder.file("go_on") +
+               "}\n");
+  InitializeOptions with = options();
+  with.control = folder.file("run/host.sock");
+  const Host host = initialize(folder.file(), with);
+  RawClient reloads(with.control);
+  EXPECT_TRUE(reloads.send("{\"do\":\"reload\",\"plugin\":\"talker\"}\n"));
+  RawClient looks(with.control);
+  EXPECT_TRUE(eventually([&] {
+    const Json reply = Json::parse(looks.ask(R"({"do":"plugins"})"));
+    return reply.at("plugins").at(0).at("state") == "reloading";
+  }));
+  folder.write("yes", "go_on");
+  EXPECT_EQ(Json::parse(reloads.line()).at("plugin").at("generation"), 2);
+}
+
 TEST(HostControl, ThatCannotBeOpenedIsAnErrorOrAWarningAsItIsNeeded) {
   const ConfigFolder folder("plugins: []\n");
   InitializeOptions first = options();
