@@ -108,6 +108,33 @@ void clear_away(const std::string& path) {
          who + " listens there already; end it, or name another path");
 }
 
+/// PID.sock, as hosts have it that were not told another name.
+bool is_usual_name(const fs::path& file) {
+  const std::string stem = file.stem().native();
+  return file.extension() == kSocketEnding &&
+         stem.find_first_not_of("0123456789") == std::string::npos;
+}
+
+/// With the folder locked: those that were killed could not clear up after themselves, and no later
+/// host has their name.
+void sweep(const fs::path& folder) {
+  std::vector<std::string> dead;
+  std::error_code error;
+  for (fs::directory_iterator file(folder, error), end; !error && file != end;
+       file.increment(error)) {
+    if (!is_usual_name(file->path())) continue;
+    try {
+      (void)platform_detail::connect_locally(file->path().native());
+    } catch (const std::system_error& refused) {
+      if (refused.code().value() == ECONNREFUSED) dead.push_back(file->path().native());
+    }
+  }
+  for (const std::string& path : dead) {
+    struct stat facts {};
+    if (::lstat(path.c_str(), &facts) == 0 && S_ISSOCK(facts.st_mode)) ::unlink(path.c_str());
+  }
+}
+
 bool is_own_folder(const std::string& path) noexcept {
   struct stat facts {};
   return ::stat(path.c_str(), &facts) == 0 && S_ISDIR(facts.st_mode) && facts.st_uid == ::geteuid();
@@ -134,6 +161,7 @@ ControlSocket ControlSocket::open(const std::string& path) {
   const std::string whole = absolute_path(path);
   const Descriptor locked = lock_folder(whole);
   clear_away(whole);
+  if (is_usual_name(whole)) sweep(fs::path(whole).parent_path());
   try {
     return {whole, platform_detail::listen_locally(whole)};
   } catch (const std::system_error& error) {

@@ -4,7 +4,8 @@
 // Model      A Unix stream socket in a folder that nobody else may write to; the folder is made,
 //            with mode 0700, if only it is missing. The socket of a host that has died is replaced,
 //            that of one that lives is not: whoever opens a socket holds a lock of the folder
-//            meanwhile, so that of two that come at once neither takes the other's for dead.
+//            meanwhile, so that of two that come at once neither takes the other's for dead. One
+//            with a name of the default form, PID.sock, takes such of dead hosts beside it away.
 // Threads    [not-concurrent]
 // Ownership  Removes its file at its end, unless another one lies there by then.
 // Errors     open() throws Error: invalid_option for a path or folder that must not be used,

@@ -93,6 +93,26 @@ TEST(ControlSocket, ReplacesWhatADeadHostHasLeftAndRefusesThatOfALiveOne) {
   EXPECT_TRUE(platform_detail::connect_locally(path).valid()) << "the live one is left alone";
 }
 
+TEST(ControlSocket, TakesAwayWhatKilledHostsHaveLeftBesideIt) {
+  const TemporaryFolder folder;
+  const ControlSocket alive = ControlSocket::open(folder.file("11.sock"));
+  const platform_detail::Descriptor also = platform_detail::listen_locally(folder.file("12.sock"));
+  for (const std::string name : {"13.sock", "14.sock", "my.sock"}) {
+    const platform_detail::Descriptor dead = platform_detail::listen_locally(folder.file(name));
+  }
+  std::ofstream(folder.file("15.sock")) << "no socket";
+  const auto there = [&] {
+    std::string names;
+    for (const std::string name : {"11", "12", "13", "14", "15", "16", "my"})
+      if (fs::exists(folder.file(name + ".sock"))) names += name + ' ';
+    return names;
+  };
+  { const ControlSocket other = ControlSocket::open(folder.file("your.sock")); }
+  EXPECT_EQ(there(), "11 12 13 14 15 my ") << "it has not the form of a default name";
+  const ControlSocket next = ControlSocket::open(folder.file("16.sock"));
+  EXPECT_EQ(there(), "11 12 15 16 my ");
+}
+
 TEST(ControlSocket, LeavesAFileThatHasTakenItsPlace) {
   const TemporaryFolder folder;
   const std::string path = folder.file("a.sock");
