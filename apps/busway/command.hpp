@@ -15,6 +15,7 @@ using Chosen = std::function<int()>;
 
 void add_check(CLI::App& tool, Chosen& chosen);
 void add_match(CLI::App& tool, Chosen& chosen);
+void add_plugins(CLI::App& tool, Chosen& chosen);
 void add_run(CLI::App& tool, Chosen& chosen);
 
 }  // namespace busway::app

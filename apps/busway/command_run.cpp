@@ -15,6 +15,7 @@
 #include "command.hpp"
 #include "config/scalar.hpp"
 #include "exit_code.hpp"
+#include "host/control_socket.hpp"
 #include "key_values.hpp"
 #include "plugin_folders.hpp"
 #include "signal_watch.hpp"
@@ -34,6 +35,7 @@ struct RunOptions {
   std::string config;
   std::vector<std::string> plugins;
   std::optional<std::chrono::milliseconds> duration;
+  std::optional<std::string> control;  // "off": none
   bool until_idle = false;
   bool watch = false;
   bool verbose = false;
@@ -121,6 +123,12 @@ int run(const RunOptions& options) {
   InitializeOptions initial;
   initial.plugin_folders = plugin_folders(options.plugins);
   initial.watch_plugins = options.watch;
+  if (!options.control) {
+    initial.control = host_detail::default_control_path();
+    initial.control_need = ControlNeed::optional;
+  } else if (*options.control != "off") {
+    initial.control = *options.control;
+  }
   initial.log = log_to_terminal(options.verbose ? LogLevel::debug : LogLevel::warning);
   std::optional<Host> host;
   try {
@@ -161,6 +169,15 @@ void add_run(CLI::App& tool, Chosen& chosen) {
       ->type_name("T");
   command->add_flag("--watch", options->watch,
                     "Reload a plugin when its file has been written or replaced");
+  command
+      ->add_option_function<std::string>(
+          "--control",
+          [options](const std::string& text) {
+            if (text.empty()) throw CLI::ValidationError("--control", "takes a path, or off");
+            options->control = text;
+          },
+          "Let busway plugins reach this host at this socket; off: not at all")
+      ->type_name("PATH|off");
   command->add_option("--plugins", options->plugins, kPluginsHelp)
       ->type_name("DIR")
       ->expected(1)

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <exception>
+#include <iterator>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,8 +20,8 @@ namespace {
 
 /// Named by the design of the tool and not offered yet: asking for one is no slip of the finger, so
 /// it gets no "did you mean".
-constexpr std::array<std::string_view, 9> kPlannedCommands{
-    "pub", "sub", "history", "replay", "dlq", "status", "stats", "plugins", "bench"};
+constexpr std::array<std::string_view, 8> kPlannedCommands{"pub", "sub",    "history", "replay",
+                                                           "dlq", "status", "stats",   "bench"};
 
 using Names = std::vector<std::string>;
 
@@ -34,11 +35,24 @@ bool is_one_of(std::string_view word, const Names& known) {
   return std::find(known.begin(), known.end(), word) != known.end();
 }
 
+/// The innermost one that was named, or null.
 const CLI::App* chosen_command(const CLI::App& tool) {
   for (const CLI::App* command : tool.get_subcommands({})) {
-    if (command->parsed()) return command;
+    if (!command->parsed()) continue;
+    const CLI::App* const inner = chosen_command(*command);
+    return inner == nullptr ? command : inner;
   }
   return nullptr;
+}
+
+/// As it is typed: "run", "plugins list"; of the tool itself "".
+std::string name_of(const CLI::App* command) {
+  std::string name;
+  for (; command != nullptr && command->get_parent() != nullptr; command = command->get_parent()) {
+    if (!name.empty()) name.insert(0, 1, ' ');
+    name.insert(0, command->get_name());
+  }
+  return name;
 }
 
 void add_option_names(const CLI::App& command, Names& names) {
@@ -64,7 +78,7 @@ std::string option_fault(const CLI::App& tool, const CLI::App* command,
     const std::string_view name = word.substr(0, word.find('='));
     if (is_one_of(name, known)) continue;
     std::string text = quote(word) + " is no option of busway";
-    if (command != nullptr) text += ' ' + command->get_name();
+    if (command != nullptr) text += ' ' + name_of(command);
     // One letter is near every other.
     const std::string hint = name.starts_with("--") ? did_you_mean(name, known) : std::string();
     if (!hint.empty()) return text + hint;
@@ -74,20 +88,27 @@ std::string option_fault(const CLI::App& tool, const CLI::App* command,
   return {};
 }
 
-std::string command_fault(const CLI::App& tool, const std::vector<std::string_view>& words) {
+/// About the word after the command, or after the tool: one of its commands should stand there.
+std::string command_fault(const CLI::App& above, const std::vector<std::string_view>& words) {
   Names commands;
   std::string list;
-  for (const CLI::App* command : tool.get_subcommands({})) {
+  for (const CLI::App* command : above.get_subcommands({})) {
     commands.push_back(command->get_name());
     list += (list.empty() ? "" : ", ") + command->get_name();
   }
-  const auto word = std::find_if(words.begin(), words.end(), [](std::string_view one) {
-    return one.empty() || one.front() != '-';
-  });
-  if (word == words.end()) return "a command is missing; commands: " + list;
-  std::string text = quote(*word) + " is no command of this version; commands: " + list;
-  const bool planned =
-      std::find(kPlannedCommands.begin(), kPlannedCommands.end(), *word) != kPlannedCommands.end();
+  const std::string name = name_of(&above);
+  const auto is_no_option = [](std::string_view one) { return one.empty() || one.front() != '-'; };
+  auto word = std::find_if(words.begin(), words.end(), is_no_option);
+  if (!name.empty() && word != words.end())
+    word = std::find_if(std::next(word), words.end(), is_no_option);
+  if (word == words.end()) {
+    return "a command " + (name.empty() ? std::string() : "of " + name + ' ') +
+           "is missing; commands: " + list;
+  }
+  std::string text = quote(*word) + " is no command of " + (name.empty() ? "this version" : name) +
+                     "; commands: " + list;
+  const bool planned = name.empty() && std::find(kPlannedCommands.begin(), kPlannedCommands.end(),
+                                                 *word) != kPlannedCommands.end();
   return planned ? text : text + did_you_mean(*word, commands);
 }
 
@@ -102,8 +123,10 @@ std::string explain(const CLI::ParseError& error, const CLI::App& tool, int coun
   std::string text;
   if (is_about_words) text = option_fault(tool, command, words);
   if (text.empty() && command == nullptr) text = command_fault(tool, words);
+  if (text.empty() && is_about_words && !command->get_subcommands({}).empty())
+    text = command_fault(*command, words);
   if (text.empty()) text = escape(error.what(), 1000);
-  const std::string of_command = command == nullptr ? "" : command->get_name() + ' ';
+  const std::string of_command = command == nullptr ? "" : name_of(command) + ' ';
   return text + " (see busway " + of_command + "--help)";
 }
 
@@ -117,6 +140,7 @@ int main(int count, char** arguments) {
   add_run(tool, chosen);
   add_match(tool, chosen);
   add_check(tool, chosen);
+  add_plugins(tool, chosen);
   try {
     tool.parse(count, arguments);
   } catch (const CLI::ParseError& error) {

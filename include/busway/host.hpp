@@ -14,8 +14,9 @@
 // Errors     initialize() throws ConfigError for a faulty file, with all that is wrong;
 //            Error(not_yet) for a provider of a later version; Error(plugin_requires) when a plugin
 //            requires one that the file does not have, or in a circle; Error(already_exists) when
-//            the program uses another default bus. Nothing is left running then. stop() in a
-//            handler or on a plugin's thread throws Error(would_block).
+//            the program uses another default bus, or another program the control socket. Nothing
+//            is left running then. stop() in a handler or on a plugin's thread throws
+//            Error(would_block).
 // Cost       That of the bus and the plugins.
 // Example    tests/host/host_test.cpp
 #pragma once

@@ -22,6 +22,12 @@ namespace busway {
 /// Whether the host's bus becomes default_bus().
 enum class DefaultBus : unsigned char { set, leave };
 
+/// What becomes of a host whose control socket cannot be opened.
+enum class ControlNeed : unsigned char {
+  required,  ///< initialize() throws
+  optional   ///< it goes on without one, and logs a warning
+};
+
 struct InitializeOptions {
   /// Where a plugin named without a folder is looked for after the folder of the file. Libraries
   /// may lie here too.
@@ -30,7 +36,12 @@ struct InitializeOptions {
   /// file names: a key that is or ends with one is shown as ***. Case, '-' and '_' do not matter.
   std::vector<std::string> secret_keys{};
   DefaultBus default_bus = DefaultBus::set;
-  bool watch_plugins = false;            ///< PluginManagerOptions::watch
+  bool watch_plugins = false;  ///< PluginManagerOptions::watch
+  /// Path of a Unix socket at which this user and root may look at the host and act on it, as
+  /// docs/control_socket.md says; empty: none. Its folder must be this user's own, and is made if
+  /// only it is missing.
+  std::string control{};
+  ControlNeed control_need = ControlNeed::required;
   LogSink log{};                         ///< default: log_to_stderr
   std::shared_ptr<Clock> clock{};        ///< default: the system's
   std::shared_ptr<Executor> executor{};  ///< default: a pool of the bus's own

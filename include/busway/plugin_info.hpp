@@ -11,6 +11,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -41,7 +42,12 @@ enum class PluginSource : unsigned char { none, active, ended };
 [[nodiscard]] std::string_view to_string(PluginSource source) noexcept;
 
 struct PluginHealthInfo {
-  enum class Level : unsigned char { ok, degraded, failing } level = Level::ok;
+  enum class Level : unsigned char {
+    ok,
+    degraded,
+    failing,
+    unknown  ///< it has not answered in time: it is busy, or hangs
+  } level = Level::ok;
   std::string message{};
 };
 [[nodiscard]] std::string_view to_string(PluginHealthInfo::Level level) noexcept;
@@ -61,9 +67,10 @@ struct PluginInfo {
   /// How long its events waited while it was last reloaded.
   std::chrono::nanoseconds held{0};
   PluginIsolation isolation = PluginIsolation::none;
-  int process_id = 0;          ///< of its child process; 0: there is none now
-  std::uint64_t restarts = 0;  ///< how many times its child process was started again
-  std::size_t queued = 0;      ///< events that wait for it now
+  int process_id = 0;                        ///< of its child process; 0: there is none now
+  std::uint64_t restarts = 0;                ///< how many times its child process was started again
+  std::size_t queued = 0;                    ///< events that wait for it now
+  std::optional<PluginHealthInfo> health{};  ///< of PluginManager::examine(), if it runs
 };
 
 }  // namespace busway

@@ -11,7 +11,7 @@
 // Threads    [any-thread], one change at a time: others wait, except that a call from inside a
 //            change (a handler of plugin.*), or on a plugin's own worker or a source's thread,
 //            throws Error(would_block).
-//            list(), find() and idle() never wait.
+//            list(), find() and idle() never wait, examine() for no change.
 // Ownership  Borrows the bus, which must outlive it, or owns one. The destructor stops and unloads
 //            all.
 // Errors     Throws Error: bad_plugin_file and plugin_abi name the file, what is wrong and what
@@ -106,6 +106,9 @@ class PluginManager {
 
   /// Asks a loaded plugin for its health, on its worker.
   [[nodiscard]] PluginHealthInfo health(std::string_view id);
+  /// list(), with the health of those that run. All are asked at once, also while a change is under
+  /// way, and none keeps the answer back for longer than `patience`: then its health is unknown.
+  [[nodiscard]] std::vector<PluginInfo> examine(std::chrono::nanoseconds patience) const;
 
   /// Whether no source has more to come, no mailbox of the bus holds an event and nothing runs.
   /// Timers do not count.

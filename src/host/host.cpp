@@ -15,6 +15,8 @@
 #include "busway/events/config_changed.hpp"
 #include "busway/events/plugin_event_data.hpp"
 #include "busway/events/system_event_data.hpp"
+#include "host/control_requests.hpp"
+#include "host/control_server.hpp"
 #include "host/host_config.hpp"
 #include "host/plugin_paths.hpp"
 #include "host/run_summaries.hpp"
@@ -65,6 +67,7 @@ class Host::Impl {
   [[nodiscard]] const std::vector<PluginProblem>& problems() const noexcept { return problems_; }
 
  private:
+  void open_control(const InitializeOptions& options);
   void load(const config::PluginSection& plugin, std::size_t index);
   void give_up_dependants();
   void end_plugins(HostStopResult& result);
@@ -90,6 +93,8 @@ class Host::Impl {
 
   mutable std::mutex mutex_;
   std::vector<PluginInfo> last_infos_;  // guarded by mutex_; as the plugins stopped, empty before
+
+  std::unique_ptr<host_detail::ControlServer> control_;  // last: it ends before what it looks at
 };
 
 Host::Impl::Impl(const std::string& path, const InitializeOptions& options)
@@ -101,6 +106,7 @@ Host::Impl::Impl(const std::string& path, const InitializeOptions& options)
       summaries_(*bus_, config_.document.secrets),
       plugins_(*bus_, {.watch = options.watch_plugins}) {
   for (const ConfigIssue& warning : warnings_) log(LogLevel::warning, to_string(warning));
+  open_control(options);
   if (options.default_bus == DefaultBus::set) set_default_bus(bus_);
 }
 
@@ -114,6 +120,22 @@ Host::Impl::~Impl() {
 }
 
 // -- Starting -------------------------------------------------------------------------------------
+
+/// Before the plugins, so that one that hangs in its start can be seen.
+void Host::Impl::open_control(const InitializeOptions& options) {
+  if (options.control.empty()) return;
+  try {
+    control_ = std::make_unique<host_detail::ControlServer>(
+        host_detail::ControlSocket::open(options.control),
+        [this](std::string_view line, host_detail::ControlReply& reply) {
+          host_detail::answer_control(plugins_, line, reply);
+        },
+        host_detail::ControlServer::Options{});
+  } catch (const Error& error) {
+    if (options.control_need == ControlNeed::required) throw;
+    log(LogLevel::warning, std::string(error.what()) + "; the host runs without one");
+  }
+}
 
 void Host::Impl::load(const config::PluginSection& plugin, std::size_t index) {
   const std::string at = "plugins[" + std::to_string(index) + ']';
@@ -241,6 +263,7 @@ HostStopResult Host::Impl::stop(std::chrono::nanoseconds deadline, std::string_v
   HostStopResult result;
   end_plugins(result);
   result.bus = bus_->stop(deadline);
+  control_.reset();
   stop_result_ = std::move(result);
   stopped_ = true;
   detail::retire_default_bus(*bus_);

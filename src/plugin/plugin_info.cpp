@@ -34,6 +34,7 @@ std::string_view to_string(PluginHealthInfo::Level level) noexcept {
     case PluginHealthInfo::Level::ok: return "ok";
     case PluginHealthInfo::Level::degraded: return "degraded";
     case PluginHealthInfo::Level::failing: return "failing";
+    case PluginHealthInfo::Level::unknown: return "unknown";
   }
   return "unknown";
 }

@@ -219,6 +219,7 @@ void PluginInstance::ask_sources_to_end() {
 
 std::optional<Error> PluginInstance::stop(std::chrono::nanoseconds timeout) {
   stopped_ = true;
+  started_.store(false, std::memory_order_relaxed);
   return on_worker(
       "stop",
       [this]() -> busway_status {
@@ -230,6 +231,7 @@ std::optional<Error> PluginInstance::stop(std::chrono::nanoseconds timeout) {
 }
 
 std::optional<Error> PluginInstance::teardown(std::chrono::nanoseconds timeout) {
+  started_.store(false, std::memory_order_relaxed);
   return on_worker(
       "teardown",
       [this]() -> busway_status {
@@ -240,26 +242,54 @@ std::optional<Error> PluginInstance::teardown(std::chrono::nanoseconds timeout) 
       timeout);
 }
 
+/// [plugin-worker] Within a call.
+busway_status PluginInstance::read_health(PluginHealthInfo& out) {
+  const busway_plugin_api* api = image_->api();
+  if (plugin_ == nullptr || !BUSWAY_HAS(busway_plugin_api, api, health)) return BUSWAY_OK;
+  std::uint32_t level = BUSWAY_HEALTH_OK;
+  const busway_status status = api->health(plugin_, &level);
+  if (status != BUSWAY_OK) return status;
+  out.level = level == BUSWAY_HEALTH_OK         ? PluginHealthInfo::Level::ok
+              : level == BUSWAY_HEALTH_DEGRADED ? PluginHealthInfo::Level::degraded
+                                                : PluginHealthInfo::Level::failing;
+  out.message = PluginCall::of(*this)->take_message();
+  return BUSWAY_OK;
+}
+
 std::optional<Error> PluginInstance::health(PluginHealthInfo& out,
                                             std::chrono::nanoseconds timeout) {
   const auto answer = std::make_shared<PluginHealthInfo>();
   std::optional<Error> error = on_worker(
-      "health",
-      [this, answer]() -> busway_status {
-        const busway_plugin_api* api = image_->api();
-        if (plugin_ == nullptr || !BUSWAY_HAS(busway_plugin_api, api, health)) return BUSWAY_OK;
-        std::uint32_t level = BUSWAY_HEALTH_OK;
-        const busway_status status = api->health(plugin_, &level);
-        if (status != BUSWAY_OK) return status;
-        answer->level = level == BUSWAY_HEALTH_OK         ? PluginHealthInfo::Level::ok
-                        : level == BUSWAY_HEALTH_DEGRADED ? PluginHealthInfo::Level::degraded
-                                                          : PluginHealthInfo::Level::failing;
-        answer->message = PluginCall::of(*this)->take_message();
-        return BUSWAY_OK;
-      },
-      timeout, Late::forgiven);
+      "health", [this, answer] { return read_health(*answer); }, timeout, Late::forgiven);
   if (!error) out = *answer;
   return error;
+}
+
+std::shared_ptr<HealthAnswer> PluginInstance::ask_health() {
+  if (hung() || !started_.load(std::memory_order_relaxed)) return nullptr;
+  std::shared_ptr<HealthAnswer> answer;
+  {
+    const std::lock_guard lock(mutex_);
+    answer = health_.lock();
+    if (answer != nullptr && !answer->is_there()) return answer;
+    answer = std::make_shared<HealthAnswer>();
+    health_ = answer;
+  }
+  const Executor::Posted posted = worker_->post([this, answer] {
+    PluginHealthInfo info;
+    // A stop that began meanwhile has come before it on this thread, or comes behind it.
+    if (started_.load(std::memory_order_relaxed)) {
+      const PluginCall call(*this);
+      try {
+        if (const busway_status status = read_health(info); status != BUSWAY_OK)
+          info = {PluginHealthInfo::Level::failing, describe("health", status).what()};
+      } catch (const Error& error) {
+        info = {PluginHealthInfo::Level::failing, error.what()};
+      }
+    }
+    answer->set(std::move(info));
+  });
+  return posted == Executor::Posted::accepted ? answer : nullptr;
 }
 
 }  // namespace busway::plugin_host_detail

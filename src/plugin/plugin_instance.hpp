@@ -39,6 +39,7 @@
 #include "busway/plugin_rules.hpp"
 #include "delivery/mailbox.hpp"
 #include "plugin/allowed_topics.hpp"
+#include "plugin/instance/health_answer.hpp"
 #include "plugin/instance/plugin_call.hpp"
 #include "plugin/plugin_image.hpp"
 #include "plugin/plugin_line.hpp"
@@ -120,6 +121,9 @@ class PluginInstance final : public busway_host,
   [[nodiscard]] std::optional<Error> teardown(std::chrono::nanoseconds timeout);
   [[nodiscard]] std::optional<Error> health(PluginHealthInfo& out,
                                             std::chrono::nanoseconds timeout);
+  /// [any-thread] Asks one that runs, and waits for nothing. Who asks before the last question has
+  /// been answered shares it, so that a plugin that hangs does not collect questions.
+  [[nodiscard]] std::shared_ptr<HealthAnswer> ask_health();
 
   /// Takes no new events, and waits until what was queued has been handled. Returns how many events
   /// were left at the deadline.
@@ -237,6 +241,7 @@ class PluginInstance final : public busway_host,
   /// Runs f unless retired; then false. retire() waits for f.
   bool unless_retired(const std::function<void()>& f);
   void tell_no_more();
+  [[nodiscard]] busway_status read_health(PluginHealthInfo& out);
   void run_timer(std::uint64_t tag);
   void require_may_subscribe(const std::vector<std::string>& patterns);
   [[noreturn]] void deny_publish(std::string_view topic);
@@ -259,6 +264,7 @@ class PluginInstance final : public busway_host,
   std::atomic<PluginSource> source_{PluginSource::none};
   std::atomic<bool> source_ends_{false};
   std::atomic<bool> hung_{false};
+  std::atomic<bool> started_{false};  // between the end of start() and the beginning of stop()
   enum class Sources : unsigned char { held, begun, asked_to_end };
   Sources sources_ = Sources::held;  // by the manager only
   bool stopped_ = false;             // by the manager only
@@ -271,6 +277,7 @@ class PluginInstance final : public busway_host,
 
   std::mutex mutex_;
   // Guarded by mutex_, never held while the bus or the plugin is called.
+  std::weak_ptr<HealthAnswer> health_;  // the last question
   std::size_t telling_ = 0;
   bool retired_ = false;
   std::condition_variable told_;

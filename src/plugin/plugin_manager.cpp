@@ -129,6 +129,10 @@ PluginHealthInfo PluginManager::health(std::string_view id) {
   return impl_->health(change, impl_->require(id));
 }
 
+std::vector<PluginInfo> PluginManager::examine(std::chrono::nanoseconds patience) const {
+  return impl_->examine(patience);
+}
+
 bool PluginManager::idle() const { return impl_->idle(); }
 
 bool PluginManager::wait_until_idle(std::chrono::nanoseconds timeout) const {

@@ -77,7 +77,7 @@ TEST(Run, StopsOnASignalAlsoWhileItWaitsForIdleness) {
 
 TEST(Run, EndsAtOnceOnASecondSignalWithItsNumber) {
   const ConfigFolder folder(talker("stay: true, print: true, bad: hang"));
-  Process process(tool(run(folder, {})));
+  Process process(tool(run(folder, {"--control", "off"})));
   ASSERT_TRUE(process.wait_for("ready"));
   process.signal(SIGTERM);
   ASSERT_TRUE(process.wait_for("stopping"));

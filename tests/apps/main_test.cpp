@@ -10,10 +10,10 @@ namespace {
 TEST(Tool, HelpStatesTheCommandsAndTheExitCodes) {
   const Ended help = busway({"--help"});
   EXPECT_EQ(help.code, 0);
-  for (const std::string part : {"run", "match", "check", "Exit codes", "128+N"}) {
+  for (const std::string part : {"run", "match", "check", "plugins", "Exit codes", "128+N"}) {
     EXPECT_TRUE(has(help.out, part)) << part;
   }
-  for (const std::string command : {"run", "match", "check"}) {
+  for (const std::string command : {"run", "match", "check", "plugins"}) {
     const Ended one = busway({command, "--help"});
     EXPECT_EQ(one.code, 0) << command;
     EXPECT_TRUE(has(one.out, "Exit codes")) << command;
@@ -45,11 +45,11 @@ TEST(Tool, SaysWhichWordIsNoCommandAndWhichThereAre) {
   for (const std::string word : {"pub", "sub", "stats"}) {
     EXPECT_EQ(busway({word, "x"}).err,
               "busway: error: \"" + word +
-                  "\" is no command of this version; commands: run, match, check"
+                  "\" is no command of this version; commands: run, match, check, plugins"
                   " (see busway --help)\n");
   }
   EXPECT_EQ(busway({}).err,
-            "busway: error: a command is missing; commands: run, match, check"
+            "busway: error: a command is missing; commands: run, match, check, plugins"
             " (see busway --help)\n");
   EXPECT_TRUE(has(busway({"--versoin"}).err,
                   "\"--versoin\" is no option of busway; did you mean "
@@ -62,6 +62,24 @@ TEST(Tool, PointsToTheHelpOfTheCommandThatWasNamed) {
     EXPECT_TRUE(has(err, "(see busway " + command + " --help)")) << err;
   }
   EXPECT_TRUE(has(busway({"run", "a.yaml", "--duration", "5"}).err, "(see busway run --help)"));
+  EXPECT_TRUE(has(busway({"plugins", "reload"}).err, "(see busway plugins reload --help)"));
+}
+
+TEST(Tool, NamesTheCommandsOfACommand) {
+  const auto fault = [](std::vector<std::string> arguments) {
+    const Ended ended = busway(std::move(arguments));
+    EXPECT_EQ(ended.code, 2);
+    return ended.err;
+  };
+  EXPECT_EQ(fault({"plugins"}),
+            "busway: error: a command of plugins is missing; commands: list, reload"
+            " (see busway plugins --help)\n");
+  EXPECT_EQ(fault({"plugins", "lst"}),
+            "busway: error: \"lst\" is no command of plugins; commands: list, reload; did you mean "
+            "list? (see busway plugins --help)\n");
+  EXPECT_EQ(fault({"plugins", "list", "--hots", "1"}),
+            "busway: error: \"--hots\" is no option of busway plugins list; did you mean --host?"
+            " (see busway plugins list --help)\n");
 }
 
 TEST(Tool, NamesWhatWasTakenForAnOptionAndTheCure) {

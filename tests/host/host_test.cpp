@@ -3,10 +3,13 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <eventually.hpp>
+#include <filesystem>
 #include <mutex>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -18,6 +21,7 @@
 #include "busway/subscription_info.hpp"
 #include "busway/typed_event.hpp"
 #include "config_folder.hpp"
+#include "control_fixture.hpp"
 
 namespace busway {
 namespace {
@@ -244,6 +248,79 @@ TEST(Host, CannotBeStoppedInsideAHandler) {
   });
   host.bus().publish("stop.me");
   EXPECT_EQ(code, ErrorCode::would_block);
+}
+
+TEST(HostControl, IsThereWhileTheHostIsAndOnlyWhenAskedFor) {
+  const ConfigFolder folder("plugins:\n  - path: host_talker\n");
+  InitializeOptions with = options();
+  with.control = folder.file("run/host.sock");
+  Host host = initialize(folder.file(), with);
+  RawClient client(with.control);
+  const Json reply = Json::parse(client.ask(R"({"do":"plugins"})"));
+  EXPECT_EQ(reply.at("plugins").at(0).at("id"), "talker");
+  ASSERT_TRUE(host.stop().ok());
+  EXPECT_FALSE(std::filesystem::exists(with.control));
+  EXPECT_EQ(client.rest(), "");
+}
+
+TEST(HostControl, ShowsAPluginThatDoesNotComeBackFromItsStop) {
+  const ConfigFolder folder;
+  folder.write("plugins:\n  - path: host_talker\n    config: {until: " + folder.file("go_on") +
+               "}\n");
+  InitializeOptions with = options();
+  with.control = folder.file("run/host.sock");
+  Host host = initialize(folder.file(), with);
+  std::thread stop([&] { EXPECT_TRUE(host.stop().ok()); });
+  RawClient client(with.control);
+  EXPECT_TRUE(eventually([&] {
+    const Json reply = Json::parse(client.ask(R"({"do":"plugins"})"));
+    return reply.at("plugins").at(0).at("state") == "stopping";
+  }));
+  folder.write("yes", "go_on");
+  stop.join();
+}
+
+TEST(HostControl, AReloadThatTakesLongKeepsNoOtherQuestionBack) {
+  const ConfigFolder folder;
+  folder.write("plugins:\n  - path: host_talker\n    config: {until: " + folder.file("go_on") +
+               "}\n");
+  InitializeOptions with = options();
+  with.control = folder.file("run/host.sock");
+  const Host host = initialize(folder.file(), with);
+  RawClient reloads(with.control);
+  EXPECT_TRUE(reloads.send("{\"do\":\"reload\",\"plugin\":\"talker\"}\n"));
+  RawClient looks(with.control);
+  EXPECT_TRUE(eventually([&] {
+    const Json reply = Json::parse(looks.ask(R"({"do":"plugins"})"));
+    return reply.at("plugins").at(0).at("state") == "reloading";
+  }));
+  folder.write("yes", "go_on");
+  EXPECT_EQ(Json::parse(reloads.line()).at("plugin").at("generation"), 2);
+}
+
+TEST(HostControl, ThatCannotBeOpenedIsAnErrorOrAWarningAsItIsNeeded) {
+  const ConfigFolder folder("plugins: []\n");
+  InitializeOptions first = options();
+  first.control = folder.file("run/host.sock");
+  first.default_bus = DefaultBus::leave;
+  const Host host = initialize(folder.file(), first);
+  InitializeOptions second = options();
+  second.control = first.control;
+  try {
+    (void)initialize(folder.file(), second);
+    ADD_FAILURE() << "two hosts have one control socket";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::already_exists) << error.what();
+  }
+  std::vector<std::string> warnings;
+  second.control_need = ControlNeed::optional;
+  second.log = [&](LogLevel level, std::string_view message, std::span<const LogField>) {
+    if (level == LogLevel::warning) warnings.emplace_back(message);
+  };
+  const Host other = initialize(folder.file(), second);
+  ASSERT_EQ(warnings.size(), 1U);
+  EXPECT_NE(warnings[0].find("listens there already"), std::string::npos) << warnings[0];
+  EXPECT_NE(warnings[0].find("runs without"), std::string::npos) << warnings[0];
 }
 
 TEST(HostReload, AnnouncesTheKeysThatDiffer) {

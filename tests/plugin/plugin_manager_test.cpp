@@ -1,6 +1,7 @@
 #include "busway/plugin_manager.hpp"
 
 #include <algorithm>
+#include <eventually.hpp>
 #include <filesystem>
 #include <fstream>
 #include <future>
@@ -279,6 +280,48 @@ TEST_F(PluginManagerTest, TellsThePluginsHealth) {
   EXPECT_EQ(ill.message, "has a cold");
   run("plain_c");
   EXPECT_EQ(manager_.health("plain_c").level, PluginHealthInfo::Level::ok);
+}
+
+TEST_F(PluginManagerTest, ExaminesThoseThatRunAndLeavesTheOthersAlone) {
+  run("everything", {{"ill", true}});
+  run("plain_c");
+  manager_.load(library("alpha"));
+  const std::vector<PluginInfo> all = manager_.examine(std::chrono::minutes(1));
+  ASSERT_EQ(all.size(), 3U);
+  ASSERT_TRUE(all[0].health.has_value());
+  EXPECT_EQ(all[0].health->level, PluginHealthInfo::Level::degraded);
+  EXPECT_EQ(all[0].health->message, "has a cold");
+  ASSERT_TRUE(all[1].health.has_value());
+  EXPECT_EQ(all[1].health->level, PluginHealthInfo::Level::ok);
+  EXPECT_FALSE(all[2].health.has_value()) << "it has not been started";
+  EXPECT_FALSE(manager_.list()[0].health.has_value()) << "list() asks nobody";
+  manager_.stop("everything");
+  EXPECT_FALSE(manager_.examine(std::chrono::minutes(1))[0].health.has_value());
+}
+
+TEST_F(PluginManagerTest, ExaminesTheOthersWhileOneIsBusyOrIsBeingStopped) {
+  run("everything");
+  run("plain_c");
+  std::promise<void> free;
+  const Subscription busy =
+      bus_.subscribe("test.echoed", [&](const Event&) { free.get_future().wait(); });
+  bus_.publish("test.echo", Json());
+  for (int i = 0; i < 3; ++i) {
+    const std::vector<PluginInfo> all = manager_.examine(std::chrono::milliseconds(1));
+    ASSERT_TRUE(all[0].health.has_value());
+    EXPECT_EQ(all[0].health->level, PluginHealthInfo::Level::unknown);
+    EXPECT_EQ(all[0].health->message,
+              "it has not answered within 1ms; it is busy with something else, or hangs");
+  }
+  std::thread stop([&] { manager_.stop("everything"); });
+  EXPECT_TRUE(
+      eventually([&] { return manager_.find("everything")->state == PluginState::stopping; }));
+  const std::vector<PluginInfo> all = manager_.examine(std::chrono::minutes(1));
+  EXPECT_FALSE(all[0].health.has_value());
+  ASSERT_TRUE(all[1].health.has_value());
+  EXPECT_EQ(all[1].health->level, PluginHealthInfo::Level::ok);
+  free.set_value();
+  stop.join();
 }
 
 TEST_F(PluginManagerTest, ItsEndStopsAndUnloadsAll) {

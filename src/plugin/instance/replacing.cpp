@@ -70,7 +70,9 @@ std::optional<Error> PluginInstance::restore_state_and_start(std::optional<State
          }});
   }
   steps.push_back(start_step());
-  return on_worker(std::move(steps), timeout);
+  std::optional<Error> error = on_worker(std::move(steps), timeout);
+  started_.store(!error, std::memory_order_relaxed);
+  return error;
 }
 
 void PluginInstance::begin_sources_again() {

@@ -82,6 +82,7 @@ class PluginManager::Impl {
 
   Record& require(std::string_view id);
   std::vector<PluginInfo> list() const;
+  std::vector<PluginInfo> examine(std::chrono::nanoseconds patience) const;
   bool idle() const;
   bool wait_until_idle(std::chrono::nanoseconds timeout) const;
   Bus& bus() noexcept { return *bus_; }
@@ -145,6 +146,7 @@ class PluginManager::Impl {
   [[nodiscard]] PluginInfo info_of(const Record& record) const;
   void log(LogLevel level, const PluginInfo& info, const std::string& message) const noexcept;
   [[nodiscard]] std::vector<Instance> instances() const;
+  [[nodiscard]] std::vector<std::pair<PluginInfo, Instance>> look() const;
   [[nodiscard]] bool more_to_come() const;
   [[nodiscard]] Record* find(std::string_view id) const;
 

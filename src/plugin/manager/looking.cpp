@@ -1,7 +1,12 @@
 // Questions about plugins: who is there, and whether anything is left to do.
 #include <algorithm>
+#include <memory>
 #include <thread>
+#include <utility>
+#include <vector>
 
+#include "base/deadline.hpp"
+#include "base/duration_words.hpp"
 #include "base/escape.hpp"
 #include "base/nearest.hpp"
 #include "plugin/manager/impl.hpp"
@@ -24,26 +29,52 @@ PluginManager::Impl::Record& PluginManager::Impl::require(std::string_view id) {
                   (near.empty() ? std::string() : " (did you mean " + quote(near) + "?)"));
 }
 
-std::vector<PluginInfo> PluginManager::Impl::list() const {
-  std::vector<PluginInfo> all;
-  std::vector<Instance> loaded;  // beside each; what they know is asked for without the lock
+/// What the instances know is asked for without the lock.
+std::vector<std::pair<PluginInfo, PluginManager::Impl::Instance>> PluginManager::Impl::look()
+    const {
+  std::vector<std::pair<PluginInfo, Instance>> all;
   {
     const std::lock_guard lock(mutex_);
-    for (const auto& record : records_) {
-      all.push_back(record->info);
-      loaded.push_back(record->instance);
-    }
+    for (const auto& record : records_) all.emplace_back(record->info, record->instance);
   }
-  for (std::size_t i = 0; i < all.size(); ++i) {
-    if (loaded[i] == nullptr) continue;
-    all[i].source = loaded[i]->source();
-    all[i].queued = loaded[i]->line().queued(*loaded[i]);
-    if (const auto* const child = loaded[i]->image().child()) {
-      all[i].restarts = child->restarts();
-      all[i].process_id = child->process_id();
+  for (auto& [info, instance] : all) {
+    if (instance == nullptr) continue;
+    info.source = instance->source();
+    info.queued = instance->line().queued(*instance);
+    if (const auto* const child = instance->image().child()) {
+      info.restarts = child->restarts();
+      info.process_id = child->process_id();
     }
   }
   return all;
+}
+
+std::vector<PluginInfo> PluginManager::Impl::list() const {
+  std::vector<PluginInfo> all;
+  for (auto& [info, instance] : look()) all.push_back(std::move(info));
+  return all;
+}
+
+std::vector<PluginInfo> PluginManager::Impl::examine(std::chrono::nanoseconds patience) const {
+  const auto deadline = deadline_after(patience);
+  std::vector<std::pair<PluginInfo, Instance>> all = look();
+  std::vector<std::shared_ptr<plugin_host_detail::HealthAnswer>> answers;  // null: not asked
+  for (const auto& [info, instance] : all) {
+    const bool runs = info.state == PluginState::running && instance != nullptr;
+    answers.push_back(runs ? instance->ask_health() : nullptr);
+  }
+  std::vector<PluginInfo> infos;
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    PluginInfo& info = all[i].first;
+    if (answers[i] != nullptr) {
+      info.health = answers[i]->wait_until(deadline).value_or(PluginHealthInfo{
+          PluginHealthInfo::Level::unknown, "it has not answered within " +
+                                                duration_words(patience) +
+                                                "; it is busy with something else, or hangs"});
+    }
+    infos.push_back(std::move(info));
+  }
+  return infos;
 }
 
 std::vector<PluginManager::Impl::Instance> PluginManager::Impl::instances() const {
