@@ -178,12 +178,15 @@ class ChildPlugin {
   void take_back();
   /// Until it is enough, or the process has ended, perhaps because it was killed at the deadline.
   void read_until(const std::function<bool()>& enough, const Wait& wait);
+  /// Throws WireError for a number of nothing that this process was sent.
+  [[nodiscard]] std::uint64_t number_it_was_sent(std::uint64_t number) const;
   void look_at_progress();
   void take(std::string_view frame);
   void take_failed(wire::Reader& in);
   void take_skipped(std::uint64_t number);
   void drop_rest_of_run(std::deque<Sent>::iterator from);
   void serve(std::string_view frame);
+  void broke_the_rules(const wire::WireError& error);
   /// Accounts for a process that has ended, or is to: then why.
   void ended(std::string_view why);
   void take_what_it_said();
@@ -232,6 +235,7 @@ class ChildPlugin {
 
   HostRequests::Deliveries deliveries_;        // under way, the innermost last
   std::atomic<std::uint64_t> last_number_{0};  // of those given to events
+  std::uint64_t numbers_before_ = 0;           // of them, those that went to earlier processes
   std::uint64_t next_run_ = 1;
   std::uint64_t next_call_ = 1;
   std::uint64_t handled_ = 0;  // all up to it are

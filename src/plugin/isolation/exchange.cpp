@@ -156,11 +156,19 @@ void ChildPlugin::take_back() {
 
 // -- From the process -----------------------------------------------------------------------------
 
+/// One that names what it was never sent does not keep to the rules: nothing it says of events can
+/// be believed, so it is not read as if it had meant another.
+std::uint64_t ChildPlugin::number_it_was_sent(std::uint64_t number) const {
+  if (number > numbers_before_ && number <= last_number_.load(std::memory_order_relaxed))
+    return number;
+  throw wire::WireError("event " + std::to_string(number) + ", which it was never sent");
+}
+
 /// Events that were handled well are told of together; where the next one takes long, this is
 /// sooner.
 void ChildPlugin::look_at_progress() {
   const std::uint64_t done = std::atomic_ref(progress_->done).load(std::memory_order_acquire);
-  handled_ = std::max(handled_, std::min(done, last_number_.load(std::memory_order_relaxed)));
+  if (done != numbers_before_) handled_ = std::max(handled_, number_it_was_sent(done));
 }
 
 void ChildPlugin::read_until(const std::function<bool()>& enough, const Wait& wait) {
@@ -180,7 +188,11 @@ void ChildPlugin::read_until(const std::function<bool()>& enough, const Wait& wa
       case Channel::Got::ended: return ended({});
       case Channel::Got::timed_out: break;
     }
-    look_at_progress();
+    try {
+      look_at_progress();
+    } catch (const wire::WireError& error) {
+      return broke_the_rules(error);
+    }
     const Time now = Steady::now();
     if (enough()) return;
     if (now >= revoke_at) {
@@ -205,7 +217,7 @@ void ChildPlugin::take(std::string_view frame) {
     wire::Reader in(frame);
     switch (in.kind()) {
       case wire::Kind::handled:
-        handled_ = std::max(handled_, std::min(in.get<std::uint64_t>(), last_number_.load()));
+        handled_ = std::max(handled_, number_it_was_sent(in.get<std::uint64_t>()));
         return;
       case wire::Kind::failed: return take_failed(in);
       case wire::Kind::skipped: return take_skipped(in.get<std::uint64_t>());
@@ -222,14 +234,18 @@ void ChildPlugin::take(std::string_view frame) {
       default: return serve(frame);
     }
   } catch (const wire::WireError& error) {
-    ended("broke the rules of its connection (" + std::string(error.what()) + ") and was killed");
+    broke_the_rules(error);
   }
+}
+
+void ChildPlugin::broke_the_rules(const wire::WireError& error) {
+  ended("broke the rules of its connection (" + std::string(error.what()) + ") and was killed");
 }
 
 /// What followed in its run was not handled: when its turn comes it is sent again.
 void ChildPlugin::take_failed(wire::Reader& in) {
   Failed failed;
-  failed.number = in.get<std::uint64_t>();
+  failed.number = number_it_was_sent(in.get<std::uint64_t>());
   failed.status = in.get<busway_status>();
   failed.words = in.text().substr(0, kWordsBytesMax);
   failed.retry_delay_ns = in.get<std::int64_t>();
@@ -241,8 +257,9 @@ void ChildPlugin::take_failed(wire::Reader& in) {
 }
 
 void ChildPlugin::take_skipped(std::uint64_t number) {
-  const auto found = std::find_if(sent_.begin(), sent_.end(),
-                                  [&](const Sent& one) { return one.number == number; });
+  const auto found = std::find_if(
+      sent_.begin(), sent_.end(),
+      [&, sent = number_it_was_sent(number)](const Sent& one) { return one.number == sent; });
   if (found != sent_.end()) drop_rest_of_run(found);
 }
 
@@ -277,7 +294,11 @@ void ChildPlugin::ended(std::string_view why) {
               : why.empty() ? "closed its connection, or sent what makes no sense, and was killed"
                             : std::string(why);
 
-  look_at_progress();
+  try {
+    look_at_progress();
+  } catch (const wire::WireError&) {
+    // Then what it has said before counts.
+  }
   const std::uint64_t begun = std::atomic_ref(progress_->begun).load(std::memory_order_acquire);
   if (begun > handled_ && !failed_.contains(begun)) blame(begun);
   std::erase_if(sent_, [this](const Sent& one) { return is_open(one); });
@@ -297,7 +318,7 @@ void ChildPlugin::take_what_it_said() {
     while (channel_->receive(frame, deadline) == Channel::Got::frame && Steady::now() < deadline) {
       wire::Reader in(frame);
       if (in.kind() == wire::Kind::handled) {
-        handled_ = std::max(handled_, std::min(in.get<std::uint64_t>(), last_number_.load()));
+        handled_ = std::max(handled_, number_it_was_sent(in.get<std::uint64_t>()));
       } else if (in.kind() == wire::Kind::failed) {
         take_failed(in);
       } else if (in.kind() == wire::Kind::skipped) {
