@@ -27,6 +27,7 @@
 #include <mutex>
 #include <optional>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -212,8 +213,9 @@ class BusCore {
   /// Null: the status of events is not kept.
   [[nodiscard]] StatusBook* status_book() const noexcept { return status_.get(); }
   [[nodiscard]] ReceiptCallbacks& receipt_callbacks() noexcept { return callbacks_; }
+  /// Ends with `stopped` when the token says so: whoever waits is to end.
   RequestResult request(std::string_view topic, const Draft& draft,
-                        std::chrono::nanoseconds timeout);
+                        std::chrono::nanoseconds timeout, const std::stop_token& stop = {});
   bool reply(const EventId& request, Payload payload);
   void end_requests();
   /// What a wait for the receipt is for; with references in `held`.
