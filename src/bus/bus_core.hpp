@@ -179,8 +179,7 @@ class BusCore {
   /// Its calls, synchronous ones, keep this deadline themselves.
   void set_own_timeout(SubscriptionId id, std::chrono::nanoseconds timeout);
   /// Before its first event: `ahead` gets what is coming, on the thread that will handle it.
-  void look_ahead(SubscriptionId id,
-                  std::function<bool(std::span<const delivery_detail::Delivery>)> ahead);
+  void look_ahead(SubscriptionId id, decltype(SubscriberExtra::ahead) ahead);
   /// Ends an asynchronous subscription whose handler may never return, without waiting for it: what
   /// waits and what runs become dead letters.
   void bury(SubscriptionId id, const std::string& reason);

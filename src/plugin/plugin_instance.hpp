@@ -219,9 +219,10 @@ class PluginInstance final : public busway_host,
   /// be left behind in it.
   [[nodiscard]] Outcome call(std::uint64_t tag, const Event& event, Context* context,
                              SyncDelivery* sync);
-  /// [plugin-worker] What call() will get next.
+  /// [plugin-worker] What call() will get next, and how long each will have from then on.
   [[nodiscard]] bool coming(std::uint64_t tag,
-                            std::span<const delivery_detail::Delivery> deliveries) const;
+                            std::span<const delivery_detail::Delivery> deliveries,
+                            std::optional<std::chrono::nanoseconds> timeout) const;
 
  private:
   /// What a call that did not come back in time means: left_behind, nothing can follow it.

@@ -59,7 +59,8 @@ class Attendant;
 struct ComingEvent {
   const Event* event = nullptr;
   std::uint32_t attempt = 1;
-  std::uint32_t flags = 0;  // BUSWAY_DELIVERY_
+  std::uint32_t flags = 0;         // BUSWAY_DELIVERY_
+  std::int64_t time_left_ns = -1;  // from when it is begun, as of busway_delivery
 };
 
 class ChildPlugin {

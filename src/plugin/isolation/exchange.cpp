@@ -65,7 +65,7 @@ bool ChildPlugin::send_ahead(std::uint64_t tag, std::span<const ComingEvent> eve
         busway_delivery delivery{};
         delivery.attempt = one.attempt;
         delivery.flags = one.flags;
-        delivery.time_left_ns = -1;
+        delivery.time_left_ns = one.time_left_ns;
         Sent sent{.number = last_number_.load(std::memory_order_relaxed) + 1,
                   .run = run,
                   .tag = tag,
