@@ -113,8 +113,13 @@ class Process {
 
 Process* process = nullptr;
 
-/// The host is gone. Without the destructors of statics: the plugin's threads may still use them.
-[[noreturn]] void leave() { std::_Exit(0); }
+/// With all that the plugin has started, for the host may be gone and kill nobody any more. Without
+/// the destructors of statics: the plugin's threads may still use them.
+[[noreturn]] void leave() {
+  const bool has_group = ::getpgrp() == ::getpid();
+  (void)::kill(has_group ? 0 : ::getpid(), SIGKILL);
+  std::_Exit(0);
+}
 
 // -- The threads of the plugin's own --------------------------------------------------------------
 
@@ -649,7 +654,7 @@ void follow_host() {
     while (::poll(&host, 1, -1) <= 0 || (host.revents & (POLLHUP | POLLERR | POLLNVAL)) == 0) {
     }
     std::this_thread::sleep_for(kAfterHost);
-    (void)::kill(::getpid(), SIGKILL);
+    leave();
   }).detach();
 }
 
