@@ -147,15 +147,17 @@ class ChildPlugin {
   [[nodiscard]] static ChildPlugin& of(busway_plugin* plugin) noexcept {
     return *reinterpret_cast<ChildPlugin*>(plugin);
   }
-  void fill_table();
+  void fill_table();  // child_functions.cpp
   [[nodiscard]] Returned call(wire::Call what, std::string_view argument, Time deadline);
   [[nodiscard]] busway_status plain_call(wire::Call what, std::string_view argument = {});
   [[nodiscard]] busway_status answer_with(Returned returned);
+  [[nodiscard]] busway_status on_timer(std::uint64_t tag);
+
+  // child_events.cpp
   [[nodiscard]] busway_status on_event(std::uint64_t tag, const busway_event& event,
                                        const busway_delivery& delivery);
   [[nodiscard]] busway_status on_nested_event(std::uint64_t tag, const busway_event& event,
                                               const busway_delivery& delivery);
-  [[nodiscard]] busway_status on_timer(std::uint64_t tag);
   [[nodiscard]] unsigned deaths_of(std::uint64_t tag, const busway_event& event) const;
   [[nodiscard]] Wait wait_for(const busway_event& event, const busway_delivery& delivery) const;
 
@@ -190,11 +192,14 @@ class ChildPlugin {
   void take_skipped(std::uint64_t number);
   void drop_rest_of_run(std::deque<Sent>::iterator from);
   void serve(std::string_view frame);
+
+  // accounting.cpp
   void broke_the_rules(const wire::WireError& error);
   /// Accounts for a process that has ended, or is to: then why.
   void ended(std::string_view why);
   void take_what_it_said();
   void blame(std::uint64_t number);
+
   [[nodiscard]] bool alive() const noexcept { return channel_ != nullptr; }
 
   // restarting.cpp
