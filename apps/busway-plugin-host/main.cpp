@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "busway/version.hpp"
-#include "plugin/isolation/child_host.hpp"
+#include "plugin/isolation/process/child_host.hpp"
 
 namespace {
 

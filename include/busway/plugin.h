@@ -286,7 +286,9 @@ typedef struct busway_host_api {
   busway_status (*publish)(busway_host* host, const busway_message* message,
                            busway_publish_result* result);
 
-  /* Publishes and waits for the first reply. timeout_ns 0: 30 s. [any-thread] */
+  /* Publishes and waits for the first reply. timeout_ns 0: 30 s. On threads of the plugin's own it
+   * ends with BUSWAY_STOPPED when the plugin is stopped, at the latest when stop() is called.
+   * [any-thread] */
   busway_status (*request)(busway_host* host, const busway_message* message, int64_t timeout_ns,
                            busway_on_reply on_reply, void* user);
 

@@ -207,7 +207,8 @@ class Plugin {
     return send(topic, BUSWAY_PAYLOAD_BYTES, bytes, content_type, options);
   }
 
-  /// Publishes and waits for the first reply.
+  /// Publishes and waits for the first reply. On threads of its own it ends with BUSWAY_STOPPED
+  /// when the plugin is stopped.
   PluginReply request(std::string_view topic, const Json& payload,
                       std::chrono::nanoseconds timeout = std::chrono::seconds(30),
                       const PluginPublishOptions& options = {});

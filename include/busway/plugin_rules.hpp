@@ -56,16 +56,18 @@ struct PluginRules {
   /// The most that it may hand to its successor. Unset: limits::kPluginStateBytesMax.
   std::optional<std::size_t> state_bytes_max{};
 
-  // Of a child process:
-  /// Within restarts_within; when it ends once more it is quarantined. Unset: 2, so the third end
-  /// is the last.
+  // Of a child process. No limit may be 0, for such a process could do nothing: what is to have no
+  // limit is left unset.
+  /// Within restarts_within; when it ends once more it is quarantined. 0: its first end is the
+  /// last. Unset: 2, so the third is.
   std::optional<unsigned> restarts_max{};
   std::optional<std::chrono::nanoseconds> restarts_within{};    ///< unset: 5 minutes
   std::optional<std::chrono::nanoseconds> restart_delay{};      ///< of the second; unset: 10 ms
   std::optional<std::chrono::nanoseconds> restart_delay_max{};  ///< it doubles until; unset: 5 s
-  std::optional<std::uint64_t> memory_bytes_max{};              ///< address space; unset: no limit
-  std::optional<unsigned> open_files_max{};                     ///< unset: as this process
-  std::optional<std::chrono::seconds> cpu_time_max{};           ///< unset: no limit
+  /// Address space, at least 16 MiB; unset: no limit.
+  std::optional<std::uint64_t> memory_bytes_max{};
+  std::optional<unsigned> open_files_max{};            ///< at least 16; unset: as this process
+  std::optional<std::chrono::seconds> cpu_time_max{};  ///< at least 1 s; unset: no limit
 
   /// The patterns of topics it may publish, and listen to. Unset: all; once given, no others.
   std::optional<std::vector<std::string>> may_publish{};

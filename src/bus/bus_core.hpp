@@ -27,6 +27,7 @@
 #include <mutex>
 #include <optional>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -178,8 +179,7 @@ class BusCore {
   /// Its calls, synchronous ones, keep this deadline themselves.
   void set_own_timeout(SubscriptionId id, std::chrono::nanoseconds timeout);
   /// Before its first event: `ahead` gets what is coming, on the thread that will handle it.
-  void look_ahead(SubscriptionId id,
-                  std::function<bool(std::span<const delivery_detail::Delivery>)> ahead);
+  void look_ahead(SubscriptionId id, decltype(SubscriberExtra::ahead) ahead);
   /// Ends an asynchronous subscription whose handler may never return, without waiting for it: what
   /// waits and what runs become dead letters.
   void bury(SubscriptionId id, const std::string& reason);
@@ -212,8 +212,9 @@ class BusCore {
   /// Null: the status of events is not kept.
   [[nodiscard]] StatusBook* status_book() const noexcept { return status_.get(); }
   [[nodiscard]] ReceiptCallbacks& receipt_callbacks() noexcept { return callbacks_; }
+  /// Ends with `stopped` when the token says so: whoever waits is to end.
   RequestResult request(std::string_view topic, const Draft& draft,
-                        std::chrono::nanoseconds timeout);
+                        std::chrono::nanoseconds timeout, const std::stop_token& stop = {});
   bool reply(const EventId& request, Payload payload);
   void end_requests();
   /// What a wait for the receipt is for; with references in `held`.

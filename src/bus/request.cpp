@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 #include <condition_variable>
+#include <stop_token>
 #include <utility>
 
 #include "base/deadline.hpp"
@@ -15,19 +16,21 @@ struct BusCore::PendingRequest {
   std::mutex mutex;
   std::condition_variable answered;
   bool done = false;
-  bool stopped = false;  // the bus is being destroyed: nobody will reply
+  bool stopped = false;  // nobody will reply, or nobody is to wait any more
   Payload payload;
+
+  void stop() {
+    {
+      const std::lock_guard lock(mutex);
+      stopped = true;
+    }
+    answered.notify_all();
+  }
 };
 
 void BusCore::end_requests() {
   const std::lock_guard lock(request_mutex_);
-  for (const auto& [id, pending] : requests_) {
-    {
-      const std::lock_guard inner(pending->mutex);
-      pending->stopped = true;
-    }
-    pending->answered.notify_all();
-  }
+  for (const auto& [id, pending] : requests_) pending->stop();
 }
 
 bool BusCore::reply(const EventId& request, Payload payload) {
@@ -43,7 +46,7 @@ bool BusCore::reply(const EventId& request, Payload payload) {
   }
   {
     const std::lock_guard lock(pending->mutex);
-    if (pending->done) {
+    if (pending->done || pending->stopped) {
       late_replies_.fetch_add(1, std::memory_order_relaxed);
       return false;
     }
@@ -55,7 +58,7 @@ bool BusCore::reply(const EventId& request, Payload payload) {
 }
 
 RequestResult BusCore::request(std::string_view topic, const Draft& draft,
-                               std::chrono::nanoseconds timeout) {
+                               std::chrono::nanoseconds timeout, const std::stop_token& stop) {
   if (timeout <= std::chrono::nanoseconds::zero()) {
     throw Error(ErrorCode::invalid_argument,
                 "request: the timeout is " + duration_words(timeout) + "; it is longer than 0");
@@ -83,6 +86,7 @@ RequestResult BusCore::request(std::string_view topic, const Draft& draft,
     }
   } const forget{*this, event.id()};
 
+  const std::stop_callback when_stopped(stop, [&pending] { pending->stop(); });
   QueuedInto queued(event.id());
   const PublishResult published = [&] {
     struct Note {
@@ -162,7 +166,9 @@ RequestResult BusCore::request(std::string_view topic, const Draft& draft,
   if (answered()) return take();
   if (stopped()) {
     return fail(ErrorCode::stopped,
-                "the bus ended before the request " + quote(topic) + " was replied to");
+                (stop.stop_requested() ? "who made it was stopped before the request "
+                                       : "the bus ended before the request ") +
+                    quote(topic) + " was replied to");
   }
   return fail(ErrorCode::timed_out, "no reply to the request " + quote(topic) + " within " +
                                         std::to_string(timeout.count() / 1'000'000) + "ms");

@@ -59,8 +59,11 @@ struct SubscriberExtra {
   bool once = false;
   std::atomic<bool> taken{false};  // once: an event has claimed it
   std::atomic<LatencyHistogram*> latency{nullptr};
-  /// Gets what is coming, where handlers may know it before their turn.
-  std::function<bool(std::span<const delivery_detail::Delivery>)> ahead;
+  /// Gets what is coming, where handlers may know it before their turn, and how long each of them
+  /// will have from its turn on.
+  std::function<bool(std::span<const delivery_detail::Delivery>,
+                     std::optional<std::chrono::nanoseconds>)>
+      ahead;
   std::unique_ptr<SubscriberSink> sink;
   std::unique_ptr<delivery_detail::Mailbox> mailbox;  // asynchronous only
   std::size_t async_place = 0;                        // guarded by the bus's async lock

@@ -99,6 +99,7 @@ bool SubscriberSink::begin_within_total(Delivery& delivery, Begun& begun) {
 }
 
 /// Only what will be handled for sure: one that is refused in its turn must not have been begun.
+/// And not what has no more time than is left of a total: that is known in its turn only.
 bool SubscriberSink::coming(std::span<const Delivery> deliveries) noexcept {
   const SubscriberExtra& extra = *subscriber_.extra;
   const Breaker* const breaker = extra.breaker.load(std::memory_order_acquire);
@@ -107,7 +108,13 @@ bool SubscriberSink::coming(std::span<const Delivery> deliveries) noexcept {
       state_of(subscriber_) == SubscriberState::ended) {
     return false;
   }
-  return extra.ahead(deliveries);
+  if (extra.retry && extra.retry->total &&
+      std::any_of(deliveries.begin(), deliveries.end(), [](const Delivery& one) {
+        return one.attempts != nullptr && one.attempts->made != 0;
+      })) {
+    return false;
+  }
+  return extra.ahead(deliveries, extra.timeout);
 }
 
 Then SubscriberSink::deliver(Delivery& delivery, CallSlot& call) noexcept {

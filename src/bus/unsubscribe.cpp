@@ -33,8 +33,7 @@ void BusCore::set_own_timeout(SubscriptionId id, std::chrono::nanoseconds timeou
   one->extra->own_timeout.store(timeout, std::memory_order_relaxed);
 }
 
-void BusCore::look_ahead(SubscriptionId id,
-                         std::function<bool(std::span<const delivery_detail::Delivery>)> ahead) {
+void BusCore::look_ahead(SubscriptionId id, decltype(SubscriberExtra::ahead) ahead) {
   const std::lock_guard lock(mutex_);
   Subscriber* const one = find(id);
   if (one == nullptr || one->extra == nullptr || one->extra->mailbox == nullptr) return;

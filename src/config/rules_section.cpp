@@ -11,8 +11,6 @@ using std::chrono::milliseconds;
 
 constexpr DurationRange kAnyTime{.min = milliseconds(1), .max = std::chrono::hours(24 * 365)};
 constexpr std::int64_t kRestartsMax = 1'000'000;
-constexpr std::int64_t kOpenFilesMin = 16;  // fewer, and not even its libraries can be opened
-constexpr std::uint64_t kMemoryBytesMin = std::uint64_t{16} << 20U;
 
 std::string show(std::chrono::nanoseconds time) {
   return show_duration(std::chrono::duration_cast<milliseconds>(time));
@@ -67,7 +65,7 @@ Section<PluginRules> restart_section() {
   section
       .integer("max", &PluginRules::restarts_max, {0, kRestartsMax},
                "How often it is started again within the time; more, and it is quarantined.")
-      .when_unset("3")
+      .when_unset("2")
       .duration("within", &PluginRules::restarts_within, kAnyTime, "The time in which they count.")
       .when_unset("5m")
       .duration("delay", &PluginRules::restart_delay, kAnyTime,
@@ -101,9 +99,11 @@ void read_cpu_time(const Node& node, PluginRules& rules, const Place& place) {
 
 Section<PluginRules> limits_section() {
   Section<PluginRules> section("What its process may use. Has a meaning with isolation process.");
-  section.size("memory", &PluginRules::memory_bytes_max, {.min = kMemoryBytesMin}, "Address space.")
+  section
+      .size("memory", &PluginRules::memory_bytes_max, {.min = kPluginMemoryBytesMin},
+            "Address space.")
       .when_unset("no limit")
-      .integer("open_files", &PluginRules::open_files_max, {kOpenFilesMin, 1'048'576},
+      .integer("open_files", &PluginRules::open_files_max, {kPluginOpenFilesMin, 1'048'576},
                "Files and connections open at once.")
       .when_unset("as the host")
       .custom({.path = "cpu_time",

@@ -11,10 +11,16 @@
 // Example    tests/config/rules_section_test.cpp
 #pragma once
 
+#include <cstdint>
+
 #include "busway/plugin_rules.hpp"
 #include "config/section.hpp"
 
 namespace busway::config {
+
+/// Fewer, and not even its libraries can be opened.
+inline constexpr unsigned kPluginOpenFilesMin = 16;
+inline constexpr std::uint64_t kPluginMemoryBytesMin = std::uint64_t{16} << 20U;
 
 [[nodiscard]] const Section<PluginRules>& rules_section();
 

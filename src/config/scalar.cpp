@@ -109,6 +109,9 @@ Reading<std::int64_t> read_quantity(std::string_view text, const Quantity& kind,
                                              : std::string(trimmed) + escape(name, 20)));
   }
   if (name.empty()) {
+    // With a unit it would be refused again.
+    if (digits == "0" && min > 0)
+      return wrong<std::int64_t>(out_of_range(digits, show(min), show(max)));
     return wrong<std::int64_t>(std::string(digits) + " has no unit; write " +
                                with_units(digits, kind.bare_units));
   }

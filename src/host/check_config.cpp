@@ -21,6 +21,28 @@ using host_detail::HostConfig;
 /// The first item that takes its id from a library, by the library's path.
 using Unnamed = std::map<std::string, std::size_t>;
 
+/// Several items may name one manifest.
+void add_once(const std::vector<ConfigIssue>& found, std::vector<ConfigIssue>& issues) {
+  for (const ConfigIssue& one : found) {
+    const auto same = [&](const ConfigIssue& other) {
+      return one.file == other.file && one.line == other.line && one.path == other.path &&
+             one.message == other.message;
+    };
+    if (std::none_of(issues.begin(), issues.end(), same)) issues.push_back(one);
+  }
+}
+
+/// Rules that contradict each other have been told of at their line, by which the rest is not to be
+/// judged.
+PluginRules unless_told(const PluginRules& rules) {
+  try {
+    plugin_host_detail::check_rules(rules, {});
+    return rules;
+  } catch (const Error&) {
+    return {};
+  }
+}
+
 void check_library(const HostConfig& config, std::size_t index,
                    const host_detail::PluginPlaces& places, Unnamed& unnamed,
                    std::vector<ConfigIssue>& issues) {
@@ -36,10 +58,9 @@ void check_library(const HostConfig& config, std::size_t index,
                   : host_detail::find_plugin(plugin.path, places);
     const Wildcards wildcards = host_detail::to_wildcards(config.values.event_broker.wildcards);
     const auto plan = plugin_host_detail::make_plan(
-        {.path = path, .config = plugin.config, .rules = plugin.rules}, wildcards);
+        {.path = path, .config = plugin.config, .rules = unless_told(plugin.rules)}, wildcards);
     const plugin_host_detail::PluginImage image(plan.library, {}, plan.manifest);
-    if (plan.manifest != nullptr)
-      issues.insert(issues.end(), plan.manifest->warnings.begin(), plan.manifest->warnings.end());
+    if (plan.manifest != nullptr) add_once(plan.manifest->warnings, issues);
     for (const std::string& warning : image.warnings())
       note(warning, ConfigIssue::Severity::warning);
     if (plugin.id) return;  // two of one id have been reported
@@ -50,7 +71,7 @@ void check_library(const HostConfig& config, std::size_t index,
              "it",
          ConfigIssue::Severity::error);
   } catch (const ConfigError& error) {  // of the manifest, with its own lines
-    issues.insert(issues.end(), error.issues().begin(), error.issues().end());
+    add_once(error.issues(), issues);
   } catch (const Error& error) {
     note(error.what(), ConfigIssue::Severity::error);
   }

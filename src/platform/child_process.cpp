@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <mutex>
 #include <system_error>
 #include <utility>
 
@@ -32,7 +33,8 @@ struct SpawnActions {
   posix_spawn_file_actions_t actions{};
 };
 
-/// A child begins with no signal blocked and none ignored, whatever the host does with its own.
+/// A child begins with no signal blocked and none ignored, whatever the host does with its own, and
+/// in a session of its own. In a mere group of its own it could not read from the terminal.
 struct SpawnAttributes {
   SpawnAttributes() {
     ::posix_spawnattr_init(&attributes);
@@ -42,7 +44,8 @@ struct SpawnAttributes {
     ::sigfillset(&all);
     ::posix_spawnattr_setsigmask(&attributes, &none);
     ::posix_spawnattr_setsigdefault(&attributes, &all);
-    ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+    ::posix_spawnattr_setflags(&attributes,
+                               POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSID);
   }
   SpawnAttributes(const SpawnAttributes&) = delete;
   SpawnAttributes& operator=(const SpawnAttributes&) = delete;
@@ -110,6 +113,7 @@ ChildProcess ChildProcess::start(const std::string& program,
       // It has ended, and somebody collects all children: what is readable from the first.
       ChildProcess gone(pid, Descriptor(::eventfd(1, EFD_CLOEXEC)));
       gone.end_ = ProcessEnd{};
+      gone.collected_ = true;
       return gone;
     }
     ::kill(pid, SIGKILL);
@@ -122,7 +126,8 @@ ChildProcess ChildProcess::start(const std::string& program,
 ChildProcess::ChildProcess(ChildProcess&& other) noexcept
     : pid_(std::exchange(other.pid_, -1)),
       pidfd_(std::move(other.pidfd_)),
-      end_(std::exchange(other.end_, std::nullopt)) {}
+      end_(std::exchange(other.end_, std::nullopt)),
+      collected_(other.collected_) {}
 
 ChildProcess::~ChildProcess() {
   if (pid_ < 0 || end_) return;
@@ -131,7 +136,19 @@ ChildProcess::~ChildProcess() {
 }
 
 void ChildProcess::kill() const noexcept {
+  const std::lock_guard lock(collecting_);
+  if (collected_) return;
+  kill_group();
   (void)::syscall(SYS_pidfd_send_signal, pidfd_.get(), SIGKILL, nullptr, 0);
+}
+
+/// With collecting_ held. The group has the child's number, which is its own as long as nobody has
+/// collected the child: once another has, it may be anybody's.
+void ChildProcess::kill_group() const noexcept {
+  siginfo_t info{};
+  const auto pidfd = static_cast<id_t>(pidfd_.get());
+  if (::waitid(P_PIDFD, pidfd, &info, WEXITED | WNOHANG | WNOWAIT) == 0)
+    (void)::kill(-pid_, SIGKILL);
 }
 
 std::optional<ProcessEnd> ChildProcess::wait(Clock::time_point deadline) {
@@ -140,6 +157,8 @@ std::optional<ProcessEnd> ChildProcess::wait(Clock::time_point deadline) {
     const int ready = ::poll(&ended, 1, milliseconds_until(deadline));
     if (ready == 0 && Clock::now() >= deadline) return std::nullopt;
     if (ready <= 0) continue;
+    const std::lock_guard lock(collecting_);
+    kill_group();
     siginfo_t info{};
     if (::waitid(P_PIDFD, static_cast<id_t>(pidfd_.get()), &info, WEXITED) != 0) {
       if (errno == EINTR) continue;
@@ -149,6 +168,7 @@ std::optional<ProcessEnd> ChildProcess::wait(Clock::time_point deadline) {
     } else {
       end_ = ProcessEnd{.signal = info.si_status, .code = 0};
     }
+    collected_ = true;
   }
   return end_;
 }

@@ -3,9 +3,12 @@
 // Model      Started with posix_spawn and never a bare fork: a copy of a process with threads may
 //            stand on locks that nobody will give back. The child gets standard input, output and
 //            error, the descriptors it is handed and no others. It is known by its pidfd, so that
-//            a signal never meets another process of the same number.
+//            a signal never meets another process of the same number. It is the first of a session
+//            and a process group of its own: what is typed at the terminal to end the host does not
+//            reach it, and what it starts goes with it, unless that leaves the group.
 // Threads    kill() and descriptor() are [any-thread]; wait() is one thread's at a time.
-// Ownership  The destructor kills a child that still runs, and waits until it is gone.
+// Ownership  The destructor kills a child that still runs, and waits until it is gone. However it
+//            ends, the rest of its group is killed, at the latest when that is waited for.
 // Errors     start() throws std::system_error: there is no such program, or no more processes.
 // Cost       start(): half a millisecond.
 #pragma once
@@ -13,6 +16,7 @@
 #include <sys/types.h>
 
 #include <chrono>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <utility>
@@ -48,18 +52,23 @@ class ChildProcess {
   /// Becomes readable when the process has ended.
   [[nodiscard]] int descriptor() const noexcept { return pidfd_.get(); }
 
-  /// SIGKILL; nothing when it has ended.
+  /// SIGKILL to its group. One that has ended is not signalled, the rest of its group is, until
+  /// wait() has told of its end.
   void kill() const noexcept;
   /// No value at the deadline. Where the host's program collects all children itself how it ended
-  /// is not known: then as one that returned 0.
+  /// is not known: then as one that returned 0, and the rest of its group may be left.
   [[nodiscard]] std::optional<ProcessEnd> wait(std::chrono::steady_clock::time_point deadline);
 
  private:
   ChildProcess(pid_t pid, Descriptor pidfd) noexcept : pid_(pid), pidfd_(std::move(pidfd)) {}
 
+  void kill_group() const noexcept;
+
   pid_t pid_;
   Descriptor pidfd_;
   std::optional<ProcessEnd> end_;
+  mutable std::mutex collecting_;
+  bool collected_ = false;  // guarded by collecting_: its number may be another's
 };
 
 }  // namespace busway::platform_detail

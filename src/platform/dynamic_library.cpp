@@ -1,8 +1,10 @@
 #include "platform/dynamic_library.hpp"
 
+#include <dirent.h>
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <link.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -98,6 +100,53 @@ constexpr std::uint64_t kFileBytesMax = std::uint64_t{1} << 30U;
   return Descriptor(fd);
 }
 
+/// What the copies begin with that lie in the folder of their library for a moment.
+constexpr std::string_view kBesidePrefix = ".busway-";
+
+/// Who makes a copy holds its lock as long as it is used: one that can be locked was left behind by
+/// a host that was killed.
+void remove_left_behind(const std::string& folder) {
+  const std::unique_ptr<DIR, int (*)(DIR*)> all(::opendir(folder.c_str()), &::closedir);
+  if (all == nullptr) return;
+  const int in = ::dirfd(all.get());
+  while (const dirent* const entry = ::readdir(all.get())) {
+    const std::string_view name(entry->d_name);
+    if (!name.starts_with(kBesidePrefix) || !name.ends_with(".so")) continue;
+    const Descriptor file(
+        ::openat(in, entry->d_name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+    struct stat status {};
+    if (!file.valid() || ::fstat(file.get(), &status) != 0 || !S_ISREG(status.st_mode) ||
+        status.st_uid != ::geteuid() || ::flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
+      continue;
+    }
+    (void)::unlinkat(in, entry->d_name, 0);
+  }
+}
+
+/// A file of a name that no other has, also no other host that works in this folder, locked. None:
+/// it cannot be made, and errno says why.
+[[nodiscard]] Descriptor make_beside(const std::string& folder, const std::string& image_name,
+                                     std::string& path) {
+  constexpr std::string_view kEnd = ".so";
+  constexpr int kTries = 100;
+  for (int i = 0; i < kTries; ++i) {
+    path = folder + std::string(kBesidePrefix) + image_name.substr(0, image_name.rfind(kEnd)) +
+           "-XXXXXX" + std::string(kEnd);
+    Descriptor made(::mkostemps(path.data(), static_cast<int>(kEnd.size()), O_CLOEXEC));
+    if (!made.valid()) return made;
+    struct stat status {};
+    // Another host may have taken it for one that was left behind before it was locked.
+    if (::flock(made.get(), LOCK_EX | LOCK_NB) == 0 && ::fstat(made.get(), &status) == 0 &&
+        status.st_nlink != 0) {
+      (void)::fchmod(made.get(), 0700);
+      return made;
+    }
+    (void)::unlink(path.c_str());
+  }
+  errno = EEXIST;
+  return Descriptor();
+}
+
 [[nodiscard]] std::string fresh_name(std::string_view name) {
   static std::atomic<std::uint64_t> count{0};
   return "busway-" + std::string(name.substr(0, 64)) + "-" +
@@ -166,21 +215,22 @@ std::string DynamicLibrary::open(std::string_view library_path) {
   // By number, not /proc/self: a debugger reads the name too.
   std::string name = "/proc/" + std::to_string(::getpid()) + "/fd/" + std::to_string(copy_.get());
   std::string beside;
+  Descriptor target;
   if (library_path.find("ORIGIN") != std::string_view::npos) {
-    beside = real_path_.substr(0, real_path_.rfind('/') + 1) + "." + image_name_;
-    (void)::unlink(beside.c_str());
-    const Descriptor target(
-        ::open(beside.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0700));
+    const std::string folder = real_path_.substr(0, real_path_.rfind('/') + 1);
+    remove_left_behind(folder);
+    target = make_beside(folder, image_name_, beside);
     std::string problem = target.valid() ? std::string{} : system_words(errno);
     if (problem.empty() && ::lseek(copy_.get(), 0, SEEK_SET) == 0) {
       problem = copy_all(copy_.get(), target.get());
     }
     if (!problem.empty()) {
-      (void)::unlink(beside.c_str());
+      if (target.valid()) (void)::unlink(beside.c_str());
       return "looks for libraries beside itself ($ORIGIN), so it needs a copy in its folder: " +
              problem;
     }
     name = beside;
+    image_name_ = beside.substr(folder.size() + 1);
   }
   unmap_bytes();  // so that only the linker's mappings carry the name
   handle_ = ::dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL);

@@ -4,7 +4,8 @@
 //            gives the old code, and a library overwritten in place kills who uses it. So the bytes
 //            are copied into memory (memfd) under a fresh name, checked there, and opened from
 //            there. A library that looks for others beside itself ($ORIGIN) gets its copy in its
-//            own folder.
+//            own folder while it is opened, under a name that no other host that works there has;
+//            what a killed one has left there is removed.
 // Threads    [not-concurrent] for one object. Open and close it on threads whose end you can wait
 //            for: what the library's initialisers register for a thread keeps it mapped until that
 //            ends.
@@ -64,7 +65,7 @@ class DynamicLibrary {
   [[nodiscard]] const std::string& real_path() const noexcept { return real_path_; }
   /// Of the copy; may be handed to another process.
   [[nodiscard]] int descriptor() const noexcept { return copy_.get(); }
-  /// By which its mappings can be told, for example in /proc/self/maps.
+  /// By which its mappings can be told, for example in /proc/self/maps; known after open().
   [[nodiscard]] const std::string& image_name() const noexcept { return image_name_; }
 
  private:

@@ -173,14 +173,19 @@ busway_status request(busway_host* host, const busway_message* given, std::int64
     const busway_message message = read_struct(given, "message");
     const std::chrono::nanoseconds timeout =
         timeout_ns == 0 ? std::chrono::nanoseconds(kDefault) : std::chrono::nanoseconds(timeout_ns);
+    const std::stop_token stop = plugin.request_stop();
     const RequestResult result = [&] {
       const CallScope inside;
       const std::string_view topic = read_text(message.topic, "topic");
       plugin.require_may_publish(topic);
+      if (stop.stop_requested()) {
+        throw Error(ErrorCode::stopped,
+                    "the plugin " + plugin.id() + " is stopped; its own threads make no requests");
+      }
       const PluginInstance::RequestScope waits(plugin);
       const EventOptions options = stamp(plugin, message);
       const Block payload(message);
-      return plugin.core().request(topic, payload.draft(options), timeout);
+      return plugin.core().request(topic, payload.draft(options), timeout, stop);
     }();
     if (!result.ok()) return refuse(to_status(result.code()), result.message());
     const EventView view(result.reply());

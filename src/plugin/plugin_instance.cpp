@@ -97,6 +97,7 @@ std::optional<Error> PluginInstance::on_worker(std::vector<Step> steps,
   if (late == Late::left_behind && image_->child() != nullptr) {
     // The worker is behind something else; without its process that ends too.
     image_->child()->give_up();
+    request_stops_.end_all();
     came_back = worker_->run([] {}, kToKill);
   }
   if (late == Late::left_behind && !came_back) hung_.store(true, std::memory_order_relaxed);
@@ -147,6 +148,8 @@ std::optional<Error> PluginInstance::create(std::chrono::nanoseconds timeout) {
   return on_worker(
       "create",
       [this]() -> busway_status {
+        if (ChildPlugin* const child = image_->child())
+          child->tell_of_ends([this] { request_stops_.own_threads_are_gone(); });
         busway_plugin* made = nullptr;
         const busway_status status = image_->create(host_api(), this, &made);
         if (status != BUSWAY_OK) return status;
@@ -187,6 +190,7 @@ PluginInstance::Step PluginInstance::start_step() {
 void PluginInstance::begin_sources() {
   if (sources_ != Sources::held) return;
   sources_ = Sources::begun;
+  request_stops_.begin();
   // Not waited for: what it is doing now may take as long as it likes.
   (void)worker_->post([this] {
     const busway_plugin_api* api = image_->api();
@@ -220,6 +224,7 @@ void PluginInstance::ask_sources_to_end() {
 std::optional<Error> PluginInstance::stop(std::chrono::nanoseconds timeout) {
   stopped_ = true;
   started_.store(false, std::memory_order_relaxed);
+  end_own_requests();  // stop() may wait for the threads that wait in them
   return on_worker(
       "stop",
       [this]() -> busway_status {

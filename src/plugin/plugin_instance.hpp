@@ -26,6 +26,7 @@
 #include <mutex>
 #include <optional>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -41,6 +42,7 @@
 #include "plugin/allowed_topics.hpp"
 #include "plugin/instance/health_answer.hpp"
 #include "plugin/instance/plugin_call.hpp"
+#include "plugin/instance/request_stops.hpp"
 #include "plugin/plugin_image.hpp"
 #include "plugin/plugin_line.hpp"
 #include "plugin/worker.hpp"
@@ -111,6 +113,9 @@ class PluginInstance final : public busway_host,
   /// changed.
   void ask_sources_to_end();
   void give_up_sources() noexcept { source_ends_.store(false, std::memory_order_release); }
+  /// What its own threads wait for in request() ends, and until it starts, or its sources begin,
+  /// they make no other.
+  void end_own_requests() { request_stops_.end_own_threads(); }
   /// Whether the sources have been asked to end, will say when they have, and have not yet.
   [[nodiscard]] bool source_ends() const noexcept {
     return source_ends_.load(std::memory_order_acquire) && source() == PluginSource::active;
@@ -195,6 +200,11 @@ class PluginInstance final : public busway_host,
   [[nodiscard]] bool stop_requested(std::uint64_t delivery_id);
   void write_state(std::string_view bytes);
 
+  /// Ends a request that this thread is about to make.
+  [[nodiscard]] std::stop_token request_stop() const {
+    return request_stops_.token(worker_->pumped_by_this_thread() ? RequestStops::Whose::worker
+                                                                 : RequestStops::Whose::own_thread);
+  }
   /// While the worker waits for the reply to a request; elsewhere it does nothing.
   class RequestScope {
    public:
@@ -214,9 +224,10 @@ class PluginInstance final : public busway_host,
   /// be left behind in it.
   [[nodiscard]] Outcome call(std::uint64_t tag, const Event& event, Context* context,
                              SyncDelivery* sync);
-  /// [plugin-worker] What call() will get next.
+  /// [plugin-worker] What call() will get next, and how long each will have from then on.
   [[nodiscard]] bool coming(std::uint64_t tag,
-                            std::span<const delivery_detail::Delivery> deliveries) const;
+                            std::span<const delivery_detail::Delivery> deliveries,
+                            std::optional<std::chrono::nanoseconds> timeout) const;
 
  private:
   /// What a call that did not come back in time means: left_behind, nothing can follow it.
@@ -269,6 +280,7 @@ class PluginInstance final : public busway_host,
   Sources sources_ = Sources::held;  // by the manager only
   bool stopped_ = false;             // by the manager only
 
+  RequestStops request_stops_;
   std::atomic<std::uint64_t> next_delivery_{1};
 
   // [plugin-worker]

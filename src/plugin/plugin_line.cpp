@@ -111,8 +111,9 @@ PluginLine::Listening PluginLine::listen(const std::shared_ptr<PluginInstance>& 
           return addressee->here().call(addressee->tag(), event, &context, nullptr);
         },
         options);
-    core_.look_ahead(made.id(), [addressee](std::span<const delivery_detail::Delivery> coming) {
-      return addressee->here().coming(addressee->tag(), coming);
+    core_.look_ahead(made.id(), [addressee](std::span<const delivery_detail::Delivery> coming,
+                                            std::optional<std::chrono::nanoseconds> timeout) {
+      return addressee->here().coming(addressee->tag(), coming, timeout);
     });
     return {std::move(addressee), std::move(made)};
   }

@@ -81,6 +81,13 @@ TEST(RulesSection, RefusesWhatIsOutOfRangeAtItsLine) {
                    "f.yaml:7: isolation: \"thread\" is not one of none, process"}));
 }
 
+TEST(RulesSection, RefusesALimitOfNothingWithWhatIsRight) {
+  EXPECT_EQ(refused("limits:\n  memory: 0\n  open_files: 0\n  cpu_time: 0s\n"),
+            (Lines{"f.yaml:2: limits.memory: 0 is out of range; it must be 16MiB to 4294967296GiB",
+                   "f.yaml:3: limits.open_files: 0 is out of range; it must be 16 to 1048576",
+                   "f.yaml:4: limits.cpu_time: 0s is out of range; it must be 1s to 365d"}));
+}
+
 TEST(RulesSection, NamesTheNearestKeyAndTheSectionItBelongsTo) {
   EXPECT_EQ(refused("mailbocks: {}\nsoft: 1s\nlimits: {memori: 16MiB}\n"),
             (Lines{"f.yaml:1: mailbocks: unknown key; did you mean mailbox?",

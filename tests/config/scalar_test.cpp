@@ -134,6 +134,8 @@ TEST(ReadSize, KnowsWhatWasMeant) {
   EXPECT_EQ(read_size("64KB", 0, 1 << 20).problem, "\"64KB\"" + form + "; did you mean 64KiB?");
   EXPECT_EQ(read_size("1M", 0, 1 << 20).problem, "\"1M\"" + form + "; did you mean 1MiB?");
   EXPECT_EQ(read_size("64", 0, 1 << 20).problem, "64 has no unit; write 64B or 64KiB");
+  EXPECT_EQ(read_size("0", 0, 1 << 20).problem, "0 has no unit; write 0B or 0KiB");
+  EXPECT_EQ(read_size("0", 1, 1 << 20).problem, "0 is out of range; it must be 1B to 1MiB");
   EXPECT_EQ(read_size("2MiB", 1, 1 << 20).problem, "2MiB is out of range; it must be 1B to 1MiB");
   EXPECT_FALSE(read_size("99999999999GiB", 0, kMax).value);
 }

@@ -70,6 +70,29 @@ TEST(CheckConfig, LooksAtTheManifestsAndNamesTheirLines) {
   EXPECT_NE(other.issues[0].message.find("its sha256 begins"), std::string::npos);
 }
 
+TEST(CheckConfig, TellsOnceOfRulesThatContradictEachOther) {
+  const std::string soft = "  - path: ./text.so\n    deadlines: {soft: 5s";
+  const ConfigFolder folder("plugins:\n" + soft + ", hard: 1s}\n" + soft + "}\n" +
+                            "  - path: host_talker\n    restart: {delay: 2s, max_delay: 1s}\n");
+  folder.write("this is no library", "text.so");
+  const auto checked = [&] {
+    return lines(check_config(folder.file(), {.plugin_folders = {BUSWAY_HOST_PLUGINS}}));
+  };
+  EXPECT_EQ(checked(), (std::vector<std::string>{
+                           "2 error plugins[0].path", "3 error plugins[0].deadlines.soft",
+                           "4 error plugins[1].path", "7 error plugins[2].restart.delay"}));
+  // Of one file each, and contradictory together.
+  folder.write("deadlines: {hard: 1s}\n", "text.plugin.yaml");
+  EXPECT_EQ(checked(), (std::vector<std::string>{
+                           "2 error plugins[0].path", "3 error plugins[0].deadlines.soft",
+                           "4 error plugins[1].path", "7 error plugins[2].restart.delay"}));
+  // The manifest by itself.
+  folder.write("deadlines: {soft: 2s, hard: 1s}\n", "text.plugin.yaml");
+  EXPECT_EQ(checked(),
+            (std::vector<std::string>{"1 error deadlines.soft", "3 error plugins[0].deadlines.soft",
+                                      "7 error plugins[2].restart.delay"}));
+}
+
 TEST(CheckConfig, RefusesTwoPluginsThatWouldHaveOneId) {
   const std::string talker = "plugins:\n  - path: host_talker\n";
   const ConfigReport twice = check(talker + "  - path: host_talker.so\n");

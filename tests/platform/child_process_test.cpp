@@ -16,6 +16,7 @@
 #include <optional>
 #include <sstream>
 #include <string>
+#include <string_view>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -55,6 +56,17 @@ struct Pipe {
     for (ssize_t got = 0; (got = ::read(from.get(), some.data(), some.size())) > 0;)
       text.append(some.data(), static_cast<std::size_t>(got));
     return text;
+  }
+  /// Something is written.
+  [[nodiscard]] bool has_line() const {
+    pollfd ready{from.get(), POLLIN, 0};
+    std::array<char, 256> some{};
+    return ::poll(&ready, 1, 60'000) == 1 && ::read(from.get(), some.data(), some.size()) > 0;
+  }
+  /// Nobody has the other end any more.
+  [[nodiscard]] bool is_let_go() const {
+    pollfd ready{from.get(), 0, 0};
+    return ::poll(&ready, 1, 60'000) == 1 && (ready.revents & POLLHUP) != 0;
   }
   Descriptor from;
   Descriptor to;
@@ -234,6 +246,52 @@ TEST_F(ChildProcessTest, IsKilledAndCollectedByItsDestructor) {
   EXPECT_FALSE(has_children());
   EXPECT_EQ(::waitpid(running, nullptr, WNOHANG), -1);
   EXPECT_EQ(::waitpid(ended, nullptr, WNOHANG), -1);
+}
+
+TEST_F(ChildProcessTest, IsTheFirstOfASessionAndAGroupOfItsOwn) {
+  const ChildProcess child = sh("exec sleep 600");
+  EXPECT_EQ(::getsid(child.id()), child.id());
+  EXPECT_EQ(::getpgid(child.id()), child.id());
+}
+
+TEST_F(ChildProcessTest, TakesWhatItHasStartedWithItHoweverItEnds) {
+  for (const char* end : {"exit 3", "kill -SEGV $$", "kill -KILL $$", "wait"}) {
+    SCOPED_TRACE(end);
+    Pipe held;  // by the one that it starts, too
+    ChildProcess child =
+        sh("ulimit -c 0; sleep 600 & echo started >&4; " + std::string(end), {{held.to.get(), 4}});
+    held.to = Descriptor();
+    ASSERT_TRUE(held.has_line());
+    if (end == std::string_view("wait")) child.kill();
+    EXPECT_TRUE(child.wait(kNever));
+    EXPECT_TRUE(held.is_let_go());
+  }
+}
+
+TEST_F(ChildProcessTest, TakesWhatItHasStartedWithItWhenItIsForgotten) {
+  for (const char* end : {"exit 3", "wait"}) {
+    SCOPED_TRACE(end);
+    Pipe held;
+    {
+      const ChildProcess child =
+          sh("sleep 600 & echo started >&4; " + std::string(end), {{held.to.get(), 4}});
+      held.to = Descriptor();
+      ASSERT_TRUE(held.has_line());
+    }
+    EXPECT_TRUE(held.is_let_go());
+  }
+}
+
+TEST_F(ChildProcessTest, IsKilledWithWhatItHasStartedWhereTheHostCollectsAllChildren) {
+  const auto before = ::signal(SIGCHLD, SIG_IGN);
+  Pipe held;
+  ChildProcess child = sh("sleep 600 & echo started >&4; wait", {{held.to.get(), 4}});
+  held.to = Descriptor();
+  EXPECT_TRUE(held.has_line());
+  child.kill();
+  EXPECT_TRUE(child.wait(kNever));
+  EXPECT_TRUE(held.is_let_go());
+  (void)::signal(SIGCHLD, before);
 }
 
 TEST_F(ChildProcessTest, GoesOnInTheOneThatItIsMovedTo) {

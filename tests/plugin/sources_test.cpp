@@ -1,7 +1,10 @@
 // Plugins that bring events in from outside, and the end of a run.
 #include <algorithm>
+#include <atomic>
+#include <eventually.hpp>
 
 #include "busway/events/plugin_event_data.hpp"
+#include "busway/plugin.h"
 #include "busway/typed.hpp"
 #include "plugin_fixture.hpp"
 
@@ -40,6 +43,39 @@ TEST_F(Sources, ThatAreHeldBeginWhenTheyAreTold) {
   manager_.begin_sources();
   ASSERT_TRUE(manager_.wait_until_idle(kGuard));
   EXPECT_EQ(watch.count("test.line"), 2U) << "each begins once";
+}
+
+/// Whoever is asked does not answer.
+class UnansweredRequests : public Sources {
+ protected:
+  /// What the plugin waits for on a thread of its own ends when it is unloaded.
+  void end_with_it(const char* how, std::chrono::nanoseconds call_timeout) {
+    std::atomic<int> asked{0};
+    const Subscription deaf =
+        bus_.subscribe("test.unanswered", [&](const Event&) { ++asked; }, {.mode = Mode::async});
+    Watcher watch(bus_, {"test.asked_in_vain", "test.asked_again"});
+    PluginManager manager(bus_, {.call_timeout = call_timeout});
+    manager.load(
+        PluginSpec{.path = library("everything"), .config = {{how, true}}, .rules = usual_rules()});
+    manager.start("everything");
+    ASSERT_TRUE(eventually([&] { return asked == 1; }));
+    manager.unload("everything");
+    EXPECT_EQ(manager.find("everything")->state, PluginState::unloaded);
+    EXPECT_FALSE(manager.find("everything")->still_mapped);
+    const Event vain = watch.wait("test.asked_in_vain");
+    EXPECT_EQ(vain.json().at("status"), BUSWAY_STOPPED);
+    EXPECT_TRUE(mentions(vain.json().at("message").get<std::string>(), "was stopped before"));
+    EXPECT_EQ(watch.wait("test.asked_again").json().at("status"), BUSWAY_STOPPED);
+    EXPECT_EQ(asked, 1) << "and no other is made";
+  }
+};
+
+TEST_F(UnansweredRequests, OfASourceEndWhenItHasHadHalfTheTimeToEnd) {
+  end_with_it("asks", std::chrono::seconds(4));
+}
+
+TEST_F(UnansweredRequests, OfAThreadOfThePluginsOwnEndWhenItIsStopped) {
+  end_with_it("asks_beside", std::chrono::seconds(30));
 }
 
 TEST_F(Sources, ThatAreStoppedBeforeTheyBeganNeverRun) {

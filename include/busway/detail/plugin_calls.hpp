@@ -104,6 +104,7 @@ inline PluginReply Plugin::request(std::string_view topic, const Json& payload,
     case BUSWAY_QUEUE_FULL:
     case BUSWAY_FILTERED:
     case BUSWAY_FAILED:
+    case BUSWAY_STOPPED:
       reply.status = status;
       reply.message = plugin_detail::text(link().api->last_message(link().host));
       break;

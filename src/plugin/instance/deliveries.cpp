@@ -69,7 +69,8 @@ Outcome PluginInstance::call(std::uint64_t tag, const Event& event, Context* con
 }
 
 bool PluginInstance::coming(std::uint64_t tag,
-                            std::span<const delivery_detail::Delivery> deliveries) const {
+                            std::span<const delivery_detail::Delivery> deliveries,
+                            std::optional<std::chrono::nanoseconds> timeout) const {
   ChildPlugin* const child = image_->child();
   if (child == nullptr || plugin_ == nullptr) return false;
   std::vector<ComingEvent> events;
@@ -77,7 +78,8 @@ bool PluginInstance::coming(std::uint64_t tag,
     events.push_back(
         {.event = &one.event,
          .attempt = one.attempts == nullptr ? 1 : one.attempts->made + 1,
-         .flags = one.history_was_cut ? std::uint32_t{BUSWAY_DELIVERY_HISTORY_CUT} : 0U});
+         .flags = one.history_was_cut ? std::uint32_t{BUSWAY_DELIVERY_HISTORY_CUT} : 0U,
+         .time_left_ns = timeout && *timeout != timeout->max() ? timeout->count() : -1});
   }
   return child->coming(tag, events);
 }

@@ -12,6 +12,7 @@ namespace busway::plugin_host_detail {
 
 std::optional<Error> PluginInstance::await_left_behind(std::chrono::nanoseconds timeout) {
   const auto deadline = deadline_after(timeout);
+  request_stops_.end_all();  // what was left behind may wait in one
   release_all(MayWait::no);  // what runs is waited for below, and not longer than may be
   // What ran until now has come back or was left behind, and nothing follows that could be.
   if (auto error = on_worker(
@@ -29,6 +30,7 @@ std::optional<Error> PluginInstance::await_left_behind(std::chrono::nanoseconds 
 }
 
 bool PluginInstance::dismantle(std::chrono::nanoseconds timeout) {
+  request_stops_.end_all();
   release_all();
   if (hung()) return false;
   const std::optional<Error> error = on_worker(
@@ -67,6 +69,7 @@ void PluginInstance::quarantine(const std::string& reason) {
   } else {
     hung_.store(true, std::memory_order_relaxed);
   }
+  request_stops_.end_all();
   line_->bury(*this, reason);
   set_source(PluginSource::ended);
 }

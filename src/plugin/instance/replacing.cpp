@@ -59,6 +59,7 @@ std::optional<Error> PluginInstance::restore_state_and_start(std::optional<State
   sources_ = Sources::held;
   stopped_ = false;
   give_up_sources();
+  request_stops_.begin();
   std::vector<Step> steps;
   if (state) {
     // Owned by the step, whose call may not come back.

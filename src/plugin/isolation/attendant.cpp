@@ -97,7 +97,10 @@ void Attendant::attend() {
                                 pollfd{open ? door_.get() : -1, POLLIN, 0}};
     if (::poll(ready.data(), ready.size(), -1) < 0) continue;
     if (ready[1].revents != 0) return;
-    if (ready[0].revents != 0) break;
+    if (ready[0].revents != 0) {
+      process_.kill();  // what it has started, at once
+      break;
+    }
     if (ready[2].revents != 0) open = let_in();
   }
   ended_();

@@ -38,6 +38,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "busway/event.hpp"
@@ -58,7 +59,8 @@ class Attendant;
 struct ComingEvent {
   const Event* event = nullptr;
   std::uint32_t attempt = 1;
-  std::uint32_t flags = 0;  // BUSWAY_DELIVERY_
+  std::uint32_t flags = 0;         // BUSWAY_DELIVERY_
+  std::int64_t time_left_ns = -1;  // from when it is begun, as of busway_delivery
 };
 
 class ChildPlugin {
@@ -84,6 +86,8 @@ class ChildPlugin {
   /// In place of the table's create().
   [[nodiscard]] busway_status create(const busway_host_api& api, busway_host* host,
                                      busway_plugin** out);
+  /// Before create(): called on the worker when a process has ended, its threads with it.
+  void tell_of_ends(std::function<void()> on_end) { on_end_ = std::move(on_end); }
   /// They will be handed over next, in this order, and nothing else before them. False: they have
   /// not been sent.
   [[nodiscard]] bool coming(std::uint64_t tag, std::span<const ComingEvent> events);
@@ -143,15 +147,17 @@ class ChildPlugin {
   [[nodiscard]] static ChildPlugin& of(busway_plugin* plugin) noexcept {
     return *reinterpret_cast<ChildPlugin*>(plugin);
   }
-  void fill_table();
+  void fill_table();  // child_functions.cpp
   [[nodiscard]] Returned call(wire::Call what, std::string_view argument, Time deadline);
   [[nodiscard]] busway_status plain_call(wire::Call what, std::string_view argument = {});
   [[nodiscard]] busway_status answer_with(Returned returned);
+  [[nodiscard]] busway_status on_timer(std::uint64_t tag);
+
+  // child_events.cpp
   [[nodiscard]] busway_status on_event(std::uint64_t tag, const busway_event& event,
                                        const busway_delivery& delivery);
   [[nodiscard]] busway_status on_nested_event(std::uint64_t tag, const busway_event& event,
                                               const busway_delivery& delivery);
-  [[nodiscard]] busway_status on_timer(std::uint64_t tag);
   [[nodiscard]] unsigned deaths_of(std::uint64_t tag, const busway_event& event) const;
   [[nodiscard]] Wait wait_for(const busway_event& event, const busway_delivery& delivery) const;
 
@@ -178,16 +184,22 @@ class ChildPlugin {
   void take_back();
   /// Until it is enough, or the process has ended, perhaps because it was killed at the deadline.
   void read_until(const std::function<bool()>& enough, const Wait& wait);
+  /// Throws WireError for a number of nothing that this process was sent.
+  [[nodiscard]] std::uint64_t number_it_was_sent(std::uint64_t number) const;
   void look_at_progress();
   void take(std::string_view frame);
   void take_failed(wire::Reader& in);
   void take_skipped(std::uint64_t number);
   void drop_rest_of_run(std::deque<Sent>::iterator from);
   void serve(std::string_view frame);
+
+  // accounting.cpp
+  void broke_the_rules(const wire::WireError& error);
   /// Accounts for a process that has ended, or is to: then why.
   void ended(std::string_view why);
   void take_what_it_said();
   void blame(std::uint64_t number);
+
   [[nodiscard]] bool alive() const noexcept { return channel_ != nullptr; }
 
   // restarting.cpp
@@ -214,6 +226,7 @@ class ChildPlugin {
   const busway_host_api* api_ = nullptr;
   busway_host* host_ = nullptr;
   std::unique_ptr<HostRequests> requests_;
+  std::function<void()> on_end_;
 
   // The process. Null, the one and the other: there is none.
   std::unique_ptr<Channel> channel_;
@@ -232,6 +245,7 @@ class ChildPlugin {
 
   HostRequests::Deliveries deliveries_;        // under way, the innermost last
   std::atomic<std::uint64_t> last_number_{0};  // of those given to events
+  std::uint64_t numbers_before_ = 0;           // of them, those that went to earlier processes
   std::uint64_t next_run_ = 1;
   std::uint64_t next_call_ = 1;
   std::uint64_t handled_ = 0;  // all up to it are

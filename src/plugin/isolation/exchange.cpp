@@ -1,4 +1,4 @@
-// What goes to the process of a plugin, what comes back, and what is known when nothing does.
+// What goes to the process of a plugin, and what comes back.
 #include <algorithm>
 #include <atomic>
 #include <exception>
@@ -19,13 +19,9 @@ using Steady = std::chrono::steady_clock;
 
 /// Sent in one frame; what is beyond it goes one by one.
 constexpr std::size_t kAheadBytesMax = std::size_t{256} << 10U;
-constexpr std::size_t kDeathsKeptMax = 1024;
 constexpr std::size_t kSentKeptMax = 1024;
 constexpr std::chrono::milliseconds kLookAtProgressEvery(1);
 constexpr std::size_t kWordsBytesMax = 1000;
-/// For a process that has closed its socket, or was killed, until it is gone.
-constexpr std::chrono::seconds kToEnd(2);
-constexpr std::chrono::milliseconds kToClose(500);
 
 /// Why a flush has failed. Empty: the process has gone, which says itself why.
 [[nodiscard]] std::string_view why_not_sent(Steady::time_point deadline) {
@@ -65,7 +61,7 @@ bool ChildPlugin::send_ahead(std::uint64_t tag, std::span<const ComingEvent> eve
         busway_delivery delivery{};
         delivery.attempt = one.attempt;
         delivery.flags = one.flags;
-        delivery.time_left_ns = -1;
+        delivery.time_left_ns = one.time_left_ns;
         Sent sent{.number = last_number_.load(std::memory_order_relaxed) + 1,
                   .run = run,
                   .tag = tag,
@@ -156,11 +152,19 @@ void ChildPlugin::take_back() {
 
 // -- From the process -----------------------------------------------------------------------------
 
+/// One that names what it was never sent does not keep to the rules: nothing it says of events can
+/// be believed, so it is not read as if it had meant another.
+std::uint64_t ChildPlugin::number_it_was_sent(std::uint64_t number) const {
+  if (number > numbers_before_ && number <= last_number_.load(std::memory_order_relaxed))
+    return number;
+  throw wire::WireError("event " + std::to_string(number) + ", which it was never sent");
+}
+
 /// Events that were handled well are told of together; where the next one takes long, this is
 /// sooner.
 void ChildPlugin::look_at_progress() {
   const std::uint64_t done = std::atomic_ref(progress_->done).load(std::memory_order_acquire);
-  handled_ = std::max(handled_, std::min(done, last_number_.load(std::memory_order_relaxed)));
+  if (done != numbers_before_) handled_ = std::max(handled_, number_it_was_sent(done));
 }
 
 void ChildPlugin::read_until(const std::function<bool()>& enough, const Wait& wait) {
@@ -180,7 +184,11 @@ void ChildPlugin::read_until(const std::function<bool()>& enough, const Wait& wa
       case Channel::Got::ended: return ended({});
       case Channel::Got::timed_out: break;
     }
-    look_at_progress();
+    try {
+      look_at_progress();
+    } catch (const wire::WireError& error) {
+      return broke_the_rules(error);
+    }
     const Time now = Steady::now();
     if (enough()) return;
     if (now >= revoke_at) {
@@ -205,7 +213,7 @@ void ChildPlugin::take(std::string_view frame) {
     wire::Reader in(frame);
     switch (in.kind()) {
       case wire::Kind::handled:
-        handled_ = std::max(handled_, std::min(in.get<std::uint64_t>(), last_number_.load()));
+        handled_ = std::max(handled_, number_it_was_sent(in.get<std::uint64_t>()));
         return;
       case wire::Kind::failed: return take_failed(in);
       case wire::Kind::skipped: return take_skipped(in.get<std::uint64_t>());
@@ -222,14 +230,14 @@ void ChildPlugin::take(std::string_view frame) {
       default: return serve(frame);
     }
   } catch (const wire::WireError& error) {
-    ended("broke the rules of its connection (" + std::string(error.what()) + ") and was killed");
+    broke_the_rules(error);
   }
 }
 
 /// What followed in its run was not handled: when its turn comes it is sent again.
 void ChildPlugin::take_failed(wire::Reader& in) {
   Failed failed;
-  failed.number = in.get<std::uint64_t>();
+  failed.number = number_it_was_sent(in.get<std::uint64_t>());
   failed.status = in.get<busway_status>();
   failed.words = in.text().substr(0, kWordsBytesMax);
   failed.retry_delay_ns = in.get<std::int64_t>();
@@ -241,8 +249,9 @@ void ChildPlugin::take_failed(wire::Reader& in) {
 }
 
 void ChildPlugin::take_skipped(std::uint64_t number) {
-  const auto found = std::find_if(sent_.begin(), sent_.end(),
-                                  [&](const Sent& one) { return one.number == number; });
+  const auto found = std::find_if(
+      sent_.begin(), sent_.end(),
+      [&, sent = number_it_was_sent(number)](const Sent& one) { return one.number == sent; });
   if (found != sent_.end()) drop_rest_of_run(found);
 }
 
@@ -263,59 +272,6 @@ void ChildPlugin::serve(std::string_view frame) {
   channel_->out() += answer;
   const Time deadline = deadline_after(hard_deadline_);
   if (!channel_->flush(deadline)) ended(why_not_sent(deadline));
-}
-
-// -- Nothing more comes ---------------------------------------------------------------------------
-
-void ChildPlugin::ended(std::string_view why) {
-  // One that only closed its socket, or whose child holds it, is killed as well.
-  const bool by_itself = why.empty() && attendant_->ends_by(Steady::now() + kToClose);
-  attendant_->kill();
-  take_what_it_said();
-  const platform_detail::ProcessEnd end = attendant_->wait(Steady::now() + kToEnd);
-  last_end_ = by_itself     ? to_words(end)
-              : why.empty() ? "closed its connection, or sent what makes no sense, and was killed"
-                            : std::string(why);
-
-  look_at_progress();
-  const std::uint64_t begun = std::atomic_ref(progress_->begun).load(std::memory_order_acquire);
-  if (begun > handled_ && !failed_.contains(begun)) blame(begun);
-  std::erase_if(sent_, [this](const Sent& one) { return is_open(one); });
-  let_go_of_process(Steady::now() + kToEnd);
-  if (requests_ != nullptr) requests_->begin_epoch();
-  if (!started_ || closing_.load(std::memory_order_relaxed)) return;
-  const std::string words = "its process " + last_end_;
-  api_->report_error(host_, to_view(words));
-  process_has_ended();  // where no further event does it, the worker starts it again by itself
-}
-
-/// What it asked for nobody waits for any more.
-void ChildPlugin::take_what_it_said() {
-  const Time deadline = Steady::now() + kToEnd;
-  std::string_view frame;
-  try {
-    while (channel_->receive(frame, deadline) == Channel::Got::frame && Steady::now() < deadline) {
-      wire::Reader in(frame);
-      if (in.kind() == wire::Kind::handled) {
-        handled_ = std::max(handled_, std::min(in.get<std::uint64_t>(), last_number_.load()));
-      } else if (in.kind() == wire::Kind::failed) {
-        take_failed(in);
-      } else if (in.kind() == wire::Kind::skipped) {
-        take_skipped(in.get<std::uint64_t>());
-      }
-    }
-  } catch (const wire::WireError&) {
-    // It wrote that while it broke.
-  }
-}
-
-/// The process has ended in this event.
-void ChildPlugin::blame(std::uint64_t number) {
-  const auto found = std::find_if(sent_.begin(), sent_.end(),
-                                  [&](const Sent& one) { return one.number == number; });
-  if (found == sent_.end()) return;
-  if (deaths_.size() >= kDeathsKeptMax) deaths_.clear();
-  ++deaths_[key_of(found->tag, found->id)];
 }
 
 }  // namespace busway::plugin_host_detail

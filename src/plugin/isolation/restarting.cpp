@@ -60,9 +60,10 @@ void ChildPlugin::map_progress() {
 void ChildPlugin::start_process() {
   try {
     map_progress();
-    std::atomic_ref(progress_->begun).store(last_number_.load(), std::memory_order_relaxed);
-    std::atomic_ref(progress_->done).store(last_number_.load(), std::memory_order_relaxed);
-    std::atomic_ref(progress_->revoked).store(last_number_.load(), std::memory_order_relaxed);
+    numbers_before_ = last_number_.load();
+    std::atomic_ref(progress_->begun).store(numbers_before_, std::memory_order_relaxed);
+    std::atomic_ref(progress_->done).store(numbers_before_, std::memory_order_relaxed);
+    std::atomic_ref(progress_->revoked).store(numbers_before_, std::memory_order_relaxed);
     Pair socket = make_pair(SOCK_STREAM);
     Pair door = make_pair(SOCK_SEQPACKET);
     ChildProcess process = ChildProcess::start(options_.program, {},

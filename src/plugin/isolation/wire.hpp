@@ -8,6 +8,9 @@
 //            call with returned, to events with handled or failed; a request of its own it makes
 //            in between, and until the answer comes it takes calls, which nest.
 //            Threads of the plugin's own have a socket each, for requests and answers alone.
+//            The time that an event has left counts from when the process begins it: one that was
+//            sent ahead has all of its time then. The host's own clock, by which it is given up,
+//            starts in its turn, a little later.
 // Threads    [not-concurrent]
 // Ownership  A Writer appends to a text that it does not own; what a Reader returns are views into
 //            the frame.

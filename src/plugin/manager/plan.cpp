@@ -9,6 +9,7 @@
 #include "base/escape.hpp"
 #include "busway/error.hpp"
 #include "busway/limits.hpp"
+#include "config/rules_section.hpp"
 
 namespace busway::plugin_host_detail {
 namespace {
@@ -53,7 +54,17 @@ void check_rules(const PluginRules& rules, const std::string& path) {
   positive(rules.restarts_within, "the time of restarts");
   positive(rules.restart_delay, "the delay of restarts");
   positive(rules.restart_delay_max, "the longest delay of restarts");
-  positive(rules.cpu_time_max, "the processor time");
+  const auto limited = [&](const auto& limit, auto least, std::string_view name) {
+    if (!limit || *limit >= least) return;
+    refuse(std::string(name) + ' ' + std::to_string(*limit) + "; it takes " +
+           std::to_string(least) + " or more, or nothing where there is to be no limit");
+  };
+  limited(rules.open_files_max, config::kPluginOpenFilesMin, "the limit of open files is");
+  limited(rules.memory_bytes_max, config::kPluginMemoryBytesMin, "the limit of memory in bytes is");
+  if (rules.cpu_time_max && *rules.cpu_time_max < std::chrono::seconds(1)) {
+    refuse("the limit of processor time is " + duration_words(*rules.cpu_time_max) +
+           "; it takes 1s or more, or nothing where there is to be no limit");
+  }
   constexpr std::string_view kWhence = "; each may come from the manifest or from the host";
   if (rules.soft_deadline && rules.hard_deadline && *rules.soft_deadline >= *rules.hard_deadline) {
     refuse("the soft deadline (" + duration_words(*rules.soft_deadline) +

@@ -113,18 +113,22 @@ void PluginManager::Impl::stop(const Change& /*change*/, Record& record) {
 }
 
 /// Asks them all, then waits for all. Their workers go on meanwhile: a source may be waiting for
-/// room in a mailbox of its own plugin.
+/// room in a mailbox of its own plugin. One that waits for a reply gets half of the time for it.
 void PluginManager::Impl::end_sources(const std::vector<Record*>& records) {
-  for (Record* record : records) record->instance->ask_sources_to_end();
-  std::vector<Record*> late;
-  {
+  const auto late_at = [&](std::chrono::steady_clock::time_point deadline) {
     const auto ends = [](const Record* record) { return record->instance->source_ends(); };
+    std::vector<Record*> late;
     std::unique_lock lock(mutex_);
-    source_changed_.wait_until(lock, deadline_after(options_.call_timeout),
+    source_changed_.wait_until(lock, deadline,
                                [&] { return std::none_of(records.begin(), records.end(), ends); });
     std::copy_if(records.begin(), records.end(), std::back_inserter(late), ends);
-  }
-  for (Record* record : late) {
+    return late;
+  };
+  const auto half = deadline_after(options_.call_timeout / 2);
+  const auto end = deadline_after(options_.call_timeout);
+  for (Record* record : records) record->instance->ask_sources_to_end();
+  for (Record* record : late_at(half)) record->instance->end_own_requests();
+  for (Record* record : late_at(end)) {
     record->instance->give_up_sources();
     report(*record,
            "its source did not end within " + milliseconds(options_.call_timeout) +

@@ -1,7 +1,16 @@
 // A plugin in a process of its own: what its host sees of it, and of its end.
+#include <sys/resource.h>
 #include <unistd.h>
 
+#include <filesystem>
+#include <fstream>
+
+#include <temporary_folder.hpp>
+
+#include "busway/context.hpp"
+#include "children.hpp"
 #include "isolated_fixture.hpp"
+#include "platform/child_process.hpp"
 
 namespace busway {
 namespace {
@@ -329,6 +338,144 @@ TEST_F(Isolated, HasTheLimitsItWasGiven) {
   const Event limits = watch.wait("limits");
   EXPECT_EQ(limits.json().at("files"), 50);
   EXPECT_EQ(limits.json().at("seconds"), 1000);
+}
+
+TEST_F(Isolated, HasNoLimitsWhereNoneAreSet) {
+  Watcher watch(bus_, "limits");
+  run_mortal();
+  bus_.publish("do", "limits");
+  const Event limits = watch.wait("limits");
+  rlimit files{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &files), 0);
+  EXPECT_EQ(limits.json().at("files"), files.rlim_cur);
+  EXPECT_EQ(limits.json().at("memory"), RLIM_INFINITY);
+  EXPECT_EQ(limits.json().at("seconds"), RLIM_INFINITY);
+}
+
+TEST_F(Isolated, IsNotLoadedWithALimitOfNothing) {
+  const auto refused = [&](const PluginRules& rules) {
+    const Error error =
+        error_of([&] { manager_.load(PluginSpec{.path = library("mortal"), .rules = rules}); });
+    EXPECT_EQ(error.code(), ErrorCode::invalid_option);
+    return std::string(error.what());
+  };
+  EXPECT_TRUE(mentions(refused({.open_files_max = 0}),
+                       "the limit of open files is 0; it takes 16 or more, or nothing where there "
+                       "is to be no limit"));
+  EXPECT_TRUE(mentions(refused({.memory_bytes_max = 0}),
+                       "the limit of memory in bytes is 0; it takes 16777216 or more, or nothing"));
+  EXPECT_TRUE(mentions(refused({.cpu_time_max = std::chrono::seconds(0)}),
+                       "the limit of processor time is 0ms; it takes 1s or more, or nothing"));
+}
+
+TEST_F(Isolated, WhatItHasStartedEndsWithItHoweverItEnds) {
+  PluginRules rules = isolated_rules();
+  rules.hard_deadline = std::chrono::seconds(2);
+  Watcher watch(bus_, "spawned");
+  run_mortal(rules);
+  std::size_t spawned = 0;
+  const auto spawn = [&] {
+    bus_.publish("do", "spawn");
+    return watch.wait("spawned", spawned++).json().get<int>();
+  };
+  for (const char* how : {"segv", "abort", "exit", "kill", "hang"}) {
+    SCOPED_TRACE(how);
+    const int started = spawn();
+    EXPECT_FALSE(has_ended(started));
+    bus_.publish("do", how);
+    EXPECT_TRUE(eventually([&] { return has_ended(started); }));
+  }
+  const int last = spawn();
+  manager_.unload("mortal");
+  EXPECT_TRUE(eventually([&] { return has_ended(last); }));
+}
+
+/// This program once more, as a host that is killed while its plugin is as it is told.
+TEST_F(Isolated, ItEndsWithItsHostAndWithItWhatItHasStarted) {
+  constexpr const char* kFile = "BUSWAY_TEST_PROCESSES_OF_HOST";
+  constexpr const char* kBusyWith = "BUSWAY_TEST_BUSY_WITH";
+  if (const char* const file = std::getenv(kFile)) {
+    Watcher watch(bus_, "spawned");
+    run_mortal();
+    bus_.publish("do", "spawn");
+    const int started = watch.wait("spawned").json().get<int>();
+    bus_.publish("do", std::getenv(kBusyWith));
+    std::ofstream(std::string(file) + ".part") << info().process_id << ' ' << started;
+    std::filesystem::rename(std::string(file) + ".part", file);
+    for (;;) ::pause();
+  }
+  for (const char* busy_with : {"nothing", "hang"}) {
+    SCOPED_TRACE(busy_with);
+    const TemporaryFolder folder;
+    const std::string file = folder.file("processes");
+    ASSERT_EQ(::setenv(kFile, file.c_str(), 1), 0);
+    ASSERT_EQ(::setenv(kBusyWith, busy_with, 1), 0);
+    const auto host = platform_detail::ChildProcess::start(
+        "/proc/self/exe", {"--gtest_filter=Isolated.ItEndsWithItsHostAndWithItWhatItHasStarted"},
+        {});
+    ASSERT_EQ(::unsetenv(kFile), 0);
+    ASSERT_TRUE(eventually([&] { return std::filesystem::exists(file); }));
+    pid_t plugin = 0;
+    pid_t started = 0;
+    ASSERT_TRUE(std::ifstream(file) >> plugin >> started);
+    EXPECT_FALSE(has_ended(plugin));
+    EXPECT_FALSE(has_ended(started));
+    (void)::kill(host.id(), SIGKILL);
+    EXPECT_TRUE(eventually([&] { return has_ended(plugin); }));
+    EXPECT_TRUE(eventually([&] { return has_ended(started); }));
+  }
+}
+
+TEST_F(Isolated, WhatAThreadOfADeadProcessWaitedForNobodyWaitsForAnyMore) {
+  std::atomic<bool> over{false};
+  std::atomic<int> dead{0};
+  std::atomic<int> answered{-1};
+  const Subscription deaf = bus_.subscribe("question",
+                                           [&](const Event& event, Context& context) {
+                                             const int process = event.json().get<int>();
+                                             if (dead.exchange(process) != 0)
+                                               return;  // of the one that took its place
+                                             while (!over) std::this_thread::yield();
+                                             answered = context.reply(Json()) ? 1 : 0;
+                                           },
+                                           {.mode = Mode::async});
+  Watcher watch(bus_, "mortal.started");
+  run_mortal(isolated_rules(), {{"asks", true}});
+  ASSERT_TRUE(eventually([&] { return dead != 0; }));
+  kill_process();
+  (void)watch.wait("mortal.started", 1);
+  over = true;
+  ASSERT_TRUE(eventually([&] { return answered != -1; }));
+  EXPECT_EQ(answered, 0);
+  manager_.unload("mortal");  // and the one that took its place is not waited for either
+}
+
+TEST_F(Isolated, EachEventBringsTheTimeItHasAlsoOneThatWasSentAhead) {
+  constexpr std::size_t kMany = 40;
+  // Its worker is in a call while they queue, so that they come in one run.
+  const Subscription then = bus_.subscribe("done", [&](const Event&) {
+    for (std::size_t i = 0; i < kMany; ++i) bus_.publish("timed", nullptr);
+    for (std::size_t i = 0; i < kMany; ++i) bus_.publish("untimed", nullptr);
+    bus_.publish("timed.retried", nullptr);
+  });
+  Watcher watch(bus_, "time");
+  run_mortal();
+  bus_.publish("do", "work");
+  constexpr std::int64_t kHour = std::chrono::nanoseconds(std::chrono::hours(1)).count();
+  for (std::size_t i = 0; i < 2 * kMany + 2; ++i) (void)watch.wait("time", i);
+  std::size_t none = 0;
+  for (std::size_t i = 0; i < 2 * kMany + 2; ++i) {
+    const Json left = watch.wait("time", i).json();
+    if (left.is_null()) {
+      ++none;
+      continue;
+    }
+    EXPECT_GT(left.get<std::int64_t>(), 0);
+    EXPECT_LE(left.get<std::int64_t>(), kHour) << "also of the one whose total that is";
+  }
+  EXPECT_EQ(none, kMany) << "those that have no deadline";
+  EXPECT_LT(watch.wait("time", 2 * kMany + 1).json().get<std::int64_t>(), kHour)
+      << "what the first attempt has left of the total";
 }
 
 TEST_F(Isolated, CannotBeOneThatIsLinkedIn) {

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <memory>
@@ -50,14 +51,9 @@ class Rogue {
     at_opening();
     put_facts("rogue", 0);
     if (does("asks_before_it_is_created")) publish("rogue.early");
-    if (does("handles_before_it_is_created")) {
+    if (does("handles_before_it_is_created"))
       Writer(channel_.out(), Kind::handled).put(~std::uint64_t{0});
-      Writer(channel_.out(), Kind::failed)
-          .put(std::uint64_t{1})
-          .put(busway_status{BUSWAY_FAILED})
-          .text("of nothing")
-          .put(std::int64_t{-1});
-    }
+    if (does("fails_before_it_is_created")) failed(1, BUSWAY_FAILED);
     flush();
     for (;;) handle(next());
   }
@@ -325,8 +321,18 @@ class Rogue {
     const auto number = in.get<std::uint64_t>();
     if (does("handles_what_was_never_sent")) {
       Writer(channel_.out(), Kind::handled).put(number + 1'000'000);
+    } else if (does("handles_none")) {
+      Writer(channel_.out(), Kind::handled).put(std::uint64_t{0});
+    } else if (does("handles_what_an_earlier_one_was_sent")) {
+      if (number == 1) ::_exit(3);
+      Writer(channel_.out(), Kind::handled).put(number - 1);
     } else if (does("fails_what_was_never_sent")) {
       failed(number + 1'000'000, BUSWAY_FAILED);
+    } else if (does("skips_what_was_never_sent")) {
+      Writer(channel_.out(), Kind::skipped).put(number + 1'000'000);
+    } else if (does("notes_what_was_never_sent")) {
+      note_done(number + 1'000'000);
+      stay();
     } else if (does("fails_twice")) {
       failed(number, BUSWAY_DEAD_LETTER);
       failed(number, BUSWAY_DEAD_LETTER);
@@ -335,10 +341,7 @@ class Rogue {
     } else if (does("fails_with_ok")) {
       failed(number, BUSWAY_OK);
     } else if (does("writes_rubbish")) {
-      void* const shared = ::mmap(nullptr, sizeof(wire::Progress), PROT_READ | PROT_WRITE,
-                                  MAP_SHARED, wire::kProgress, 0);
-      if (shared == MAP_FAILED) ::_exit(94);
-      std::memset(shared, 0xff, sizeof(wire::Progress));
+      std::memset(shared(), 0xff, sizeof(wire::Progress));
       ::_exit(0);
     } else if (does("dies_of_no_event")) {
       ::_exit(3);
@@ -346,6 +349,15 @@ class Rogue {
       Writer(channel_.out(), Kind::handled).put(number);
     }
     flush();
+  }
+  static void* shared() {
+    void* const mapped = ::mmap(nullptr, sizeof(wire::Progress), PROT_READ | PROT_WRITE, MAP_SHARED,
+                                wire::kProgress, 0);
+    if (mapped == MAP_FAILED) ::_exit(94);
+    return mapped;
+  }
+  static void note_done(std::uint64_t number) {
+    std::atomic_ref(static_cast<wire::Progress*>(shared())->done).store(number);
   }
   void failed(std::uint64_t number, busway_status status) {
     Writer(channel_.out(), Kind::failed)

@@ -117,6 +117,12 @@ class Everything : public busway::Plugin {
     if (config_.value("waits_for_stop", false)) {
       run_source([this](std::stop_token) { stopping_.wait(false); });
     }
+    if (config_.value("asks", false)) {
+      run_source([this](std::stop_token) { ask_for_long(); });
+    }
+    if (config_.value("asks_beside", false)) {
+      own_thread_ = std::thread([this] { ask_for_long(); });
+    }
     subscribe("test.begin_source", [this](const PluginEvent&) {
       run_source([this](std::stop_token) { publish("test.source_began"); });
     });
@@ -128,6 +134,7 @@ class Everything : public busway::Plugin {
   void stop() override {
     stopping_ = true;
     stopping_.notify_all();
+    if (own_thread_.joinable()) own_thread_.join();
     fail_in("stop");
     publish("test.stopping");
   }
@@ -143,6 +150,13 @@ class Everything : public busway::Plugin {
  private:
   void fail_in(std::string_view step) const {
     if (config_.value("fail", "") == step) throw std::runtime_error("cannot " + std::string(step));
+  }
+
+  void ask_for_long() {
+    const busway::PluginReply reply = request("test.unanswered", Json(), std::chrono::hours(1));
+    publish("test.asked_in_vain", {{"status", reply.status}, {"message", reply.message}});
+    publish("test.asked_again",
+            {{"status", request("test.unanswered", Json(), std::chrono::hours(1)).status}});
   }
 
   void on_echo(const PluginEvent& event) {
@@ -185,6 +199,7 @@ class Everything : public busway::Plugin {
 
   Json config_;
   std::atomic<bool> stopping_{false};
+  std::thread own_thread_;
   int seen_sync_ = 0;
   SubscriptionId once_ = 0;
   SubscriptionId sync_once_ = 0;

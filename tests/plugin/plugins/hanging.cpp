@@ -117,7 +117,9 @@ class Hanging : public busway::Plugin {
       ++trap_->done;
     };
     attempt([this] { publish("too.late"); });
-    attempt([this] { (void)request("too.late", Json()); });
+    attempt([this] {
+      if (request("too.late", Json()).status == BUSWAY_STOPPED) ++trap_->refused;
+    });
     attempt([this] { subscribe("too.late", [](const PluginEvent&) {}); });
     attempt([this] { after(seconds(0), [] {}); });
     attempt([this] { log("too late"); });

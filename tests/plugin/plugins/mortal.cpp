@@ -67,10 +67,32 @@ class Mortal : public busway::Plugin {
       subscribe("more", [this](const Json& n) { publish("more.heard", n); });
       publish("more.subscribed");
     });
+    subscribe("timed", [this](const PluginEvent&, PluginContext& context) { tell_time(context); },
+              {.name = "timed", .timeout = std::chrono::hours(1)});
+    subscribe("untimed", [this](const PluginEvent&, PluginContext& context) { tell_time(context); },
+              {.name = "untimed", .timeout = std::chrono::nanoseconds::max()});
+    subscribe("timed.retried",
+              [this](const PluginEvent&, PluginContext& context) {
+                tell_time(context);
+                if (context.attempt() == 1) throw std::runtime_error("once");
+              },
+              {.name = "timed.retried",
+               .timeout = std::chrono::hours(2),
+               .retry = busway::PluginRetry{.initial_delay = std::chrono::milliseconds(1),
+                                            .total = std::chrono::hours(1)}});
     subscribe("late", [this](const PluginEvent&) {
       after(std::chrono::milliseconds(30), [this] { publish("timer.ran", ::getpid()); });
       publish("timer.set");
     });
+    if (config_.value("asks", false)) {
+      // Nobody joins it: it ends with the process.
+      std::thread([this] {
+        try {
+          (void)request("question", ::getpid(), std::chrono::hours(1));
+        } catch (const busway::PluginError&) {
+        }
+      }).detach();
+    }
     if (config_.value("lines", false)) {
       run_source([this](const std::stop_token& stop) {
         for (int n = 0; !stop.stop_requested(); ++n)
@@ -90,7 +112,22 @@ class Mortal : public busway::Plugin {
     return n.value("fails", false) ? Outcome::fail("as it was told") : Outcome::done();
   }
 
+  void tell_time(const PluginContext& context) {
+    const auto left = context.time_left();
+    publish("time", left ? Json(left->count()) : Json());
+  }
+
+  /// A process that would stay when this one ends.
+  void spawn() {
+    const pid_t child = ::fork();
+    if (child == 0) {
+      for (;;) ::pause();
+    }
+    publish("spawned", child);
+  }
+
   void act(const std::string& what) {
+    if (what == "spawn") spawn();
     if (what == "segv") (void)::raise(SIGSEGV);
     if (what == "abort") std::abort();
     if (what == "exit") std::_Exit(3);

@@ -1,4 +1,4 @@
-// plugin/isolation/child_host.hpp -- the host as a plugin meets it in a process of its own.
+// plugin/isolation/process/child_host.hpp -- the host as a plugin meets it in a process of its own.
 // Layer: plugin
 //
 // Model      run_plugin_process() is the process: it opens the library, makes the calls that the
