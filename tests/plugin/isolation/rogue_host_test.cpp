@@ -269,7 +269,7 @@ TEST_F(RogueHost, ThatTellsOfWhatItWasNeverSent) {
     PluginRules with = rules();
     // What only the memory tells is seen when the host looks.
     if (mode == std::string_view("notes_what_was_never_sent")) with.hard_deadline = seconds(1);
-    loses_its_event(mode, "its process broke the rules of its connection (event ", with);
+    loses_its_event(mode, "broke the rules of its connection (event ", with);
     EXPECT_TRUE(mentions(bus_.dead_letters().list().front().last().reason,
                          ", which it was never sent) and was killed"));
     EXPECT_TRUE(
