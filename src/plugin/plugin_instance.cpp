@@ -67,9 +67,11 @@ std::optional<Error> PluginInstance::on_worker(std::string_view what,
 
 std::optional<Error> PluginInstance::on_worker(std::vector<Step> steps,
                                                std::chrono::nanoseconds timeout) {
+  constexpr unsigned kGivenUp = ~0U;
   struct Progress {
     std::vector<Step> steps;
-    std::atomic<unsigned> step{0};  // that runs now, or is waited for
+    std::atomic<unsigned> begun{0};  // how many steps have, or kGivenUp: no more will
+    std::atomic<PluginWorker::RealTime> step_begun{};
     std::optional<Error> error;
   };
   const auto progress = std::make_shared<Progress>();
@@ -77,7 +79,9 @@ std::optional<Error> PluginInstance::on_worker(std::vector<Step> steps,
   bool came_back = worker_->run(
       [this, progress] {
         for (unsigned i = 0; i < progress->steps.size() && !progress->error; ++i) {
-          progress->step.store(i, std::memory_order_relaxed);
+          progress->step_begun.store(std::chrono::steady_clock::now(), std::memory_order_relaxed);
+          unsigned expected = i;
+          if (!progress->begun.compare_exchange_strong(expected, i + 1)) return;
           Step& step = progress->steps[i];
           const PluginCall call(*this);
           try {
@@ -90,9 +94,11 @@ std::optional<Error> PluginInstance::on_worker(std::vector<Step> steps,
         }
       },
       // A process that does not come back is killed at the time-out, so that the call does.
-      image_->child() != nullptr ? timeout + kToKill : timeout, &progress->step);
+      image_->child() != nullptr ? timeout + kToKill : timeout, &progress->step_begun);
   if (came_back) return progress->error;
-  const Step& step = progress->steps[progress->step.load(std::memory_order_relaxed)];
+  // Nobody waits for it any more: what it has not begun must not happen behind everyone's back.
+  const unsigned begun = progress->begun.exchange(kGivenUp);
+  const Step& step = progress->steps[begun == 0 ? 0 : begun - 1];
   const Late late = step.late;
   if (late == Late::left_behind && image_->child() != nullptr) {
     // The worker is behind something else; without its process that ends too.

@@ -237,8 +237,8 @@ class PluginInstance final : public busway_host,
     std::function<busway_status()> f;
     Late late = Late::left_behind;
   };
-  /// One after the other until one fails, each with this time. One way to the worker and back is
-  /// most of what a call costs.
+  /// One after the other until one fails, each with this time; at its end none begins any more. One
+  /// way to the worker and back is most of what a call costs.
   [[nodiscard]] std::optional<Error> on_worker(std::vector<Step> steps,
                                                std::chrono::nanoseconds timeout);
   [[nodiscard]] std::optional<Error> on_worker(std::string_view what,

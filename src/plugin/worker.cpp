@@ -74,7 +74,7 @@ bool PluginWorker::pumped_by_this_thread() const {
 }
 
 bool PluginWorker::run(std::function<void()> f, std::chrono::nanoseconds timeout,
-                       const std::atomic<unsigned>* steps) {
+                       const std::atomic<RealTime>* step_begun) {
   struct Call {
     std::mutex mutex;
     std::condition_variable done_changed;
@@ -89,13 +89,12 @@ bool PluginWorker::run(std::function<void()> f, std::chrono::nanoseconds timeout
   });
   if (posted == Posted::refused) return false;
   std::unique_lock lock(call->mutex);
-  const auto step = [&] { return steps == nullptr ? 0U : steps->load(std::memory_order_relaxed); };
-  for (unsigned seen = step();;) {
-    const auto deadline = deadline_after(timeout);
+  for (RealTime deadline = deadline_after(timeout);;) {
     if (call->done_changed.wait_until(lock, deadline, [&] { return call->done; })) return true;
-    const unsigned now = step();
-    if (now == seen) return false;
-    seen = now;
+    if (step_begun == nullptr) return false;
+    const RealTime begun = step_begun->load(std::memory_order_relaxed);
+    if (begun + timeout <= deadline) return false;
+    deadline = begun + timeout;
   }
 }
 

@@ -61,9 +61,10 @@ class PluginWorker final : public Executor, public std::enable_shared_from_this<
 
   /// Runs f on the worker and waits for it. False at the deadline (f may still run later, so it
   /// must own what it touches) or when the worker is closed. Not on the worker. Where f has several
-  /// steps and counts them, the timeout begins anew when the one that is late has just begun.
+  /// steps and says when each begins, the timeout is that of a step.
+  using RealTime = std::chrono::steady_clock::time_point;
   [[nodiscard]] bool run(std::function<void()> f, std::chrono::nanoseconds timeout,
-                         const std::atomic<unsigned>* steps = nullptr);
+                         const std::atomic<RealTime>* step_begun = nullptr);
 
   using TimerId = std::uint64_t;
   TimerId schedule(std::chrono::nanoseconds delay, std::function<void()> f);

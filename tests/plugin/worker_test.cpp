@@ -68,14 +68,14 @@ TEST(PluginWorker, RunSaysWhenItsTimeIsOverAndTheCallGoesOn) {
 
 TEST(PluginWorker, EachStepOfARunHasItsOwnTime) {
   constexpr milliseconds kTime(400);  // no thread that wants to run waits as long as that
-  const auto worker = PluginWorker::start("test", Clock::system());
-  const auto spin = [kTime](std::atomic<unsigned>& steps, unsigned step) {
-    const auto end = std::chrono::steady_clock::now() + kTime + kTime / 2;
-    while (std::chrono::steady_clock::now() < end) steps.fetch_add(step);
+  using Clock = std::chrono::steady_clock;
+  const auto worker = PluginWorker::start("test", busway::Clock::system());
+  std::atomic<PluginWorker::RealTime> begun{Clock::now()};
+  const auto spin = [kTime](const auto& step) {
+    for (const auto end = Clock::now() + kTime + kTime / 2; Clock::now() < end;) step();
   };
-  std::atomic<unsigned> steps{0};
-  EXPECT_TRUE(worker->run([&] { spin(steps, 1); }, kTime, &steps));
-  EXPECT_FALSE(worker->run([&] { spin(steps, 0); }, kTime, &steps));
+  EXPECT_TRUE(worker->run([&] { spin([&] { begun = Clock::now(); }); }, kTime, &begun));
+  EXPECT_FALSE(worker->run([&] { spin([] {}); }, kTime, &begun));
   worker->close();
 }
 
