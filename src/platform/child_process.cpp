@@ -34,7 +34,8 @@ struct SpawnActions {
 };
 
 /// A child begins with no signal blocked and none ignored, whatever the host does with its own, and
-/// in a session of its own. In a mere group of its own it could not read from the terminal.
+/// in a group of its own. Not in a session: the scheduler shares a busy machine among sessions, and
+/// calls between host and child then take several times as long.
 struct SpawnAttributes {
   SpawnAttributes() {
     ::posix_spawnattr_init(&attributes);
@@ -44,8 +45,8 @@ struct SpawnAttributes {
     ::sigfillset(&all);
     ::posix_spawnattr_setsigmask(&attributes, &none);
     ::posix_spawnattr_setsigdefault(&attributes, &all);
-    ::posix_spawnattr_setflags(&attributes,
-                               POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSID);
+    ::posix_spawnattr_setflags(
+        &attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
   }
   SpawnAttributes(const SpawnAttributes&) = delete;
   SpawnAttributes& operator=(const SpawnAttributes&) = delete;

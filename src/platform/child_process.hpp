@@ -3,9 +3,9 @@
 // Model      Started with posix_spawn and never a bare fork: a copy of a process with threads may
 //            stand on locks that nobody will give back. The child gets standard input, output and
 //            error, the descriptors it is handed and no others. It is known by its pidfd, so that
-//            a signal never meets another process of the same number. It is the first of a session
-//            and a process group of its own: what is typed at the terminal to end the host does not
-//            reach it, and what it starts goes with it, unless that leaves the group.
+//            a signal never meets another process of the same number. It is the first of a process
+//            group of its own: what is typed at the terminal to end the host does not reach it, and
+//            what it starts goes with it, unless that leaves the group.
 // Threads    kill() and descriptor() are [any-thread]; wait() is one thread's at a time.
 // Ownership  The destructor kills a child that still runs, and waits until it is gone. However it
 //            ends, the rest of its group is killed, at the latest when that is waited for.

@@ -370,6 +370,19 @@ TEST_F(Isolated, IsNotLoadedWithALimitOfNothing) {
                        "the limit of processor time is 0ms; it takes 1s or more, or nothing"));
 }
 
+TEST_F(Isolated, IsNeitherEndedNorStoppedByTheTerminalOfItsHost) {
+  run_mortal();
+  EXPECT_EQ(::getpgid(info().process_id), info().process_id);
+  std::ifstream status("/proc/" + std::to_string(info().process_id) + "/status");
+  std::string name;
+  std::uint64_t ignored = 0;
+  while (status >> name && name != "SigIgn:") {
+  }
+  ASSERT_TRUE(status >> std::hex >> ignored);
+  for (const int signal : {SIGINT, SIGHUP, SIGTTIN, SIGTTOU})
+    EXPECT_NE(ignored >> (signal - 1) & 1U, 0U) << signal;
+}
+
 TEST_F(Isolated, WhatItHasStartedEndsWithItHoweverItEnds) {
   PluginRules rules = isolated_rules();
   rules.hard_deadline = std::chrono::seconds(2);

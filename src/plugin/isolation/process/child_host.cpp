@@ -47,8 +47,10 @@ int run_plugin_process() {
     if (!is_open(one)) return 1;
     (void)::fcntl(one, F_SETFD, FD_CLOEXEC);
   }
-  // They are meant for the host, which then stops this one in its turn.
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGPIPE}) (void)::signal(signal, SIG_IGN);
+  // They are meant for the host, which then stops this one in its turn. The terminal is the host's,
+  // too: who reads from it here is told so (EIO), in place of being stopped.
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGTTIN, SIGTTOU})
+    (void)::signal(signal, SIG_IGN);
   void* const shared = ::mmap(nullptr, sizeof(wire::Progress), PROT_READ | PROT_WRITE, MAP_SHARED,
                               wire::kProgress, 0);
   if (shared == MAP_FAILED) return 1;
