@@ -74,7 +74,7 @@ bool PluginWorker::pumped_by_this_thread() const {
 }
 
 bool PluginWorker::run(std::function<void()> f, std::chrono::nanoseconds timeout,
-                       const std::atomic<RealTime>* step_begun) {
+                       const Waiting& waiting) {
   struct Call {
     std::mutex mutex;
     std::condition_variable done_changed;
@@ -88,13 +88,28 @@ bool PluginWorker::run(std::function<void()> f, std::chrono::nanoseconds timeout
     call->done_changed.notify_all();
   });
   if (posted == Posted::refused) return false;
+  const auto done = [&] { return call->done; };
+  const auto begun = [&](RealTime before) {
+    if (waiting.step_begun == nullptr) return before;
+    return std::max(before, waiting.step_begun->load(std::memory_order_relaxed));
+  };
   std::unique_lock lock(call->mutex);
-  for (RealTime deadline = deadline_after(timeout);;) {
-    if (call->done_changed.wait_until(lock, deadline, [&] { return call->done; })) return true;
-    if (step_begun == nullptr) return false;
-    const RealTime begun = step_begun->load(std::memory_order_relaxed);
-    if (begun + timeout <= deadline) return false;
-    deadline = begun + timeout;
+  for (RealTime since = std::chrono::steady_clock::now();;) {
+    if (waiting.then) {
+      if (call->done_changed.wait_until(lock, deadline_after(waiting.after, since), done))
+        return true;
+      if (const RealTime later = begun(since); later != since) {
+        since = later;
+        continue;
+      }
+      lock.unlock();
+      waiting.then();
+      lock.lock();
+    }
+    if (call->done_changed.wait_until(lock, deadline_after(timeout, since), done)) return true;
+    const RealTime later = begun(since);
+    if (later == since) return false;
+    since = later;
   }
 }
 
