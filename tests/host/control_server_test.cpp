@@ -244,10 +244,14 @@ TEST_F(ControlServerTest, OneThatReadsNoAnswersIsHeardAllTheSame) {
 }
 
 TEST_F(ControlServerTest, OneThatHasGoneGivesUpItsPlaceWhileItsRequestRuns) {
-  serve({.patience = kPatient, .clients_max = 1, .left_max = 2});
-  for (int i = 0; i < 2; ++i) ask_and_leave();
+  serve({.patience = kPatient, .clients_max = 1});
+  for (int i = 0; i < 3; ++i) ask_and_leave();
   expect_served();
-  ask_and_leave();
+}
+
+TEST_F(ControlServerTest, NoMoreThanSoManyMayLeaveTheirRequestsRunning) {
+  serve({.patience = kPatient, .clients_max = 1, .left_max = 2});
+  for (int i = 0; i < 3; ++i) ask_and_leave();
   const std::string refusal = RawClient(path()).rest();
   EXPECT_NE(refusal.find("3 requests run whose clients have gone"), std::string::npos) << refusal;
   EXPECT_NE(refusal.find("\"too_many\""), std::string::npos) << refusal;
