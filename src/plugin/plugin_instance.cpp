@@ -295,15 +295,16 @@ std::shared_ptr<HealthAnswer> PluginInstance::ask_health() {
     health_ = answer;
   }
   const Executor::Posted posted = worker_->post([this, answer] {
-    PluginHealthInfo info;
+    std::optional<PluginHealthInfo> info;
     // A stop that began meanwhile has come before it on this thread, or comes behind it.
     if (started_.load(std::memory_order_relaxed)) {
       const PluginCall call(*this);
       try {
-        if (const busway_status status = read_health(info); status != BUSWAY_OK)
-          info = {PluginHealthInfo::Level::failing, describe("health", status).what()};
+        if (const busway_status status = read_health(info.emplace()); status != BUSWAY_OK)
+          info =
+              PluginHealthInfo{PluginHealthInfo::Level::failing, describe("health", status).what()};
       } catch (const Error& error) {
-        info = {PluginHealthInfo::Level::failing, error.what()};
+        info = PluginHealthInfo{PluginHealthInfo::Level::failing, error.what()};
       }
     }
     answer->set(std::move(info));
