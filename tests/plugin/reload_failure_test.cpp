@@ -207,11 +207,11 @@ TEST_F(FailedReload, OfANewOneThatHangsInRestoreStateNeverStartsIt) {
 }
 
 TEST_F(FailedReload, OfOneThatGetsBusyBeforeItsStateIsSavedLeavesItsWorkerFree) {
-  PluginManager impatient(bus_, {.call_timeout = std::chrono::seconds(1)});
   Watcher watch(bus_, {"slow.began", "slow.done", "counted"});
   std::atomic<bool> may{false};
   const Subscription answers = bus_.subscribe(
       "may.go.on", [&](const Event&, Context& context) { context.reply(Json(may.load())); });
+  PluginManager impatient(bus_, {.call_timeout = std::chrono::seconds(1)});
   build("counter_1");
   // In this process always: one of its own is killed for such a handler and started again.
   impatient.load(PluginSpec{.path = file(), .config = {{"busy_at_end", true}}});
