@@ -137,14 +137,20 @@ TEST_F(Graph, StopsWhatRunsBesideAPhaseThatFailsAndBeginsNothingMore) {
 }
 
 TEST_F(Graph, KeepsWhatCompletedBesideAFailure) {
+  Door begun;
   Door failed;
   const auto listener = bus_.subscribe("phase.failed", [&](const Event&) { failed.open(); });
   const auto steady = make_phase("steady", [&](const Json&) {
+    begun.open();
     EXPECT_TRUE(failed.wait());
     return Json("kept");
   });
-  const ChainResult result = execute({{.phase = steady}, {.phase = failing("bad")}});
-  EXPECT_EQ(result.completed_phases, (Lines{"steady"}));
+  const auto bad = make_phase("bad", [&](const Json&) -> Json {
+    EXPECT_TRUE(begun.wait());
+    throw std::runtime_error("no network");
+  });
+  const ChainResult result = execute({{.phase = steady}, {.phase = bad}});
+  ASSERT_EQ(result.completed_phases, (Lines{"steady"}));
   EXPECT_EQ(result.output_of("steady")->data, "kept");
   EXPECT_EQ(heard_.only<ChainEventData>("chain.failed").completed_phases, (Lines{"steady"}));
 }
@@ -152,6 +158,7 @@ TEST_F(Graph, KeepsWhatCompletedBesideAFailure) {
 TEST_F(Graph, BoundsAPhaseByTheTimeOfItsStep) {
   const auto clock = std::make_shared<ManualClock>();
   Bus bus(quiet({.clock = clock}));
+  const Heard heard(bus);
   const auto door = std::make_shared<Door>();
   const auto state = std::make_shared<std::atomic<int>>(0);
   const auto hanging = make_phase("slow",
@@ -163,7 +170,7 @@ TEST_F(Graph, BoundsAPhaseByTheTimeOfItsStep) {
                                   },
                                   {.timeout = 1h});
   std::thread other([&] {
-    EXPECT_TRUE(eventually([&] { return *state == 1; }));
+    EXPECT_TRUE(eventually([&] { return *state == 1 && heard.has("phase.completed"); }));
     clock->advance(1s);
   });
   const ChainResult result = PhaseOrchestrator(bus).execute_graph(
