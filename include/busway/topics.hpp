@@ -21,6 +21,9 @@ inline constexpr std::string_view kPhaseRetrying = "phase.retrying";
 inline constexpr std::string_view kPhaseRetrySuccess = "phase.retry_success";
 inline constexpr std::string_view kPhaseFinalFailure = "phase.final_failure";
 
+// The question whether a phase's output is known already, see events/phase_lookup.hpp.
+inline constexpr std::string_view kPhaseLookup = "phase.lookup";
+
 // Chains, see events/chain_event_data.hpp.
 inline constexpr std::string_view kChainStarted = "chain.started";
 inline constexpr std::string_view kChainCompleted = "chain.completed";

@@ -191,6 +191,9 @@ class BusCore {
   void resume(Subscriber& subscriber);
   bool wait_idle(Subscriber& subscriber, std::chrono::steady_clock::time_point deadline);
   std::vector<SubscriptionInfo> subscriptions(std::string_view owner);
+  /// Whether a subscription that takes events now names this topic: a wildcard that happens to
+  /// match it is no sign that somebody answers its requests.
+  [[nodiscard]] bool is_subscribed_by_name(std::string_view topic);
 
   // -- routes.cpp ---------------------------------------------------------------------------------
   TopicEntry* pin_topic(std::string_view name);
@@ -215,6 +218,8 @@ class BusCore {
   /// Ends with `stopped` when the token says so: whoever waits is to end.
   RequestResult request(std::string_view topic, const Draft& draft,
                         std::chrono::nanoseconds timeout, const std::stop_token& stop = {});
+  /// A new id, as events get them.
+  [[nodiscard]] EventId make_id();
   bool reply(const EventId& request, Payload payload);
   void end_requests();
   /// What a wait for the receipt is for; with references in `held`.

@@ -33,6 +33,8 @@ void BusCore::end_requests() {
   for (const auto& [id, pending] : requests_) pending->stop();
 }
 
+EventId BusCore::make_id() { return thread_state().ids->next(wall_ns()); }
+
 bool BusCore::reply(const EventId& request, Payload payload) {
   std::shared_ptr<PendingRequest> pending;
   {
@@ -65,9 +67,8 @@ RequestResult BusCore::request(std::string_view topic, const Draft& draft,
   }
   const auto deadline = deadline_after(timeout);
   Event event = make_event(topic, draft);
-  EventAccess::set_id(event, draft.options != nullptr && draft.options->id
-                                 ? *draft.options->id
-                                 : thread_state().ids->next(wall_ns()));
+  EventAccess::set_id(
+      event, draft.options != nullptr && draft.options->id ? *draft.options->id : make_id());
   const auto pending = std::make_shared<PendingRequest>();
   {
     const std::lock_guard lock(request_mutex_);

@@ -24,6 +24,29 @@ void BusCore::sample(Subscriber& subscriber, std::uint64_t ns) {
   histogram->record(ns);
 }
 
+bool BusCore::is_subscribed_by_name(std::string_view topic) {
+  const auto takes_events = [](const Subscriber* one) {
+    return state_of(*one) == SubscriberState::active;
+  };
+  const std::lock_guard lock(mutex_);
+  if (const TopicEntry* entry = topics_.find(topic, hash_text(topic));
+      entry != nullptr && entry->exact != 0) {
+    std::vector<Subscriber*> own;
+    list_exact(*entry, own);
+    if (std::any_of(own.begin(), own.end(), takes_events)) return true;
+  }
+  std::vector<PatternIndex::Value> values;  // also of lists that have the name among their patterns
+  if (index_.size() != 0) index_.match(topic, values);
+  return std::any_of(values.begin(), values.end(), [&](PatternIndex::Value value) {
+    const auto* const one = reinterpret_cast<const Subscriber*>(value);
+    const std::vector<Pattern>& patterns = one->extra->patterns;
+    return takes_events(one) &&
+           std::any_of(patterns.begin(), patterns.end(), [&](const Pattern& pattern) {
+             return pattern.kind() == PatternKind::exact && pattern.text() == topic;
+           });
+  });
+}
+
 std::vector<SubscriptionInfo> BusCore::subscriptions(std::string_view owner) {
   std::vector<SubscriptionInfo> out;
   const std::lock_guard lock(mutex_);

@@ -8,13 +8,13 @@
 
 #include "base/deadline.hpp"
 #include "base/escape.hpp"
+#include "base/sha256.hpp"
 #include "busway/error.hpp"
 #include "busway/limits.hpp"
 #include "platform/elf_check.hpp"
 #include "plugin/isolation/probe.hpp"
 #include "plugin/isolation/process/child_host.hpp"
 #include "plugin/manifest.hpp"
-#include "plugin/sha256.hpp"
 #include "plugin/static_plugins.hpp"
 
 namespace busway::plugin_host_detail {

@@ -49,6 +49,13 @@ TEST(BestPractices, HaveAGoodAndABadSnippetForEachPoint) {
   EXPECT_GE(points, 13U) << "last seen at line " << from;
 }
 
+TEST(PhasesPage, ShowsOnlyCodeThatIsCompiledAndAllOfIt) {
+  const Page page = read_page(read_text(kRoot / "docs/phases.md"));
+  const auto regions = regions_of(read_text(kRoot / "tests/docs/phases.cpp"));
+  EXPECT_GE(regions.size(), 6U);
+  EXPECT_EQ(joined(compare_with_regions(page, regions)), "");
+}
+
 TEST(WritingAPluginPage, ShowsOnlyCodeThatIsCompiledAndAllOfIt) {
   std::map<std::string, std::string> regions;
   for (const char* file : {"chatty", "patient", "points", "writing_a_plugin"}) {

@@ -12,8 +12,8 @@
 
 #include <temporary_folder.hpp>
 
+#include "base/sha256.hpp"
 #include "hanging_fixture.hpp"
-#include "plugin/sha256.hpp"
 #include "plugin_fixture.hpp"
 
 namespace busway {
@@ -25,7 +25,7 @@ inline std::string bytes_of(const std::string& path) {
 
 inline std::string sum_of_file(const std::string& path) {
   const std::string bytes = bytes_of(path);
-  return plugin_host_detail::sha256(std::as_bytes(std::span(bytes)));
+  return sha256(std::as_bytes(std::span(bytes)));
 }
 
 class ManifestTest : public PluginTest {

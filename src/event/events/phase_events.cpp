@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "busway/events/phase_event_data.hpp"
+#include "busway/events/phase_lookup.hpp"
 #include "busway/topics.hpp"
 #include "busway/typed_event.hpp"
 
@@ -67,6 +68,10 @@ Event phase_final_failure(std::string_view name, std::string_view session, std::
                           int attempt, int max_attempts, const EventOptions& options) {
   return make(topics::kPhaseFinalFailure, attempt_of(name, session, attempt, max_attempts, error),
               options);
+}
+
+Event phase_lookup(std::string_view name, std::string_view key, const EventOptions& options) {
+  return typed_event(PhaseLookup{.name = std::string(name), .key = std::string(key)}, options);
 }
 
 }  // namespace busway

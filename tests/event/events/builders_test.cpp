@@ -13,6 +13,7 @@
 #include "busway/events/config_changed.hpp"
 #include "busway/events/data_event_data.hpp"
 #include "busway/events/phase_event_data.hpp"
+#include "busway/events/phase_lookup.hpp"
 #include "busway/events/plugin_event_data.hpp"
 #include "busway/events/plugin_executed.hpp"
 #include "busway/events/quality_alert.hpp"
@@ -42,6 +43,7 @@ TEST(WellKnownPayloads, HaveTheDocumentedFields) {
   EXPECT_EQ(fields_of<ChainEventData>(),
             (Names{"session_id", "phase_count", "phase_names", "completed_phases", "failed_phase",
                    "phase_index", "error", "elapsed_ms"}));
+  EXPECT_EQ(fields_of<PhaseLookup>(), (Names{"name", "key"}));
   EXPECT_EQ(fields_of<PluginEventData>(),
             (Names{"plugin_name", "plugin_version", "path", "generation", "error", "metadata"}));
   EXPECT_EQ(fields_of<BreakerEventData>(),
@@ -176,6 +178,9 @@ TEST(QualityAndCacheEvents, HaveTopicsOfTheirOwn) {
   EXPECT_EQ(alert.as<QualityAlert>().success_rate, 0.5);
   EXPECT_EQ(cache_hit("p", "k", 1).as<CacheHit>().output, 1);
   EXPECT_EQ(cache_miss("p", "k").topic(), "cache.miss");
+  const Event lookup = phase_lookup("plan", "0f");
+  EXPECT_EQ(lookup.topic(), "phase.lookup");
+  EXPECT_EQ(lookup.json(), (Json{{"name", "plan"}, {"key", "0f"}}));
 }
 
 }  // namespace

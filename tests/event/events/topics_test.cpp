@@ -9,6 +9,7 @@ TEST(Topics, AreWrittenAsDocumented) {
   EXPECT_EQ(topics::kPhaseStarted, "phase.started");
   EXPECT_EQ(topics::kPhaseRetrySuccess, "phase.retry_success");
   EXPECT_EQ(topics::kPhaseFinalFailure, "phase.final_failure");
+  EXPECT_EQ(topics::kPhaseLookup, "phase.lookup");
   EXPECT_EQ(topics::kChainFailed, "chain.failed");
   EXPECT_EQ(topics::kPluginQuarantined, "plugin.quarantined");
   EXPECT_EQ(topics::kPluginDenied, "plugin.denied");

@@ -1,11 +1,11 @@
-#include "plugin/sha256.hpp"
+#include "base/sha256.hpp"
 
 #include <gtest/gtest.h>
 
 #include <string>
 #include <string_view>
 
-namespace busway::plugin_host_detail {
+namespace busway {
 namespace {
 
 std::string sum_of(std::string_view text) { return sha256(std::as_bytes(std::span(text))); }
@@ -34,4 +34,4 @@ TEST(Sha256, IsOfAllBytesAndOfEachBit) {
 }
 
 }  // namespace
-}  // namespace busway::plugin_host_detail
+}  // namespace busway

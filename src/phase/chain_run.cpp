@@ -1,0 +1,221 @@
+#include "phase/chain_run.hpp"
+
+#include <algorithm>
+#include <system_error>
+
+#include "base/duration_words.hpp"
+#include "base/escape.hpp"
+#include "busway/topics.hpp"
+#include "delivery/later.hpp"
+#include "delivery/wait_graph.hpp"
+#include "phase/announcing.hpp"
+#include "phase/cause.hpp"
+#include "phase/context_access.hpp"
+#include "phase/limits.hpp"
+
+namespace busway::phase_detail {
+
+using phase::PhaseContext;
+using phase::PhaseError;
+using phase::PhaseFault;
+using phase::PhaseInput;
+using phase::PhaseOutput;
+
+namespace {
+
+std::size_t parallel_of(const phase::ChainOptions& options) {
+  if (options.max_parallel != 0) return options.max_parallel;
+  return std::max<std::size_t>(2, std::thread::hardware_concurrency());
+}
+
+}  // namespace
+
+ChainRun::ChainRun(detail::BusCore& core, std::vector<PlannedPhase> plan, PhaseInput input,
+                   const phase::ChainOptions& options)
+    : core_(core),
+      plan_(std::move(plan)),
+      input_(std::move(input)),
+      parallel_(parallel_of(options)),
+      began_(core.options().clock->steady()),
+      timeout_(options.timeout),
+      asked_(options.stop),
+      cause_(cause_here()),
+      outputs_(plan_.size()) {
+  if (timeout_) deadline_ = delivery_detail::later(began_, *timeout_);
+  for (std::size_t i = 0; i < plan_.size(); ++i) {
+    open_.push_back(plan_[i].after.size());
+    if (plan_[i].after.empty()) ready_.insert(i);
+  }
+  result_.session_id = input_.session_id;
+}
+
+ChainRun::~ChainRun() {
+  stop_.request_stop();
+  for (auto& [phase, thread] : running_) {
+    if (thread.joinable()) thread.join();
+  }
+}
+
+phase::ChainResult ChainRun::run() {
+  announce(core_, topics::kChainStarted, event());
+  {
+    const std::stop_callback stopping(asked_, [this] { stop_.request_stop(); });
+    do {
+      begin_ready();
+      if (!running_.empty()) take_one_that_ended();
+    } while (!running_.empty() || (result_.ok() && !ready_.empty()));
+  }
+  result_.elapsed = core_.options().clock->steady() - began_;
+  ChainEventData ended = event();
+  ended.completed_phases = result_.completed_phases;
+  ended.elapsed_ms = milliseconds(result_.elapsed);
+  if (result_.ok()) {
+    result_.phase_index = static_cast<int>(plan_.size());
+    result_.output = output_of_ends();
+  } else {
+    ended.failed_phase = result_.failed_phase;
+    ended.error = result_.error->message;
+  }
+  ended.phase_index = result_.phase_index;
+  announce(core_, result_.ok() ? topics::kChainCompleted : topics::kChainFailed, std::move(ended));
+  return std::move(result_);
+}
+
+ChainEventData ChainRun::event() const {
+  ChainEventData data;
+  data.session_id = input_.session_id;
+  data.phase_count = static_cast<int>(plan_.size());
+  for (const PlannedPhase& one : plan_) data.phase_names.push_back(one.name);
+  return data;
+}
+
+PhaseInput ChainRun::input_of(const PlannedPhase& one) const {
+  PhaseInput input = {.request = input_.request,
+                      .data = {},
+                      .session_id = input_.session_id,
+                      .metadata = input_.metadata};
+  if (one.after.empty()) {
+    input.data = input_.data;
+  } else if (one.after.size() == 1) {
+    input.data = result_.outputs[outputs_[one.after.front()]].data;
+  } else {
+    input.data = Json::object();
+    for (const std::size_t before : one.after) {
+      input.data[plan_[before].name] = result_.outputs[outputs_[before]].data;
+    }
+  }
+  return input;
+}
+
+AttemptResult ChainRun::execute(std::size_t phase, const PhaseInput& input) {
+  const PlannedPhase& one = plan_[phase];
+  PhaseContext context(stop_.get_token(), deadline_);
+  ContextAccess::set_timeout(context, one.timeout);
+  try {
+    return one.phase->execute(input, context);
+  } catch (...) {
+    return error_of(one.name, std::current_exception());
+  }
+}
+
+void ChainRun::begin_ready() {
+  while (result_.ok() && !ready_.empty() && running_.size() < parallel_) {
+    const std::size_t phase = *ready_.begin();
+    if (is_over_before(phase)) return;
+    const bool alone = running_.empty() && (ready_.size() == 1 || parallel_ == 1);
+    if (alone || !begin_beside(phase)) {
+      if (!running_.empty()) return;  // no thread for it now: it waits for one that runs
+      ready_.erase(phase);
+      settle(phase, execute(phase, input_of(plan_[phase])));
+      continue;
+    }
+    ready_.erase(phase);
+  }
+}
+
+/// False: no thread could be had.
+bool ChainRun::begin_beside(std::size_t phase) {
+  const auto place = running_.try_emplace(phase).first;
+  try {
+    place->second = std::thread([this, phase, input = input_of(plan_[phase])] {
+      AttemptResult result = [&] {
+        const CauseScope scope(core_, cause_);
+        return execute(phase, input);
+      }();
+      const std::lock_guard lock(mutex_);
+      ended_.push_back({phase, std::move(result)});
+      changed_.notify_one();
+    });
+    return true;
+  } catch (const std::system_error&) {
+    running_.erase(place);
+    return false;
+  }
+}
+
+void ChainRun::take_one_that_ended() {
+  std::vector<delivery_detail::WaitFor> threads;
+  for (const auto& [phase, thread] : running_) {
+    threads.push_back(delivery_detail::WaitFor::thread(thread.get_id()));
+  }
+  std::vector<Ended> ended;
+  {
+    const delivery_detail::WaitEdge edge(std::move(threads), delivery_detail::Needs::any);
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return !ended_.empty(); });
+    ended.swap(ended_);
+  }
+  for (Ended& one : ended) {
+    running_.extract(one.phase).mapped().join();
+    settle(one.phase, std::move(one.result));
+  }
+}
+
+void ChainRun::settle(std::size_t phase, AttemptResult result) {
+  if (auto* const error = std::get_if<PhaseError>(&result)) {
+    if (result_.ok()) fail(phase, std::move(*error));
+    return;
+  }
+  outputs_[phase] = result_.outputs.size();
+  result_.outputs.push_back(std::move(std::get<PhaseOutput>(result)));
+  result_.completed_phases.push_back(plan_[phase].name);
+  for (const std::size_t next : plan_[phase].next) {
+    if (--open_[next] == 0) ready_.insert(next);
+  }
+}
+
+void ChainRun::fail(std::size_t phase, PhaseError error) {
+  result_.failed_phase = plan_[phase].name;
+  result_.phase_index = static_cast<int>(phase);
+  result_.error = std::move(error);
+  stop_.request_stop();
+}
+
+bool ChainRun::is_over_before(std::size_t phase) {
+  const std::string before = " before phase " + quote(plan_[phase].name, kNameBytesMax);
+  if (asked_.stop_requested()) {
+    fail(phase, {PhaseFault::cancelled, "the chain was cancelled" + before, nullptr});
+  } else if (deadline_ && core_.options().clock->steady() >= *deadline_) {
+    fail(phase, {PhaseFault::timed_out,
+                 "the chain did not end within " + duration_words(*timeout_) +
+                     ": the time was over" + before,
+                 nullptr});
+  }
+  return !result_.ok();
+}
+
+PhaseOutput ChainRun::output_of_ends() const {
+  std::vector<std::size_t> ends;
+  for (std::size_t i = 0; i < plan_.size(); ++i) {
+    if (plan_[i].next.empty()) ends.push_back(i);
+  }
+  if (ends.size() == 1) return result_.outputs[outputs_[ends.front()]];
+  PhaseOutput output{
+      .request = input_.request, .data = Json::object(), .session_id = input_.session_id};
+  for (const std::size_t end : ends) {
+    output.data[plan_[end].name] = result_.outputs[outputs_[end]].data;
+  }
+  return output;
+}
+
+}  // namespace busway::phase_detail
