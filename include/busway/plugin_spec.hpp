@@ -10,13 +10,24 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <string_view>
 
 #include "busway/json.hpp"
 #include "busway/plugin_rules.hpp"
 
 namespace busway {
+
+class Context;
+class Event;
+class Next;
+class Outcome;
+
+/// A middleware (busway/middleware.hpp) that is also told which plugin it stands before.
+using PluginMiddleware =
+    std::function<Outcome(std::string_view plugin, const Event&, Context&, const Next&)>;
 
 struct PluginSpec {
   /// A shared library, a manifest that names one (it ends in .plugin.yaml), or "static:NAME" of one
@@ -44,6 +55,11 @@ struct PluginManagerOptions {
   std::string plugin_host{};
   /// How long stop() lets a plugin handle what is queued for it.
   std::chrono::nanoseconds drain_timeout = std::chrono::seconds(5);
+  /// Stands around every handler of every plugin, in the host also where the plugin has a process of
+  /// its own. Called on the plugin's worker; for Mode::sync on the thread of the publisher, which
+  /// waits for the worker in next(). So it is called by several threads at once. Must outlive what
+  /// the bus still delivers. Empty: none, which costs nothing.
+  PluginMiddleware middleware{};
 };
 
 }  // namespace busway

@@ -6,6 +6,7 @@
 
 #include "bus/bus_core.hpp"
 #include "bus/dispatch.hpp"
+#include "busway/middleware.hpp"
 #include "plugin/handler_scope.hpp"
 #include "plugin/plugin_instance.hpp"
 #include "plugin/sync_delivery.hpp"
@@ -23,7 +24,8 @@ void must_return(SyncDelivery& delivery) {
 
 }  // namespace
 
-PluginLine::PluginLine(Bus& bus) : bus_(bus), core_(detail::Dispatch::core_of(bus)) {}
+PluginLine::PluginLine(Bus& bus, std::shared_ptr<const PluginMiddleware> middleware)
+    : bus_(bus), core_(detail::Dispatch::core_of(bus)), middleware_(std::move(middleware)) {}
 
 PluginLine::~PluginLine() = default;
 
@@ -90,6 +92,21 @@ std::optional<std::uint64_t> PluginLine::claim(const Wanted& wanted) {
   return std::nullopt;
 }
 
+/// With the middleware around it, if there is one.
+template <class Handler>
+Subscription PluginLine::subscribe_handler(const std::vector<std::string>& patterns,
+                                           Handler handler, const SubscriptionOptions& options) {
+  if (middleware_ == nullptr) return bus_.subscribe(patterns, std::move(handler), options);
+  return bus_.subscribe(
+      patterns,
+      [id = id_, around = middleware_, handler = std::move(handler)](const Event& event,
+                                                                     Context& context) {
+        const auto rest = [&] { return handler(event, context); };
+        return (*around)(id, event, context, Next(rest));
+      },
+      options);
+}
+
 /// Parked until it is among the others. One that waits for its instance's turn is closed till then,
 /// unless it begins with a replay: then it must not miss what comes in between.
 PluginLine::Listening PluginLine::listen(const std::shared_ptr<PluginInstance>& by,
@@ -105,7 +122,7 @@ PluginLine::Listening PluginLine::listen(const std::shared_ptr<PluginInstance>& 
   options.filter = [addressee](const Event&) { return addressee->open(); };
   if (options.mode != Mode::sync) {
     options.executor = addressee;
-    Subscription made = bus_.subscribe(
+    Subscription made = subscribe_handler(
         wanted.patterns,
         [addressee](const Event& event, Context& context) {
           return addressee->here().call(addressee->tag(), event, &context, nullptr);
@@ -122,7 +139,7 @@ PluginLine::Listening PluginLine::listen(const std::shared_ptr<PluginInstance>& 
   if (options.retry && options.retry->total) {
     timeout = std::min(timeout.value_or(kSyncTimeoutDefault), *options.retry->total);
   }
-  Subscription made = bus_.subscribe(
+  Subscription made = subscribe_handler(
       wanted.patterns,
       [listener = SyncListener{id_, addressee, timeout}](const Event& event, Context& context) {
         return deliver_sync(listener, event, context);

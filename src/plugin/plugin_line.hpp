@@ -30,6 +30,7 @@
 #include <vector>
 
 #include "busway/bus.hpp"
+#include "busway/plugin_spec.hpp"
 #include "plugin/denials.hpp"
 #include "plugin/line/addressee.hpp"
 
@@ -50,7 +51,8 @@ enum class MayWait : unsigned char { yes, no };
 
 class PluginLine final {
  public:
-  explicit PluginLine(Bus& bus);
+  /// The middleware may be null.
+  PluginLine(Bus& bus, std::shared_ptr<const PluginMiddleware> middleware);
   PluginLine(const PluginLine&) = delete;
   PluginLine& operator=(const PluginLine&) = delete;
   ~PluginLine();
@@ -112,12 +114,16 @@ class PluginLine final {
   [[nodiscard]] std::optional<std::uint64_t> claim(const Wanted& wanted);
   [[nodiscard]] bool try_take_over(const std::shared_ptr<PluginInstance>& successor);
   void make_again(const std::shared_ptr<PluginInstance>& successor);
+  template <class Handler>
+  [[nodiscard]] Subscription subscribe_handler(const std::vector<std::string>& patterns,
+                                               Handler handler, const SubscriptionOptions& options);
   [[nodiscard]] Listening listen(const std::shared_ptr<PluginInstance>& by, const Wanted& wanted);
   void end(Listening listening, MayWait may_wait);
   [[nodiscard]] std::vector<Listening> take(const std::function<bool(const Listening&)>& which);
 
   Bus& bus_;
   detail::BusCore& core_;
+  const std::shared_ptr<const PluginMiddleware> middleware_;
   std::string id_;
   Denials denials_;
 

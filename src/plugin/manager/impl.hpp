@@ -153,6 +153,7 @@ class PluginManager::Impl {
   const std::unique_ptr<Bus> own_bus_;
   Bus* const bus_;
   const PluginManagerOptions options_;
+  const std::shared_ptr<const PluginMiddleware> middleware_;  // null: there is none
 
   mutable std::mutex change_mutex_;
   std::atomic<std::thread::id> changing_{};

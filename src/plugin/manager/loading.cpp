@@ -98,7 +98,7 @@ void PluginManager::Impl::load_steps(const PluginSpec& spec, Plan& plan, PluginI
   reach(PluginState::validated);
 
   instance = make_instance(std::move(image), plan, info.id,
-                           std::make_shared<plugin_host_detail::PluginLine>(*bus_));
+                           std::make_shared<plugin_host_detail::PluginLine>(*bus_, middleware_));
   check(instance->open(spec.id, options_.call_timeout));
   const PluginInstance::Facts& facts = instance->facts();
   info.id = facts.id;
