@@ -1,21 +1,19 @@
 #include "chat_line.hpp"
 
 #include <cstddef>
-#include <nlohmann/json.hpp>
 
-#include "ascii.hpp"
+#include "shared/ascii.hpp"
 
 namespace console {
 namespace {
 
 constexpr std::size_t kNameBytesMax = 64;
-constexpr std::string_view kReplacement = "\xEF\xBF\xBD";  // U+FFFD
 
 /// "09:03" or "09:03:59".
 bool is_time(std::string_view text) noexcept {
   if (text.size() != 5 && text.size() != 8) return false;
   for (std::size_t i = 0; i < text.size(); ++i) {
-    if (i % 3 == 2 ? text[i] != ':' : !is_digit(text[i])) return false;
+    if (i % 3 == 2 ? text[i] != ':' : !shared::is_digit(text[i])) return false;
   }
   return true;
 }
@@ -53,16 +51,6 @@ std::optional<ChatLine> parse_spoken_line(std::string_view line) noexcept {
 std::optional<ChatLine> parse_chat_line(std::string_view line) noexcept {
   if (const auto logged = parse_log_line(line)) return logged;
   return parse_spoken_line(line);
-}
-
-std::string repair(std::string_view line) {
-  using nlohmann::json;
-  std::string text = json::parse(json(line).dump(-1, ' ', false, json::error_handler_t::replace))
-                         .get<std::string>();
-  for (std::size_t at = text.find('\0'); at != std::string::npos; at = text.find('\0', at)) {
-    text.replace(at, 1, kReplacement);
-  }
-  return text;
 }
 
 }  // namespace console

@@ -8,7 +8,6 @@
 #pragma once
 
 #include <optional>
-#include <string>
 #include <string_view>
 
 namespace console {
@@ -22,9 +21,5 @@ struct ChatLine {
 
 /// Nothing when the line is a notice.
 [[nodiscard]] std::optional<ChatLine> parse_chat_line(std::string_view line) noexcept;
-
-/// A line as it may stand in an event. What is not UTF-8, and NUL, which many readers of JSON take
-/// for the end, becomes U+FFFD.
-[[nodiscard]] std::string repair(std::string_view line);
 
 }  // namespace console

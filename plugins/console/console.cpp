@@ -22,8 +22,9 @@
 #include "display.hpp"
 #include "input.hpp"
 #include "line_reader.hpp"
-#include "secrets.hpp"
 #include "settings.hpp"
+#include "shared/repair_text.hpp"
+#include "shared/secrets.hpp"
 
 namespace {
 
@@ -36,7 +37,7 @@ class Console : public busway::Plugin {
  private:
   void setup(const Json& config) override {
     settings_ = read_settings(config);
-    secrets_ = Secrets(settings_.secret_keys);
+    secrets_ = shared::Secrets(settings_.secret_keys);
     input_.emplace(settings_.input);
     typed_ = input_->kind() == Input::Kind::terminal;
     if (!settings_.sample.empty()) sample_.emplace(settings_.sample);
@@ -94,7 +95,7 @@ class Console : public busway::Plugin {
 
   /// Makes an event of a line; every line is one. False when the bus has stopped.
   bool take(const Line& line) {
-    const std::string text = repair(line.text);
+    const std::string text = shared::repair_text(line.text);
     if (text != line.text) ++repaired_;
     if (line.cut_bytes > 0) ++overlong_;
 
@@ -153,7 +154,7 @@ class Console : public busway::Plugin {
   }
 
   Settings settings_;
-  Secrets secrets_;
+  shared::Secrets secrets_;
   std::optional<Input> input_;
   std::optional<Input> sample_;
   std::optional<Display> display_;

@@ -27,7 +27,7 @@ const std::map<std::string, int, std::less<>> kRanks{
 constexpr int kStoreDriverReach = 4;  // store, but not delivery, which is its sibling
 constexpr int kTestingReach = 5;      // bus
 
-enum class Room { layer, store_driver, shipped_plugin, testing, app, example, free };
+enum class Room { layer, store_driver, shipped_plugin, plugin_shared, testing, app, example, free };
 
 struct Place {
   Room room = Room::free;
@@ -125,6 +125,11 @@ class LayerCheck {
     if (element(split(file), 0) == "bench" || file.parent_path() == "tests/bench") {
       candidates.push_back(fs::path("bench") / include.what);
     }
+    // What the plugins that ship share.
+    if (element(split(file), 0) == "plugins" ||
+        file.generic_string().starts_with("tests/plugins/")) {
+      candidates.push_back(fs::path("plugins") / include.what);
+    }
     for (const char* holder : {"stores", "plugins", "apps", "examples"}) {
       const std::vector<std::string> parts = split(file);
       if (element(parts, 0) == holder && parts.size() > 2) {
@@ -172,7 +177,7 @@ class LayerCheck {
       place.room = Room::store_driver;
       place.is_public = element(parts, 2) == "include";
     } else if (top == "plugins") {
-      place.room = Room::shipped_plugin;
+      place.room = parts[1] == "shared" ? Room::plugin_shared : Room::shipped_plugin;
       place.is_plugin = true;
     } else if (top == "testing") {
       place.room = Room::testing;
@@ -219,7 +224,8 @@ class LayerCheck {
                 (to.is_public && (from.room == Room::app || from.room == Room::example ||
                                   (from.room == Room::layer && rank(from) >= kRanks.at("host")))),
             "a store is used by itself, by host, by apps and examples, through its public header");
-      case Room::shipped_plugin: return "a plugin is included by nothing but itself";
+      case Room::shipped_plugin:
+      case Room::plugin_shared: return "a plugin is included by nothing but itself";
       case Room::example:
         return refuse_unless(from.room == Room::example && from.name == to.name,
                              "an example is included by nothing but itself");
@@ -234,10 +240,11 @@ class LayerCheck {
       return {};
     }
     const bool own = file.parent_path() == target.parent_path() ||
-                     (to.room == Room::shipped_plugin && split(file)[1] == to.name);
-    return refuse_unless(
-        own && to.room != Room::layer,
-        "a plugin uses only busway/plugin.h, busway/plugin.hpp and its own folder");
+                     (to.room == Room::shipped_plugin && split(file)[1] == to.name) ||
+                     (to.room == Room::plugin_shared && split(file)[0] == "plugins");
+    return refuse_unless(own && to.room != Room::layer,
+                         "a plugin uses only busway/plugin.h, busway/plugin.hpp, its own folder "
+                         "and, if it ships, plugins/shared");
   }
 
   static std::string refuse_layer(const Place& from, const Place& to) {

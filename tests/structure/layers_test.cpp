@@ -138,12 +138,30 @@ TEST(LayerCheck, LeavesAPluginNothingButThePluginHeaderAndItsFolder) {
   EXPECT_EQ(check(tree), "");
 
   const std::string refusal =
-      ": a plugin uses only busway/plugin.h, busway/plugin.hpp and its own folder\n";
+      ": a plugin uses only busway/plugin.h, busway/plugin.hpp, its own folder and, if it ships, "
+      "plugins/shared\n";
   tree.plant("plugins/logger/logger.cpp",
              "#include <busway/bus.hpp>\n#include \"../clock/ticks.hpp\"\n");
   EXPECT_EQ(check(tree), "plugins/logger/logger.cpp:1: includes \"busway/bus.hpp\"" + refusal +
                              "plugins/logger/logger.cpp:2: includes \"../clock/ticks.hpp\"" +
                              refusal);
+}
+
+TEST(LayerCheck, LetsThePluginsThatShipShareAFolderAndNobodyElseUseIt) {
+  const PlantedTree tree;
+  tree.plant_header("plugin.hpp", "plugin");
+  tree.plant_header("bus.hpp", "bus");
+  tree.plant("plugins/shared/ticks.hpp", "");
+  tree.plant("plugins/clock/clock.cpp", "#include \"shared/ticks.hpp\"\n");
+  tree.plant("tests/plugins/shared/ticks_test.cpp", "#include \"shared/ticks.hpp\"\n");
+  EXPECT_EQ(check(tree), "");
+
+  tree.plant("plugins/shared/days.hpp", "#include <busway/bus.hpp>\n");
+  tree.plant("examples/bot/trivia.cpp",
+             "#include <busway/plugin.hpp>\n#include \"../../plugins/shared/ticks.hpp\"\n"
+             "BUSWAY_PLUGIN(Trivia)\n");
+  tree.plant("apps/busway/main.cpp", "#include \"../../plugins/shared/ticks.hpp\"\n");
+  EXPECT_EQ(check_layers(tree.root()).findings.size(), 3U) << check(tree);
 }
 
 TEST(LayerCheck, HoldsThePluginsOfAnExampleToTheSameRule) {

@@ -52,21 +52,5 @@ TEST(ChatLine, ANameHasABound) {
   EXPECT_EQ(shown("[09:03] <" + std::string(65, 'a') + "> hi"), "notice");
 }
 
-TEST(Repair, LeavesUtf8AsItIs) {
-  for (const char* text :
-       {"", "plain", "na\xC3\xAFve \xE2\x9C\x93 \xF0\x9F\x9A\x8C", "a\\u0041\"\x1B[31m\x03"}) {
-    EXPECT_EQ(repair(text), text);
-  }
-}
-
-TEST(Repair, ReplacesWhatIsNotUtf8AndZeroBytes) {
-  EXPECT_EQ(repair("caf\xE9 au lait"), "caf\xEF\xBF\xBD au lait");
-  EXPECT_EQ(repair("\xFF\xFE"), "\xEF\xBF\xBD\xEF\xBF\xBD");
-  EXPECT_EQ(repair("cut \xE2\x9C"), "cut \xEF\xBF\xBD");
-  EXPECT_EQ(repair(std::string_view("a\0b\0", 4)),
-            "a\xEF\xBF\xBD"
-            "b\xEF\xBF\xBD");
-}
-
 }  // namespace
 }  // namespace console

@@ -15,7 +15,10 @@
 #include <test_paths.hpp>
 #include "busway/bus.hpp"
 #include "busway/error.hpp"
+#include "busway/plugin_import.hpp"
 #include "busway/plugin_manager.hpp"
+
+BUSWAY_IMPORT_PLUGIN(busway_console_static)
 
 namespace busway {
 namespace {
@@ -40,14 +43,15 @@ class ConsoleTest : public ::testing::Test {
   }
 
   /// Lets the console read a file to its end. Returns what it said it found.
-  Json play(const std::string& text, Json config = Json::object()) {
+  Json play(const std::string& text, Json config = Json::object(),
+            const std::string& library = kLibrary, const PluginRules& rules = {}) {
     config["input"] = file(text);
     Bus bus;
     Json summary;
     auto events = bus.subscribe("chat.*", [this](const Event& event) { keep(event); });
     auto found = bus.subscribe("run.summary", [&](const Json& payload) { summary = payload; });
     PluginManager plugins(bus);
-    plugins.load(PluginSpec{.path = kLibrary, .config = config});
+    plugins.load(PluginSpec{.path = library, .config = config, .rules = rules});
     EXPECT_TRUE(plugins.start_all().empty());
     EXPECT_TRUE(plugins.wait_until_idle(60s));
     EXPECT_TRUE(plugins.stop_all().empty());
@@ -79,6 +83,16 @@ TEST_F(ConsoleTest, MakesAnEventOfEachLine) {
   EXPECT_EQ(payloads_[2], (Json{{"name", "bob"}, {"text", "hello"}}));
   EXPECT_EQ(payloads_[3], (Json{{"text", ""}}));
   EXPECT_EQ(summary, (Json{{"lines", 4}, {"messages", 2}, {"notices", 2}}));
+}
+
+TEST_F(ConsoleTest, WorksLinkedInAndInAProcessOfItsOwnAsWell) {
+  const Json wanted{{"lines", 2}, {"messages", 1}, {"notices", 1}};
+  EXPECT_EQ(play("alice: hi\nbye\n", Json::object(), "static:busway_console_static"), wanted);
+  PluginRules rules;
+  rules.isolation = PluginIsolation::process;
+  EXPECT_EQ(play("alice: hi\nbye\n", Json::object(), kLibrary, rules), wanted);
+  EXPECT_EQ(topics_, (std::vector<std::string>{"chat.message", "chat.notice", "chat.message",
+                                               "chat.notice"}));
 }
 
 TEST_F(ConsoleTest, ShowsEventsWithoutTheirSecrets) {
