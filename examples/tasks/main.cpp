@@ -1,5 +1,5 @@
-// Tasks, a calendar and settings: plugins that know nothing of each other, only events. What each of
-// them costs whom is told by analytics, which ships with busway.
+// Tasks, a calendar and settings: plugins that know nothing of each other, only events. What each
+// of them does for whom is told by analytics, which ships with busway.
 #include <busway/announce_executed.hpp>
 #include <busway/bus.hpp>
 #include <busway/plugin_import.hpp>
@@ -26,8 +26,8 @@ namespace {
 class Office {
  public:
   Office() {
-    for (const char* name : {"tasks_task_manager", "tasks_calendar", "tasks_settings",
-                             "busway_analytics_static"}) {
+    for (const char* name :
+         {"tasks_task_manager", "tasks_calendar", "tasks_settings", "busway_analytics_static"}) {
       manager_.load(std::string("static:") + name);
     }
     for (const busway::PluginProblem& problem : manager_.start_all()) {
@@ -43,7 +43,7 @@ class Office {
   }
 
   Json ask(const std::string& what, const Json& question, const std::string& user = {}) {
-    const busway::RequestResult result = bus_.request(what, question, {.user_id = user});
+    const busway::RequestResult result = bus_.request(what, question, 10s, {.user_id = user});
     (void)manager_.wait_until_idle(10s);
     return result.json();
   }
@@ -51,12 +51,12 @@ class Office {
  private:
   busway::Bus bus_;
   busway::PluginManager manager_{bus_, {.middleware = busway::AnnounceExecuted()}};
-  busway::Subscription shown_ = bus_.subscribe(
-      {"user:registered", "task_manager:task_*", "calendar:event_*", "subscription:updated",
-       "data.*"},
-      [](const busway::Event& event) {
-        std::cout << "  " << event.topic() << " " << event.json().dump() << "\n";
-      });
+  busway::Subscription shown_ =
+      bus_.subscribe({"user:registered", "task_manager:task_*", "calendar:event_*",
+                      "subscription:updated", "data.*"},
+                     [](const busway::Event& event) {
+                       std::cout << "  " << event.topic() << " " << event.json().dump() << "\n";
+                     });
 };
 
 }  // namespace
@@ -76,17 +76,20 @@ int main() {
 
   std::cout << "ada is done with the first\n";
   const Json which = {{"user_id", "ada"}, {"task_id", id}};
-  std::cout << "  there was one: " << office.ask("task_manager:complete", which, "ada") << "\n";
-  std::cout << "  and now: " << office.ask("task_manager:complete", which, "ada") << "\n";
+  for (const char* words : {"there was one", "there is another"}) {
+    const Json answer = office.ask("task_manager:complete", which, "ada");
+    std::cout << "  " << words << ": " << answer << "\n";
+  }
 
   std::cout << "ada pays\n";
   office.happens(SubscriptionUpdated{.user_id = "ada", .tier = "pro"}, "ada");
-  std::cout << "  settings " << office.ask("settings:get", {{"user_id", "ada"}}, "ada").dump() << "\n";
+  std::cout << "  settings " << office.ask("settings:get", {{"user_id", "ada"}}, "ada").dump()
+            << "\n";
 
   // Each call of a plugin's handler was announced, but for those that handle such announcements.
-  std::cout << "what was done for ada\n";
+  std::cout << "calls of handlers for ada\n";
   const Json done = office.ask("analytics.executions", {{"user", "ada"}});
   for (const auto& [plugin, times] : done.at("plugins").items()) {
-    std::cout << "  " << plugin << ": " << times.at("count") << " calls\n";
+    std::cout << "  " << plugin << ": " << times.at("count") << "\n";
   }
 }

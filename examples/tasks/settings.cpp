@@ -1,4 +1,5 @@
-// What each user has set. A new one gets the defaults; what a subscription pays for follows its tier.
+// What each user has set. A new one gets the defaults; what a subscription pays for follows its
+// tier.
 //
 //   hears       user:registered, subscription:updated
 //   publishes   data.created, data.updated  {entity, record_id, data}
@@ -6,6 +7,7 @@
 #include <busway/plugin.hpp>
 
 #include <map>
+#include <stdexcept>
 #include <string>
 
 #include "events.hpp"
@@ -18,16 +20,18 @@ using busway::PluginContext;
 class Settings : public busway::Plugin {
  private:
   void start() override {
-    subscribe<UserRegistered>([this](const UserRegistered& user) {
+    subscribe<UserRegistered>(UserRegistered::topic, [this](const UserRegistered& user) {
       write(user.user_id, {{"email", user.email}, {"language", "en"}, {"projects", 3}});
     });
-    subscribe<SubscriptionUpdated>([this](const SubscriptionUpdated& paid) {
-      const auto found = settings_.find(paid.user_id);
-      if (found == settings_.end()) throw std::runtime_error("there is no user " + paid.user_id);
-      Json changed = found->second;
-      changed["projects"] = paid.tier == "pro" ? 100 : 3;
-      write(paid.user_id, std::move(changed));
-    });
+    subscribe<SubscriptionUpdated>(SubscriptionUpdated::topic,
+                                   [this](const SubscriptionUpdated& paid) {
+                                     const auto found = settings_.find(paid.user_id);
+                                     if (found == settings_.end())
+                                       throw std::runtime_error("there is no user " + paid.user_id);
+                                     Json changed = found->second;
+                                     changed["projects"] = paid.tier == "pro" ? 100 : 3;
+                                     write(paid.user_id, std::move(changed));
+                                   });
     subscribe("settings:get", [this](const Json& of, PluginContext& context) {
       const auto found = settings_.find(of.at("user_id").get<std::string>());
       context.reply(found == settings_.end() ? Json() : found->second);

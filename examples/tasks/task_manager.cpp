@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <map>
+#include <stdexcept>
 #include <string>
 #include <utility>
 
@@ -27,12 +28,13 @@ class TaskManager : public busway::Plugin {
     subscribe("task_manager:complete", [this](const Json& which, PluginContext& context) {
       context.reply(complete(which.at("user_id"), which.at("task_id")));
     });
-    subscribe<CalendarEventCreated>([this](const CalendarEventCreated& event) {
-      (void)create({.user_id = event.user_id,
-                    .title = "Prepare for event on " + event.date,
-                    .source = "calendar",
-                    .source_id = std::to_string(event.event_id)});
-    });
+    subscribe<CalendarEventCreated>(CalendarEventCreated::topic,
+                                    [this](const CalendarEventCreated& event) {
+                                      (void)create({.user_id = event.user_id,
+                                                    .title = "Prepare for event on " + event.date,
+                                                    .source = "calendar",
+                                                    .source_id = std::to_string(event.event_id)});
+                                    });
   }
 
   Json create(TaskCreated task) {

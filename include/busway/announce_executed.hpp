@@ -1,4 +1,4 @@
-// busway/announce_executed.hpp -- publishes plugin.executed for each event that a plugin has handled.
+// busway/announce_executed.hpp -- publishes plugin.executed for what a plugin has handled.
 // Layer: plugin
 //
 // Model      PluginManager manager(bus, {.middleware = AnnounceExecuted()}). After each call of a

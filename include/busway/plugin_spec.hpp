@@ -55,7 +55,7 @@ struct PluginManagerOptions {
   std::string plugin_host{};
   /// How long stop() lets a plugin handle what is queued for it.
   std::chrono::nanoseconds drain_timeout = std::chrono::seconds(5);
-  /// Stands around every handler of every plugin, in the host also where the plugin has a process of
+  /// Stands around every handler of every plugin, in the host also where a plugin has a process of
   /// its own. Called on the plugin's worker; for Mode::sync on the thread of the publisher, which
   /// waits for the worker in next(). So it is called by several threads at once. Must outlive what
   /// the bus still delivers. Empty: none, which costs nothing.

@@ -12,9 +12,12 @@
 namespace busway {
 
 PluginManager::Impl::Impl(std::unique_ptr<Bus> own, Bus* bus, PluginManagerOptions options)
-    : own_bus_(std::move(own)), bus_(bus), options_(std::move(options)),
-      middleware_(options_.middleware ? std::make_shared<const PluginMiddleware>(options_.middleware)
-                                      : nullptr) {
+    : own_bus_(std::move(own)),
+      bus_(bus),
+      options_(std::move(options)),
+      middleware_(options_.middleware
+                      ? std::make_shared<const PluginMiddleware>(options_.middleware)
+                      : nullptr) {
   if (options_.call_timeout <= std::chrono::nanoseconds::zero()) {
     throw Error(ErrorCode::invalid_option, "call_timeout of PluginManagerOptions is " +
                                                std::to_string(options_.call_timeout.count()) +

@@ -23,12 +23,12 @@ TEST_F(AroundPlugins, TheMiddlewareIsToldThePluginAndDecides) {
   std::vector<std::string> calls;
   PluginManager manager(bus_, {.middleware = [&](std::string_view plugin, const Event& event,
                                                  Context&, const Next& next) {
-                         const std::lock_guard lock(mutex);
-                         calls.push_back(std::string(plugin) + ' ' + std::string(event.topic()));
-                         if (event.user_id() == "stranger")
-                           return Outcome::dead_letter("no strangers");
-                         return next();
-                       }});
+                          const std::lock_guard lock(mutex);
+                          calls.push_back(std::string(plugin) + ' ' + std::string(event.topic()));
+                          if (event.user_id() == "stranger")
+                            return Outcome::dead_letter("no strangers");
+                          return next();
+                        }});
   Watcher watch(bus_, "test.echoed");
   run_in(manager, "everything");
   bus_.publish("test.echo", Json(1), {.user_id = "stranger"});
