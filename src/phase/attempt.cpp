@@ -87,6 +87,7 @@ struct TimedCall {
   }
 
   void run() {
+    thread.store(std::this_thread::get_id(), std::memory_order_release);
     AttemptResult ended = [&] {
       const CauseScope scope(core.get(), cause);
       return call(*phase, name, input, context);
@@ -107,6 +108,7 @@ struct TimedCall {
   std::stop_source stop;
   PhaseContext context;
   const std::shared_ptr<const Event> cause;
+  std::atomic<std::thread::id> thread;  // for the graph of waits
 
   std::mutex mutex;
   std::condition_variable changed;
@@ -124,6 +126,9 @@ AttemptResult run_timed(detail::BusCore& core, const Attempt& attempt, SteadyTim
                       nullptr};
   }
   const auto timed = std::make_shared<TimedCall>(core, attempt);
+  // Entered before the call begins: it may wait for this thread at once.
+  std::optional<delivery_detail::WaitEdge> edge(
+      std::in_place, std::vector{delivery_detail::WaitFor::call(timed->thread)});
   std::thread thread;
   try {
     thread = std::thread([timed] { timed->run(); });
@@ -136,9 +141,9 @@ AttemptResult run_timed(detail::BusCore& core, const Attempt& attempt, SteadyTim
   {
     const std::stop_callback stopping(attempt.context.stop_token(),
                                       [&] { timed->stop.request_stop(); });
-    const delivery_detail::WaitEdge edge({delivery_detail::WaitFor::thread(thread.get_id())});
     wait_until(*core.options().clock, timed->mutex, timed->changed, deadline,
                [&] { return timed->result.has_value(); });
+    edge.reset();
   }
   {
     const std::lock_guard lock(timed->mutex);

@@ -7,7 +7,6 @@
 #include "base/escape.hpp"
 #include "busway/topics.hpp"
 #include "delivery/later.hpp"
-#include "delivery/wait_graph.hpp"
 #include "phase/announcing.hpp"
 #include "phase/cause.hpp"
 #include "phase/context_access.hpp"
@@ -40,7 +39,8 @@ ChainRun::ChainRun(detail::BusCore& core, std::vector<PlannedPhase> plan, PhaseI
       timeout_(options.timeout),
       asked_(options.stop),
       cause_(cause_here()),
-      outputs_(plan_.size()) {
+      outputs_(plan_.size()),
+      threads_(plan_.size()) {
   if (timeout_) deadline_ = delivery_detail::later(began_, *timeout_);
   for (std::size_t i = 0; i < plan_.size(); ++i) {
     open_.push_back(plan_[i].after.size());
@@ -135,13 +135,16 @@ void ChainRun::begin_ready() {
 
 /// False: no thread could be had.
 bool ChainRun::begin_beside(std::size_t phase) {
+  if (running_.empty()) enter_wait();
   const auto place = running_.try_emplace(phase).first;
   try {
     place->second = std::thread([this, phase, input = input_of(plan_[phase])] {
+      threads_[phase].store(std::this_thread::get_id(), std::memory_order_release);
       AttemptResult result = [&] {
         const CauseScope scope(core_, cause_);
         return execute(phase, input);
       }();
+      threads_[phase].store(std::thread::id(), std::memory_order_release);
       const std::lock_guard lock(mutex_);
       ended_.push_back({phase, std::move(result)});
       changed_.notify_one();
@@ -149,18 +152,23 @@ bool ChainRun::begin_beside(std::size_t phase) {
     return true;
   } catch (const std::system_error&) {
     running_.erase(place);
+    if (running_.empty()) waits_.reset();
     return false;
   }
 }
 
+/// Before the first of them begins, and not anew for each: one that waits for this thread must find
+/// it waiting, or the two would stand still.
+void ChainRun::enter_wait() {
+  std::vector<delivery_detail::WaitFor> calls;
+  calls.reserve(threads_.size());
+  for (const auto& thread : threads_) calls.push_back(delivery_detail::WaitFor::call(thread));
+  waits_.emplace(std::move(calls));
+}
+
 void ChainRun::take_one_that_ended() {
-  std::vector<delivery_detail::WaitFor> threads;
-  for (const auto& [phase, thread] : running_) {
-    threads.push_back(delivery_detail::WaitFor::thread(thread.get_id()));
-  }
   std::vector<Ended> ended;
   {
-    const delivery_detail::WaitEdge edge(std::move(threads), delivery_detail::Needs::any);
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [this] { return !ended_.empty(); });
     ended.swap(ended_);
@@ -169,6 +177,7 @@ void ChainRun::take_one_that_ended() {
     running_.extract(one.phase).mapped().join();
     settle(one.phase, std::move(one.result));
   }
+  if (running_.empty()) waits_.reset();
 }
 
 void ChainRun::settle(std::size_t phase, AttemptResult result) {

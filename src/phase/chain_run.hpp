@@ -12,6 +12,7 @@
 // Cost       As PhaseOrchestrator.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <cstddef>
 #include <map>
@@ -26,6 +27,7 @@
 
 #include "bus/bus_core.hpp"
 #include "busway/events/chain_event_data.hpp"
+#include "delivery/wait_graph.hpp"
 #include "phase/attempt.hpp"
 #include "phase/chain_plan.hpp"
 
@@ -52,6 +54,7 @@ class ChainRun {
   [[nodiscard]] AttemptResult execute(std::size_t phase, const phase::PhaseInput& input);
   void begin_ready();
   bool begin_beside(std::size_t phase);
+  void enter_wait();
   void take_one_that_ended();
   void settle(std::size_t phase, AttemptResult result);
   void fail(std::size_t phase, phase::PhaseError error);
@@ -74,6 +77,9 @@ class ChainRun {
   std::vector<std::size_t> open_;     // by phase: predecessors that have not completed
   std::vector<std::size_t> outputs_;  // by phase: its place in result_.outputs
   std::map<std::size_t, std::thread> running_;
+  std::vector<std::atomic<std::thread::id>> threads_;  // by phase, while it runs beside others
+  /// For as long as any does: this thread waits for all of them.
+  std::optional<delivery_detail::WaitEdge> waits_;
   phase::ChainResult result_;
 
   std::mutex mutex_;

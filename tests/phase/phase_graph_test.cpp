@@ -194,6 +194,31 @@ TEST_F(Graph, InsideAHandlerIsCausedByItsEventOnEachThread) {
   }
 }
 
+// A phase on a thread of its own that asks the very handler which waits for it.
+TEST_F(Graph, InsideAHandlerClosesNoCircleOfWaits) {
+  for (const auto timeout : {std::optional<std::chrono::nanoseconds>(), std::optional(1h + 0ns)}) {
+    std::atomic<ErrorCode> code{ErrorCode::ok};
+    Door ended;
+    const auto handler =
+        bus_.subscribe({"go", "ask"},
+                       [&](const Event& event) {
+                         if (event.topic() == "ask") return;
+                         const auto asking = make_phase("asking", [&](const Json&) {
+                           code = bus_.request("ask", Payload(), 2min).code();
+                           return Json();
+                         });
+                         std::vector<ChainStep> steps{{.phase = asking, .timeout = timeout}};
+                         if (!timeout) steps.push_back({.phase = giving("beside")});
+                         EXPECT_TRUE(execute(steps).ok());
+                         ended.open();
+                       },
+                       {.mode = Mode::async});
+    bus_.publish("go");
+    EXPECT_TRUE(ended.wait());
+    EXPECT_EQ(to_string(code.load()), to_string(ErrorCode::would_block));
+  }
+}
+
 // What is refused, before anything runs or is published.
 
 TEST_F(Graph, RefusesAnAfterThatNamesNobody) {
