@@ -32,10 +32,10 @@ using busway::PluginContext;
 using busway::PluginEvent;
 using namespace analytics;
 
-constexpr std::size_t kReplyBytesMax = 512 * 1024;  // an event may have 1 MiB
-constexpr std::size_t kStateBytesMax = 16U
-                                       << 20U;  // of the buckets that are over, and of executions
-constexpr std::size_t kNameBytesMax = 256;      // of a plugin or a user
+constexpr std::size_t kReplyBytesMax = 512 * 1024;                   // an event may have 1 MiB
+constexpr std::size_t kOverBytesMax = std::size_t{16} << 20U;        // of buckets that are over
+constexpr std::size_t kExecutionsBytesMax = std::size_t{16} << 20U;  // of single ones, in a state
+constexpr std::size_t kNameBytesMax = 256;                           // of a plugin or a user
 constexpr std::size_t kExecutionsShownMax = 1'000;
 
 class Analytics : public shared::AnnouncingPlugin {
@@ -98,9 +98,23 @@ class Analytics : public shared::AnnouncingPlugin {
     if (!open_) return;
     Json report = std::exchange(open_, std::nullopt)->describe(settings_.quantiles);
     if (how == Over::before_its_time) report["partial"] = true;
-    over_.push_front(report);
-    while (over_.size() > settings_.keep) over_.pop_back();
+    keep(report.dump(), Place::newest);
     announce("analytics.report", report);
+  }
+
+  enum class Place { newest, oldest };
+
+  void keep(std::string report, Place place) {
+    over_bytes_ += report.size();
+    if (place == Place::newest) {
+      over_.push_front(std::move(report));
+    } else {
+      over_.push_back(std::move(report));
+    }
+    while (over_.size() > settings_.keep || over_bytes_ > kOverBytesMax) {
+      over_bytes_ -= over_.back().size();
+      over_.pop_back();
+    }
   }
 
   Outcome on_executed(const PluginEvent& event) {
@@ -138,9 +152,9 @@ class Analytics : public shared::AnnouncingPlugin {
                 {"open", open_ ? of_topic(open_->describe(settings_.quantiles), topic) : Json()},
                 {"over", Json::array()}};
     std::size_t bytes = 0;
-    for (const Json& one : over_) {
+    for (const std::string& one : over_) {
       if (answer["over"].size() >= wanted) break;
-      Json bucket = of_topic(one, topic);
+      Json bucket = of_topic(Json::parse(one), topic);
       bytes += bucket.dump().size();
       if (bytes > kReplyBytesMax) {
         answer["cut"] = true;
@@ -183,16 +197,11 @@ class Analytics : public shared::AnnouncingPlugin {
   Json save_state() override {
     state_is_handed_over_ = true;
     Json over = Json::array();
-    std::size_t bytes = 0;
-    for (const Json& one : over_) {
-      bytes += one.dump().size();
-      if (bytes > kStateBytesMax) break;
-      over.push_back(one);
-    }
+    for (const std::string& one : over_) over.push_back(Json::parse(one));
     return {{"heard", heard_.time_since_epoch().count()},
             {"open", open_ ? open_->save() : Json()},
             {"over", std::move(over)},
-            {"executions", executions_.save(kStateBytesMax)}};
+            {"executions", executions_.save(kExecutionsBytesMax)}};
   }
 
   void restore_state(std::uint32_t version, const Json& state) override {
@@ -200,8 +209,7 @@ class Analytics : public shared::AnnouncingPlugin {
     heard_ = WallTime(std::chrono::nanoseconds(state.at("heard").get<std::int64_t>()));
     const Json& open = state.at("open");
     if (!open.is_null()) open_.emplace(Bucket::load(open, settings_.limits));
-    over_.assign(state.at("over").begin(), state.at("over").end());
-    while (over_.size() > settings_.keep) over_.pop_back();
+    for (const Json& one : state.at("over")) keep(one.dump(), Place::oldest);
     executions_.load(state.at("executions"));
   }
 
@@ -209,7 +217,8 @@ class Analytics : public shared::AnnouncingPlugin {
   std::optional<Bucket> open_;
   WallTime heard_{};              // the stamp of the last event in it
   std::optional<TimerId> timer_;  // closes it
-  std::deque<Json> over_;         // described, the newest first
+  std::deque<std::string> over_;  // described, the newest first
+  std::size_t over_bytes_ = 0;
   Executions executions_{0};
   bool state_is_handed_over_ = false;  // and nothing has come since
 };

@@ -82,8 +82,8 @@ Settings read_settings(const json& config) {
     out.topics = in.texts("topics", out.topics);
     out.fields = read_fields(in);
     out.quantiles = read_quantiles(in, config, out.quantiles);
-    out.limits.topics_max = read_count(in, "topics_max", out.limits.topics_max, 1, 4'096);
-    out.limits.series_max = read_count(in, "series_max", out.limits.series_max, 1, 4'096);
+    out.limits.topics_max = read_count(in, "topics_max", out.limits.topics_max, 1, 1'024);
+    out.limits.series_max = read_count(in, "series_max", out.limits.series_max, 1, 1'024);
     out.executions_max = read_count(in, "executions_max", out.executions_max, 0, 100'000);
   });
   return out;

@@ -35,6 +35,9 @@ using namespace quality_monitor;
 /// A state may have 64 MiB.
 constexpr std::size_t kStateBytesMax = 32U << 20U;
 
+/// All phases fit into one answer.
+constexpr std::size_t kNameBytesMax = 255;
+
 class QualityMonitor : public shared::AnnouncingPlugin {
  private:
   void setup(const Json& config) override { settings_ = read_settings(config); }
@@ -52,7 +55,10 @@ class QualityMonitor : public shared::AnnouncingPlugin {
     try {
       const Json& payload = event.json();
       const auto name = payload.at("phase_name").get<std::string>();
-      if (name.empty()) return Outcome::dead_letter(topic + " has an empty phase_name");
+      if (name.empty() || name.size() > kNameBytesMax) {
+        return Outcome::dead_letter(topic + " has a phase_name of " + std::to_string(name.size()) +
+                                    " bytes; it has 1 to " + std::to_string(kNameBytesMax));
+      }
       if (is_spared(payload)) {
         book_.count_spared(name, now);
         return Outcome::done();

@@ -42,7 +42,7 @@ Settings read_settings(const nlohmann::json& config) {
   shared::read_settings("quality monitor", config, [&](SettingsReader& in) {
     out.window = in.duration("window", out.window, {kWindowMin, kWindowMax});
     out.phases_max = static_cast<std::size_t>(
-        in.integer("phases_max", static_cast<std::int64_t>(out.phases_max), {1, 4096}));
+        in.integer("phases_max", static_cast<std::int64_t>(out.phases_max), {1, 1024}));
     out.limits = read_limits(in, out.limits);
     const nlohmann::json phases = in.free_map("phases");
     for (const auto& [name, own] : phases.items()) {

@@ -105,6 +105,24 @@ TEST(Analytics, AnswersWhatIsUnderWayAndWhatIsOver) {
   EXPECT_EQ(logins.at("open").at("topics"), Json::object());
 }
 
+TEST(Analytics, AnAnswerThatWouldBeTooLargeIsCutAndSaysSo) {
+  PluginOnAClock run(kTarget, {{"topics", "t.*"}});
+  for (int minute = 0; minute < 10; ++minute) {
+    for (int i = 0; i < 250; ++i) {
+      run.bus().publish("t." + std::string(245, 'x') + std::to_string(i));
+    }
+    run.settle();
+    run.clock().advance(1min);
+    (void)run.wait("analytics.report", static_cast<std::size_t>(minute));
+  }
+  const Json answer = run.ask("analytics.query");
+  EXPECT_EQ(answer.at("cut"), true);
+  EXPECT_GE(answer.at("over").size(), 5U);
+  EXPECT_LT(answer.at("over").size(), 10U);
+  EXPECT_EQ(answer.at("over")[0].at("to"), "2024-01-01T00:10:00Z") << "the newest are there";
+  EXPECT_FALSE(run.ask("analytics.query", {{"buckets", 2}}).contains("cut"));
+}
+
 TEST(Analytics, CountsEverythingUnlessToldOtherwiseButNotItself) {
   PluginOnAClock run(kTarget);
   pay(run, 1);

@@ -155,10 +155,11 @@ TEST(QualityMonitor, WhatCannotBeReadIsADeadLetterAndTheNextCounts) {
   run.bus().publish("phase.failed", bytes("raw"));
   run.bus().publish("phase.completed", Json{{"phase_name", "writer"}, {"duration_ms", "long"}});
   run.bus().publish("phase.completed", Json{{"phase_name", ""}});
+  run.bus().publish("phase.completed", Json{{"phase_name", std::string(256, 'x')}});
   run.bus().publish("phase.completed", Json{{"phase_name", "writer"}, {"metadata", nullptr}});
   run.settle();
   const std::vector<DeadLetter> letters = run.bus().dead_letters().list();
-  ASSERT_EQ(letters.size(), 5U);
+  ASSERT_EQ(letters.size(), 6U);
   EXPECT_EQ(run.ask("quality.query").at("phases").at(0).at("successes"), 1);
 }
 
