@@ -6,7 +6,7 @@
 //               audit.failed     {path, error, topic, event_id}   the first event that could not be
 //                                                         kept; the bus tries it again
 //               audit.resumed    {path, failed}           it works again after so many failures
-//               run.summary      {recorded, failed, rotated}
+//               run.summary      {recorded, write_failures, rotated}
 //
 // An event is done with when its line is in the file. README.md lists the configuration.
 #include <busway/plugin.hpp>
@@ -66,7 +66,7 @@ class AuditLog : public busway::Plugin {
   void stop() override {
     std::unique_lock lock(mutex_);
     sync();
-    Json summary{{"recorded", recorded_}, {"failed", failed_}, {"rotated", rotations_}};
+    Json summary{{"recorded", recorded_}, {"write_failures", failed_}, {"rotated", rotations_}};
     file_.reset();  // unlocks it for the instance that comes next
     lock.unlock();
     publish("run.summary", summary);

@@ -67,7 +67,7 @@ TEST_F(AuditLogTest, KeepsEachTypeItIsToldToAndNoOther) {
                             "data.deleted", "user.login"}) {
     (void)audit.bus().publish(topic, Json{{"n", 1}});
   }
-  EXPECT_EQ(audit.finish(), (Json{{"recorded", 5}, {"failed", 0}, {"rotated", 0}}));
+  EXPECT_EQ(audit.finish(), (Json{{"recorded", 5}, {"write_failures", 0}, {"rotated", 0}}));
   EXPECT_EQ(topics(), (std::vector<std::string>{"user.login", "data.created", "order.paid",
                                                 "data.deleted", "user.login"}));
 }
@@ -212,7 +212,7 @@ TEST_F(AuditLogTest, WhatItCouldNotKeepIsADeadLetterAndItsHealthSaysWhy) {
              info.health->message.find(path_) != std::string::npos;
     }
     EXPECT_TRUE(said);
-    EXPECT_EQ(audit.finish(), (Json{{"recorded", 0}, {"failed", 1}, {"rotated", 0}}));
+    EXPECT_EQ(audit.finish(), (Json{{"recorded", 0}, {"write_failures", 1}, {"rotated", 0}}));
   }
   (void)std::signal(SIGXFSZ, before);
 }
