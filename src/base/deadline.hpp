@@ -1,9 +1,9 @@
-// base/deadline.hpp -- a point in time so long from now, also when that is "for ever".
+// base/deadline.hpp -- a point in time so long from now or another, also when that is "for ever".
 // Layer: base
 //
 // Threads    [any-thread]
 // Errors     None: what would lie beyond the clock's end is its end.
-// Cost       One reading of the clock.
+// Cost       One reading of the clock, or none.
 #pragma once
 
 #include <chrono>
@@ -11,10 +11,14 @@
 namespace busway {
 
 [[nodiscard]] inline std::chrono::steady_clock::time_point deadline_after(
+    std::chrono::nanoseconds duration, std::chrono::steady_clock::time_point from) noexcept {
+  using Time = std::chrono::steady_clock::time_point;
+  return duration > Time::max() - from ? Time::max() : from + duration;
+}
+
+[[nodiscard]] inline std::chrono::steady_clock::time_point deadline_after(
     std::chrono::nanoseconds duration) noexcept {
-  using Steady = std::chrono::steady_clock;
-  const Steady::time_point now = Steady::now();
-  return duration > Steady::time_point::max() - now ? Steady::time_point::max() : now + duration;
+  return deadline_after(duration, std::chrono::steady_clock::now());
 }
 
 }  // namespace busway

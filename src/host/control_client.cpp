@@ -2,11 +2,13 @@
 
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string_view>
 #include <system_error>
@@ -41,25 +43,44 @@ platform_detail::Descriptor connect_to(const std::string& path) {
   }
 }
 
+[[noreturn]] void deny(const std::string& path, const std::string& why) {
+  throw Error(ErrorCode::denied,
+              "the control socket " + quote(path) + ' ' + why + "; its answers are not trusted");
+}
+
+/// Anyone could listen in a folder that is open to all, or that is theirs.
+void check_server(const std::string& path, uid_t server) {
+  const uid_t user = ::geteuid();
+  if (server == user || server == 0) return;
+  const std::string who = "is served by another user, " + std::to_string(server);
+  if (user != 0) deny(path, who);
+  std::error_code error;
+  const std::filesystem::path folder = std::filesystem::canonical(path, error).parent_path();
+  struct stat facts {};
+  if (error || ::stat(folder.c_str(), &facts) != 0) deny(path, who + ", and its folder is gone");
+  const std::string where = who + ", in the folder " + quote(folder.native());
+  if (facts.st_uid != server && facts.st_uid != 0)
+    deny(path, where + " of user " + std::to_string(facts.st_uid));
+  if ((facts.st_mode & (S_IWGRP | S_IWOTH)) != 0) deny(path, where + " that others may write to");
+}
+
 }  // namespace
 
 ControlClient::ControlClient(std::string path)
     : path_(std::move(path)), connection_(connect_to(path_)) {
-  const platform_detail::LocalPeer host = platform_detail::peer_of(connection_.get());
-  // Anyone could listen in a folder that is open to all.
-  const uid_t user = ::geteuid();
-  if (host.user != user && host.user != 0 && user != 0) {
-    throw Error(ErrorCode::denied, "the control socket " + quote(path_) +
-                                       " is served by another user, " + std::to_string(host.user) +
-                                       "; its answers are not trusted");
-  }
-  process_id_ = host.process;
+  check_server(path_, platform_detail::peer_of(connection_.get()).user);
 }
 
 Json ControlClient::ask(const Json& request, std::chrono::nanoseconds patience) {
   const Time deadline = deadline_after(patience);
   send(to_line(request) + '\n', deadline);
-  Json reply = detail::parse_json(read_line(deadline));
+  const std::string line = read_line(deadline);
+  Json reply;
+  try {
+    reply = detail::parse_json(line);
+  } catch (const Error& error) {
+    refuse_answer(error.what());
+  }
   if (!reply.is_object()) refuse_answer("it is no object");
   return reply;
 }

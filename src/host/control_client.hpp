@@ -5,13 +5,15 @@
 // Threads    [not-concurrent]
 // Ownership  Owns the connection.
 // Errors     Throws Error, which names the path: not_found when no host listens there, denied when
-//            it is another user's, timed_out, io_error. An error that the host answers with is no
-//            exception.
+//            it is another user's, timed_out, io_error also for an answer that cannot be used. An
+//            error that the host answers with is no exception. Root believes every user's host of
+//            its own socket: one in a folder that only the host's user, or root, may write to.
 // Cost       Waits for the reply.
 #pragma once
 
 #include <chrono>
 #include <string>
+#include <string_view>
 
 #include "busway/json.hpp"
 #include "platform/descriptor.hpp"
@@ -25,8 +27,8 @@ class ControlClient {
   /// For as long as it takes: std::chrono::nanoseconds::max().
   [[nodiscard]] Json ask(const Json& request, std::chrono::nanoseconds patience);
 
-  /// Of the host.
-  [[nodiscard]] int process_id() const noexcept { return process_id_; }
+  /// An answer whose form is not what was asked for: io_error, with the path.
+  [[noreturn]] void refuse_answer(const std::string& why) const;
 
  private:
   using Time = std::chrono::steady_clock::time_point;
@@ -34,11 +36,9 @@ class ControlClient {
   void send(std::string_view line, Time deadline);
   [[nodiscard]] std::string read_line(Time deadline);
   void wait_for(short events, Time deadline) const;
-  [[noreturn]] void refuse_answer(const std::string& why) const;
 
   std::string path_;
   platform_detail::Descriptor connection_;
-  int process_id_ = 0;
   std::string in_;
 };
 

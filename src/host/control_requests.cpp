@@ -5,6 +5,7 @@
 #include <exception>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/escape.hpp"
@@ -38,7 +39,9 @@ struct Verb {
 
 void list_plugins(PluginManager& plugins, const Request& /*request*/, ControlReply& reply) {
   Json all = Json::array();
-  for (const PluginInfo& info : plugins.examine(kHealthPatience)) all.push_back(to_json(info));
+  std::vector<PluginInfo> asked = plugins.examine(kHealthPatience);
+  for (const PluginInfo& info : with_changes_since(std::move(asked), plugins.list()))
+    all.push_back(to_json(info));
   (void)reply.send(to_line({{"plugins", std::move(all)}}));
 }
 
@@ -124,6 +127,23 @@ void answer_control(PluginManager& plugins, std::string_view line, ControlReply&
   } catch (const std::exception& error) {
     (void)reply.send(error_line(ErrorCode::internal, error.what()));
   }
+}
+
+std::vector<PluginInfo> with_changes_since(std::vector<PluginInfo> asked,
+                                           const std::vector<PluginInfo>& now) {
+  for (PluginInfo& info : asked) {
+    if (!info.health) continue;
+    const auto found = std::find_if(now.begin(), now.end(),
+                                    [&](const PluginInfo& other) { return other.id == info.id; });
+    if (found == now.end()) continue;
+    if (found->state == PluginState::running && found->generation == info.generation) continue;
+    info = *found;
+    if (info.state == PluginState::running) {
+      info.health = {PluginHealthInfo::Level::unknown,
+                     "it was put in the place of an earlier build while that was asked"};
+    }
+  }
+  return asked;
 }
 
 Json to_json(const PluginInfo& info) {

@@ -12,6 +12,7 @@
 
 #include <chrono>
 #include <string_view>
+#include <vector>
 
 #include "busway/json.hpp"
 #include "busway/plugin_manager.hpp"
@@ -23,6 +24,11 @@ namespace busway::host_detail {
 inline constexpr std::chrono::milliseconds kHealthPatience(500);
 
 void answer_control(PluginManager& plugins, std::string_view line, ControlReply& reply);
+
+/// `asked` as it was examined, but for those that, as `now` tells, have been stopped, replaced or
+/// taken out since: nobody knows whether what they said was said of what is there now.
+[[nodiscard]] std::vector<PluginInfo> with_changes_since(std::vector<PluginInfo> asked,
+                                                         const std::vector<PluginInfo>& now);
 
 /// All of it, by its own names; times in milliseconds.
 [[nodiscard]] Json to_json(const PluginInfo& info);

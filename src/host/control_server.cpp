@@ -7,17 +7,15 @@
 
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <cerrno>
 #include <climits>
 #include <cstdint>
-#include <mutex>
-#include <optional>
 #include <system_error>
 #include <utility>
 #include <vector>
 
 #include "busway/error.hpp"
+#include "host/control_outbox.hpp"
 #include "platform/local_socket.hpp"
 
 namespace busway::host_detail {
@@ -25,8 +23,6 @@ namespace {
 
 using platform_detail::Descriptor;
 
-/// What a client may leave unread before a request that goes on is told to end.
-constexpr std::size_t kUnreadBytesMax = std::size_t{1} << 20U;
 constexpr std::chrono::milliseconds kAfterFailedAccept(100);
 
 Descriptor make_event() {
@@ -55,6 +51,12 @@ bool may_ask(int connection) noexcept {
   return user == ::geteuid() || user == 0;
 }
 
+int milliseconds_until(std::chrono::steady_clock::time_point then,
+                       std::chrono::steady_clock::time_point now) noexcept {
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(then - now).count();
+  return static_cast<int>(std::clamp<std::int64_t>(left, 0, INT_MAX));
+}
+
 /// To one that will not be served: what fits, at once.
 void tell(int connection, ErrorCode code, std::string_view message) {
   const std::string line = error_line(code, message) + '\n';
@@ -63,74 +65,42 @@ void tell(int connection, ErrorCode code, std::string_view message) {
 
 }  // namespace
 
-/// What is to be written to a client.
-class ControlServer::Reply final : public ControlReply {
- public:
-  Reply(int connection, const Descriptor& woken) : connection_(connection), woken_(woken) {}
-
-  bool send(std::string_view line) override {
-    {
-      const std::lock_guard lock(mutex_);
-      if (gone_ || out_.size() - written_ > kUnreadBytesMax) return false;
-      out_.append(line).push_back('\n');
-    }
-    signal_event(woken_);
-    return true;
-  }
-
-  /// What the client takes now; false: it never takes more.
-  bool write() {
-    const std::lock_guard lock(mutex_);
-    while (!gone_ && written_ < out_.size()) {
-      const ssize_t sent = ::send(connection_, out_.data() + written_, out_.size() - written_,
-                                  MSG_NOSIGNAL | MSG_DONTWAIT);
-      if (sent >= 0) {
-        written_ += static_cast<std::size_t>(sent);
-      } else if (errno == EAGAIN) {
-        return true;
-      } else if (errno != EINTR) {
-        gone_ = true;
-      }
-    }
-    out_.clear();
-    written_ = 0;
-    return !gone_;
-  }
-
-  [[nodiscard]] bool has_more() const {
-    const std::lock_guard lock(mutex_);
-    return !gone_ && written_ < out_.size();
-  }
-  void set_gone() {
-    const std::lock_guard lock(mutex_);
-    gone_ = true;
-  }
-
-  // The request has returned.
-  std::atomic<bool> done{false};
-
- private:
-  const int connection_;
-  const Descriptor& woken_;
-  mutable std::mutex mutex_;
-  // Guarded by mutex_.
-  std::string out_;
-  std::size_t written_ = 0;
-  bool gone_ = false;
-};
-
 struct ControlServer::Client {
   Descriptor connection;
-  std::shared_ptr<Reply> reply;
-  Time since;          // when it was last up to the client to do something
+  std::shared_ptr<ControlOutbox> reply;
+  Time since;          // when it last did something, or it became its turn to
   std::string in;      // not more than a line and what one read brings
   bool skips = false;  // what is left of a line that was too long
   bool ended = false;  // it sends no more
-  bool gone = false;   // nor does it read
+  bool gone = false;   // it reads no more; what it has sent before is still done
   std::thread request{};
 
   [[nodiscard]] bool is_asking() const noexcept { return request.joinable(); }
+  void take_in();
+  void join_if_done(Time now);
 };
+
+/// Not more than one read brings.
+void ControlServer::Client::take_in() {
+  std::array<char, 16'384> buffer;
+  const ssize_t got = ::recv(connection.get(), buffer.data(), buffer.size(), MSG_DONTWAIT);
+  if (got > 0) {
+    in.append(buffer.data(), static_cast<std::size_t>(got));
+  } else if (got == 0) {
+    ended = true;
+  } else if (errno == EAGAIN) {
+    if (gone) ended = true;  // all that it sent before has come
+  } else if (errno != EINTR) {
+    ended = true;
+    gone = true;
+  }
+}
+
+void ControlServer::Client::join_if_done(Time now) {
+  if (!is_asking() || !reply->done.exchange(false)) return;
+  request.join();
+  since = now;
+}
 
 ControlServer::ControlServer(ControlSocket socket, Handler handler, Options options)
     : socket_(std::move(socket)),
@@ -150,6 +120,8 @@ ControlServer::~ControlServer() {
   signal_event(end_);
   thread_.join();
 }
+
+void ControlServer::wake() const noexcept { signal_event(woken_); }
 
 // -- The thread -----------------------------------------------------------------------------------
 
@@ -188,44 +160,51 @@ void ControlServer::accept_all(Time now) {
     }
     if (!may_ask(connection.get())) {
       tell(connection.get(), ErrorCode::denied, "only the user of the host, and root, may ask it");
-    } else if (clients_.size() >= options_.clients_max) {
-      tell(connection.get(), ErrorCode::too_many,
-           std::to_string(clients_.size()) +
-               " clients are connected, and no more may be; try again when one has gone");
+    } else if (const std::string why = why_full(); !why.empty()) {
+      tell(connection.get(), ErrorCode::too_many, why);
     } else {
-      auto reply = std::make_shared<Reply>(connection.get(), woken_);
+      auto reply = std::make_shared<ControlOutbox>(connection.get(), [this] { wake(); });
       clients_.push_back({std::move(connection), std::move(reply), now, {}});
     }
   }
 }
 
-void ControlServer::look_at(Client& client, short ready, Time now) {
-  if ((ready & POLLIN) != 0) take_in(client);
-  if ((ready & (POLLHUP | POLLERR | POLLNVAL)) != 0) client.gone = true;
-  if (client.is_asking() && client.reply->done.exchange(false)) {
-    client.request.join();
-    client.since = now;
-  }
-  if (!client.gone && client.reply->has_more()) {
-    client.gone = !client.reply->write();
-    if (!client.reply->has_more()) client.since = now;
-  }
-  if (client.gone) {
-    client.reply->set_gone();
-  } else if (!client.is_asking() && !client.reply->has_more()) {
-    begin_next(client, now);
-  }
+/// Empty: there is room for one more.
+std::string ControlServer::why_full() const {
+  const auto left = static_cast<std::size_t>(std::count_if(
+      clients_.begin(), clients_.end(), [](const Client& client) { return client.gone; }));
+  const std::size_t connected = clients_.size() - left;
+  const std::size_t too_many_left = left - std::min(left, options_.left_max);
+  if (connected + too_many_left < options_.clients_max) return {};
+  std::string why = std::to_string(connected) + " clients are connected";
+  if (too_many_left > 0)
+    why += " and " + std::to_string(left) + " requests run whose clients have gone";
+  return why + "; no more are taken; try again when there are fewer";
 }
 
-void ControlServer::take_in(Client& client) const {
-  std::array<char, 16'384> buffer;
-  const ssize_t got = ::recv(client.connection.get(), buffer.data(), buffer.size(), MSG_DONTWAIT);
-  if (got < 0) {
-    client.gone = errno != EAGAIN && errno != EINTR;
+void ControlServer::look_at(Client& client, short ready, Time now) {
+  if ((ready & POLLIN) != 0) client.take_in();
+  if ((ready & (POLLHUP | POLLERR | POLLNVAL)) != 0) client.gone = true;
+  client.join_if_done(now);
+  if (!client.gone && client.reply->has_more()) {
+    if (client.reply->write() > 0) client.since = now;
+    client.gone = client.reply->is_gone();
+  }
+  if (client.gone) client.reply->set_gone();
+  begin_what_is_there(client, now);
+}
+
+/// One that is gone is not polled: what it has sent is taken in here, line by line.
+void ControlServer::begin_what_is_there(Client& client, Time now) {
+  const auto waits = [&] { return client.is_asking() || client.reply->has_more(); };
+  if (!client.gone) {
+    if (!waits()) begin_next(client, now);
     return;
   }
-  if (got == 0) client.ended = true;
-  client.in.append(buffer.data(), static_cast<std::size_t>(got));
+  while (!waits() && !(client.ended && client.in.empty())) {
+    if (!client.ended && client.in.find('\n') == std::string::npos) client.take_in();
+    begin_next(client, now);
+  }
 }
 
 /// The next line, if it is there, and what is wrong with one that is not.
@@ -261,7 +240,7 @@ void ControlServer::begin_request(Client& client, std::string line) {
     client.request = std::thread([this, reply = client.reply, line = std::move(line)] {
       handler_(line, *reply);
       reply->done = true;
-      signal_event(woken_);
+      wake();
     });
   } catch (const std::system_error& error) {
     client.reply->send(
@@ -271,7 +250,7 @@ void ControlServer::begin_request(Client& client, std::string line) {
 
 bool ControlServer::is_over(const Client& client, Time now) const {
   if (client.is_asking()) return false;
-  if (client.gone || (client.ended && client.in.empty() && !client.reply->has_more())) return true;
+  if (client.ended && client.in.empty() && !client.reply->has_more()) return true;
   return now - client.since >= options_.patience;
 }
 
@@ -281,17 +260,28 @@ int ControlServer::wait_ms(Time now) const {
   for (const Client& client : clients_) {
     if (!client.is_asking()) first = std::min(first, client.since + options_.patience);
   }
-  if (first == Time::max()) return -1;
-  const auto left = std::chrono::ceil<std::chrono::milliseconds>(first - now).count();
-  return static_cast<int>(std::clamp<std::int64_t>(left, 0, INT_MAX));
+  return first == Time::max() ? -1 : milliseconds_until(first, now);
 }
 
+/// What has been begun is answered. The time for reading the answers begins when all are there.
 void ControlServer::end_all() {
   socket_.close();
-  for (Client& client : clients_) {
-    if (!client.is_asking()) continue;
-    client.request.join();
-    (void)client.reply->write();
+  std::vector<pollfd> all;
+  Time deadline = Time::max();
+  for (;;) {
+    const Time now = std::chrono::steady_clock::now();
+    all.assign({pollfd{woken_.get(), POLLIN, 0}});
+    bool asks = false;
+    for (Client& client : clients_) {
+      client.join_if_done(now);
+      if (client.is_asking()) asks = true;
+      (void)client.reply->write();
+      if (client.reply->has_more()) all.push_back({client.connection.get(), POLLOUT, 0});
+    }
+    if (!asks && deadline == Time::max()) deadline = now + options_.patience_at_end;
+    if (!asks && (all.size() == 1 || now >= deadline)) break;
+    (void)::poll(all.data(), all.size(), asks ? -1 : milliseconds_until(deadline, now));
+    clear_event(woken_);
   }
   clients_.clear();
 }

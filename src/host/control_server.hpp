@@ -4,12 +4,13 @@
 // Model      One thread reads the lines of all clients and writes their replies, and waits for
 //            none of them. A request runs on a thread of its own, so one that takes long keeps no
 //            other client back; the next line of its client is read when it has been answered.
-//            Clients that neither finish a line nor read their reply are dropped after `patience`,
-//            as are those that say nothing at all for so long.
-//            Only this user and root may ask.
+//            Clients that neither finish a line nor read any of their reply are dropped after
+//            `patience`, as are those that say nothing at all for so long.
+//            What one has asked is done also when it has gone away; it takes no place among the
+//            clients then, and nobody hears the answer. Only this user and root may ask.
 // Threads    [not-concurrent]; the handler is called on threads of the server, several at once.
-// Ownership  Owns the socket. The destructor removes it, waits for the requests that run, and puts
-//            out what they have answered.
+// Ownership  Owns the socket. The destructor removes it, waits for the requests that run, begins no
+//            others, and gives those who read their answers `patience_at_end` for it.
 // Errors     The constructor throws Error(io_error). A client's faults are told to it.
 // Cost       A thread, and one more for each request that runs.
 #pragma once
@@ -38,6 +39,9 @@ class ControlServer {
   struct Options {
     std::chrono::milliseconds patience = std::chrono::seconds(10);
     std::size_t clients_max = 32;
+    /// Of those that have gone while their request runs, so many take no place.
+    std::size_t left_max = 32;
+    std::chrono::milliseconds patience_at_end = std::chrono::seconds(2);
   };
 
   ControlServer(ControlSocket socket, Handler handler, Options options);
@@ -49,13 +53,14 @@ class ControlServer {
 
  private:
   using Time = std::chrono::steady_clock::time_point;
-  class Reply;
   struct Client;
 
+  void wake() const noexcept;
   void serve();
   void accept_all(Time now);
+  [[nodiscard]] std::string why_full() const;
   void look_at(Client& client, short ready, Time now);
-  void take_in(Client& client) const;
+  void begin_what_is_there(Client& client, Time now);
   void begin_next(Client& client, Time now);
   void begin_request(Client& client, std::string line);
   [[nodiscard]] bool is_over(const Client& client, Time now) const;

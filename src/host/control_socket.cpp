@@ -1,7 +1,5 @@
 #include "host/control_socket.hpp"
 
-#include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -15,6 +13,7 @@
 
 #include "base/escape.hpp"
 #include "busway/error.hpp"
+#include "host/control_folder.hpp"
 #include "platform/local_socket.hpp"
 
 namespace busway::host_detail {
@@ -23,59 +22,23 @@ namespace {
 namespace fs = std::filesystem;
 using platform_detail::Descriptor;
 
-constexpr mode_t kWritableByOthers = S_IWGRP | S_IWOTH;
 constexpr std::string_view kSocketEnding = ".sock";
 
 std::string words_of(int code) { return std::system_category().message(code); }
 
-[[noreturn]] void refuse(ErrorCode code, const std::string& path, const std::string& why) {
-  throw Error(code, "the control socket " + quote(path) + " cannot be opened: " + why);
-}
-
 std::string absolute_path(const std::string& path) {
   std::error_code error;
   fs::path whole = fs::absolute(path, error).lexically_normal();
-  if (error) refuse(ErrorCode::io_error, path, error.message());
+  if (error) refuse_control_socket(ErrorCode::io_error, path, error.message());
   if (!whole.has_filename())
-    refuse(ErrorCode::invalid_option, path, "it is a folder; name a file in it");
+    refuse_control_socket(ErrorCode::invalid_option, path, "it is a folder; name a file in it");
   if (whole.native().size() > platform_detail::kLocalPathBytesMax) {
-    refuse(ErrorCode::invalid_option, path,
-           "as an absolute path it has " + std::to_string(whole.native().size()) +
-               " bytes, and a socket takes at most " +
-               std::to_string(platform_detail::kLocalPathBytesMax));
+    refuse_control_socket(ErrorCode::invalid_option, path,
+                          "as an absolute path it has " + std::to_string(whole.native().size()) +
+                              " bytes, and a socket takes at most " +
+                              std::to_string(platform_detail::kLocalPathBytesMax));
   }
   return whole.native();
-}
-
-/// The folder of a path, made if need be and locked until the descriptor is closed.
-Descriptor lock_folder(const std::string& path) {
-  const std::string folder = fs::path(path).parent_path().native();
-  if (::mkdir(folder.c_str(), S_IRWXU) != 0 && errno != EEXIST) {
-    refuse(ErrorCode::io_error, path,
-           "its folder " + quote(folder) + " cannot be made: " + words_of(errno));
-  }
-  Descriptor fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-  if (!fd.valid() && (errno == ENOTDIR || errno == ELOOP)) {
-    refuse(ErrorCode::invalid_option, path,
-           quote(folder) + " is no folder, or a symbolic link; name a folder of your own");
-  }
-  struct stat facts {};
-  if (!fd.valid() || ::fstat(fd.get(), &facts) != 0)
-    refuse(ErrorCode::io_error, path, quote(folder) + ": " + words_of(errno));
-  if (facts.st_uid != ::geteuid()) {
-    refuse(ErrorCode::invalid_option, path,
-           "its folder " + quote(folder) + " belongs to user " + std::to_string(facts.st_uid) +
-               ", and this is user " + std::to_string(::geteuid()) + "; name a folder of your own");
-  }
-  if ((facts.st_mode & kWritableByOthers) != 0) {
-    refuse(ErrorCode::invalid_option, path,
-           "others may write to its folder " + quote(folder) +
-               "; name one in a folder that only you may write to");
-  }
-  while (::flock(fd.get(), LOCK_EX) != 0) {
-    if (errno != EINTR) refuse(ErrorCode::io_error, path, quote(folder) + ": " + words_of(errno));
-  }
-  return fd;
 }
 
 /// With the folder locked: removes what a dead host has left, and nothing else.
@@ -83,11 +46,11 @@ void clear_away(const std::string& path) {
   struct stat facts {};
   if (::lstat(path.c_str(), &facts) != 0) {
     if (errno == ENOENT) return;
-    refuse(ErrorCode::io_error, path, words_of(errno));
+    refuse_control_socket(ErrorCode::io_error, path, words_of(errno));
   }
   if (!S_ISSOCK(facts.st_mode)) {
-    refuse(ErrorCode::already_exists, path,
-           "a file that is no socket lies there; remove it, or name another path");
+    refuse_control_socket(ErrorCode::already_exists, path,
+                          "a file that is no socket lies there; remove it, or name another path");
   }
   std::string who = "a program";
   try {
@@ -97,15 +60,16 @@ void clear_away(const std::string& path) {
   } catch (const std::system_error& error) {
     switch (error.code().value()) {
       case ECONNREFUSED:
-        if (::unlink(path.c_str()) != 0) refuse(ErrorCode::io_error, path, words_of(errno));
+        if (::unlink(path.c_str()) != 0)
+          refuse_control_socket(ErrorCode::io_error, path, words_of(errno));
         return;
       case ENOENT: return;
       case EAGAIN: break;  // more wait there than fit
-      default: refuse(ErrorCode::io_error, path, error.code().message());
+      default: refuse_control_socket(ErrorCode::io_error, path, error.code().message());
     }
   }
-  refuse(ErrorCode::already_exists, path,
-         who + " listens there already; end it, or name another path");
+  refuse_control_socket(ErrorCode::already_exists, path,
+                        who + " listens there already; end it, or name another path");
 }
 
 /// PID.sock, as hosts have it that were not told another name.
@@ -140,6 +104,13 @@ bool is_own_folder(const std::string& path) noexcept {
   return ::stat(path.c_str(), &facts) == 0 && S_ISDIR(facts.st_mode) && facts.st_uid == ::geteuid();
 }
 
+bool is_trusted(uid_t user) noexcept { return user == ::geteuid() || user == 0; }
+
+bool is_own_socket(const fs::path& file) noexcept {
+  struct stat facts {};
+  return ::lstat(file.c_str(), &facts) == 0 && S_ISSOCK(facts.st_mode) && is_trusted(facts.st_uid);
+}
+
 /// Where hosts of this user may have their sockets, the place for a new one first.
 std::vector<std::string> control_folders() {
   const char* const told = std::getenv("BUSWAY_CONTROL_DIR");
@@ -157,15 +128,16 @@ std::vector<std::string> control_folders() {
 
 }  // namespace
 
-ControlSocket ControlSocket::open(const std::string& path) {
+ControlSocket ControlSocket::open(const std::string& path,
+                                  std::chrono::milliseconds lock_patience) {
   const std::string whole = absolute_path(path);
-  const Descriptor locked = lock_folder(whole);
+  const Descriptor locked = lock_control_folder(whole, lock_patience);
   clear_away(whole);
   if (is_usual_name(whole)) sweep(fs::path(whole).parent_path());
   try {
     return {whole, platform_detail::listen_locally(whole)};
   } catch (const std::system_error& error) {
-    refuse(ErrorCode::io_error, whole, error.code().message());
+    refuse_control_socket(ErrorCode::io_error, whole, error.code().message());
   }
 }
 
@@ -196,15 +168,15 @@ std::string default_control_path() {
 std::vector<ControlHost> running_hosts() {
   std::vector<ControlHost> hosts;
   for (const std::string& folder : control_folders()) {
-    if (!is_own_folder(folder)) continue;
+    if (!is_control_folder(folder)) continue;
     std::error_code error;
     for (fs::directory_iterator file(folder, error), end; !error && file != end;
          file.increment(error)) {
-      if (file->path().extension() != kSocketEnding) continue;
+      if (!is_usual_name(file->path()) || !is_own_socket(file->path())) continue;
       try {
         const Descriptor connection = platform_detail::connect_locally(file->path().native());
-        hosts.push_back(
-            {platform_detail::peer_of(connection.get()).process, file->path().native()});
+        const platform_detail::LocalPeer host = platform_detail::peer_of(connection.get());
+        if (is_trusted(host.user)) hosts.push_back({host.process, file->path().native()});
       } catch (const std::system_error&) {
         // Left by a host that is gone.
       }

@@ -1,31 +1,35 @@
 // host/control_socket.hpp -- the place where an operator meets a running host, for this user alone.
 // Layer: host
 //
-// Model      A Unix stream socket in a folder that nobody else may write to; the folder is made,
-//            with mode 0700, if only it is missing. The socket of a host that has died is replaced,
-//            that of one that lives is not: whoever opens a socket holds a lock of the folder
-//            meanwhile, so that of two that come at once neither takes the other's for dead. One
-//            with a name of the default form, PID.sock, takes such of dead hosts beside it away.
+// Model      A Unix stream socket in a folder where nobody else can put another in its place
+//            (host/control_folder.hpp). The socket of a host that has died is replaced, that of one
+//            that lives is not: whoever opens a socket holds a lock of the folder meanwhile, so
+//            that of two that come at once neither takes the other's for dead. One with a name of
+//            the default form, PID.sock, takes such of dead hosts beside it away.
 // Threads    [not-concurrent]
 // Ownership  Removes its file at its end, unless another one lies there by then.
 // Errors     open() throws Error: invalid_option for a path or folder that must not be used,
 //            already_exists when a program listens there or a file that is no socket is in the way,
-//            io_error when the system refuses.
+//            timed_out when another program keeps the folder locked, io_error when the system
+//            refuses.
 // Cost       A few system calls.
 #pragma once
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <string>
 #include <vector>
 
+#include "host/control_folder.hpp"
 #include "platform/descriptor.hpp"
 
 namespace busway::host_detail {
 
 class ControlSocket {
  public:
-  [[nodiscard]] static ControlSocket open(const std::string& path);
+  [[nodiscard]] static ControlSocket open(
+      const std::string& path, std::chrono::milliseconds lock_patience = kControlLockPatience);
   ControlSocket(ControlSocket&& other) noexcept = default;
   ControlSocket& operator=(ControlSocket&&) = delete;
   ~ControlSocket() { close(); }
@@ -54,7 +58,8 @@ struct ControlHost {
   int process_id = 0;
   std::string path{};
 };
-/// Those of this user, by process id. Without BUSWAY_CONTROL_DIR all other places are looked at,
+/// Those of this user, by process id: their sockets have names of the default form, and this user,
+/// or root, has made and serves them. Without BUSWAY_CONTROL_DIR all other places are looked at,
 /// for a host may have been started from where XDG_RUNTIME_DIR is something else.
 [[nodiscard]] std::vector<ControlHost> running_hosts();
 

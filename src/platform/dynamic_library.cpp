@@ -134,10 +134,11 @@ void remove_left_behind(const std::string& folder) {
            "-XXXXXX" + std::string(kEnd);
     Descriptor made(::mkostemps(path.data(), static_cast<int>(kEnd.size()), O_CLOEXEC));
     if (!made.valid()) return made;
+    // Another host may have taken it for one that was left behind before it was locked. Where the
+    // file system knows no locks, that host cannot either.
+    const bool taken = ::flock(made.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
     struct stat status {};
-    // Another host may have taken it for one that was left behind before it was locked.
-    if (::flock(made.get(), LOCK_EX | LOCK_NB) == 0 && ::fstat(made.get(), &status) == 0 &&
-        status.st_nlink != 0) {
+    if (!taken && ::fstat(made.get(), &status) == 0 && status.st_nlink != 0) {
       (void)::fchmod(made.get(), 0700);
       return made;
     }

@@ -76,6 +76,12 @@ std::optional<Error> PluginInstance::on_worker(std::vector<Step> steps,
   };
   const auto progress = std::make_shared<Progress>();
   progress->steps = std::move(steps);
+  const auto late = [&steps = progress->steps](unsigned begun) {
+    return steps[begun == 0 ? 0 : begun - 1].late;
+  };
+  const auto at_half = [&] {
+    if (late(progress->begun.load()) == Late::left_behind) request_stops_.end_worker();
+  };
   bool came_back = worker_->run(
       [this, progress] {
         for (unsigned i = 0; i < progress->steps.size() && !progress->error; ++i) {
@@ -94,25 +100,26 @@ std::optional<Error> PluginInstance::on_worker(std::vector<Step> steps,
         }
       },
       // A process that does not come back is killed at the time-out, so that the call does.
-      image_->child() != nullptr ? timeout + kToKill : timeout, &progress->step_begun);
+      image_->child() != nullptr ? timeout + kToKill : timeout,
+      {.step_begun = &progress->step_begun, .after = timeout / 2, .then = at_half});
   if (came_back) return progress->error;
   // Nobody waits for it any more: what it has not begun must not happen behind everyone's back.
   const unsigned begun = progress->begun.exchange(kGivenUp);
   const Step& step = progress->steps[begun == 0 ? 0 : begun - 1];
-  const Late late = step.late;
-  if (late == Late::left_behind && image_->child() != nullptr) {
+  const bool left_behind = late(begun) == Late::left_behind;
+  if (left_behind && image_->child() != nullptr) {
     // The worker is behind something else; without its process that ends too.
     image_->child()->give_up();
     request_stops_.end_all();
     came_back = worker_->run([] {}, kToKill);
   }
-  if (late == Late::left_behind && !came_back) hung_.store(true, std::memory_order_relaxed);
+  if (left_behind && !came_back) hung_.store(true, std::memory_order_relaxed);
   return Error(
       ErrorCode::timed_out,
       "the plugin " + facts_.id + " did not come back from " + std::string(step.what) + " within " +
           std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(timeout).count()) +
-          (late == Late::left_behind ? " ms; its thread is left behind"
-                                     : " ms; it is busy with something else, or hangs"));
+          (left_behind ? " ms; its thread is left behind"
+                       : " ms; it is busy with something else, or hangs"));
 }
 
 /// Within the call.
@@ -155,7 +162,8 @@ std::optional<Error> PluginInstance::create(std::chrono::nanoseconds timeout) {
       "create",
       [this]() -> busway_status {
         if (ChildPlugin* const child = image_->child())
-          child->tell_of_ends([this] { request_stops_.own_threads_are_gone(); });
+          child->tell_of_ends({.at_once = [this] { request_stops_.end_worker(); },
+                               .on_worker = [this] { request_stops_.own_threads_are_gone(); }});
         busway_plugin* made = nullptr;
         const busway_status status = image_->create(host_api(), this, &made);
         if (status != BUSWAY_OK) return status;
@@ -287,15 +295,16 @@ std::shared_ptr<HealthAnswer> PluginInstance::ask_health() {
     health_ = answer;
   }
   const Executor::Posted posted = worker_->post([this, answer] {
-    PluginHealthInfo info;
+    std::optional<PluginHealthInfo> info;
     // A stop that began meanwhile has come before it on this thread, or comes behind it.
     if (started_.load(std::memory_order_relaxed)) {
       const PluginCall call(*this);
       try {
-        if (const busway_status status = read_health(info); status != BUSWAY_OK)
-          info = {PluginHealthInfo::Level::failing, describe("health", status).what()};
+        if (const busway_status status = read_health(info.emplace()); status != BUSWAY_OK)
+          info =
+              PluginHealthInfo{PluginHealthInfo::Level::failing, describe("health", status).what()};
       } catch (const Error& error) {
-        info = {PluginHealthInfo::Level::failing, error.what()};
+        info = PluginHealthInfo{PluginHealthInfo::Level::failing, error.what()};
       }
     }
     answer->set(std::move(info));

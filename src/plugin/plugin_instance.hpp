@@ -238,7 +238,8 @@ class PluginInstance final : public busway_host,
     Late late = Late::left_behind;
   };
   /// One after the other until one fails, each with this time; at its end none begins any more. One
-  /// way to the worker and back is most of what a call costs.
+  /// way to the worker and back is most of what a call costs. A request that the worker waits in
+  /// gets half of the time, like one of a source that is to end, unless the step may be late.
   [[nodiscard]] std::optional<Error> on_worker(std::vector<Step> steps,
                                                std::chrono::nanoseconds timeout);
   [[nodiscard]] std::optional<Error> on_worker(std::string_view what,
@@ -262,6 +263,7 @@ class PluginInstance final : public busway_host,
   Bus& bus_;  // not once retired
   detail::BusCore& core_;
   const std::shared_ptr<PluginLine> line_;
+  RequestStops request_stops_;  // outlives the image, whose process tells it of its end
   std::unique_ptr<PluginImage> image_;
   const std::shared_ptr<const PluginRules> rules_;
   const std::optional<AllowedTopics> may_publish_;  // none: all
@@ -280,7 +282,6 @@ class PluginInstance final : public busway_host,
   Sources sources_ = Sources::held;  // by the manager only
   bool stopped_ = false;             // by the manager only
 
-  RequestStops request_stops_;
   std::atomic<std::uint64_t> next_delivery_{1};
 
   // [plugin-worker]

@@ -13,6 +13,10 @@
 namespace busway::plugin_host_detail {
 namespace {
 
+/// How long a caller of run() looks for the end before it sleeps: longer than most calls take, of
+/// which being woken would be the greater part.
+constexpr std::chrono::microseconds kAwake(50);
+
 thread_local PluginWorker* current_worker = nullptr;
 thread_local std::atomic<SteadyTime>* current_deadline = nullptr;
 
@@ -74,27 +78,47 @@ bool PluginWorker::pumped_by_this_thread() const {
 }
 
 bool PluginWorker::run(std::function<void()> f, std::chrono::nanoseconds timeout,
-                       const std::atomic<RealTime>* step_begun) {
+                       const Waiting& waiting) {
   struct Call {
     std::mutex mutex;
     std::condition_variable done_changed;
-    bool done = false;
+    std::atomic<bool> done{false};
   };
   const auto call = std::make_shared<Call>();
   const Posted posted = post([call, f = std::move(f)]() mutable {
     std::exchange(f, nullptr)();  // what it held goes before its caller goes on
     const std::lock_guard lock(call->mutex);
-    call->done = true;
+    call->done.store(true, std::memory_order_release);
     call->done_changed.notify_all();
   });
   if (posted == Posted::refused) return false;
+  const auto done = [&] { return call->done.load(std::memory_order_acquire); };
+  const RealTime posted_at = std::chrono::steady_clock::now();
+  while (std::chrono::steady_clock::now() < posted_at + kAwake) {
+    if (done()) return true;
+    std::this_thread::yield();
+  }
+  const auto begun = [&](RealTime before) {
+    if (waiting.step_begun == nullptr) return before;
+    return std::max(before, waiting.step_begun->load(std::memory_order_relaxed));
+  };
   std::unique_lock lock(call->mutex);
-  for (RealTime deadline = deadline_after(timeout);;) {
-    if (call->done_changed.wait_until(lock, deadline, [&] { return call->done; })) return true;
-    if (step_begun == nullptr) return false;
-    const RealTime begun = step_begun->load(std::memory_order_relaxed);
-    if (begun + timeout <= deadline) return false;
-    deadline = begun + timeout;
+  for (RealTime since = posted_at;;) {
+    if (waiting.then) {
+      if (call->done_changed.wait_until(lock, deadline_after(waiting.after, since), done))
+        return true;
+      if (const RealTime later = begun(since); later != since) {
+        since = later;
+        continue;
+      }
+      lock.unlock();
+      waiting.then();
+      lock.lock();
+    }
+    if (call->done_changed.wait_until(lock, deadline_after(timeout, since), done)) return true;
+    const RealTime later = begun(since);
+    if (later == since) return false;
+    since = later;
   }
 }
 

@@ -27,6 +27,7 @@
 #include <mutex>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "busway/clock.hpp"
@@ -59,12 +60,21 @@ class PluginWorker final : public Executor, public std::enable_shared_from_this<
 
   [[nodiscard]] const void* whose() const noexcept { return whose_; }
 
-  /// Runs f on the worker and waits for it. False at the deadline (f may still run later, so it
-  /// must own what it touches) or when the worker is closed. Not on the worker. Where f has several
-  /// steps and says when each begins, the timeout is that of a step.
   using RealTime = std::chrono::steady_clock::time_point;
+  struct Waiting {
+    /// Where f has several steps and says when each begins, both times are those of a step.
+    const std::atomic<RealTime>* step_begun = nullptr;
+    /// What to do in a wait that has lasted so long, on the thread that waits.
+    std::chrono::nanoseconds after{};
+    std::function<void()> then{};
+  };
+  /// Runs f on the worker and waits for it. False at the deadline (f may still run later, so it
+  /// must own what it touches) or when the worker is closed. Not on the worker.
   [[nodiscard]] bool run(std::function<void()> f, std::chrono::nanoseconds timeout,
-                         const std::atomic<RealTime>* step_begun = nullptr);
+                         const Waiting& waiting);
+  [[nodiscard]] bool run(std::function<void()> f, std::chrono::nanoseconds timeout) {
+    return run(std::move(f), timeout, Waiting{});
+  }
 
   using TimerId = std::uint64_t;
   TimerId schedule(std::chrono::nanoseconds delay, std::function<void()> f);

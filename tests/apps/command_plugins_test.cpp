@@ -2,6 +2,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <filesystem>
 #include <memory>
@@ -238,33 +239,110 @@ TEST_F(PluginsCommand, ASocketThatNobodyAskedForIsNoReasonNotToRun) {
   EXPECT_EQ(with("").code, 2);
 }
 
-TEST_F(PluginsCommand, SurvivesAHostThatTalksNonsense) {
-  const std::string path = control_.file("1.sock");
-  const platform_detail::Descriptor listener = platform_detail::listen_locally(path);
-  const std::vector<std::pair<std::string, std::string>> rows{
-      {"nonsense\n", "not JSON"},
-      {"[]\n", "it is no object"},
-      {R"({"error":{"code":"denied"}})"
-       "\n",
-       "no reason"},
-      {R"({"error":7})"
-       "\n",
-       "7"},
-      {"{\"plugins\"", "has hung up"},
-  };
-  for (const auto& [reply, part] : rows) {
-    Process list(tool({"plugins", "list", "--host", path}));
+/// A host that answers with what it is told to.
+class NonsenseHost {
+ public:
+  explicit NonsenseHost(std::string path)
+      : path_(std::move(path)), listener_(platform_detail::listen_locally(path_)) {}
+
+  /// What the command ends with that gets this for an answer.
+  [[nodiscard]] Ended answer(std::vector<std::string> command, const std::string& reply) const {
+    command.insert(command.begin(), "plugins");
+    command.insert(command.end(), {"--host", path_});
+    Process asks(tool(std::move(command)));
     platform_detail::Descriptor client;
-    ASSERT_TRUE(eventually([&] {
-      client = platform_detail::accept_locally(listener.get());
+    EXPECT_TRUE(eventually([&] {
+      client = platform_detail::accept_locally(listener_.get());
       return client.valid();
     }));
-    ASSERT_EQ(::send(client.get(), reply.data(), reply.size(), MSG_NOSIGNAL),
+    EXPECT_EQ(::send(client.get(), reply.data(), reply.size(), MSG_NOSIGNAL),
               static_cast<ssize_t>(reply.size()));
     ::shutdown(client.get(), SHUT_WR);
-    const Ended ended = list.wait();
-    EXPECT_EQ(ended.code, 4) << reply;
-    EXPECT_TRUE(has(ended.err, part)) << ended.err;
+    return asks.wait();
+  }
+
+ private:
+  std::string path_;
+  platform_detail::Descriptor listener_;
+};
+
+TEST_F(PluginsCommand, SurvivesAHostThatTalksNonsense) {
+  const std::string path = control_.file("1.sock");
+  const NonsenseHost host(path);
+  const std::string unusable =
+      "busway: error: the host at \"" + path + "\" has given an answer that cannot be used: ";
+  struct Row {
+    std::string reply;
+    std::string list;    // how the message begins
+    std::string reload;  // "": as that
+  };
+  const std::string list_key = unusable + "its key \"plugins\" takes a list of objects, and is ";
+  const std::string reload_key = unusable + "its key \"plugin\" takes an object, and is ";
+  const std::vector<Row> rows{
+      {"nonsense\n", unusable + "not JSON", ""},
+      {"[]\n", unusable + "it is no object", ""},
+      {"{}\n", list_key + "not there", reload_key + "not there"},
+      {R"({"plugins":7,"plugin":7})"
+       "\n",
+       list_key + "\"7\"", reload_key + "\"7\""},
+      {R"({"plugins":[{},"x"],"plugin":[{}]})"
+       "\n",
+       list_key, reload_key},
+      {R"({"error":{"code":"denied"}})"
+       "\n",
+       "busway: error: the host gave no reason\n", ""},
+      {R"({"error":{"code":1,"message":{"a":"b"}}})"
+       "\n",
+       "busway: error: the host gave a reason that is no text: {\"a\":\"b\"}\n", ""},
+      {R"({"error":7})"
+       "\n",
+       "busway: error: the host gave no reason but 7\n", ""},
+      {"{\"plugins\"", "busway: error: the host at \"" + path + "\" has hung up", ""},
+  };
+  for (const Row& row : rows) {
+    for (const bool reloads : {false, true}) {
+      const Ended ended = host.answer(
+          reloads ? std::vector<std::string>{"reload", "x"} : std::vector<std::string>{"list"},
+          row.reply);
+      const std::string& begin = reloads && !row.reload.empty() ? row.reload : row.list;
+      EXPECT_EQ(ended.code, 4) << row.reply;
+      EXPECT_EQ(ended.out, "") << row.reply;
+      EXPECT_TRUE(ended.err.starts_with(begin)) << ended.err;
+      EXPECT_EQ(std::count(ended.err.begin(), ended.err.end(), '\n'), 1) << ended.err;
+    }
+  }
+}
+
+TEST_F(PluginsCommand, CutsAMessageOfBackslashesWhereItWouldCutAnyOther) {
+  const NonsenseHost host(control_.file("1.sock"));
+  const auto shown = [&](const std::string& message) {
+    const json reply{{"plugins", {{{"health", {{"level", "failing"}, {"message", message}}}}}}};
+    return host.answer({"list"}, reply.dump() + '\n').out;
+  };
+  const std::string some(59, '\\');
+  EXPECT_TRUE(has(shown(some + "x"), "failing: " + some + "x  -\n"));
+  EXPECT_TRUE(has(shown(some + "\\\\b\\"), "failing: " + some + "\\... (3 more bytes)  -\n"));
+  EXPECT_TRUE(has(shown(some + "\xC3\xA9"), "failing: " + some + "... (2 more bytes)  -\n"));
+}
+
+TEST_F(PluginsCommand, ReloadWaitsNoLongerThanItIsToldTo) {
+  build("host_talker");
+  host(talker("until: \"" + folder_.file("go_on") + '"', folder_.file("mine.so")));
+  const Ended late = plugins({"reload", "talker", "--timeout", "1ms"});
+  EXPECT_EQ(late.code, 4);
+  EXPECT_EQ(late.out, "");
+  EXPECT_EQ(late.err, "busway: error: the host at \"" + sockets().at(0) +
+                          "\" has not answered within 1ms; the reload of \"talker\" was asked for "
+                          "and may still be done: busway plugins list shows its state and "
+                          "generation; --timeout waits longer\n");
+  EXPECT_TRUE(eventually([] { return listed().at(0).at("state") == "reloading"; }))
+      << "it goes on all the same";
+  folder_.write("yes", "go_on");
+  EXPECT_TRUE(eventually([] { return listed().at(0).at("generation") == 2; }));
+  for (const std::string bad : {"0s", "60", "soon", "25h"}) {
+    const Ended refused = plugins({"reload", "talker", "--timeout", bad});
+    EXPECT_EQ(refused.code, 2) << bad;
+    EXPECT_TRUE(has(refused.err, "--timeout")) << refused.err;
   }
 }
 

@@ -1,15 +1,18 @@
 #include "host/control_client.hpp"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-#include <future>
+#include <filesystem>
+#include <functional>
 #include <nlohmann/json.hpp>
 
 #include <temporary_folder.hpp>
 
 #include "busway/error.hpp"
 #include "host/control_server.hpp"
+#include "other_user.hpp"
 #include "platform/local_socket.hpp"
 
 namespace busway::host_detail {
@@ -35,7 +38,6 @@ TEST(ControlClient, AsksAgainAndAgain) {
                              },
                              {});
   ControlClient client(folder.file("a"));
-  EXPECT_EQ(client.process_id(), ::getpid());
   for (int i = 0; i < 3; ++i) {
     EXPECT_EQ(client.ask({{"n", i}}, kClientGuard), (Json{{"asked", {{"n", i}}}}));
   }
@@ -73,9 +75,40 @@ TEST(ControlClient, SaysWhenTheHostDoesNotAnswerOrHangsUpOrTalksNonsense) {
     const std::string nonsense = "\x01nonsense\n[1]\n";
     ASSERT_EQ(::write(host.get(), nonsense.data(), nonsense.size()),
               static_cast<ssize_t>(nonsense.size()));
-    EXPECT_EQ(refusal_of(ask(client, kClientGuard), ""), ErrorCode::invalid_json);
+    EXPECT_EQ(refusal_of(ask(client, kClientGuard), "the host at \"" + path + "\" has given"),
+              ErrorCode::io_error);
     EXPECT_EQ(refusal_of(ask(client, kClientGuard), "it is no object"), ErrorCode::io_error);
   }
+}
+
+TEST(ControlClient, OfRootBelievesAHostOnlyOfAFolderOfTheHostsUser) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root meets the hosts of other users";
+  constexpr uid_t kOther = 12345;
+  const TemporaryFolder folder;
+  ASSERT_EQ(::chmod(folder.path().c_str(), 0711), 0);
+  const auto make = [&](const std::string& name, uid_t owner) {
+    std::filesystem::create_directory(folder.file(name));
+    EXPECT_EQ(::chown(folder.file(name).c_str(), owner, owner), 0);
+    return folder.file(name + "/a");
+  };
+  const std::string own = make("own", kOther);
+  const OtherUser other(kOther);
+  const platform_detail::Descriptor host = other.listen(own);
+  EXPECT_NO_THROW(ControlClient{own});
+
+  const std::string link = folder.file("link");
+  std::filesystem::create_symlink(own, link);
+  EXPECT_NO_THROW(ControlClient{link}) << "the folder is that of the socket itself";
+  EXPECT_EQ(::chmod(folder.file("own").c_str(), 0777), 0);
+  EXPECT_EQ(refusal_of([&] { const ControlClient client(own); }, "that others may write to"),
+            ErrorCode::denied);
+
+  const std::string foreign = make("foreign", kOther + 1);
+  EXPECT_EQ(::chmod(folder.file("foreign").c_str(), 0777), 0);
+  const platform_detail::Descriptor impostor = other.listen(foreign);
+  EXPECT_EQ(::chmod(folder.file("foreign").c_str(), 0755), 0);
+  EXPECT_EQ(refusal_of([&] { const ControlClient client(foreign); }, "of user 12346"),
+            ErrorCode::denied);
 }
 
 }  // namespace

@@ -7,8 +7,11 @@
 
 #include <array>
 #include <cerrno>
+#include <chrono>
+#include <cstddef>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "platform/local_socket.hpp"
 
@@ -45,12 +48,28 @@ class RawClient {
     return line();
   }
   void send_no_more() const { ::shutdown(connection_.get(), SHUT_WR); }
+  void read_no_more() const { ::shutdown(connection_.get(), SHUT_RD); }
   /// Whether the server hangs up, without a look at what it has sent.
   [[nodiscard]] bool is_dropped() const { return (wait(0) & POLLHUP) != 0; }
-  /// The same, of this moment.
-  [[nodiscard]] bool has_been_dropped() const {
+  /// The same, of this moment, or of one within so long.
+  [[nodiscard]] bool has_been_dropped(std::chrono::milliseconds within = {}) const {
     pollfd one{connection_.get(), 0, 0};
+    return ::poll(&one, 1, static_cast<int>(within.count())) == 1;
+  }
+  [[nodiscard]] bool has_something() const {
+    pollfd one{connection_.get(), POLLIN, 0};
     return ::poll(&one, 1, 0) == 1;
+  }
+  /// What one look brings, 64 KiB at most; "" when the server has hung up.
+  std::string some() {
+    if (in_.empty()) (void)read_some();
+    return std::exchange(in_, {});
+  }
+  /// So many bytes, or fewer when the server hangs up before.
+  std::string rest_until(std::size_t bytes) {
+    while (in_.size() < bytes && read_some()) {
+    }
+    return in_;
   }
   /// What the server has sent until it hung up.
   std::string rest() {

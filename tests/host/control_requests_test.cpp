@@ -2,9 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "busway/bus.hpp"
@@ -129,6 +131,29 @@ TEST_F(ControlRequestsTest, RefusesWhatIsNoRequestAndSaysWhatIs) {
         << bad.line << '\n'
         << error;
   }
+}
+
+TEST_F(ControlRequestsTest, WhatAPluginSaidOfItsHealthIsNotToldOnceItIsStopped) {
+  run("talker");
+  run("other");
+  run("third");
+  run("gone");
+  std::vector<PluginInfo> asked = plugins_.examine(std::chrono::minutes(1));
+  for (const PluginInfo& info : asked) ASSERT_TRUE(info.health.has_value()) << info.id;
+  plugins_.stop("other");
+  plugins_.reload("third");
+  plugins_.unload("gone");
+  asked = with_changes_since(std::move(asked), plugins_.list());
+  ASSERT_EQ(asked.size(), 4U);
+  ASSERT_TRUE(asked[0].health.has_value());
+  EXPECT_EQ(asked[0].health->level, PluginHealthInfo::Level::ok);
+  EXPECT_EQ(asked[1].state, PluginState::stopped);
+  EXPECT_FALSE(asked[1].health.has_value());
+  EXPECT_EQ(asked[2].generation, 2U);
+  ASSERT_TRUE(asked[2].health.has_value());
+  EXPECT_EQ(asked[2].health->level, PluginHealthInfo::Level::unknown);
+  EXPECT_EQ(asked[3].state, PluginState::unloaded);
+  EXPECT_FALSE(asked[3].health.has_value());
 }
 
 TEST_F(ControlRequestsTest, TextThatIsNotUtf8IsMendedRatherThanLost) {

@@ -1,17 +1,25 @@
 #include "host/control_socket.hpp"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <future>
 #include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include <environment.hpp>
 #include <temporary_folder.hpp>
 
 #include "busway/error.hpp"
+#include "other_user.hpp"
 #include "platform/local_socket.hpp"
 
 namespace busway::host_detail {
@@ -19,9 +27,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::optional<Error> error_of_opening(const std::string& path) {
+std::optional<Error> error_of_opening(
+    const std::string& path, std::chrono::milliseconds lock_patience = kControlLockPatience) {
   try {
-    (void)ControlSocket::open(path);
+    (void)ControlSocket::open(path, lock_patience);
   } catch (const Error& error) {
     return error;
   }
@@ -68,6 +77,48 @@ TEST(ControlSocket, RefusesAFolderWhereOthersCouldPutOneInItsPlace) {
     ASSERT_EQ(::chown(folder.file("open").c_str(), 12345, 12345), 0);
     expect_refused(folder.file("open/a.sock"), ErrorCode::invalid_option, "belongs to user 12345");
   }
+}
+
+TEST(ControlSocket, RefusesAFolderThatOthersCouldPutAnotherInThePlaceOf) {
+  const TemporaryFolder folder;
+  fs::create_directories(folder.file("open/between"));
+  fs::create_directory_symlink(folder.file("open/between"), folder.file("link"));
+  const std::vector<std::string> paths{"open/mine/a.sock", "open/between/mine/a.sock",
+                                       "link/mine/a.sock"};
+  for (const mode_t mode : {mode_t{0775}, mode_t{0757}}) {
+    ASSERT_EQ(::chmod(folder.file("open").c_str(), mode), 0);
+    for (const std::string& path : paths) {
+      expect_refused(folder.file(path), ErrorCode::invalid_option,
+                     "others may write to \"" + folder.file("open") + '"');
+      EXPECT_FALSE(fs::exists(fs::path(folder.file(path)).parent_path())) << "nothing is made";
+    }
+  }
+  for (const mode_t mode : {mode_t{0755}, mode_t{01777}}) {
+    ASSERT_EQ(::chmod(folder.file("open").c_str(), mode), 0);
+    for (const std::string& path : paths)
+      EXPECT_FALSE(error_of_opening(folder.file(path)).has_value()) << path;
+  }
+}
+
+TEST(ControlSocket, WaitsForTheLockOfItsFolderAndNotForEver) {
+  const TemporaryFolder folder;
+  platform_detail::Descriptor held(::open(folder.path().c_str(), O_RDONLY | O_CLOEXEC));
+  ASSERT_EQ(::flock(held.get(), LOCK_EX), 0);
+  const std::optional<Error> error =
+      error_of_opening(folder.file("a.sock"), std::chrono::milliseconds(20));
+  ASSERT_TRUE(error.has_value());
+  EXPECT_EQ(error->code(), ErrorCode::timed_out);
+  EXPECT_EQ(std::string_view(error->what()),
+            "the control socket \"" + folder.file("a.sock") +
+                "\" cannot be opened: another program has kept its folder \"" +
+                folder.path().native() +
+                "\" locked for 20ms, which a host does only while it opens a socket; end that "
+                "program (lslocks shows it), or name another folder");
+  auto opened = std::async(std::launch::async, [&] {
+    return error_of_opening(folder.file("a.sock"), std::chrono::minutes(1)).has_value();
+  });
+  held = platform_detail::Descriptor();
+  EXPECT_FALSE(opened.get());
 }
 
 TEST(ControlSocket, RefusesAPathThatCannotBeOneAndSaysWhy) {
@@ -151,11 +202,37 @@ TEST(RunningHosts, AreThoseThatAnswer) {
     const platform_detail::Descriptor dead = platform_detail::listen_locally(folder.file("1.sock"));
   }
   std::ofstream(folder.file("2.sock")) << "no socket";
+  const ControlSocket named = ControlSocket::open(folder.file("bot.sock"));
+  fs::create_symlink(named.path(), folder.file("3.sock"));
   const ControlSocket mine = ControlSocket::open(default_control_path());
   const std::vector<ControlHost> hosts = running_hosts();
   ASSERT_EQ(hosts.size(), 1U);
   EXPECT_EQ(hosts[0].process_id, ::getpid());
   EXPECT_EQ(hosts[0].path, mine.path());
+}
+
+TEST(RunningHosts, AreThoseOfThisUserAlone) {
+  const TemporaryFolder folder;
+  const EnvironmentVariable told("BUSWAY_CONTROL_DIR", folder.path().native());
+  const ControlSocket mine = ControlSocket::open(default_control_path());
+  ASSERT_EQ(::chmod(folder.path().c_str(), 0777), 0);
+  EXPECT_TRUE(running_hosts().empty()) << "anyone may have put it there";
+  platform_detail::Descriptor impostor;
+  if (::geteuid() == 0) impostor = OtherUser(12345).listen(folder.file("7.sock"));
+  ASSERT_EQ(::chmod(folder.path().c_str(), 0700), 0);
+  const std::vector<ControlHost> hosts = running_hosts();
+  ASSERT_EQ(hosts.size(), 1U);
+  EXPECT_EQ(hosts[0].path, mine.path());
+  // The socket's file tells as little as the one who serves it, when only one of them is trusted.
+  if (::geteuid() == 0) {
+    ASSERT_EQ(::chown(folder.file("7.sock").c_str(), 0, 0), 0);
+    EXPECT_EQ(running_hosts().size(), 1U);
+  }
+  fs::create_directory(folder.file("real"));
+  const ControlSocket other = ControlSocket::open(folder.file("real/9.sock"));
+  fs::create_directory_symlink(folder.file("real"), folder.file("link"));
+  const EnvironmentVariable linked("BUSWAY_CONTROL_DIR", folder.file("link"));
+  EXPECT_TRUE(running_hosts().empty());
 }
 
 }  // namespace

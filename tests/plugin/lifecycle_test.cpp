@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "busway/events/plugin_event_data.hpp"
+#include "busway/plugin.h"
 #include "busway/typed.hpp"
 #include "plugin_fixture.hpp"
 
@@ -98,6 +99,24 @@ TEST_F(Lifecycle, AFailureInStopOrTeardownStillTakesThePluginOut) {
     EXPECT_FALSE(info.still_mapped);
     EXPECT_TRUE(bus_.subscriptions("everything").empty());
   }
+}
+
+TEST_F(Lifecycle, OneThatWaitsForAReplyCanBeStopped) {
+  PluginManager impatient(bus_, {.call_timeout = std::chrono::seconds(2),
+                                 .drain_timeout = std::chrono::milliseconds(1)});
+  Watcher watch(bus_, {"asking", "asked", "stopped"});
+  const Subscription never = bus_.subscribe("never", [](const Event&) {}, {.mode = Mode::async});
+  impatient.load(PluginSpec{.path = library("counter_1"), .rules = usual_rules()});
+  impatient.start("counter");
+  bus_.publish("ask", Json(1));
+  watch.wait("asking");
+  impatient.stop("counter");
+  EXPECT_EQ(watch.wait("asked").json().at("n"), static_cast<int>(BUSWAY_STOPPED));
+  EXPECT_EQ(watch.count("stopped"), 1U);
+  EXPECT_EQ(impatient.find("counter")->state, PluginState::stopped);
+  impatient.start("counter");
+  impatient.unload("counter");
+  EXPECT_FALSE(impatient.find("counter") && impatient.find("counter")->still_mapped);
 }
 
 TEST_F(Lifecycle, RefusesAStepOutOfOrder) {

@@ -74,8 +74,28 @@ TEST(PluginWorker, EachStepOfARunHasItsOwnTime) {
   const auto spin = [kTime](const auto& step) {
     for (const auto end = Clock::now() + kTime + kTime / 2; Clock::now() < end;) step();
   };
-  EXPECT_TRUE(worker->run([&] { spin([&] { begun = Clock::now(); }); }, kTime, &begun));
-  EXPECT_FALSE(worker->run([&] { spin([] {}); }, kTime, &begun));
+  EXPECT_TRUE(
+      worker->run([&] { spin([&] { begun = Clock::now(); }); }, kTime, {.step_begun = &begun}));
+  EXPECT_FALSE(worker->run([&] { spin([] {}); }, kTime, {.step_begun = &begun}));
+  worker->close();
+}
+
+TEST(PluginWorker, AWaitThatHasLastedSoLongIsHelped) {
+  const auto worker = PluginWorker::start("test", Clock::system());
+  std::atomic<bool> may{false};
+  std::atomic<int> helped{0};
+  const PluginWorker::Waiting help{.after = std::chrono::milliseconds(1), .then = [&] {
+                                     ++helped;
+                                     may = true;
+                                   }};
+  EXPECT_TRUE(worker->run(
+      [&] {
+        while (!may) std::this_thread::yield();
+      },
+      seconds(60), help));
+  EXPECT_EQ(helped, 1);
+  EXPECT_TRUE(worker->run([] {}, seconds(60), {.after = seconds(60), .then = [&] { ++helped; }}));
+  EXPECT_EQ(helped, 1) << "one that did not last";
   worker->close();
 }
 

@@ -19,29 +19,33 @@ namespace busway::plugin_host_detail {
 
 class HealthAnswer {
  public:
-  void set(PluginHealthInfo info) {
+  /// No value: it could not be asked.
+  void set(std::optional<PluginHealthInfo> info) {
     {
       const std::lock_guard lock(mutex_);
       info_ = std::move(info);
+      is_there_ = true;
     }
     changed_.notify_all();
   }
   [[nodiscard]] bool is_there() const {
     const std::lock_guard lock(mutex_);
-    return info_.has_value();
+    return is_there_;
   }
-  /// No value: it has not come by then.
+  /// No value: none has come by then.
   [[nodiscard]] std::optional<PluginHealthInfo> wait_until(
       std::chrono::steady_clock::time_point deadline) const {
     std::unique_lock lock(mutex_);
-    changed_.wait_until(lock, deadline, [this] { return info_.has_value(); });
+    changed_.wait_until(lock, deadline, [this] { return is_there_; });
     return info_;
   }
 
  private:
   mutable std::mutex mutex_;
   mutable std::condition_variable changed_;
-  std::optional<PluginHealthInfo> info_;  // guarded by mutex_
+  // Guarded by mutex_.
+  std::optional<PluginHealthInfo> info_;
+  bool is_there_ = false;
 };
 
 }  // namespace busway::plugin_host_detail

@@ -4,7 +4,8 @@
 // Model      A request may wait for hours, and nothing of the plugin can end that. So each is made
 //            with a token of the host's. Those of threads of the plugin's own end when the plugin
 //            is stopped, and from then on they are refused until it starts again; those of the
-//            worker end only when it is taken away.
+//            worker end when something has waited for the worker for half of the time that it may,
+//            when the process ends that waits for them, and when the plugin is taken away.
 // Threads    [any-thread]
 // Ownership  None.
 // Errors     None.
@@ -35,10 +36,11 @@ class RequestStops {
   void end_own_threads() { source(own_threads_, Then::refused).request_stop(); }
   /// Those that wait, of its own threads: they have ended, others may follow.
   void own_threads_are_gone() { source(own_threads_, Then::allowed).request_stop(); }
-  /// Also those that wait on the worker, which may make others.
+  /// Those that wait on the worker, which may make others.
+  void end_worker() { source(worker_, Then::allowed).request_stop(); }
   void end_all() {
     end_own_threads();
-    source(worker_, Then::allowed).request_stop();
+    end_worker();
   }
 
  private:

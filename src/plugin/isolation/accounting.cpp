@@ -43,7 +43,7 @@ void ChildPlugin::ended(std::string_view why) {
   std::erase_if(sent_, [this](const Sent& one) { return is_open(one); });
   let_go_of_process(Steady::now() + kToEnd);
   if (requests_ != nullptr) requests_->begin_epoch();
-  if (on_end_) on_end_();
+  if (on_end_.on_worker) on_end_.on_worker();
   if (!started_ || closing_.load(std::memory_order_relaxed)) return;
   const std::string words = "its process " + last_end_;
   api_->report_error(host_, to_view(words));

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <cstring>
 #include <exception>
+#include <optional>
 #include <system_error>
 #include <utility>
 
@@ -84,9 +85,13 @@ bool Attendant::idle() const {
 }
 
 platform_detail::ProcessEnd Attendant::wait(std::chrono::steady_clock::time_point deadline) {
-  if (const auto end = process_.wait(deadline)) return *end;
-  process_.kill();
-  return *process_.wait(std::chrono::steady_clock::time_point::max());
+  std::optional<platform_detail::ProcessEnd> end = process_.wait(deadline);
+  if (!end) {
+    process_.kill();
+    end = process_.wait(std::chrono::steady_clock::time_point::max());
+  }
+  told_.wait(false, std::memory_order_acquire);  // what is told of this one is not of the next
+  return *end;
 }
 
 void Attendant::attend() {
@@ -104,6 +109,8 @@ void Attendant::attend() {
     if (ready[2].revents != 0) open = let_in();
   }
   ended_();
+  told_.store(true, std::memory_order_release);
+  told_.notify_all();
 }
 
 bool Attendant::let_in() {

@@ -33,7 +33,8 @@ namespace busway::plugin_host_detail {
 
 class Attendant {
  public:
-  /// `ended` is called on the attendant's thread when the process has, once.
+  /// `ended` is called on the attendant's thread when the process has, once, and before wait() or
+  /// the destructor returns.
   Attendant(platform_detail::ChildProcess process, platform_detail::Descriptor door,
             std::size_t frame_bytes_max, std::function<void()> ended);
   Attendant(const Attendant&) = delete;
@@ -55,7 +56,7 @@ class Attendant {
   }
   /// Whether no thread of it is at work.
   [[nodiscard]] bool idle() const;
-  /// How the process has ended; kills it at the deadline.
+  /// How the process has ended; kills it at the deadline. Not within `ended`.
   [[nodiscard]] platform_detail::ProcessEnd wait(std::chrono::steady_clock::time_point deadline);
 
  private:
@@ -78,6 +79,7 @@ class Attendant {
   std::atomic<std::uint64_t> epoch_{0};  // set before requests_
   std::atomic<HostRequests*> requests_{nullptr};
   const std::function<void()> ended_;
+  std::atomic<bool> told_{false};  // that it has ended
   mutable std::mutex mutex_;
   std::vector<std::unique_ptr<Side>> sides_;  // guarded by mutex_
   std::thread thread_;

@@ -86,8 +86,13 @@ class ChildPlugin {
   /// In place of the table's create().
   [[nodiscard]] busway_status create(const busway_host_api& api, busway_host* host,
                                      busway_plugin** out);
-  /// Before create(): called on the worker when a process has ended, its threads with it.
-  void tell_of_ends(std::function<void()> on_end) { on_end_ = std::move(on_end); }
+  /// What to do when a process has ended, its threads with it.
+  struct OnEnd {
+    std::function<void()> at_once;    // on a thread of ours; the worker may be in a call for it
+    std::function<void()> on_worker;  // before the next one begins
+  };
+  /// Before create().
+  void tell_of_ends(OnEnd on_end) { on_end_ = std::move(on_end); }
   /// They will be handed over next, in this order, and nothing else before them. False: they have
   /// not been sent.
   [[nodiscard]] bool coming(std::uint64_t tag, std::span<const ComingEvent> events);
@@ -226,7 +231,7 @@ class ChildPlugin {
   const busway_host_api* api_ = nullptr;
   busway_host* host_ = nullptr;
   std::unique_ptr<HostRequests> requests_;
-  std::function<void()> on_end_;
+  OnEnd on_end_;
 
   // The process. Null, the one and the other: there is none.
   std::unique_ptr<Channel> channel_;

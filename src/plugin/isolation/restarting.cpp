@@ -148,6 +148,7 @@ void ChildPlugin::close_process(Time deadline) {
 /// On the attendant's thread. The worker is told as by a timer.
 void ChildPlugin::process_has_ended() noexcept {
   if (!watched_.load(std::memory_order_acquire)) return;
+  if (on_end_.at_once) on_end_.at_once();
   (void)api_->schedule(host_, 0, kLookAfterProcess, nullptr);
 }
 
@@ -195,6 +196,7 @@ bool ChildPlugin::step(Call what, std::string_view argument, std::string_view na
     attendant_->kill();
     let_go_of_process(std::chrono::steady_clock::now());
     requests_->begin_epoch();
+    if (on_end_.on_worker) on_end_.on_worker();
   }
   return false;
 }

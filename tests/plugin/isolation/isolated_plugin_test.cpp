@@ -465,6 +465,20 @@ TEST_F(Isolated, WhatAThreadOfADeadProcessWaitedForNobodyWaitsForAnyMore) {
   manager_.unload("mortal");  // and the one that took its place is not waited for either
 }
 
+TEST_F(Isolated, KilledWhileItWaitsForAReplyItIsStartedAgainAtOnce) {
+  const Subscription never = bus_.subscribe("never", [](const Event&) {}, {.mode = Mode::async});
+  Watcher watch(bus_, Patterns{"mortal.started", "asking", "done"});
+  run_mortal();
+  bus_.publish("do", "ask");
+  (void)watch.wait("asking");
+  kill_process();
+  (void)watch.wait("asking", 1);  // the event it died on, once more
+  kill_process();
+  EXPECT_TRUE(eventually([&] { return letters().size() == 1U; }));
+  bus_.publish("do", "something");
+  EXPECT_EQ(watch.wait("done").json(), "something");
+}
+
 TEST_F(Isolated, EachEventBringsTheTimeItHasAlsoOneThatWasSentAhead) {
   constexpr std::size_t kMany = 40;
   // Its worker is in a call while they queue, so that they come in one run.

@@ -134,6 +134,10 @@ class Mortal : public busway::Plugin {
     if (what == "kill") (void)::kill(::getpid(), SIGKILL);
     if (what == "throw") throw std::runtime_error("thrown on purpose");
     if (what == "hang") hang();
+    if (what == "ask") {
+      publish("asking");
+      (void)request("never", nullptr, std::chrono::hours(1));
+    }
     if (what == "limits") {
       rlimit files{};
       (void)::getrlimit(RLIMIT_NOFILE, &files);

@@ -18,6 +18,18 @@ struct Trap {
     return *reinterpret_cast<Trap*>(static_cast<std::uintptr_t>(address));
   }
 
+  /// Tells of the end of the thread whose it is.
+  struct ThreadsEnd {
+    ThreadsEnd() = default;
+    ThreadsEnd(const ThreadsEnd&) = delete;
+    ThreadsEnd& operator=(const ThreadsEnd&) = delete;
+    ~ThreadsEnd() {
+      if (trap != nullptr) ++trap->threads_ended;
+    }
+    Trap* trap = nullptr;
+  };
+
+  std::atomic<int> threads_ended{0};
   std::atomic<int> inside{0};
   std::atomic<int> left{0};
   std::atomic<bool> open{false};
