@@ -17,6 +17,7 @@
 #include <exception>
 #include <mutex>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <utility>
 
@@ -29,7 +30,6 @@ namespace {
 
 using busway::Json;
 using busway::LogLevel;
-using busway::PluginContext;
 using busway::PluginError;
 using busway::PluginEvent;
 using busway::PluginHealth;
@@ -51,8 +51,7 @@ class AuditLog : public busway::Plugin {
     if (const std::size_t torn = file_->open(); torn > 0) {
       tell("audit.recovered", {{"path", settings_.path}, {"bytes", torn}});
     }
-    subscribe(settings_.topics,
-              [this](const PluginEvent& event, PluginContext& context) { keep(event, context); },
+    subscribe(settings_.topics, [this](const PluginEvent& event) { keep(event); },
               {.name = "audit",
                .mode = Mode::async,
                .queue_capacity = static_cast<std::uint64_t>(settings_.queue),
@@ -77,7 +76,9 @@ class AuditLog : public busway::Plugin {
     return fault_.empty() ? PluginHealth::ok() : PluginHealth::failing(fault_);
   }
 
-  void keep(const PluginEvent& event, const PluginContext& context) {
+  void keep(const PluginEvent& event) {
+    using Clock = std::chrono::steady_clock;
+    const Clock::time_point given_up = Clock::now() + settings_.timeout;
     const std::string fields = record_of(event, secrets_);
     std::string rotated_to;
     std::string fault;
@@ -85,11 +86,11 @@ class AuditLog : public busway::Plugin {
     std::uint64_t rotated_seq = 0;
     bool is_new_fault = false;
     {
-      // A call that was left behind at its time-out may still be at it, or come to it late: then
-      // the event has been given to another call.
+      // A call that was left behind at its time-out may still be at it. One that comes to it late
+      // leaves it: its event has been given to another call.
       const std::lock_guard lock(mutex_);
-      if (context.stop_requested() || !file_) {
-        throw PluginError(BUSWAY_STOPPED, "the audit log was not reached in time");
+      if (!file_ || Clock::now() >= given_up) {
+        throw std::runtime_error("the audit log was not reached in time");
       }
       try {
         rotated_to = file_->append(fields);

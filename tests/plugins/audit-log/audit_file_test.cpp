@@ -1,12 +1,17 @@
 #include "../../../plugins/audit-log/audit_file.hpp"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <csignal>
+#include <cstdint>
+#include <exception>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -249,6 +254,50 @@ TEST_F(AuditFileTest, LeavesNoHalfLineWhenThereIsNoMoreRoom) {
   (void)file.append(fields(2));
   (void)file.append(fields(3));
   EXPECT_EQ(chain().size(), 3U);
+}
+
+/// Writes until it is killed, and tells after each line that it is kept.
+[[noreturn]] void write_until_killed(const AuditFile::Options& options, int tell) {
+  try {
+    AuditFile file(options);
+    (void)file.open();
+    for (;;) {
+      (void)file.append(R"({"topic":"t","data":")" + std::string(file.last().seq % 900, 'x') +
+                        "\"}");
+      const std::uint64_t kept = file.last().seq;
+      if (::write(tell, &kept, sizeof kept) != sizeof kept) ::_exit(1);
+    }
+  } catch (const std::exception&) {
+    ::_exit(2);
+  }
+}
+
+TEST_F(AuditFileTest, HasAllThatWasToldToBeKeptHoweverOftenItsWriterIsKilled) {
+  std::uint64_t kept = 0;
+  for (std::uint64_t round = 1; round <= 20; ++round) {
+    std::array<int, 2> ends{};
+    ASSERT_EQ(::pipe2(ends.data(), O_CLOEXEC), 0);
+    const pid_t writer = ::fork();
+    ASSERT_GE(writer, 0);
+    if (writer == 0) write_until_killed(options(4096), ends[1]);
+    ::close(ends[1]);
+    for (std::uint64_t told = 0; ::read(ends[0], &told, sizeof told) == sizeof told;) {
+      EXPECT_EQ(told, kept + 1);
+      kept = told;
+      if (kept >= round * 37) (void)::kill(writer, SIGKILL);
+    }
+    int status = 0;
+    ASSERT_EQ(::waitpid(writer, &status, 0), writer);
+    ASSERT_TRUE(WIFSIGNALED(status)) << "the writer ended with " << WEXITSTATUS(status);
+    ::close(ends[0]);
+    // A line may have been written whose writer was killed before it could tell.
+    AuditFile file(options(4096));
+    (void)file.open();
+    EXPECT_GE(file.last().seq, kept);
+    EXPECT_LE(file.last().seq, kept + 1);
+    kept = file.last().seq;
+  }
+  EXPECT_EQ(chain().size(), kept);
 }
 
 TEST_F(AuditFileTest, IsOnTheDiskWhenItSaysSo) {
