@@ -13,6 +13,7 @@ namespace busway::app {
 
 using Chosen = std::function<int()>;
 
+void add_audit(CLI::App& tool, Chosen& chosen);
 void add_check(CLI::App& tool, Chosen& chosen);
 void add_match(CLI::App& tool, Chosen& chosen);
 void add_plugins(CLI::App& tool, Chosen& chosen);

@@ -7,7 +7,8 @@ namespace busway::app {
 
 enum ExitCode : int {
   kDone = 0,
-  kProblems = 1,     // done, but: a plugin failed, events were left over; check --strict: warnings
+  kProblems = 1,     // done, but: a plugin failed, events were left over; check --strict: warnings;
+                     // audit verify: not whole
   kUsage = 2,        // the command line cannot be used: a faulty pattern, a host not named
   kFaultyFile = 3,   // the configuration is refused
   kFailed = 4,       // anything else went wrong

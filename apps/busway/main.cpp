@@ -141,6 +141,7 @@ int main(int count, char** arguments) {
   add_match(tool, chosen);
   add_check(tool, chosen);
   add_plugins(tool, chosen);
+  add_audit(tool, chosen);
   try {
     tool.parse(count, arguments);
   } catch (const CLI::ParseError& error) {

@@ -85,7 +85,7 @@ class Console : public busway::Plugin {
     LineReader reader(fd, settings_.line_bytes_max, stop);
     bool any = false;
     display_->ask();
-    while (const std::optional<Line> line = reader.next()) {
+    while (const std::optional<shared::Line> line = reader.next()) {
       any = true;
       if (!take(*line)) break;
       display_->ask();
@@ -94,7 +94,7 @@ class Console : public busway::Plugin {
   }
 
   /// Makes an event of a line; every line is one. False when the bus has stopped.
-  bool take(const Line& line) {
+  bool take(const shared::Line& line) {
     const std::string text = shared::repair_text(line.text);
     if (text != line.text) ++repaired_;
     if (line.cut_bytes > 0) ++overlong_;

@@ -119,11 +119,14 @@ class Secrets {
       const std::size_t at = part.rfind('@');
       const std::size_t colon = part.find(':');
       shown += text.substr(0, scheme + 3);
-      if (at != std::string_view::npos && (colon == std::string_view::npos || colon > at)) {
-        shown += kMask;  // a token alone
-        shown += part.substr(at);
-      } else if (at != std::string_view::npos) {
+      const std::string_view before = text.substr(0, scheme);
+      // What NATS takes before '@' without a ':' is a token.
+      const bool token_alone = before.ends_with("nats") || before.ends_with("tls");
+      if (at != std::string_view::npos && colon != std::string_view::npos && colon < at) {
         shown += part.substr(0, colon + 1);
+        shown += kMask;
+        shown += part.substr(at);
+      } else if (at != std::string_view::npos && token_alone) {
         shown += kMask;
         shown += part.substr(at);
       } else {

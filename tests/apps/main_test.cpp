@@ -45,11 +45,11 @@ TEST(Tool, SaysWhichWordIsNoCommandAndWhichThereAre) {
   for (const std::string word : {"pub", "sub", "stats"}) {
     EXPECT_EQ(busway({word, "x"}).err,
               "busway: error: \"" + word +
-                  "\" is no command of this version; commands: run, match, check, plugins"
+                  "\" is no command of this version; commands: run, match, check, plugins, audit"
                   " (see busway --help)\n");
   }
   EXPECT_EQ(busway({}).err,
-            "busway: error: a command is missing; commands: run, match, check, plugins"
+            "busway: error: a command is missing; commands: run, match, check, plugins, audit"
             " (see busway --help)\n");
   EXPECT_TRUE(has(busway({"--versoin"}).err,
                   "\"--versoin\" is no option of busway; did you mean "

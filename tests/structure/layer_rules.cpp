@@ -126,8 +126,8 @@ class LayerCheck {
       candidates.push_back(fs::path("bench") / include.what);
     }
     // What the plugins that ship share.
-    if (element(split(file), 0) == "plugins" ||
-        file.generic_string().starts_with("tests/plugins/")) {
+    if (const std::string name = file.generic_string();
+        name.starts_with("plugins/") || name.starts_with("apps/") || name.starts_with("tests/")) {
       candidates.push_back(fs::path("plugins") / include.what);
     }
     for (const char* holder : {"stores", "plugins", "apps", "examples"}) {
@@ -224,8 +224,11 @@ class LayerCheck {
                 (to.is_public && (from.room == Room::app || from.room == Room::example ||
                                   (from.room == Room::layer && rank(from) >= kRanks.at("host")))),
             "a store is used by itself, by host, by apps and examples, through its public header");
-      case Room::shipped_plugin:
-      case Room::plugin_shared: return "a plugin is included by nothing but itself";
+      case Room::shipped_plugin: return "a plugin is included by nothing but itself";
+      case Room::plugin_shared:
+        return refuse_unless(from.room == Room::app,
+                             "plugins/shared is for the plugins that ship, and for apps that read "
+                             "what they write");
       case Room::example:
         return refuse_unless(from.room == Room::example && from.name == to.name,
                              "an example is included by nothing but itself");

@@ -15,6 +15,8 @@
 namespace console {
 namespace {
 
+using shared::Line;
+
 /// A pipe, filled by a thread so that any amount fits.
 class Pipe {
  public:

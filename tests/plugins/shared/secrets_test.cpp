@@ -88,9 +88,9 @@ TEST(PluginSecrets, OfTextsArePasswordsInAddressesAndWhatStandsBehindASecretKey)
 }
 
 TEST(PluginSecrets, OfTextsThatTheHostFindsAreFoundToo) {
-  for (const std::string text :
-       {"redis://user:pw@host", "postgres://a:b/c@h x", "nats://t@h:4222",
-        "host=h password=p user=u", "x?password=a&b=c", "password='a\\'b' c", "plain"}) {
+  for (const std::string text : {"redis://user:pw@host", "postgres://a:b/c@h x", "nats://t@h:4222",
+                                 "host=h password=p user=u", "x?password=a&b=c",
+                                 "ssh://git@host:22/x", "password='a\\'b' c", "plain"}) {
     EXPECT_EQ(Secrets().mask_text(text), busway::config::mask_text(text)) << text;
   }
 }

@@ -1,0 +1,79 @@
+// audit_file.hpp -- appends lines to a file whose lines are a chain.
+//
+// Model      A line is whole in the file or not at all: what could not be written to its end is
+//            cut off again. The chain goes on where it was: after a restart from the last line of
+//            the file, or of the newest rotated file when the file is empty or gone; while it runs
+//            from memory, so that a file that somebody shortened or took away shows as a gap.
+//            `x` that would grow beyond rotate_size becomes x.000001, x.000002 ... and begins anew.
+// Threads    [not-concurrent]
+// Ownership  Holds the file open and locked against another writer.
+// Errors     open() and append() throw std::runtime_error or std::system_error that names the file;
+//            afterwards append() may be tried again, which opens the file anew if it must.
+// Cost       append(): one SHA-256, one stat, one write and, with Fsync::always, one fdatasync.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "settings.hpp"
+#include "shared/audit_line.hpp"
+
+namespace audit_log {
+
+class AuditFile {
+ public:
+  struct Options {
+    std::string path{};
+    std::int64_t rotate_size = 0;
+    std::int64_t keep = 0;
+    Fsync fsync = Fsync::always;
+  };
+
+  explicit AuditFile(Options options);
+  AuditFile(const AuditFile&) = delete;
+  AuditFile& operator=(const AuditFile&) = delete;
+  ~AuditFile();
+
+  /// How many bytes of an unfinished last line it has cut off.
+  std::size_t open();
+
+  /// `fields` as in make_audit_line(). The rotated file, when there is one more now, else "".
+  std::string append(std::string_view fields);
+
+  /// Everything so far is on the disk when it returns.
+  void sync();
+
+  [[nodiscard]] const shared::AuditLink& last() const noexcept { return last_; }
+  [[nodiscard]] bool dirty() const noexcept { return dirty_; }
+
+ private:
+  struct Rotated {
+    std::filesystem::path path;
+    std::uint64_t number = 0;
+  };
+
+  void close() noexcept;
+  void lock_or_throw() const;
+  [[nodiscard]] bool is_ours() const noexcept;
+  [[nodiscard]] std::size_t recover();
+  [[nodiscard]] std::string rotate();
+  [[nodiscard]] std::vector<Rotated> rotated() const;  // oldest first
+  void remove_oldest() const;
+  void sync_folder() const;
+  void write_or_cut(std::string_view text);
+
+  const Options options_;
+  shared::AuditLink last_;
+  bool known_ = false;  // last_ is where the chain stands
+  bool dirty_ = false;  // something may not be on the disk yet
+  int fd_ = -1;
+  off_t size_ = 0;
+};
+
+}  // namespace audit_log

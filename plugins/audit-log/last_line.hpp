@@ -1,0 +1,24 @@
+// last_line.hpp -- how a file of lines ends.
+//
+// Model      Read from its end, so that its size does not matter.
+// Threads    [any-thread]
+// Errors     std::system_error when reading fails; std::runtime_error when a line is longer than
+//            any that is written.
+// Cost       O(the last line and what is behind it).
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+
+namespace audit_log {
+
+struct FileEnd {
+  std::string line{};  // the last whole one, without its newline; empty: there is none
+  std::string torn{};  // what stands behind it
+  off_t torn_at = 0;
+};
+
+[[nodiscard]] FileEnd read_end(int fd, const std::string& path);
+
+}  // namespace audit_log

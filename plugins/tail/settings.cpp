@@ -1,0 +1,62 @@
+#include "settings.hpp"
+
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "shared/settings_reader.hpp"
+
+namespace tail {
+namespace {
+
+using namespace std::chrono_literals;
+
+LinePattern read_line(shared::SettingsReader& in, Zone zone) {
+  LineRule rule;
+  rule.regex = in.text("regex");
+  rule.topic = in.text("topic");
+  rule.types = in.named_texts("types");
+  rule.payload = in.free_map("payload");
+  rule.user_id = in.text("user_id", "");
+  rule.session_id = in.text("session_id", "");
+  rule.key = in.text("key", "");
+  try {
+    return {rule, zone};
+  } catch (const BadRule& error) {
+    in.refuse(error.key, error.what());
+  }
+}
+
+}  // namespace
+
+Settings read_settings(const nlohmann::json& config) {
+  Settings out;
+  shared::read_settings("tail", config, [&](shared::SettingsReader& in) {
+    out.files = in.texts("files");
+    const Zone zone =
+        in.word("time_zone", "local", {"local", "utc"}) == "utc" ? Zone::utc : Zone::local;
+    in.each("lines", {0, 256},
+            [&](shared::SettingsReader& line) { out.lines.push_back(read_line(line, zone)); });
+    out.unmatched = in.text("unmatched", "");
+    out.positions = in.text("positions", "");
+    out.start =
+        in.word("start", "end", {"beginning", "end"}) == "end" ? Start::end : Start::beginning;
+    out.follow = in.flag("follow", true) ? Follow::yes : Follow::no;
+    out.watch =
+        in.word("watch", "inotify", {"inotify", "poll"}) == "poll" ? Watch::poll : Watch::inotify;
+    out.overlong =
+        in.word("overlong", "cut", {"cut", "refuse"}) == "cut" ? Overlong::cut : Overlong::refuse;
+    out.poll = in.duration("poll", out.poll, {10ms, 1h});
+    out.rotate_wait = in.duration("rotate_wait", out.rotate_wait, {0ms, 1h});
+    out.line_bytes_max = static_cast<std::size_t>(
+        in.size("line_bytes_max", static_cast<std::int64_t>(out.line_bytes_max), {16, 131'072}));
+    if (out.lines.empty() && out.unmatched.empty()) {
+      in.refuse("lines", "a list of patterns, or \"unmatched\" with the topic of all lines,");
+    }
+    if (std::set<std::string>(out.files.begin(), out.files.end()).size() != out.files.size()) {
+      in.refuse("files", "a list that names each file once");
+    }
+  });
+  return out;
+}
+
+}  // namespace tail

@@ -1,0 +1,260 @@
+// Tail: follows files and turns their lines into events.
+//
+//   publishes   what its `lines` say, with where the line stood in the metadata: {file, offset}
+//               tail.opened     {path, offset}   a file is read from there
+//               tail.rotated    {path}           the path names another file now, or none
+//               tail.truncated  {path, read}     it was cut or written anew after so many bytes
+//               tail.overlong   {path, offset, bytes}   a line was refused
+//               tail.failed     {path, error}    a file cannot be read, until it can
+//               run.summary     {lines, events, unmatched, overlong, repaired, unconverted,
+//                                refused}
+//
+// README.md lists the configuration.
+#include <busway/plugin.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "change_wait.hpp"
+#include "followed_file.hpp"
+#include "positions.hpp"
+#include "settings.hpp"
+#include "shared/line_assembler.hpp"
+#include "shared/repair_text.hpp"
+
+namespace {
+
+using busway::Json;
+using busway::LogLevel;
+using busway::PluginError;
+using busway::PluginHealth;
+using busway::PluginPublishOptions;
+using namespace tail;
+
+class Tail : public busway::Plugin {
+ private:
+  void setup(const Json& config) override { settings_ = read_settings(config); }
+
+  void start() override {
+    if (positions_.empty() && !settings_.positions.empty()) {
+      positions_ = load_positions(settings_.positions);
+    }
+    make_files();
+    // Whoever writes a line after this finds it read, though the source begins later.
+    for (const auto& file : files_) file->look();
+    run_source([this](const std::stop_token& stop) { follow(stop); });
+  }
+
+  void stop() override {
+    Json summary{
+        {"lines", lines_.load()}, {"events", events_.load()}, {"unmatched", unmatched_.load()}};
+    for (const auto& [key, count] : {std::pair<const char*, std::uint64_t>{"overlong", overlong_},
+                                     {"repaired", repaired_},
+                                     {"unconverted", unconverted_},
+                                     {"refused", refused_}}) {
+      if (count > 0) summary[key] = count;
+    }
+    publish("run.summary", summary);
+  }
+
+  Json save_state() override { return write_positions(positions()); }
+
+  void restore_state(std::uint32_t /*version*/, const Json& state) override {
+    positions_ = read_positions(state);
+  }
+
+  PluginHealth health() override {
+    return failing_ == 0 ? PluginHealth::ok()
+                         : PluginHealth::degraded(std::to_string(failing_) +
+                                                  " of the files cannot be read; see tail.failed");
+  }
+
+  [[nodiscard]] Positions positions() const {
+    Positions all = positions_;
+    for (const auto& file : files_) {
+      if (const std::optional<Position> position = file->position()) all[file->path()] = *position;
+    }
+    return all;
+  }
+
+  // -- On the source's thread. Nothing else runs when the state is saved.
+
+  void follow(const std::stop_token& stop) {
+    stop_ = stop;
+    ChangeWait changes(settings_.files, settings_.watch, stop);
+    if (settings_.watch == Watch::inotify && !changes.is_watching()) {
+      log(LogLevel::warning, "not all folders can be watched; their files are looked at each " +
+                                 std::to_string(settings_.poll.count()) + " ms");
+    }
+    while (!stop.stop_requested() && !bus_has_stopped_) {
+      bool more = false;
+      std::uint64_t failing = 0;
+      for (const auto& file : files_) {
+        const FollowedFile::Checked checked = file->check(std::chrono::steady_clock::now());
+        if (checked == FollowedFile::Checked::stopped) break;
+        more = more || checked == FollowedFile::Checked::more;
+        failing += file->has_failed() ? 1U : 0U;
+      }
+      failing_ = failing;
+      keep_positions(more ? Keep::now_and_then : Keep::now);
+      if (!goes_on()) break;
+      if (more) continue;
+      if (settings_.follow == Follow::no) return end();
+      changes.wait(patience());
+    }
+  }
+
+  enum class Keep : unsigned char { now, now_and_then };
+
+  /// While there is more to read at once, each second: what was read since is read again after a
+  /// crash.
+  void keep_positions(Keep when) {
+    if (settings_.positions.empty() || lines_ == kept_at_line_) return;
+    const auto now = std::chrono::steady_clock::now();
+    if (when == Keep::now_and_then && now - kept_at_ < std::chrono::seconds(1)) return;
+    kept_at_ = now;
+    kept_at_line_ = lines_;
+    try {
+      store_positions(settings_.positions, positions());
+    } catch (const std::exception& error) {
+      if (!std::exchange(cannot_keep_, true)) report_error(error.what());
+      return;
+    }
+    cannot_keep_ = false;
+  }
+
+  void make_files() {
+    for (const std::string& path : settings_.files) {
+      files_.push_back(std::make_unique<FollowedFile>(FollowedFile::Options{
+          .path = path,
+          .start = settings_.follow == Follow::no ? Start::beginning : settings_.start,
+          .line_bytes_max = settings_.line_bytes_max,
+          .rotate_wait = settings_.rotate_wait,
+          .on_line = [this, path](const shared::Line& line,
+                                  std::int64_t offset) { return take(path, line, offset); },
+          .on_note = [this](std::string_view topic,
+                            const Json& payload) { note(topic, payload); }}));
+      if (const auto known = positions_.find(path); known != positions_.end()) {
+        files_.back()->go_on_from(known->second);
+      }
+    }
+  }
+
+  /// Without `follow` each file is read once; one that is not there is a fault.
+  void end() {
+    std::string missing;
+    for (const auto& file : files_) {
+      file->finish();
+      if (!file->is_open()) missing += (missing.empty() ? "" : ", ") + file->path();
+    }
+    keep_positions(Keep::now);
+    if (!missing.empty()) throw std::runtime_error("could not be read: " + missing);
+  }
+
+  /// Until the next look: a rotated file may have been silent long enough before.
+  [[nodiscard]] std::chrono::milliseconds patience() const {
+    std::chrono::milliseconds time = settings_.poll;
+    const auto now = std::chrono::steady_clock::now();
+    for (const auto& file : files_) {
+      if (const auto until = file->wait_until()) {
+        time = std::min(time, std::max(std::chrono::ceil<std::chrono::milliseconds>(*until - now),
+                                       std::chrono::milliseconds(1)));
+      }
+    }
+    return time;
+  }
+
+  /// Makes an event of a line. Whether to go on.
+  bool take(const std::string& path, const shared::Line& line, std::int64_t offset) {
+    ++lines_;
+    if (line.cut_bytes > 0) {
+      ++overlong_;
+      if (settings_.overlong == Overlong::refuse) {
+        note("tail.overlong",
+             {{"path", path}, {"offset", offset}, {"bytes", line.text.size() + line.cut_bytes}});
+        return goes_on();
+      }
+    }
+    const std::string text = shared::repair_text(line.text);
+    if (text != line.text) ++repaired_;
+
+    std::optional<ParsedLine> parsed;
+    const auto now = std::chrono::system_clock::now();
+    for (const LinePattern& pattern : settings_.lines) {
+      if ((parsed = pattern.parse(text, now))) break;
+    }
+    if (!parsed) {
+      ++unmatched_;
+      if (settings_.unmatched.empty()) return goes_on();
+      parsed = ParsedLine{.topic = settings_.unmatched, .payload = {{"text", text}}};
+    }
+    unconverted_ += parsed->unconverted;
+    if (line.cut_bytes > 0) parsed->payload["cut_bytes"] = line.cut_bytes;
+    announce(*parsed, path, offset);
+    return goes_on();
+  }
+
+  void announce(const ParsedLine& parsed, const std::string& path, std::int64_t offset) {
+    try {
+      publish(parsed.topic, parsed.payload,
+              PluginPublishOptions{.key = parsed.key,
+                                   .metadata = {{"file", path}, {"offset", offset}},
+                                   .user_id = parsed.user_id,
+                                   .session_id = parsed.session_id});
+      ++events_;
+    } catch (const PluginError& error) {
+      bus_has_stopped_ = error.status() == BUSWAY_STOPPED;
+      if (bus_has_stopped_ || error.status() == BUSWAY_FILTERED) return;
+      // A topic from a line that is none, an event that is too large: not a fault of the lines to
+      // come. The first is told, all are counted.
+      if (refused_++ == 0) {
+        report_error("the line at " + std::to_string(offset) + " of " + path +
+                     " is no event: " + error.what());
+      }
+    }
+  }
+
+  void note(std::string_view topic, const Json& payload) {
+    if (topic == "tail.failed") log(LogLevel::error, payload.at("error").get<std::string>());
+    try {
+      publish(topic, payload);
+    } catch (const PluginError& error) {
+      if (error.status() != BUSWAY_STOPPED) log(LogLevel::error, error.what());
+    }
+  }
+
+  [[nodiscard]] bool goes_on() const { return !stop_.stop_requested() && !bus_has_stopped_; }
+
+  Settings settings_;
+  Positions positions_;  // of an earlier generation
+  std::vector<std::unique_ptr<FollowedFile>> files_;
+  std::stop_token stop_;
+  bool bus_has_stopped_ = false;
+  std::chrono::steady_clock::time_point kept_at_{};  // when positions were kept
+  std::uint64_t kept_at_line_ = 0;
+  bool cannot_keep_ = false;
+
+  // Written by the source's thread.
+  std::atomic<std::uint64_t> lines_{0};
+  std::atomic<std::uint64_t> events_{0};
+  std::atomic<std::uint64_t> unmatched_{0};
+  std::atomic<std::uint64_t> overlong_{0};
+  std::atomic<std::uint64_t> repaired_{0};
+  std::atomic<std::uint64_t> unconverted_{0};
+  std::atomic<std::uint64_t> refused_{0};
+  std::atomic<std::uint64_t> failing_{0};  // files, now
+};
+
+}  // namespace
+
+BUSWAY_PLUGIN(Tail)

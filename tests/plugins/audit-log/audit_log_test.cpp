@@ -1,0 +1,241 @@
+// The plugin as a host runs it.
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <temporary_folder.hpp>
+#include "../shipped_plugin.hpp"
+#include "busway/dead_letters.hpp"
+#include "busway/events/user_event_data.hpp"
+#include "busway/plugin_import.hpp"
+#include "shared/audit_line.hpp"
+
+BUSWAY_IMPORT_PLUGIN(busway_audit_log_static)
+
+namespace busway {
+namespace {
+
+class AuditLogTest : public ::testing::Test {
+ protected:
+  [[nodiscard]] Json config(Json more = Json::object()) const {
+    more["path"] = path_;
+    if (!more.contains("fsync")) more["fsync"] = "never";
+    return more;
+  }
+
+  /// The records, in their order, with a good chain.
+  [[nodiscard]] std::vector<Json> records() const {
+    std::vector<Json> found;
+    std::ifstream in(path_, std::ios::binary);
+    shared::AuditLink last;
+    for (std::string line; std::getline(in, line);) {
+      const shared::AuditLine one = shared::read_audit_line(line);
+      EXPECT_EQ(one.problem, "") << line;
+      EXPECT_EQ(one.prev, last.hash) << line;
+      last = {.seq = one.seq, .hash = one.hash};
+      found.push_back(Json::parse(line));
+    }
+    return found;
+  }
+
+  [[nodiscard]] std::vector<std::string> topics() const {
+    std::vector<std::string> found;
+    for (const Json& one : records()) found.push_back(one.at("topic").get<std::string>());
+    return found;
+  }
+
+  TemporaryFolder folder_;
+  const std::string path_ = folder_.file("audit.jsonl");
+};
+
+constexpr const char* kTarget = "busway_audit_log";
+
+TEST_F(AuditLogTest, KeepsEachTypeItIsToldToAndNoOther) {
+  ShippedPlugin audit(kTarget, config({{"topics", {"user.login", "data.*", "order.paid"}}}));
+  audit.start();
+  for (const char* topic : {"user.login", "user.logout", "data.created", "order.paid", "order.made",
+                            "data.deleted", "user.login"}) {
+    (void)audit.bus().publish(topic, Json{{"n", 1}});
+  }
+  EXPECT_EQ(audit.finish(), (Json{{"recorded", 5}, {"write_failures", 0}, {"rotated", 0}}));
+  EXPECT_EQ(topics(), (std::vector<std::string>{"user.login", "data.created", "order.paid",
+                                                "data.deleted", "user.login"}));
+}
+
+TEST_F(AuditLogTest, KeepsLoginsChangesOfDataAndThePluginsThatBeginUnlessToldOtherwise) {
+  ShippedPlugin audit(kTarget, config());
+  audit.start();
+  for (const char* topic : {"user.login", "user.logout", "user.login_failed", "data.created",
+                            "data.updated", "data.deleted", "chat.message"}) {
+    (void)audit.bus().publish(topic, Json{{"n", 1}});
+  }
+  EXPECT_TRUE(audit.manager().wait_until_idle(kGuard));
+  audit.manager().load(PluginSpec{.path = std::string("static:busway_audit_log_static"),
+                                  .id = "second",
+                                  .config = {{"path", folder_.file("second")}}});
+  audit.manager().start("second");
+  (void)audit.finish();
+  const std::vector<std::string> found = topics();
+  ASSERT_GE(found.size(), 6U);
+  EXPECT_EQ(std::vector<std::string>(found.begin(), found.begin() + 6),
+            (std::vector<std::string>{"plugin.running", "user.login", "user.logout", "data.created",
+                                      "data.updated", "data.deleted"}));
+  EXPECT_NE(std::find(found.begin(), found.end(), "plugin.loaded"), found.end());
+  EXPECT_NE(std::find(found.begin(), found.end(), "plugin.running"), found.end());
+}
+
+TEST_F(AuditLogTest, TellsWhatHappenedToWhomAndWhenButNoSecret) {
+  ShippedPlugin audit(kTarget, config({{"topics", "*.*"}, {"secret_keys", "pin"}}));
+  audit.start();
+  (void)audit.bus().publish(user_login("ada", "ada@example.org", "10.0.0.1"));
+  (void)audit.bus().publish("door.opened", Json{{"pin", 1234}, {"by", {{"token", "t"}}}});
+  (void)audit.bus().publish("raw.bytes",
+                            Payload::bytes(std::as_bytes(std::span("a\nb", 3)), "text/plain"));
+  (void)audit.finish();
+  const std::vector<Json> found = records();
+  ASSERT_GE(found.size(), 3U);
+  std::map<std::string, Json> by_topic;
+  for (const Json& one : found) by_topic[one.at("topic").get<std::string>()] = one;
+  const Json& first = by_topic["user.login"];
+  EXPECT_EQ(first.at("user_id"), "ada");
+  EXPECT_EQ(first.at("id"), to_string(audit.watcher().wait("user.login").id()));
+  EXPECT_EQ(first.at("data"),
+            (Json{{"user_id", "ada"}, {"email", "ada@example.org"}, {"address", "10.0.0.1"}}));
+  EXPECT_TRUE(first.at("time").get<std::string>().ends_with("Z"));
+  EXPECT_FALSE(first.contains("causation_id"));
+  EXPECT_EQ(by_topic["door.opened"].at("data"), (Json{{"pin", "***"}, {"by", {{"token", "***"}}}}));
+  EXPECT_EQ(by_topic["raw.bytes"].at("data_base64"), "YQpi");
+  EXPECT_EQ(by_topic["raw.bytes"].at("content_type"), "text/plain");
+}
+
+TEST_F(AuditLogTest, GoesOnOverRestartAndRotationAndTellsOfIt) {
+  for (int run = 0; run < 2; ++run) {
+    ShippedPlugin audit(kTarget, config({{"topics", "user.login"}, {"rotate_size", "1KiB"}}));
+    audit.start();
+    for (int i = 0; i < 2; ++i) (void)audit.bus().publish("user.login", Json{{"n", i}});
+    const Json summary = audit.finish();
+    EXPECT_EQ(summary.at("recorded"), 2);
+    if (run == 0) {
+      EXPECT_EQ(records().size(), 2U);
+      continue;
+    }
+    // Two lines of more than 300 bytes fit a KiB, the third not any more.
+    EXPECT_EQ(summary.at("rotated"), 1);
+    const Event rotated = audit.watcher().wait("audit.rotated");
+    EXPECT_EQ(rotated.json().at("path"), path_);
+    EXPECT_EQ(rotated.json().at("rotated_to"), path_ + ".000001");
+    EXPECT_EQ(rotated.source(), "audit-log");
+  }
+  EXPECT_TRUE(std::filesystem::exists(path_ + ".000001"));
+}
+
+TEST_F(AuditLogTest, CutsOffWhatACrashLeftAndTellsOfIt) {
+  std::ofstream(path_) << "{\"seq\":1,\"top";
+  ShippedPlugin audit(kTarget, config());
+  audit.start();
+  EXPECT_EQ(audit.watcher().wait("audit.recovered").json(), (Json{{"path", path_}, {"bytes", 13}}));
+  (void)audit.finish();
+}
+
+TEST_F(AuditLogTest, DoesNotStartWhereItCannotWrite) {
+  ShippedPlugin audit(kTarget, {{"path", folder_.file("no/such/folder.jsonl")}});
+  try {
+    audit.start();
+    FAIL() << "started";
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("no/such/folder.jsonl"), std::string::npos)
+        << error.what();
+  }
+}
+
+TEST_F(AuditLogTest, LosesNothingWhenTheDiskIsFullAndTellsOnceThatItIsAndThatItIsNoMore) {
+  const auto before = std::signal(SIGXFSZ, SIG_IGN);
+  rlimit usual{};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &usual), 0);
+  {
+    ShippedPlugin audit(
+        kTarget, config({{"topics", "user.login"}, {"retry_delay", "1ms"}, {"retries", 1000}}));
+    audit.start();
+    (void)audit.bus().publish("user.login", Json{{"n", 0}});
+    EXPECT_TRUE(audit.manager().wait_until_idle(kGuard));
+    const rlimit full{.rlim_cur = std::filesystem::file_size(path_) + 10,
+                      .rlim_max = usual.rlim_max};
+    ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &full), 0);
+    for (int i = 1; i < 4; ++i) (void)audit.bus().publish("user.login", Json{{"n", i}});
+    const Event failed = audit.watcher().wait("audit.failed");
+    EXPECT_EQ(failed.json().at("path"), path_);
+    EXPECT_EQ(failed.json().at("topic"), "user.login");
+    EXPECT_NE(failed.json().at("error").get<std::string>().find(path_), std::string::npos);
+    EXPECT_FALSE(failed.json().at("event_id").get<std::string>().empty());
+    ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &usual), 0);
+    const Event resumed = audit.watcher().wait("audit.resumed");
+    EXPECT_EQ(resumed.json().at("path"), path_);
+    EXPECT_GE(resumed.json().at("failed").get<int>(), 1);
+    const Json summary = audit.finish();
+    EXPECT_EQ(summary.at("recorded"), 4);
+    EXPECT_EQ(audit.watcher().count("audit.failed"), 1U);
+    EXPECT_EQ(audit.watcher().count("audit.resumed"), 1U);
+  }
+  (void)std::signal(SIGXFSZ, before);
+  std::set<int> kept;
+  for (const Json& one : records()) kept.insert(one.at("data").at("n").get<int>());
+  EXPECT_EQ(kept, (std::set<int>{0, 1, 2, 3}));
+}
+
+TEST_F(AuditLogTest, WhatItCouldNotKeepIsADeadLetterAndItsHealthSaysWhy) {
+  const auto before = std::signal(SIGXFSZ, SIG_IGN);
+  rlimit usual{};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &usual), 0);
+  {
+    ShippedPlugin audit(kTarget, config({{"topics", "user.login"}, {"retries", 0}}));
+    audit.start();
+    const rlimit full{.rlim_cur = 10, .rlim_max = usual.rlim_max};
+    ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &full), 0);
+    (void)audit.bus().publish("user.login", Json{{"n", 1}});
+    EXPECT_TRUE(audit.manager().wait_until_idle(kGuard));
+    ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &usual), 0);
+    EXPECT_EQ(audit.bus().dead_letters().list().size(), 1U);
+    bool said = false;
+    for (const PluginInfo& info : audit.manager().examine(kGuard)) {
+      if (!info.health) continue;
+      said = info.health->level == PluginHealthInfo::Level::failing &&
+             info.health->message.find(path_) != std::string::npos;
+    }
+    EXPECT_TRUE(said);
+    EXPECT_EQ(audit.finish(), (Json{{"recorded", 0}, {"write_failures", 1}, {"rotated", 0}}));
+  }
+  (void)std::signal(SIGXFSZ, before);
+}
+
+TEST_F(AuditLogTest, IsReplacedWithoutAGap) {
+  ShippedPlugin audit(kTarget, config({{"topics", "user.login"}}));
+  audit.start();
+  (void)audit.bus().publish("user.login", Json{{"n", 0}});
+  audit.manager().reload(audit.id());
+  (void)audit.bus().publish("user.login", Json{{"n", 1}});
+  (void)audit.finish();
+  EXPECT_EQ(records().size(), 2U);
+}
+
+TEST_F(AuditLogTest, WorksLinkedInAndInAProcessOfItsOwn) {
+  for (const Form form : {Form::linked_in, Form::process}) {
+    ShippedPlugin audit(kTarget, config({{"topics", "user.login"}, {"fsync", "interval"}}), form);
+    audit.start();
+    for (int i = 0; i < 10; ++i) (void)audit.bus().publish("user.login", Json{{"n", i}});
+    EXPECT_EQ(audit.finish().at("recorded"), 10);
+  }
+  EXPECT_EQ(records().size(), 20U);
+}
+
+}  // namespace
+}  // namespace busway

@@ -1,0 +1,138 @@
+// The plugin as a host runs it.
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "../shipped_plugin.hpp"
+#include "busway/events/user_event_data.hpp"
+#include "busway/plugin_import.hpp"
+#include "busway/request_result.hpp"
+
+BUSWAY_IMPORT_PLUGIN(busway_auth_guard_static)
+
+namespace busway {
+namespace {
+
+constexpr const char* kTarget = "busway_auth_guard";
+
+std::vector<Json> suspicions(ShippedPlugin& guard) {
+  std::vector<Json> found;
+  const std::size_t count = guard.watcher().count("auth.suspicious");
+  for (std::size_t i = 0; i < count; ++i) {
+    found.push_back(guard.watcher().wait("auth.suspicious", i).json());
+  }
+  return found;
+}
+
+TEST(AuthGuard, TellsOfEachThingThatLooksWrong) {
+  ShippedPlugin guard(kTarget, {{"failures_max", 4}, {"success_after", 2}});
+  guard.start();
+  Bus& bus = guard.bus();
+  (void)bus.publish(user_login("ada", "", "10.0.0.1"));
+  for (int i = 0; i < 10; ++i) (void)bus.publish(user_login_failed("root", "", "6.6.6.6"));
+  (void)bus.publish(user_login("root", "", "6.6.6.6"));
+  (void)bus.publish(user_login("ada", "", "10.0.0.2"));
+  const Json summary = guard.finish();
+  EXPECT_EQ(suspicions(guard),
+            (std::vector<Json>{
+                {{"user_id", "root"},
+                 {"address", "6.6.6.6"},
+                 {"reason", "too_many_failures"},
+                 {"failures", 4}},
+                {{"user_id", "root"},
+                 {"address", "6.6.6.6"},
+                 {"reason", "success_after_failures"},
+                 {"failures", 4}},
+                {{"user_id", "ada"}, {"address", "10.0.0.2"}, {"reason", "new_address"}}}));
+  EXPECT_EQ(
+      summary,
+      (Json{{"logins", 3}, {"failures", 10}, {"suspicious", 3}, {"addresses", 1}, {"users", 2}}));
+  const Event first = guard.watcher().wait("auth.suspicious");
+  EXPECT_EQ(first.source(), "auth-guard");
+  EXPECT_EQ(first.user_id(), "root");
+  EXPECT_EQ(first.priority(), Priority::high);
+}
+
+TEST(AuthGuard, KnowsTheSessionsOfAUser) {
+  ShippedPlugin guard(kTarget);
+  guard.start();
+  Bus& bus = guard.bus();
+  (void)bus.publish("user.login",
+                    Json{{"user_id", 7}, {"address", "10.0.0.1"}, {"session_id", "s1"}});
+  (void)bus.publish("user.login",
+                    Json{{"user_id", "7"}, {"address", "10.0.0.1"}, {"session_id", "s2"}});
+  (void)bus.publish("user.logout", Json{{"user_id", "7"}, {"session_id", "s1"}});
+  ASSERT_TRUE(guard.manager().wait_until_idle(kGuard));
+  const RequestResult answer = bus.request("auth.sessions", Json{{"user_id", "7"}}, kGuard);
+  ASSERT_TRUE(answer.ok()) << answer.message();
+  const Json sessions = answer.json();
+  ASSERT_EQ(sessions.at("sessions").size(), 1U) << sessions;
+  EXPECT_EQ(sessions.at("user_id"), "7");
+  EXPECT_EQ(sessions.at("sessions")[0].at("session_id"), "s2");
+  EXPECT_EQ(sessions.at("sessions")[0].at("address"), "10.0.0.1");
+  EXPECT_TRUE(sessions.at("sessions")[0].at("since").get<std::string>().ends_with("Z"));
+  (void)guard.finish();
+}
+
+TEST(AuthGuard, GoesByTheTimesAndCountsOfALogWhenToldTo) {
+  const auto count = [](const Json& config, const char* minute, int repeated) {
+    ShippedPlugin guard(kTarget, config);
+    guard.start();
+    for (int i = 0; i < 3; ++i) {
+      (void)guard.bus().publish("user.login_failed",
+                                Json{{"user_id", "root"},
+                                     {"address", "6.6.6.6"},
+                                     {"time", "2026-03-01T12:" + std::to_string(10 + i) + minute},
+                                     {"repeated", repeated}});
+    }
+    (void)guard.finish();
+    return guard.watcher().count("auth.suspicious");
+  };
+  const Json by_log{{"failures_max", 3}, {"window", "90s"}, {"time_field", "time"}};
+  EXPECT_EQ(count({{"failures_max", 3}}, ":00Z", 1), 1U);
+  EXPECT_EQ(count(by_log, ":00Z", 1), 0U);
+  // What is no time counts as now.
+  EXPECT_EQ(count(by_log, "?", 1), 1U);
+  Json with_count = by_log;
+  with_count["count_field"] = "repeated";
+  EXPECT_EQ(count(with_count, ":00Z", 5), 1U);
+}
+
+TEST(AuthGuard, LeavesAloneWhatTellsNeitherAUserNorAnAddress) {
+  ShippedPlugin guard(kTarget, {{"failures_max", 1}});
+  guard.start();
+  (void)guard.bus().publish("user.login_failed", Json{{"user_id", nullptr}, {"address", {1}}});
+  (void)guard.bus().publish("user.login", Json("text"));
+  (void)guard.bus().publish("user.logout", {});
+  const Json summary = guard.finish();
+  EXPECT_EQ(summary.at("unusable"), 3);
+  EXPECT_EQ(summary.at("suspicious"), 0);
+}
+
+TEST(AuthGuard, ForgetsNothingWhenItIsReplaced) {
+  ShippedPlugin guard(kTarget, {{"failures_max", 2}});
+  guard.start();
+  (void)guard.bus().publish(user_login_failed("root", "", "6.6.6.6"));
+  ASSERT_TRUE(guard.manager().wait_until_idle(kGuard));
+  guard.manager().reload(guard.id());
+  (void)guard.bus().publish(user_login_failed("root", "", "6.6.6.6"));
+  EXPECT_EQ(guard.watcher().wait("auth.suspicious").json().at("failures"), 2);
+  EXPECT_TRUE(guard.manager().stop_all().empty());
+}
+
+TEST(AuthGuard, WorksLinkedInAndInAProcessOfItsOwn) {
+  for (const Form form : {Form::linked_in, Form::process}) {
+    ShippedPlugin guard(kTarget, {{"failures_max", 3}}, form);
+    guard.start();
+    for (int i = 0; i < 5; ++i) {
+      (void)guard.bus().publish(user_login_failed("root", "", "6.6.6.6"));
+    }
+    EXPECT_EQ(guard.finish().at("suspicious"), 1);
+  }
+}
+
+}  // namespace
+}  // namespace busway

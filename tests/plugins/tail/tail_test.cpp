@@ -1,0 +1,255 @@
+// The plugin as a host runs it.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <temporary_folder.hpp>
+#include <vector>
+
+#include "../shipped_plugin.hpp"
+#include "busway/metadata.hpp"
+#include "busway/plugin_import.hpp"
+
+BUSWAY_IMPORT_PLUGIN(busway_tail_static)
+
+namespace busway {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kTarget = "busway_tail";
+
+class TailTest : public ::testing::Test {
+ protected:
+  /// Follows app.log; lines such as "error 7: what" are log.error {code, text}.
+  [[nodiscard]] Json config(const Json& more = Json::object()) const {
+    Json all{{"files", path_},
+             {"lines",
+              {{{"regex", R"(^(?P<level>\w+) (?P<code>\d+): (?P<text>.*)$)"},
+                {"topic", "log.%level%"},
+                {"types", {{"code", "integer"}, {"level", "text"}}},
+                {"payload", {{"host", "h1"}}},
+                {"user_id", "u%code%"}}}},
+             {"start", "beginning"},
+             {"rotate_wait", "0s"}};
+    all.update(more);
+    return all;
+  }
+  void append(const std::string& text) const {
+    std::ofstream(path_, std::ios::binary | std::ios::app) << text;
+  }
+
+  TemporaryFolder folder_;
+  const std::string path_ = folder_.file("app.log");
+};
+
+TEST_F(TailTest, MakesEventsOfLines) {
+  append("error 7: disk\nnoise\ninfo 12: up\n");
+  ShippedPlugin tail(kTarget, config({{"follow", false}}));
+  tail.start();
+  EXPECT_EQ(tail.finish(), (Json{{"lines", 3}, {"events", 2}, {"unmatched", 1}}));
+  const Event error = tail.watcher().wait("log.error");
+  EXPECT_EQ(error.json(),
+            (Json{{"level", "error"}, {"code", 7}, {"text", "disk"}, {"host", "h1"}}));
+  EXPECT_EQ(error.source(), "tail");
+  EXPECT_EQ(error.user_id(), "u7");
+  EXPECT_EQ(error.metadata().json().at("file"), path_);
+  EXPECT_EQ(error.metadata().json().at("offset"), 0);
+  EXPECT_EQ(tail.watcher().wait("log.info").metadata().json().at("offset"), 20);
+  EXPECT_EQ(tail.watcher().wait("tail.opened").json(), (Json{{"path", path_}, {"offset", 0}}));
+}
+
+TEST_F(TailTest, TakesTheFirstPatternThatFitsAndTheRestAsItIsTold) {
+  append("error 7: disk\nnoise\n");
+  ShippedPlugin tail(kTarget, config({{"follow", false}, {"unmatched", "log.line"}}));
+  tail.start();
+  EXPECT_EQ(tail.finish(), (Json{{"lines", 2}, {"events", 2}, {"unmatched", 1}}));
+  EXPECT_EQ(tail.watcher().wait("log.line").json(), (Json{{"text", "noise"}}));
+}
+
+TEST_F(TailTest, FollowsAFileThroughRotationAndTruncation) {
+  ShippedPlugin tail(kTarget, config());
+  tail.start();
+  append("info 1: a\n");
+  EXPECT_EQ(tail.watcher().wait("log.info", 0).json().at("code"), 1);
+  fs::rename(path_, path_ + ".1");
+  append("info 2: b\n");
+  EXPECT_EQ(tail.watcher().wait("log.info", 1).json().at("code"), 2);
+  EXPECT_EQ(tail.watcher().wait("tail.rotated").json(), (Json{{"path", path_}}));
+  fs::resize_file(path_, 0);
+  EXPECT_EQ(tail.watcher().wait("tail.truncated").json(), (Json{{"path", path_}, {"read", 10}}));
+  append("info 3: c\n");
+  EXPECT_EQ(tail.watcher().wait("log.info", 2).json().at("code"), 3);
+  EXPECT_EQ(tail.stop().at("events"), 3);
+}
+
+TEST_F(TailTest, FollowsByLookingWhereThereIsNoInotify) {
+  ShippedPlugin tail(kTarget, config({{"watch", "poll"}, {"poll", "10ms"}}));
+  tail.start();
+  append("info 1: a\n");
+  EXPECT_EQ(tail.watcher().wait("log.info").json().at("code"), 1);
+  (void)tail.stop();
+}
+
+TEST_F(TailTest, TakesALineOfTenMegabytesInBoundedPieces) {
+  append("info 1: " + std::string(10'000'000, 'x') + "\ninfo 2: b\n");
+  {
+    ShippedPlugin tail(kTarget, config({{"follow", false}}));
+    tail.start();
+    EXPECT_EQ(tail.finish(),
+              (Json{{"lines", 2}, {"events", 2}, {"unmatched", 0}, {"overlong", 1}}));
+    const Event cut = tail.watcher().wait("log.info");
+    EXPECT_EQ(cut.json().at("text").get_ref<const std::string&>().size(), 65'536U - 8);
+    EXPECT_EQ(cut.json().at("cut_bytes"), 10'000'008 - 65'536);
+    EXPECT_EQ(tail.watcher().wait("log.info", 1).json().at("code"), 2);
+  }
+  ShippedPlugin tail(kTarget, config({{"follow", false}, {"overlong", "refuse"}}));
+  tail.start();
+  EXPECT_EQ(tail.finish(), (Json{{"lines", 2}, {"events", 1}, {"unmatched", 0}, {"overlong", 1}}));
+  EXPECT_EQ(tail.watcher().wait("tail.overlong").json(),
+            (Json{{"path", path_}, {"offset", 0}, {"bytes", 10'000'008}}));
+}
+
+TEST_F(TailTest, TheLongestLineItTakesFitsAnEventWhateverItHolds) {
+  append(std::string(131'072, '\x01') + "\n");
+  ShippedPlugin tail(
+      kTarget,
+      config({{"follow", false}, {"unmatched", "log.line"}, {"line_bytes_max", "128KiB"}}));
+  tail.start();
+  EXPECT_EQ(tail.finish(), (Json{{"lines", 1}, {"events", 1}, {"unmatched", 1}}));
+}
+
+TEST_F(TailTest, MendsWhatIsNotUtf8) {
+  append("info 1: caf\xE9\n" + std::string("info 2: a\0b\n", 12) + "\xFF\xFE\n");
+  ShippedPlugin tail(kTarget, config({{"follow", false}}));
+  tail.start();
+  EXPECT_EQ(tail.finish(), (Json{{"lines", 3}, {"events", 2}, {"unmatched", 1}, {"repaired", 3}}));
+  EXPECT_EQ(tail.watcher().wait("log.info").json().at("text"), "caf\xEF\xBF\xBD");
+}
+
+TEST_F(TailTest, ALineThatGivesNoTopicIsCountedAndTheFirstIsAnError) {
+  append("[x] 1: a\n[y] 1: b\ninfo 3: c\n");
+  ShippedPlugin tail(
+      kTarget,
+      config({{"follow", false},
+              {"lines", {{{"regex", R"(^(?P<level>\S+) \d: )"}, {"topic", "log.%level%"}}}}}));
+  tail.start();
+  EXPECT_EQ(tail.finish(), (Json{{"lines", 3}, {"events", 1}, {"unmatched", 0}, {"refused", 2}}));
+  const Event error = tail.watcher().wait("plugin.error");
+  EXPECT_NE(error.json().at("error").get<std::string>().find(path_), std::string::npos)
+      << error.json();
+  EXPECT_EQ(tail.watcher().count("plugin.error"), 1U);
+}
+
+TEST_F(TailTest, CountsWhatIsNotOfItsType) {
+  append("info 99999999999999999999: a\n");
+  ShippedPlugin tail(kTarget, config({{"follow", false}}));
+  tail.start();
+  EXPECT_EQ(tail.finish(),
+            (Json{{"lines", 1}, {"events", 1}, {"unmatched", 0}, {"unconverted", 1}}));
+  EXPECT_FALSE(tail.watcher().wait("log.info").json().contains("code"));
+}
+
+TEST_F(TailTest, WaitsForAFileThatIsNotThereYet) {
+  ShippedPlugin tail(kTarget, config({{"start", "end"}}));
+  tail.start();
+  append("info 1: a\n");
+  EXPECT_EQ(tail.watcher().wait("log.info").json().at("code"), 1);
+  (void)tail.stop();
+}
+
+TEST_F(TailTest, AFileThatIsNotThereAndShallNotBeFollowedIsAFault) {
+  ShippedPlugin tail(kTarget, config({{"follow", false}}));
+  tail.start();
+  const Event error = tail.watcher().wait("plugin.error");
+  EXPECT_NE(error.json().at("error").get<std::string>().find(path_), std::string::npos);
+  (void)tail.stop();
+}
+
+TEST_F(TailTest, TellsOfAFileThatItCannotRead) {
+  fs::create_directory(path_);
+  ShippedPlugin tail(kTarget, config());
+  tail.start();
+  const Event failed = tail.watcher().wait("tail.failed");
+  EXPECT_EQ(failed.json(),
+            (Json{{"path", path_},
+                  {"error", "\"" + path_ + "\" is no regular file, which alone can be followed"}}));
+  (void)tail.stop();
+}
+
+TEST_F(TailTest, GoesOnWhereItWasAfterItsReplacement) {
+  append("info 1: a\ninfo 2: b\nhalf");
+  ShippedPlugin tail(kTarget, config());
+  tail.start();
+  (void)tail.watcher().wait("log.info", 1);
+  tail.manager().reload(tail.id());
+  append(" 3: c\n");
+  EXPECT_EQ(tail.watcher().wait("log.half").json().at("code"), 3);
+  EXPECT_EQ(tail.watcher().count("log.info"), 2U);
+  (void)tail.stop();
+}
+
+TEST_F(TailTest, GoesOnWhereItWasAfterARestartWhenItKeepsPositions) {
+  const Json with_positions = config({{"positions", folder_.file("positions.json")}});
+  append("info 1: a\nhalf");
+  {
+    ShippedPlugin tail(kTarget, with_positions);
+    tail.start();
+    (void)tail.watcher().wait("log.info");
+    EXPECT_EQ(tail.stop().at("events"), 1);
+  }
+  append(" 2: b\ninfo 3: c\n");
+  {
+    ShippedPlugin tail(kTarget, with_positions);
+    tail.start();
+    EXPECT_EQ(tail.watcher().wait("log.half").json().at("code"), 2);
+    EXPECT_EQ(tail.watcher().wait("log.info").json().at("code"), 3);
+    EXPECT_EQ(tail.watcher().wait("tail.opened").json().at("offset"), 10);
+    (void)tail.stop();
+  }
+  std::ofstream(folder_.file("positions.json")) << "{";
+  ShippedPlugin tail(kTarget, with_positions);
+  try {
+    tail.start();
+    FAIL() << "started";
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("positions.json"), std::string::npos) << error.what();
+  }
+}
+
+TEST_F(TailTest, APositionsFileThatCannotBeWrittenIsAnErrorOnce) {
+  append("info 1: a\n");
+  ShippedPlugin tail(kTarget, config({{"positions", folder_.file("no/such/folder.json")}}));
+  tail.start();
+  const Event error = tail.watcher().wait("plugin.error");
+  EXPECT_NE(error.json().at("error").get<std::string>().find("no/such/folder.json"),
+            std::string::npos);
+  append("info 2: a\n");
+  (void)tail.watcher().wait("log.info", 1);
+  (void)tail.stop();
+  EXPECT_EQ(tail.watcher().count("plugin.error"), 1U);
+}
+
+TEST_F(TailTest, ABadExpressionIsOneClearErrorWhenItIsLoaded) {
+  const std::string refusal =
+      ShippedPlugin::refusal(kTarget, config({{"lines", {{{"regex", "(?P<a>"}, {"topic", "t"}}}}}));
+  EXPECT_NE(refusal.find("lines[0].regex: a regular expression as RE2 reads it (missing ): "
+                         "(?P<a>) is wanted, not \"(?P<a>\""),
+            std::string::npos)
+      << refusal;
+}
+
+TEST_F(TailTest, WorksLinkedInAndInAProcessOfItsOwn) {
+  append("info 1: a\ninfo 2: b");
+  for (const Form form : {Form::linked_in, Form::process}) {
+    ShippedPlugin tail(kTarget, config({{"follow", false}}), form);
+    tail.start();
+    EXPECT_EQ(tail.finish(), (Json{{"lines", 2}, {"events", 2}, {"unmatched", 0}}));
+    EXPECT_EQ(tail.watcher().wait("log.info", 1).json().at("text"), "b");
+  }
+}
+
+}  // namespace
+}  // namespace busway
