@@ -67,6 +67,20 @@ Descriptor open_folder(const std::string& path, const std::string& folder) {
   return fd;
 }
 
+/// Whoever may read the folder could lock it, and keep its owner from ever opening a socket.
+Descriptor lock_file(const std::string& path, const std::string& folder, Descriptor fd) {
+  struct stat facts {};
+  if (::fstat(fd.get(), &facts) == 0 && (facts.st_mode & (S_IRGRP | S_IROTH)) == 0) return fd;
+  Descriptor file(::openat(fd.get(), ".busway-control.lock",
+                           O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, S_IRUSR | S_IWUSR));
+  if (!file.valid()) {
+    refuse_control_socket(
+        ErrorCode::io_error, path,
+        "no file can be made in its folder " + quote(folder) + ": " + system_words(errno));
+  }
+  return file;
+}
+
 /// The system has no lock that gives up by itself.
 void lock_within(const std::string& path, const std::string& folder, const Descriptor& fd,
                  std::chrono::milliseconds patience) {
@@ -105,7 +119,7 @@ Descriptor lock_control_folder(const std::string& path, std::chrono::millisecond
         ErrorCode::io_error, path,
         "its folder " + quote(folder.native()) + " cannot be made: " + system_words(errno));
   }
-  Descriptor fd = open_folder(path, folder.native());
+  Descriptor fd = lock_file(path, folder.native(), open_folder(path, folder.native()));
   lock_within(path, folder.native(), fd, patience);
   return fd;
 }

@@ -179,8 +179,9 @@ busway_status request(busway_host* host, const busway_message* given, std::int64
       const std::string_view topic = read_text(message.topic, "topic");
       plugin.require_may_publish(topic);
       if (stop.stop_requested()) {
-        throw Error(ErrorCode::stopped,
-                    "the plugin " + plugin.id() + " is stopped; its own threads make no requests");
+        throw Error(ErrorCode::stopped, "the plugin " + plugin.id() +
+                                            " is stopped, or its host waits for it; it makes no "
+                                            "requests now");
       }
       const PluginInstance::RequestScope waits(plugin);
       const EventOptions options = stamp(plugin, message);

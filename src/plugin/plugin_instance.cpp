@@ -12,8 +12,6 @@
 namespace busway::plugin_host_detail {
 namespace {
 
-constexpr std::chrono::seconds kToKill(10);
-
 [[nodiscard]] std::string text_of(const busway_view& view) {
   return view.data == nullptr ? std::string() : std::string(view.data, view.size);
 }
@@ -33,15 +31,15 @@ PluginInstance::PluginInstance(Bus& bus, std::shared_ptr<PluginLine> line,
     : bus_(bus),
       core_(detail::Dispatch::core_of(bus)),
       line_(std::move(line)),
+      clock_(bus.options().clock != nullptr ? bus.options().clock : Clock::system()),
+      worker_(PluginWorker::start(thread_name, clock_, line_.get())),
       image_(std::move(image)),
       rules_(std::move(rules)),
       may_publish_(allowed(rules_->may_publish, bus)),
       may_subscribe_(allowed(rules_->may_subscribe, bus)),
       on_error_(std::move(on_error)),
       on_denied_(std::move(on_denied)),
-      on_source_(std::move(on_source)),
-      clock_(bus.options().clock != nullptr ? bus.options().clock : Clock::system()),
-      worker_(PluginWorker::start(thread_name, clock_, line_.get())) {
+      on_source_(std::move(on_source)) {
   core_.retain();
 }
 
@@ -56,71 +54,6 @@ PluginInstance::~PluginInstance() {
 }
 
 // -- Lifecycle ------------------------------------------------------------------------------------
-
-std::optional<Error> PluginInstance::on_worker(std::string_view what,
-                                               std::function<busway_status()> f,
-                                               std::chrono::nanoseconds timeout, Late late) {
-  std::vector<Step> steps;
-  steps.push_back({.what = what, .f = std::move(f), .late = late});
-  return on_worker(std::move(steps), timeout);
-}
-
-std::optional<Error> PluginInstance::on_worker(std::vector<Step> steps,
-                                               std::chrono::nanoseconds timeout) {
-  constexpr unsigned kGivenUp = ~0U;
-  struct Progress {
-    std::vector<Step> steps;
-    std::atomic<unsigned> begun{0};  // how many steps have, or kGivenUp: no more will
-    std::atomic<PluginWorker::RealTime> step_begun{};
-    std::optional<Error> error;
-  };
-  const auto progress = std::make_shared<Progress>();
-  progress->steps = std::move(steps);
-  const auto late = [&steps = progress->steps](unsigned begun) {
-    return steps[begun == 0 ? 0 : begun - 1].late;
-  };
-  const auto at_half = [&] {
-    if (late(progress->begun.load()) == Late::left_behind) request_stops_.end_worker();
-  };
-  bool came_back = worker_->run(
-      [this, progress] {
-        for (unsigned i = 0; i < progress->steps.size() && !progress->error; ++i) {
-          progress->step_begun.store(std::chrono::steady_clock::now(), std::memory_order_relaxed);
-          unsigned expected = i;
-          if (!progress->begun.compare_exchange_strong(expected, i + 1)) return;
-          Step& step = progress->steps[i];
-          const PluginCall call(*this);
-          try {
-            const busway_status status = step.f();
-            if (status != BUSWAY_OK) progress->error = describe(step.what, status);
-          } catch (const Error& error) {
-            progress->error = error;
-          }
-          step.f = nullptr;  // what it held goes before its caller goes on
-        }
-      },
-      // A process that does not come back is killed at the time-out, so that the call does.
-      image_->child() != nullptr ? timeout + kToKill : timeout,
-      {.step_begun = &progress->step_begun, .after = timeout / 2, .then = at_half});
-  if (came_back) return progress->error;
-  // Nobody waits for it any more: what it has not begun must not happen behind everyone's back.
-  const unsigned begun = progress->begun.exchange(kGivenUp);
-  const Step& step = progress->steps[begun == 0 ? 0 : begun - 1];
-  const bool left_behind = late(begun) == Late::left_behind;
-  if (left_behind && image_->child() != nullptr) {
-    // The worker is behind something else; without its process that ends too.
-    image_->child()->give_up();
-    request_stops_.end_all();
-    came_back = worker_->run([] {}, kToKill);
-  }
-  if (left_behind && !came_back) hung_.store(true, std::memory_order_relaxed);
-  return Error(
-      ErrorCode::timed_out,
-      "the plugin " + facts_.id + " did not come back from " + std::string(step.what) + " within " +
-          std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(timeout).count()) +
-          (left_behind ? " ms; its thread is left behind"
-                       : " ms; it is busy with something else, or hangs"));
-}
 
 /// Within the call.
 Error PluginInstance::describe(std::string_view what, busway_status status) {
@@ -162,8 +95,14 @@ std::optional<Error> PluginInstance::create(std::chrono::nanoseconds timeout) {
       "create",
       [this]() -> busway_status {
         if (ChildPlugin* const child = image_->child())
-          child->tell_of_ends({.at_once = [this] { request_stops_.end_worker(); },
-                               .on_worker = [this] { request_stops_.own_threads_are_gone(); }});
+          child->tell_of_ends(
+              {.at_once =
+                   [this] { request_stops_.refuse_worker(RequestStops::Because::process_ended); },
+               .on_worker =
+                   [this] {
+                     request_stops_.own_threads_are_gone();
+                     request_stops_.allow_worker(RequestStops::Because::process_ended);
+                   }});
         busway_plugin* made = nullptr;
         const busway_status status = image_->create(host_api(), this, &made);
         if (status != BUSWAY_OK) return status;

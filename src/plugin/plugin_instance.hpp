@@ -238,14 +238,17 @@ class PluginInstance final : public busway_host,
     Late late = Late::left_behind;
   };
   /// One after the other until one fails, each with this time; at its end none begins any more. One
-  /// way to the worker and back is most of what a call costs. A request that the worker waits in
-  /// gets half of the time, like one of a source that is to end, unless the step may be late.
+  /// way to the worker and back is most of what a call costs. While the first waits for the worker,
+  /// requests that it makes get half of the time, like those of a source that is to end; those of
+  /// a step nine tenths. Where a step may be late they have all their time.
   [[nodiscard]] std::optional<Error> on_worker(std::vector<Step> steps,
                                                std::chrono::nanoseconds timeout);
   [[nodiscard]] std::optional<Error> on_worker(std::string_view what,
                                                std::function<busway_status()> f,
                                                std::chrono::nanoseconds timeout,
                                                Late late = Late::left_behind);
+  struct Progress;
+  void run_steps(Progress& progress);
   [[nodiscard]] Step rest_step() const;
   [[nodiscard]] Step start_step();
   [[nodiscard]] Error describe(std::string_view what, busway_status status);
@@ -263,7 +266,10 @@ class PluginInstance final : public busway_host,
   Bus& bus_;  // not once retired
   detail::BusCore& core_;
   const std::shared_ptr<PluginLine> line_;
-  RequestStops request_stops_;  // outlives the image, whose process tells it of its end
+  const std::shared_ptr<Clock> clock_;
+  // These outlive the image, whose process tells them of its end.
+  const std::shared_ptr<PluginWorker> worker_;
+  RequestStops request_stops_;
   std::unique_ptr<PluginImage> image_;
   const std::shared_ptr<const PluginRules> rules_;
   const std::optional<AllowedTopics> may_publish_;  // none: all
@@ -271,8 +277,6 @@ class PluginInstance final : public busway_host,
   const Report on_error_;
   const Denied on_denied_;
   const std::function<void()> on_source_;
-  const std::shared_ptr<Clock> clock_;
-  const std::shared_ptr<PluginWorker> worker_;
   Facts facts_;
   std::atomic<PluginSource> source_{PluginSource::none};
   std::atomic<bool> source_ends_{false};

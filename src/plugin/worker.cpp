@@ -98,27 +98,28 @@ bool PluginWorker::run(std::function<void()> f, std::chrono::nanoseconds timeout
     if (done()) return true;
     std::this_thread::yield();
   }
-  const auto begun = [&](RealTime before) {
-    if (waiting.step_begun == nullptr) return before;
-    return std::max(before, waiting.step_begun->load(std::memory_order_relaxed));
+  RealTime since = posted_at;
+  const auto next_step_has_begun = [&] {
+    if (waiting.step_begun == nullptr) return false;
+    const RealTime begun = waiting.step_begun->load(std::memory_order_relaxed);
+    return begun > std::exchange(since, std::max(since, begun));
   };
   std::unique_lock lock(call->mutex);
-  for (RealTime since = posted_at;;) {
-    if (waiting.then) {
-      if (call->done_changed.wait_until(lock, deadline_after(waiting.after, since), done))
-        return true;
-      if (const RealTime later = begun(since); later != since) {
-        since = later;
-        continue;
-      }
+  const auto done_after = [&](std::chrono::nanoseconds time) {
+    return call->done_changed.wait_until(lock, deadline_after(time, since), done);
+  };
+  for (std::size_t mark = 0;;) {
+    const bool at_end = mark == waiting.marks.size();
+    if (done_after(at_end ? timeout : waiting.marks[mark].after)) return true;
+    if (next_step_has_begun()) {
+      mark = 0;
+    } else if (at_end) {
+      return false;
+    } else {
       lock.unlock();
-      waiting.then();
+      waiting.marks[mark++].then();
       lock.lock();
     }
-    if (call->done_changed.wait_until(lock, deadline_after(timeout, since), done)) return true;
-    const RealTime later = begun(since);
-    if (later == since) return false;
-    since = later;
   }
 }
 

@@ -61,12 +61,15 @@ class PluginWorker final : public Executor, public std::enable_shared_from_this<
   [[nodiscard]] const void* whose() const noexcept { return whose_; }
 
   using RealTime = std::chrono::steady_clock::time_point;
-  struct Waiting {
-    /// Where f has several steps and says when each begins, both times are those of a step.
-    const std::atomic<RealTime>* step_begun = nullptr;
-    /// What to do in a wait that has lasted so long, on the thread that waits.
+  /// What to do when a wait has lasted so long, on the thread that waits.
+  struct Mark {
     std::chrono::nanoseconds after{};
     std::function<void()> then{};
+  };
+  struct Waiting {
+    /// Where f has several steps and says when each begins, all times are those of a step.
+    const std::atomic<RealTime>* step_begun = nullptr;
+    std::vector<Mark> marks{};  // the earlier first, all before the timeout
   };
   /// Runs f on the worker and waits for it. False at the deadline (f may still run later, so it
   /// must own what it touches) or when the worker is closed. Not on the worker.

@@ -109,8 +109,10 @@ TEST_F(Lifecycle, OneThatWaitsForAReplyCanBeStopped) {
   impatient.load(PluginSpec{.path = library("counter_1"), .rules = usual_rules()});
   impatient.start("counter");
   bus_.publish("ask", Json(1));
+  bus_.publish("ask", Json(2));  // which asks when the first has given up
   watch.wait("asking");
   impatient.stop("counter");
+  EXPECT_EQ(watch.count("asked"), 2U);
   EXPECT_EQ(watch.wait("asked").json().at("n"), static_cast<int>(BUSWAY_STOPPED));
   EXPECT_EQ(watch.count("stopped"), 1U);
   EXPECT_EQ(impatient.find("counter")->state, PluginState::stopped);

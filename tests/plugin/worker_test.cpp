@@ -84,18 +84,21 @@ TEST(PluginWorker, AWaitThatHasLastedSoLongIsHelped) {
   const auto worker = PluginWorker::start("test", Clock::system());
   std::atomic<bool> may{false};
   std::atomic<int> helped{0};
-  const PluginWorker::Waiting help{.after = std::chrono::milliseconds(1), .then = [&] {
-                                     ++helped;
-                                     may = true;
-                                   }};
+  std::atomic<int> late{0};
+  PluginWorker::Waiting help;
+  help.marks.push_back({milliseconds(1), [&] { ++helped; }});
+  help.marks.push_back({milliseconds(2), [&] {
+                          ++helped;
+                          may = true;
+                        }});
+  help.marks.push_back({seconds(50), [&] { ++late; }});
   EXPECT_TRUE(worker->run(
       [&] {
         while (!may) std::this_thread::yield();
       },
       seconds(60), help));
-  EXPECT_EQ(helped, 1);
-  EXPECT_TRUE(worker->run([] {}, seconds(60), {.after = seconds(60), .then = [&] { ++helped; }}));
-  EXPECT_EQ(helped, 1) << "one that did not last";
+  EXPECT_EQ(helped, 2);
+  EXPECT_EQ(late, 0) << "it had ended by then";
   worker->close();
 }
 

@@ -32,12 +32,13 @@ class HealthAnswer {
     const std::lock_guard lock(mutex_);
     return is_there_;
   }
-  /// No value: none has come by then.
-  [[nodiscard]] std::optional<PluginHealthInfo> wait_until(
-      std::chrono::steady_clock::time_point deadline) const {
+  /// False: it has not come by then.
+  [[nodiscard]] bool wait_until(std::chrono::steady_clock::time_point deadline,
+                                std::optional<PluginHealthInfo>& out) const {
     std::unique_lock lock(mutex_);
-    changed_.wait_until(lock, deadline, [this] { return is_there_; });
-    return info_;
+    if (!changed_.wait_until(lock, deadline, [this] { return is_there_; })) return false;
+    out = info_;
+    return true;
   }
 
  private:

@@ -3,9 +3,10 @@
 //
 // Model      A request may wait for hours, and nothing of the plugin can end that. So each is made
 //            with a token of the host's. Those of threads of the plugin's own end when the plugin
-//            is stopped, and from then on they are refused until it starts again; those of the
-//            worker end when something has waited for the worker for half of the time that it may,
-//            when the process ends that waits for them, and when the plugin is taken away.
+//            is stopped, and from then on they are refused until it starts again. Those of the
+//            worker end, and are refused, while something waits too long for the worker and while
+//            its process has ended and no other has begun; and those that wait end when the plugin
+//            is taken away.
 // Threads    [any-thread]
 // Ownership  None.
 // Errors     None.
@@ -36,11 +37,26 @@ class RequestStops {
   void end_own_threads() { source(own_threads_, Then::refused).request_stop(); }
   /// Those that wait, of its own threads: they have ended, others may follow.
   void own_threads_are_gone() { source(own_threads_, Then::allowed).request_stop(); }
-  /// Those that wait on the worker, which may make others.
-  void end_worker() { source(worker_, Then::allowed).request_stop(); }
+  enum class Because : unsigned { step_waits = 1, process_ended = 2 };
+  /// Those that wait on the worker, and all that follow until allow_worker() for the same reason.
+  void refuse_worker(Because why) {
+    const auto refused = [&] {
+      const std::lock_guard lock(mutex_);
+      worker_refused_ |= static_cast<unsigned>(why);
+      return worker_;
+    };
+    (void)refused().request_stop();
+  }
+  void allow_worker(Because why) {
+    const std::lock_guard lock(mutex_);
+    if ((worker_refused_ & static_cast<unsigned>(why)) == 0) return;
+    worker_refused_ &= ~static_cast<unsigned>(why);
+    if (worker_refused_ == 0) worker_ = std::stop_source();
+  }
   void end_all() {
     end_own_threads();
-    end_worker();
+    // Those that wait on the worker, which may make others.
+    source(worker_, worker_refused() ? Then::refused : Then::allowed).request_stop();
   }
 
  private:
@@ -53,10 +69,16 @@ class RequestStops {
     return std::exchange(one, std::stop_source());
   }
 
+  [[nodiscard]] bool worker_refused() const {
+    const std::lock_guard lock(mutex_);
+    return worker_refused_ != 0;
+  }
+
   mutable std::mutex mutex_;
   // Guarded by mutex_.
   std::stop_source own_threads_;
   std::stop_source worker_;
+  unsigned worker_refused_ = 0;  // bits of Because; then worker_ is stopped, or just being so
 };
 
 }  // namespace busway::plugin_host_detail

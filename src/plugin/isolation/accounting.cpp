@@ -42,12 +42,11 @@ void ChildPlugin::ended(std::string_view why) {
   if (begun > handled_ && !failed_.contains(begun)) blame(begun);
   std::erase_if(sent_, [this](const Sent& one) { return is_open(one); });
   let_go_of_process(Steady::now() + kToEnd);
-  if (requests_ != nullptr) requests_->begin_epoch();
-  if (on_end_.on_worker) on_end_.on_worker();
+  begin_next_epoch();
   if (!started_ || closing_.load(std::memory_order_relaxed)) return;
   const std::string words = "its process " + last_end_;
   api_->report_error(host_, to_view(words));
-  process_has_ended();  // where no further event does it, the worker starts it again by itself
+  look_after_process();  // where no further event does it, the worker starts it again by itself
 }
 
 /// What it asked for nobody waits for any more.

@@ -95,6 +95,14 @@ platform_detail::ProcessEnd Attendant::wait(std::chrono::steady_clock::time_poin
 }
 
 void Attendant::attend() {
+  struct Told {
+    std::atomic<bool>& told;
+    ~Told() {
+      told.store(true, std::memory_order_release);
+      told.notify_all();
+    }
+  };
+  const Told told{told_};
   bool open = true;
   for (;;) {
     std::array<pollfd, 3> ready{pollfd{process_.descriptor(), POLLIN, 0},
@@ -109,8 +117,6 @@ void Attendant::attend() {
     if (ready[2].revents != 0) open = let_in();
   }
   ended_();
-  told_.store(true, std::memory_order_release);
-  told_.notify_all();
 }
 
 bool Attendant::let_in() {

@@ -33,8 +33,8 @@ namespace busway::plugin_host_detail {
 
 class Attendant {
  public:
-  /// `ended` is called on the attendant's thread when the process has, once, and before wait() or
-  /// the destructor returns.
+  /// `ended` is called on the attendant's thread when the process has, at most once: before
+  /// wait() returns, and not where the destructor comes first.
   Attendant(platform_detail::ChildProcess process, platform_detail::Descriptor door,
             std::size_t frame_bytes_max, std::function<void()> ended);
   Attendant(const Attendant&) = delete;
@@ -79,7 +79,7 @@ class Attendant {
   std::atomic<std::uint64_t> epoch_{0};  // set before requests_
   std::atomic<HostRequests*> requests_{nullptr};
   const std::function<void()> ended_;
-  std::atomic<bool> told_{false};  // that it has ended
+  std::atomic<bool> told_{false};  // that it has ended, or nobody ever will be
   mutable std::mutex mutex_;
   std::vector<std::unique_ptr<Side>> sides_;  // guarded by mutex_
   std::thread thread_;

@@ -89,7 +89,7 @@ class ChildPlugin {
   /// What to do when a process has ended, its threads with it.
   struct OnEnd {
     std::function<void()> at_once;    // on a thread of ours; the worker may be in a call for it
-    std::function<void()> on_worker;  // before the next one begins
+    std::function<void()> on_worker;  // then, before the next one begins
   };
   /// Before create().
   void tell_of_ends(OnEnd on_end) { on_end_ = std::move(on_end); }
@@ -217,7 +217,9 @@ class ChildPlugin {
   [[nodiscard]] bool revive();
   [[nodiscard]] bool start_again();
   [[nodiscard]] bool wait_before_restart(std::chrono::nanoseconds delay);
+  void begin_next_epoch();
   void process_has_ended() noexcept;
+  void look_after_process() noexcept;
   void close_process(Time deadline);
   void set_gone(std::string why);
 

@@ -112,6 +112,7 @@ void ChildPlugin::start_process() {
         }
         attendant_->kill();
         let_go_of_process(std::chrono::steady_clock::now());
+        begin_next_epoch();
         throw Error(code == ErrorCode::plugin_abi ? code : ErrorCode::bad_plugin_file, words);
       }
     } catch (const wire::WireError&) {
@@ -145,10 +146,21 @@ void ChildPlugin::close_process(Time deadline) {
   earlier_.clear();
 }
 
-/// On the attendant's thread. The worker is told as by a timer.
+/// After let_go_of_process(): what the process asked for, or would have, is over.
+void ChildPlugin::begin_next_epoch() {
+  if (requests_ != nullptr) requests_->begin_epoch();
+  if (on_end_.on_worker) on_end_.on_worker();
+}
+
+/// On the attendant's thread.
 void ChildPlugin::process_has_ended() noexcept {
   if (!watched_.load(std::memory_order_acquire)) return;
   if (on_end_.at_once) on_end_.at_once();
+  look_after_process();
+}
+
+/// The worker is told as by a timer.
+void ChildPlugin::look_after_process() noexcept {
   (void)api_->schedule(host_, 0, kLookAfterProcess, nullptr);
 }
 
@@ -195,8 +207,7 @@ bool ChildPlugin::step(Call what, std::string_view argument, std::string_view na
     last_end_ = "failed in " + std::string(name) + ": " + returned.words;
     attendant_->kill();
     let_go_of_process(std::chrono::steady_clock::now());
-    requests_->begin_epoch();
-    if (on_end_.on_worker) on_end_.on_worker();
+    begin_next_epoch();
   }
   return false;
 }

@@ -66,11 +66,10 @@ std::vector<PluginInfo> PluginManager::Impl::examine(std::chrono::nanoseconds pa
   std::vector<PluginInfo> infos;
   for (std::size_t i = 0; i < all.size(); ++i) {
     PluginInfo& info = all[i].first;
-    if (answers[i] != nullptr) {
-      info.health = answers[i]->wait_until(deadline).value_or(PluginHealthInfo{
-          PluginHealthInfo::Level::unknown, "it has not answered within " +
-                                                duration_words(patience) +
-                                                "; it is busy with something else, or hangs"});
+    if (answers[i] != nullptr && !answers[i]->wait_until(deadline, info.health)) {
+      info.health = PluginHealthInfo{PluginHealthInfo::Level::unknown,
+                                     "it has not answered within " + duration_words(patience) +
+                                         "; it is busy with something else, or hangs"};
     }
     infos.push_back(std::move(info));
   }
