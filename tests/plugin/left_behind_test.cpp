@@ -18,7 +18,7 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 /// Part of the name of the library's mappings.
-constexpr std::string_view kImage = "busway-test_hanging";
+constexpr std::string_view kHangingImage = "busway-test_hanging";
 
 std::size_t thread_in(const Event& event) { return event.json().at("thread").get<std::size_t>(); }
 
@@ -270,7 +270,7 @@ TEST(PluginLeftBehind, UnloadingWaitsForALateCallAndThenTakesTheCodeOut) {
   ASSERT_TRUE(plugin.hang("hang", 1));
   std::thread unloading([&] { plugin.manager.unload("hanging"); });
   (void)watch.wait("plugin.stopped");
-  EXPECT_TRUE(platform_detail::is_mapped(kImage));
+  EXPECT_TRUE(platform_detail::is_mapped(kHangingImage));
   EXPECT_EQ(watch.count("plugin.unloaded"), 0U);
   plugin.trap.open = true;
   unloading.join();
@@ -322,7 +322,7 @@ TEST(PluginLeftBehind, UnloadingFailsAtItsDeadlineAndTheCodeStaysUnderTheLateCal
   const PluginInfo info = plugin.manager.find("hanging").value();
   EXPECT_EQ(info.state, PluginState::failed);
   EXPECT_TRUE(info.still_mapped);
-  EXPECT_TRUE(platform_detail::is_mapped(kImage));
+  EXPECT_TRUE(platform_detail::is_mapped(kHangingImage));
   EXPECT_TRUE(plugin.bus.subscriptions("hanging").empty());
   EXPECT_EQ(plugin.trap.inside, 1);
 
