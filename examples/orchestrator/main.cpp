@@ -10,6 +10,7 @@
 #include <busway/typed.hpp>
 
 #include <chrono>
+#include <cstddef>
 #include <iostream>
 #include <memory>
 #include <mutex>
@@ -49,25 +50,30 @@ class Notices {
   std::vector<std::string> lines_;
 };
 
-/// Shows each event. The plugins work on threads of their own: before the next event of the chain is
-/// shown they have said what they had to say of the one before it.
+/// Shows what was published, in order. The plugins work on threads of their own, so that the chain
+/// waits after each of its events until they have said what they have to say of it. It is not
+/// needed, but the output is the same each time.
 class Show {
  public:
   explicit Show(busway::Bus& bus) : bus_(bus) {}
 
-  void operator()(const busway::Event& event) {
-    const std::string_view topic = event.topic();
-    const bool is_question = topic.ends_with(".query") || topic == "cache.stats";
-    if (is_question) return;
-    if (topic.starts_with("phase.") || topic.starts_with("chain.")) settle();
-    const std::lock_guard lock(mutex_);
-    std::cout << "  " << topic << facts_of(event) << "\n";
+  void since_last() {
+    const std::vector<busway::Event> newest_first = bus_.history();
+    for (; shown_ < newest_first.size(); ++shown_) {
+      const busway::Event& event = *(newest_first.rbegin() + static_cast<std::ptrdiff_t>(shown_));
+      if (is_question(event)) continue;
+      std::cout << "  " << event.topic() << facts_of(event) << "\n";
+    }
   }
 
  private:
+  static bool is_question(const busway::Event& event) {
+    return event.topic().ends_with(".query") || event.topic() == "cache.stats";
+  }
+
   /// Who has answered has handled what came before the question.
   void settle() {
-    for (const char* question : {"quality.query", "cache.stats", "analytics.query"}) {
+    for (const char* question : {"quality.query", "cache.stats"}) {
       (void)bus_.request(question, Json::object(), 10s);
     }
   }
@@ -85,14 +91,17 @@ class Show {
   }
 
   busway::Bus& bus_;
-  std::mutex mutex_;
+  std::size_t shown_ = bus_.history().size();
+  busway::Subscription settled_ =
+      bus_.subscribe({"phase.*", "chain.*"}, [this](const busway::Event&) { settle(); });
 };
 
 }  // namespace
 
 int main() {
   Notices notices;
-  busway::Bus bus({.log = [&](auto, std::string_view message, auto) { notices(message); }});
+  busway::Bus bus(
+      {.history = 1000, .log = [&](auto, std::string_view message, auto) { notices(message); }});
   busway::PluginManager plugins(bus);
   const auto load = [&](const std::string& name, const Json& config = Json::object()) {
     plugins.load(busway::PluginSpec{.path = "static:" + name, .config = config});
@@ -100,17 +109,15 @@ int main() {
   load("busway_quality_monitor_static", {{"failures_max", 1}});
   load("busway_cache_static");
   load("busway_notifier_static", {{"wait", "1h"}});  // until the end of this program
-  load("busway_analytics_static",
-       {{"bucket", "1d"}, {"topics", "phase.*"}, {"fields", {{"stars", "story.reviewed"}}}});
+  load("busway_analytics_static", {{"bucket", "1d"},
+                                   {"topics", {"phase.*", "story.*"}},
+                                   {"fields", {{"stars", "story.reviewed"}}}});
   load("orchestrator_transformer");
   for (const busway::PluginProblem& problem : plugins.start_all()) {
     std::cout << problem.message << "\n";
     return 1;
   }
   Show show(bus);
-  const busway::Subscription all =
-      bus.subscribe("*", [&](const busway::Event& event) { show(event); }, {.priority = 10});
-
   const auto planner = make_phase("planner", [](const PhaseInput& input) {
     return Json{{"about", input.request}, {"chapters", 2}};
   });
@@ -132,12 +139,14 @@ int main() {
     std::cout << time << "\n";
     const ChainResult result =
         orchestrator.execute_chain({planner, patient_writer, critic}, {.request = "buses"});
+    show.since_last();
     std::cout << "-> " << (result.ok() ? result.output.data.dump() : result.error->message) << "\n";
   }
 
   std::cout << "something comes in\n";
   bus.publish("input.note", {{"text", "do not forget the tickets"}});
   (void)plugins.wait_until_idle(10s);
+  show.since_last();
 
   std::cout << "counted\n";
   const Json counted = bus.request("analytics.query", Json::object(), 10s).json();

@@ -7,8 +7,10 @@
 #include <busway/typed.hpp>
 
 #include <chrono>
+#include <cstddef>
 #include <iostream>
 #include <string>
+#include <vector>
 
 #include "events.hpp"
 
@@ -35,28 +37,34 @@ class Office {
     }
   }
 
-  /// Something happens, and all that follows from it.
+  /// Something happens, and all that follows from it is shown.
   template <class T>
   void happens(const T& event, const std::string& user) {
     bus_.publish(event, {.user_id = user});
-    (void)manager_.wait_until_idle(10s);
+    show();
   }
 
   Json ask(const std::string& what, const Json& question, const std::string& user = {}) {
     const busway::RequestResult result = bus_.request(what, question, 10s, {.user_id = user});
-    (void)manager_.wait_until_idle(10s);
+    show();
     return result.json();
   }
 
  private:
-  busway::Bus bus_;
+  void show() {
+    (void)manager_.wait_until_idle(10s);
+    const std::vector<busway::Event> newest_first =
+        bus_.history({"user:registered", "task_manager:task_*", "calendar:event_*",
+                      "subscription:updated", "data.*"});
+    for (; shown_ < newest_first.size(); ++shown_) {
+      const busway::Event& event = *(newest_first.rbegin() + static_cast<std::ptrdiff_t>(shown_));
+      std::cout << "  " << event.topic() << " " << event.json().dump() << "\n";
+    }
+  }
+
+  busway::Bus bus_{{.history = 1000}};
   busway::PluginManager manager_{bus_, {.middleware = busway::AnnounceExecuted()}};
-  busway::Subscription shown_ =
-      bus_.subscribe({"user:registered", "task_manager:task_*", "calendar:event_*",
-                      "subscription:updated", "data.*"},
-                     [](const busway::Event& event) {
-                       std::cout << "  " << event.topic() << " " << event.json().dump() << "\n";
-                     });
+  std::size_t shown_ = 0;
 };
 
 }  // namespace

@@ -77,8 +77,9 @@ class Cache : public shared::AnnouncingPlugin {
       context.reply(Json::parse(*output));
       return;
     }
-    context.reply(nullptr);
+    // First, so that it stands before what the phase publishes once it has the answer.
     announce("cache.miss", {{"phase_name", phase}, {"cache_key", key}});
+    context.reply(nullptr);
   }
 
   /// No key: nobody will ask. No output: the answer would say that there is none. A cached one is
