@@ -61,7 +61,7 @@ function(busway_add_shipped_plugin id)
     busway_add_tests(${suite}
       SOURCES ${arg_TESTS} APART ${arg_TEST_APART}
       DEPS plugin nlohmann_json::nlohmann_json ${arg_TEST_DEPS}
-      LABELS plugins)
+      LABEL plugins)
     target_include_directories(busway_${suite}_tests PRIVATE "${PROJECT_SOURCE_DIR}/plugins")
     if(arg_PARTS)
       target_link_libraries(busway_${suite}_tests PRIVATE ${target}_parts)

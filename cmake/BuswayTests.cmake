@@ -23,7 +23,7 @@ file(CONFIGURE OUTPUT "${PROJECT_BINARY_DIR}/tests/include/test_paths.hpp" @ONLY
 #define BUSWAY_BINARY_DIR \"@PROJECT_BINARY_DIR@\"
 ")
 
-# busway_add_tests(<layer> SOURCES <file>... [DEPS <layer or target>...] [LABELS <label>...]
+# busway_add_tests(<layer> SOURCES <file>... [DEPS <layer or target>...] [LABEL <label>]
 #                  [TIMEOUT <seconds>] [APART <file>...])
 # Makes busway_<layer>_tests. Tests may include private headers; <test_paths.hpp> defines
 # BUSWAY_SOURCE_DIR and BUSWAY_BINARY_DIR, the project's folders; what tests of several layers use
@@ -31,9 +31,9 @@ file(CONFIGURE OUTPUT "${PROJECT_BINARY_DIR}/tests/include/test_paths.hpp" @ONLY
 # APART are sources that are compiled by themselves, such as those with a helper of their own by a
 # name that others have too.
 function(busway_add_tests layer)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "TIMEOUT" "SOURCES;APART;DEPS;LABELS")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "TIMEOUT;LABEL" "SOURCES;APART;DEPS")
   if(arg_UNPARSED_ARGUMENTS OR NOT arg_SOURCES)
-    message(FATAL_ERROR "busway_add_tests(${layer}): needs SOURCES and knows APART, DEPS, LABELS "
+    message(FATAL_ERROR "busway_add_tests(${layer}): needs SOURCES and knows APART, DEPS, LABEL "
       "and TIMEOUT; got ${ARGN}")
   endif()
   if(NOT arg_TIMEOUT)
@@ -66,10 +66,14 @@ function(busway_add_tests layer)
   if(TARGET busway_plugin_host)
     add_dependencies(${target} busway_plugin_host)
   endif()
+  # One label: a list among PROPERTIES is taken apart, and what follows it is lost.
+  if(NOT arg_LABEL)
+    set(arg_LABEL ${layer})
+  endif()
   gtest_discover_tests(${target}
     TEST_PREFIX "${layer}."
     DISCOVERY_MODE PRE_TEST
     DISCOVERY_TIMEOUT 60
-    PROPERTIES TIMEOUT ${arg_TIMEOUT} LABELS "${layer};${arg_LABELS}"
+    PROPERTIES TIMEOUT ${arg_TIMEOUT} LABELS ${arg_LABEL}
       ENVIRONMENT "BUSWAY_PLUGIN_HOST=${PROJECT_BINARY_DIR}/bin/busway-plugin-host")
 endfunction()
