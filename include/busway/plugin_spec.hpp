@@ -58,7 +58,8 @@ struct PluginManagerOptions {
   /// Stands around every handler of every plugin, in the host also where a plugin has a process of
   /// its own. Called on the plugin's worker; for Mode::sync on the thread of the publisher, which
   /// waits for the worker in next(). So it is called by several threads at once. Must outlive what
-  /// the bus still delivers. Empty: none, which costs nothing.
+  /// the bus still delivers. Empty: none, which costs nothing. With one a plugin in a process of
+  /// its own gets its events one by one, not in runs.
   PluginMiddleware middleware{};
 };
 

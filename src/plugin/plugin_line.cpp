@@ -128,6 +128,8 @@ PluginLine::Listening PluginLine::listen(const std::shared_ptr<PluginInstance>& 
           return addressee->here().call(addressee->tag(), event, &context, nullptr);
         },
         options);
+    // With a middleware each event waits for what it says: none is sent to a process ahead of it.
+    if (middleware_ != nullptr) return {std::move(addressee), std::move(made)};
     core_.look_ahead(made.id(), [addressee](std::span<const delivery_detail::Delivery> coming,
                                             std::optional<std::chrono::nanoseconds> timeout) {
       return addressee->here().coming(addressee->tag(), coming, timeout);
