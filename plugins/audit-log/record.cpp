@@ -56,7 +56,7 @@ std::string record_of(const busway::PluginEvent& event, const shared::Secrets& s
   if (event.is_json()) {
     nlohmann::json data = event.json();
     (void)secrets.mask(data);
-    out["data"] = std::move(data);
+    out["data"] = data;
   } else if (event.has_payload()) {
     add("content_type", event.content_type());
     out["data_base64"] = base64(event.bytes());

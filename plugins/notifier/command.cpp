@@ -78,6 +78,7 @@ class SpawnPlan {
   /// An error of errno, or 0.
   int spawn(const std::vector<std::string>& program, pid_t& process) const {
     std::vector<char*> arguments;
+    arguments.reserve(program.size() + 1);
     for (const std::string& one : program) arguments.push_back(const_cast<char*>(one.c_str()));
     arguments.push_back(nullptr);
     return ::posix_spawnp(&process, arguments.front(), &actions_, &attributes_, arguments.data(),

@@ -146,7 +146,10 @@ class SettingsReader {
   [[nodiscard]] std::map<std::string, std::string> named_texts(const std::string& key) {
     std::map<std::string, std::string> out;
     if (const Json* value = find_map(key)) {
-      for (const auto& [name, one] : value->items()) out[name] = as_text(key + "." + name, &one);
+      for (const auto& [name, one] : value->items()) {
+        std::string path = key;
+        out[name] = as_text(path.append(".").append(name), &one);
+      }
     }
     return out;
   }
