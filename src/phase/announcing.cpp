@@ -7,6 +7,7 @@
 
 #include "busway/topics.hpp"
 #include "busway/typed_event.hpp"
+#include "phase/names.hpp"
 
 namespace busway::phase_detail {
 namespace {
@@ -64,7 +65,7 @@ PhaseEventData event_of(std::string_view phase, const phase::PhaseInput& input, 
   data.session_id = input.session_id;
   data.attempt = attempt;
   data.max_attempts = max_attempts;
-  if (input.metadata.is_object()) data.metadata = input.metadata;
+  if (!metadata_fault(input.metadata) && !input.metadata.is_null()) data.metadata = input.metadata;
   return data;
 }
 

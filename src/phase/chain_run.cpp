@@ -11,6 +11,7 @@
 #include "phase/cause.hpp"
 #include "phase/context_access.hpp"
 #include "phase/limits.hpp"
+#include "phase/names.hpp"
 
 namespace busway::phase_detail {
 
@@ -112,7 +113,17 @@ AttemptResult ChainRun::execute(std::size_t phase, const PhaseInput& input) {
   PhaseContext context(stop_.get_token(), deadline_);
   ContextAccess::set_timeout(context, one.timeout);
   try {
-    return one.phase->execute(input, context);
+    PhaseOutput output = one.phase->execute(input, context);
+    // One that announces itself may be of any class.
+    if (const auto fault = output_fault(output)) {
+      return PhaseError{PhaseFault::invalid_output,
+                        "phase " + quote(one.name, kNameBytesMax) +
+                            " gave an output that no event "
+                            "could carry: " +
+                            *fault,
+                        nullptr};
+    }
+    return output;
   } catch (...) {
     return error_of(one.name, std::current_exception());
   }

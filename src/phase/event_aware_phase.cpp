@@ -22,10 +22,13 @@ PhaseEventData attempt_event(const std::string& name, const PhaseInput& input,
   return event_of(name, input, context.attempt(), context.max_attempts());
 }
 
-void announce_start(detail::BusCore& core, const Attempt& attempt) {
+void announce_start(detail::BusCore& core, const Attempt& attempt,
+                    const std::optional<PhaseError>& refused) {
   PhaseEventData started = attempt_event(attempt.name, attempt.input, attempt.context);
-  started.input = attempt.input.data;
-  if (!attempt.input.request.empty() && !started.metadata.contains("request")) {
+  // What is refused for what it holds could not be copied, or would make the event unreadable.
+  const bool can_be_told = !refused || !input_fault(attempt.input);
+  if (can_be_told) started.input = attempt.input.data;
+  if (can_be_told && !attempt.input.request.empty() && !started.metadata.contains("request")) {
     started.metadata["request"] = attempt.input.request;
   }
   try {
@@ -67,7 +70,7 @@ PhaseOutput EventAwarePhase::execute(const PhaseInput& input, PhaseContext& cont
   Lookup lookup;
   if (!refused && !context.stop_requested()) lookup = look_up(core, name_, input, context);
   const SteadyTime began = clock.steady();
-  announce_start(core, attempt);
+  announce_start(core, attempt, refused);
 
   std::optional<PhaseOutput> known = known_output(core, attempt, lookup);
   const bool cached = known.has_value();

