@@ -209,6 +209,7 @@ AttemptResult run_attempt(detail::BusCore& core, const Attempt& attempt) {
     }
   }
   PhaseContext mine = context;
+  ContextAccess::take(mine);
   if (!deadline) return call(*attempt.phase, attempt.name, attempt.input, mine);
   ContextAccess::set_deadline(mine, *deadline);
   return run_timed(core, {attempt.phase, attempt.name, attempt.input, mine}, *deadline, late);

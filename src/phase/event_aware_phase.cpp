@@ -8,6 +8,7 @@
 #include "phase/announcing.hpp"
 #include "phase/attempt.hpp"
 #include "phase/cache_lookup.hpp"
+#include "phase/context_access.hpp"
 #include "phase/names.hpp"
 
 namespace busway::phase {
@@ -62,13 +63,14 @@ EventAwarePhase::EventAwarePhase(std::shared_ptr<Phase> phase, Bus& bus)
 
 PhaseOutput EventAwarePhase::execute(const PhaseInput& input, PhaseContext& context) {
   if (phase_->announces_itself()) return phase_->execute(input, context);
+  const PhaseContext mine = ContextAccess::given(context);
   detail::BusCore& core = detail::Dispatch::core_of(bus_);
   const Clock& clock = *core.options().clock;
-  const Attempt attempt{phase_, name_, input, context};
+  const Attempt attempt{phase_, name_, input, mine};
 
   std::optional<PhaseError> refused = refuse_input(attempt);
   Lookup lookup;
-  if (!refused && !context.stop_requested()) lookup = look_up(core, name_, input, context);
+  if (!refused && !mine.stop_requested()) lookup = look_up(core, name_, input, mine);
   const SteadyTime began = clock.steady();
   announce_start(core, attempt, refused);
 
@@ -79,7 +81,7 @@ PhaseOutput EventAwarePhase::execute(const PhaseInput& input, PhaseContext& cont
                          : cached ? AttemptResult(std::move(*known))
                                   : run_attempt(core, attempt);
 
-  PhaseEventData ended = attempt_event(name_, input, context);
+  PhaseEventData ended = attempt_event(name_, input, mine);
   ended.duration_ms = milliseconds(clock.steady() - began);
   if (auto* const error = std::get_if<PhaseError>(&result)) {
     ended.error = error->message;
