@@ -92,7 +92,10 @@ PhaseOutput EventAwarePhase::execute(const PhaseInput& input, PhaseContext& cont
   PhaseOutput& output = std::get<PhaseOutput>(result);
   ended.output = output.data;
   ended.metadata.update(output.metadata);
-  if (!lookup.key.empty()) ended.metadata["cache_key"] = lookup.key;
+  // One that was asked to stop may have given what it had by then: nobody is to keep that.
+  if (!lookup.key.empty() && (cached || !mine.stop_requested())) {
+    ended.metadata["cache_key"] = lookup.key;
+  }
   if (cached) ended.metadata["cached"] = true;
   announce(core, topics::kPhaseCompleted, std::move(ended));
   return std::move(output);

@@ -200,6 +200,26 @@ TEST_F(PhaseLookups, AreMadeBeforeEachAttempt) {
   EXPECT_EQ(asked_[0].key, asked_[1].key);
 }
 
+TEST_F(PhaseLookups, LeaveNoKeyForWhatAPhaseGivesThatWasAskedToStop) {
+  const auto miss = answering("phase.lookup", {});
+  for (const auto timeout : {std::optional<std::chrono::nanoseconds>(), {1h}}) {
+    const Heard heard(bus_);
+    Stopper stop;
+    EventAwarePhase phase(make_phase("a",
+                                     [&](const Json&, PhaseContext& context) {
+                                       stop.request_stop();
+                                       EXPECT_TRUE(context.stop_requested());
+                                       return Json("half of it");
+                                     },
+                                     {.timeout = timeout}),
+                          bus_);
+    PhaseContext context(stop.get_token());
+    EXPECT_EQ(phase.execute({}, context).data, "half of it");
+    const auto completed = heard.only<PhaseEventData>("phase.completed");
+    EXPECT_FALSE(completed.metadata.contains("cache_key")) << completed.metadata;
+  }
+}
+
 TEST_F(PhaseLookups, MakeACacheOfTwoSubscriptions) {
   std::map<std::string, Json> kept;
   const auto keep =
