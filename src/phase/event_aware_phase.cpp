@@ -92,6 +92,7 @@ PhaseOutput EventAwarePhase::execute(const PhaseInput& input, PhaseContext& cont
   PhaseOutput& output = std::get<PhaseOutput>(result);
   ended.output = output.data;
   ended.metadata.update(output.metadata);
+  erase_reserved(ended.metadata);
   // One that was asked to stop may have given what it had by then: nobody is to keep that.
   if (!lookup.key.empty() && (cached || !mine.stop_requested())) {
     ended.metadata["cache_key"] = lookup.key;
