@@ -131,6 +131,13 @@ AttemptResult run_timed(detail::BusCore& core, const Attempt& attempt, SteadyTim
   // Entered before the call begins: it may wait for this thread at once.
   std::optional<delivery_detail::WaitEdge> edge(
       std::in_place, std::vector{delivery_detail::WaitFor::call(timed->thread)});
+  if (!edge->entered()) {
+    return PhaseError{PhaseFault::not_begun,
+                      called(attempt.name) +
+                          " was not begun: as many handlers wait already as may, and this one "
+                          "would wait for it",
+                      nullptr};
+  }
   std::thread thread;
   try {
     thread = std::thread([timed] { timed->run(); });

@@ -144,9 +144,9 @@ void ChainRun::begin_ready() {
   }
 }
 
-/// False: no thread could be had.
+/// False: no thread could be had, or this one must not wait for it.
 bool ChainRun::begin_beside(std::size_t phase) {
-  if (running_.empty()) enter_wait();
+  if (running_.empty() && !enter_wait()) return false;
   const auto place = running_.try_emplace(phase).first;
   try {
     place->second = std::thread([this, phase, input = input_of(plan_[phase])] {
@@ -170,11 +170,13 @@ bool ChainRun::begin_beside(std::size_t phase) {
 
 /// Before the first of them begins, and not anew for each: one that waits for this thread must find
 /// it waiting, or the two would stand still.
-void ChainRun::enter_wait() {
+bool ChainRun::enter_wait() {
   std::vector<delivery_detail::WaitFor> calls;
   calls.reserve(threads_.size());
   for (const auto& thread : threads_) calls.push_back(delivery_detail::WaitFor::call(thread));
   waits_.emplace(std::move(calls));
+  if (!waits_->entered()) waits_.reset();
+  return waits_.has_value();
 }
 
 void ChainRun::take_one_that_ended() {

@@ -12,6 +12,7 @@
 #include "busway/topics.hpp"
 #include "delivery/later.hpp"
 #include "delivery/retry_schedule.hpp"
+#include "delivery/worker_pool.hpp"
 #include "phase/announcing.hpp"
 #include "phase/attempt.hpp"
 #include "phase/context_access.hpp"
@@ -56,7 +57,7 @@ int require_attempts(int max_attempts, const Backoff& backoff) {
   return max_attempts;
 }
 
-enum class Waited : unsigned char { out, cancelled, for_ever };
+enum class Waited : unsigned char { out, cancelled, for_ever, refused };
 
 /// Waits until the clock has come to `when`, or the token says stop.
 Waited wait_for_turn(detail::BusCore& core, SteadyTime when, const std::stop_token& stop) {
@@ -65,6 +66,9 @@ Waited wait_for_turn(detail::BusCore& core, SteadyTime when, const std::stop_tok
       options.executor->pumped_by_this_thread() && options.clock->steady() < when) {
     return Waited::for_ever;  // whoever moves the clock is this thread
   }
+  // Whoever cancels may need a worker: where this is one, another takes its place meanwhile.
+  const delivery_detail::WorkerPool::Blocked blocked;
+  if (!blocked.allowed()) return Waited::refused;
   std::mutex mutex;
   std::condition_variable changed;
   const std::stop_callback stopping(stop, [&] {
@@ -145,6 +149,10 @@ class Attempts {
         error_.message +=
             "; waiting for another attempt here could never end, because this "
             "thread moves the clock";
+        return false;
+      case Waited::refused:
+        error_.message +=
+            "; no further attempt was begun, because as many handlers wait already as may";
         return false;
       case Waited::cancelled: break;
     }

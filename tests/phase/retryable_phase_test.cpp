@@ -2,6 +2,7 @@
 
 #include "busway/event_aware_phase.hpp"
 #include "busway/manual_executor.hpp"
+#include "delivery/worker_pool.hpp"
 #include "phase_fixture.hpp"
 
 namespace busway::phase {
@@ -174,6 +175,59 @@ TEST(RetryablePhase, EndsAtOnceWhenItIsCancelledBetweenAttempts) {
             "network");
   EXPECT_EQ(heard.lines(), (Lines{"phase.started a", "phase.failed a", "phase.final_failure a"}));
   EXPECT_EQ(heard.only<PhaseEventData>("phase.final_failure").attempt, 1);
+}
+
+TEST(RetryablePhase, LeavesTheWorkersToOthersBetweenAttempts) {
+  const auto clock = std::make_shared<ManualClock>();
+  Bus bus(quiet({.clock = clock, .executor = std::make_shared<delivery_detail::WorkerPool>(2)}));
+  const Heard heard(bus);
+  Stopper stop;
+  std::atomic<int> cancelled{0};
+  const auto patient = [&](const Event&) {
+    RetryablePhase phase(failing("a"), bus, 3, {.initial_delay = 1h, .max_delay = 1h});
+    if (failure_of(phase, {}, PhaseContext(stop.get_token())).fault == PhaseFault::cancelled) {
+      ++cancelled;
+    }
+  };
+  const auto one = bus.subscribe("go", patient, {.mode = Mode::async});
+  const auto two = bus.subscribe("go", patient, {.mode = Mode::async});
+  const auto canceller =
+      bus.subscribe("cancel", [&](const Event&) { stop.request_stop(); }, {.mode = Mode::async});
+  bus.publish("go");
+  EXPECT_TRUE(eventually([&] { return heard.of<PhaseEventData>("phase.failed").size() == 2; }));
+  bus.publish("cancel");
+  EXPECT_TRUE(eventually([&] { return cancelled == 2; }));
+  stop.request_stop();  // lets a build end in which both workers wait
+}
+
+TEST(RetryablePhase, DoesNotWaitWhereAsManyHandlersWaitAsMay) {
+  Bus bus(quiet({.clock = std::make_shared<ManualClock>(),
+                 .executor = std::make_shared<delivery_detail::WorkerPool>(1)}));
+  Lines said;
+  const auto handler = bus.subscribe(
+      "go",
+      [&](const Event&) {
+        std::vector<std::unique_ptr<delivery_detail::WorkerPool::Blocked>> others;
+        do {
+          others.push_back(std::make_unique<delivery_detail::WorkerPool::Blocked>());
+        } while (others.back()->allowed());
+        RetryablePhase retryable(failing("a"), bus);
+        said.push_back(failure_of(retryable).message);
+        EventAwarePhase timed(adding("b", {.timeout = 1h}), bus);
+        const PhaseError error = failure_of(timed);
+        EXPECT_EQ(error.fault, PhaseFault::not_begun);
+        said.push_back(error.message);
+        const ChainResult graph =
+            PhaseOrchestrator(bus).execute_graph({{.phase = adding("c")}, {.phase = adding("d")}});
+        EXPECT_EQ(graph.completed_phases, (Lines{"c", "d"})) << "one after the other";
+      },
+      {.mode = Mode::async});
+  bus.publish("go");
+  EXPECT_TRUE(bus.wait_idle(1min));
+  EXPECT_EQ(said, (Lines{"phase \"a\" failed: no network; no further attempt was begun, because as "
+                         "many handlers wait already as may",
+                         "phase \"b\" was not begun: as many handlers wait already as may, and "
+                         "this one would wait for it"}));
 }
 
 TEST(RetryablePhase, IsNotTriedAgainOnceItWasCancelledInside) {
