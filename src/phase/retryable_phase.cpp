@@ -5,6 +5,7 @@
 #include <stop_token>
 #include <utility>
 
+#include "base/duration_words.hpp"
 #include "base/escape.hpp"
 #include "bus/dispatch.hpp"
 #include "busway/bus.hpp"
@@ -36,8 +37,16 @@ RetryPolicy policy_of(const Backoff& backoff, int max_attempts) {
   return policy;
 }
 
+/// Also where it is passed through by one that is event-aware.
+bool is_retryable(const Phase* phase) noexcept {
+  while (const auto* const around = dynamic_cast<const EventAwarePhase*>(phase)) {
+    phase = &around->within();
+  }
+  return dynamic_cast<const RetryablePhase*>(phase) != nullptr;
+}
+
 std::shared_ptr<Phase> event_aware(std::shared_ptr<Phase> phase, Bus& bus) {
-  if (dynamic_cast<const RetryablePhase*>(phase.get()) != nullptr) {
+  if (is_retryable(phase.get())) {
     throw Error(ErrorCode::invalid_argument, "RetryablePhase: the phase " + quote(phase->name()) +
                                                  " is retryable already; say how often there");
   }
@@ -50,10 +59,15 @@ int require_attempts(int max_attempts, const Backoff& backoff) {
                                                std::to_string(max_attempts) + "; it is 1 to " +
                                                std::to_string(kAttemptsMax));
   }
+  if (backoff.initial_delay < backoff.initial_delay.zero()) {
+    throw Error(ErrorCode::invalid_option, "RetryablePhase: Backoff::initial_delay is " +
+                                               duration_words(backoff.initial_delay) +
+                                               "; it is 0 or longer");
+  }
   RetryPolicy policy = policy_of(backoff, max_attempts);
   // At once is fine here: an attempt holds up nobody but its own caller.
   if (policy.initial_delay == policy.initial_delay.zero()) ++policy.initial_delay;
-  delivery_detail::check_retry(policy, Mode::async, "RetryablePhase");
+  delivery_detail::check_retry(policy, Mode::async, "RetryablePhase", "Backoff::");
   return max_attempts;
 }
 
