@@ -4,6 +4,7 @@
 
 #include "busway/event_aware_phase.hpp"
 #include "busway/manual_executor.hpp"
+#include "busway/phase_topics.hpp"
 #include "busway/retryable_phase.hpp"
 #include "phase_fixture.hpp"
 
@@ -121,6 +122,36 @@ TEST_F(PhaseLookups, ThatAreNotAnsweredLeaveTheKeyForTheCacheToKeepTheOutputUnde
   EventAwarePhase phase(counting(), bus_);
   EXPECT_EQ(run(phase).data, "made");
   EXPECT_EQ(executed_, 3);
+}
+
+TEST_F(PhaseLookups, AreOverAtOnceWhereTheResponderSaysThatItDoesNotKnow) {
+  // An analysis gets the question too, and is at work for as long as the phase is: only the answer
+  // can end the wait.
+  Door door;
+  const auto analysis =
+      bus_.subscribe("*", [&](const Event&) { EXPECT_TRUE(door.wait()); }, {.mode = Mode::async});
+  const auto cache = answering("phase.lookup", Payload::json(nullptr));
+  EventAwarePhase phase(counting(), bus_);
+  EXPECT_EQ(run(phase).data, "made");
+  EXPECT_TRUE(heard_.only<PhaseEventData>("phase.completed").metadata.contains("cache_key"));
+  door.open();
+}
+
+TEST_F(PhaseLookups, AreNoneOfTheTopicsThatSayWhatAPhaseDoes) {
+  const auto cache = answering("phase.lookup", {});
+  Lines heard;
+  const auto progress =
+      bus_.subscribe<PhaseEventData>(phase_topics(), [&](const PhaseEventData&, Context& context) {
+        heard.emplace_back(context.event().topic());
+      });
+  RetryablePhase late(failing_first("a", 1), bus_, 2, {.initial_delay = 0ns});
+  run(late);
+  RetryablePhase never(failing("b"), bus_, 1);
+  failure_of(never);
+  EXPECT_EQ(heard, (Lines{"phase.started", "phase.failed", "phase.retrying", "phase.started",
+                          "phase.completed", "phase.retry_success", "phase.started", "phase.failed",
+                          "phase.final_failure"}));
+  EXPECT_EQ(asked_.size(), 3U);
 }
 
 TEST_F(PhaseLookups, AskByASumOfNameRequestAndData) {
