@@ -4,6 +4,7 @@
 #include <busway/events/phase_lookup.hpp>
 #include <busway/function_phase.hpp>
 #include <busway/phase_orchestrator.hpp>
+#include <busway/phase_topics.hpp>
 #include <busway/retryable_phase.hpp>
 #include <busway/typed.hpp>
 
@@ -11,8 +12,10 @@
 #include <iostream>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 using namespace std::chrono_literals;
 using namespace busway::phase;
@@ -36,7 +39,7 @@ int main() {
   const auto watching = bus.subscribe(
       "chain.*", [](const busway::Event& event) { std::cout << event.topic() << "\n"; });
   const auto progress = bus.subscribe<busway::PhaseEventData>(
-      "^phase\\.[^l]",  // all but phase.lookup
+      phase_topics(),  // "phase.*" would get the question phase.lookup, too
       [](const busway::PhaseEventData& phase, busway::Context& context) {
         std::cout << "  " << context.event().topic() << " " << phase.phase_name << ", attempt "
                   << phase.attempt << " of " << phase.max_attempts << "\n";
@@ -61,16 +64,19 @@ int main() {
   write();
 
   // Whoever answers phase.lookup with an output spares the phase its work.
-  std::map<std::string, Json> kept;
+  std::mutex mutex;  // phases of a graph are heard from several threads
+  std::map<std::pair<std::string, std::string>, Json> kept;  // by name and key
   const auto keep = bus.subscribe<busway::PhaseEventData>(
       "phase.completed", [&](const busway::PhaseEventData& phase) {
-        if (phase.metadata.contains("cache_key")) kept[phase.metadata["cache_key"]] = phase.output;
+        const std::string key = phase.metadata.value("cache_key", "");
+        const std::lock_guard lock(mutex);
+        if (!key.empty()) kept[{phase.phase_name, key}] = phase.output;
       });
   const auto answer = bus.subscribe<busway::PhaseLookup>(
       [&](const busway::PhaseLookup& lookup, busway::Context& context) {
-        if (const auto found = kept.find(lookup.key); found != kept.end()) {
-          context.reply(found->second);
-        }
+        const std::lock_guard lock(mutex);
+        const auto found = kept.find({lookup.name, lookup.key});
+        context.reply(found != kept.end() ? found->second : Json());  // null: not known
       });
   const auto hits = bus.subscribe("cache.hit", [](const Json& hit) {
     std::cout << "  cache.hit " << hit["phase_name"].get<std::string>() << "\n";

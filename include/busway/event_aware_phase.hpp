@@ -43,6 +43,8 @@ class EventAwarePhase final : public Phase {
   [[nodiscard]] bool can_retry(const PhaseError& error) const override;
   [[nodiscard]] bool announces_itself() const noexcept override { return true; }
 
+  [[nodiscard]] const Phase& within() const noexcept { return *phase_; }
+
  private:
   const std::shared_ptr<Phase> phase_;
   Bus& bus_;

@@ -2,7 +2,9 @@
 // Layer: phase
 //
 // Model      A phase that takes long looks at stop_requested(), or registers a std::stop_callback.
-//            Whoever calls a phase without a chain makes one: PhaseContext context(token).
+//            Whoever calls a phase without a chain makes one: PhaseContext context(token). A phase
+//            may hand its own to an EventAwarePhase or RetryablePhase that it executes: stop token
+//            and deadline go on, its time-out and attempts do not, the inner one has its own.
 // Threads    All [any-thread] but the constructors.
 // Ownership  A value; copies share the stop state.
 // Errors     None.
@@ -47,6 +49,7 @@ class PhaseContext {
   std::optional<std::chrono::nanoseconds> timeout_{};  // of one attempt, in place of the phase's
   int attempt_ = 1;
   int max_attempts_ = 1;
+  bool taken_ = false;  // by the phase that executes: the attempts are its own, not those of others
 };
 
 }  // namespace busway::phase

@@ -6,8 +6,9 @@
 //            the run, the same for each phase; it is no part of what a cache looks up by.
 // Threads    A plain struct.
 // Ownership  Owns its fields.
-// Errors     None here; execute_chain() throws Error(invalid_argument) for metadata that is no
-//            object.
+// Errors     None here. Metadata that is no object, text that is not UTF-8, bytes, and data nested
+//            more than 63 levels deep are refused: a phase fails as with an input that is not
+//            valid, execute_chain() throws Error(invalid_argument).
 // Cost       A copy copies the data.
 // Example    examples/11_phases
 #pragma once

@@ -7,8 +7,8 @@
 //            the phase leaves them empty.
 // Threads    A plain struct.
 // Ownership  Owns its fields.
-// Errors     None here; metadata that is no object makes the phase fail as one with an output that
-//            is not valid.
+// Errors     None here. Metadata that is no object, text that is not UTF-8, bytes, and data nested
+//            more than 63 levels deep make the phase fail as one with an output that is not valid.
 // Cost       A copy copies the data.
 // Example    examples/11_phases
 #pragma once

@@ -33,9 +33,9 @@ namespace busway::phase {
 /// a random share of it: with jitter 0.2 it is 80 to 100 % of that.
 struct Backoff {
   std::chrono::nanoseconds initial_delay = std::chrono::seconds(1);  ///< 0: at once
-  std::chrono::nanoseconds max_delay = std::chrono::seconds(30);
-  double backoff_factor = 2.0;  ///< 1 or more
-  double jitter = 0.0;          ///< 0 to 1
+  std::chrono::nanoseconds max_delay = std::chrono::seconds(30);     ///< initial_delay or more
+  double backoff_factor = 2.0;                                       ///< 1 or more
+  double jitter = 0.0;                                               ///< 0 to 1
 };
 
 class RetryablePhase final : public Phase {

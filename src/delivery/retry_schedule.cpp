@@ -98,29 +98,33 @@ NextAttempt next_attempt(const RetryPolicy& policy, const FailedAttempt& failed,
   return {.verdict = RetryVerdict::again, .delay = delay};
 }
 
-void check_retry(const RetryPolicy& policy, Mode mode, std::string_view where) {
+void check_retry(const RetryPolicy& policy, Mode mode, std::string_view where,
+                 std::string_view fields) {
   const Checker check(where);
+  const auto named = [&](std::string_view field) {
+    return std::string(fields) + std::string(field);
+  };
   if (policy.max_retries > limits::kRetriesMax) {
-    check.bad_option("retry.max_retries", std::to_string(policy.max_retries),
+    check.bad_option(named("max_retries"), std::to_string(policy.max_retries),
                      "0 to " + std::to_string(limits::kRetriesMax));
   }
-  check.check_duration("retry.initial_delay", policy.initial_delay, limits::kRetryDelayMax);
-  check.check_duration("retry.max_delay", policy.max_delay, limits::kRetryDelayMax);
+  check.check_duration(named("initial_delay"), policy.initial_delay, limits::kRetryDelayMax);
+  check.check_duration(named("max_delay"), policy.max_delay, limits::kRetryDelayMax);
   if (policy.max_delay < policy.initial_delay) {
-    check.bad_option("retry.max_delay", duration_words(policy.max_delay),
+    check.bad_option(named("max_delay"), duration_words(policy.max_delay),
                      "at least initial_delay (" + duration_words(policy.initial_delay) + ")");
   }
   if (!is_within(policy.backoff_factor, 1.0, limits::kBackoffFactorMax)) {
-    check.bad_option("retry.backoff_factor", text_of(policy.backoff_factor),
+    check.bad_option(named("backoff_factor"), text_of(policy.backoff_factor),
                      "1 to " + text_of(limits::kBackoffFactorMax));
   }
   if (!is_within(policy.jitter, 0.0, 1.0)) {
-    check.bad_option("retry.jitter", text_of(policy.jitter), "0 to 1");
+    check.bad_option(named("jitter"), text_of(policy.jitter), "0 to 1");
   }
-  if (policy.total) check.check_duration("retry.total", *policy.total, limits::kRetryTotalMax);
+  if (policy.total) check.check_duration(named("total"), *policy.total, limits::kRetryTotalMax);
   if (mode == Mode::sync && policy.max_retries > 0 && !policy.total) {
     check.bad_option(
-        "retry.total", "unset",
+        named("total"), "unset",
         "needed in mode sync: the publisher waits for all attempts, and total bounds them");
   }
 }

@@ -46,8 +46,9 @@ struct NextAttempt {
 /// end of time when the policy sets none.
 [[nodiscard]] SteadyTime total_ends(const RetryPolicy& policy, SteadyTime first_began) noexcept;
 
-/// where: who was told, for the message.
-void check_retry(const RetryPolicy& policy, Mode mode, std::string_view where = "subscribe");
+/// where, fields: who was told, and what stands before the name of a field, for the message.
+void check_retry(const RetryPolicy& policy, Mode mode, std::string_view where = "subscribe",
+                 std::string_view fields = "retry.");
 void check_breaker(const BreakerPolicy& policy);
 
 }  // namespace busway::delivery_detail

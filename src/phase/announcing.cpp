@@ -7,6 +7,7 @@
 
 #include "busway/topics.hpp"
 #include "busway/typed_event.hpp"
+#include "phase/names.hpp"
 
 namespace busway::phase_detail {
 namespace {
@@ -57,6 +58,10 @@ void announce(detail::BusCore& core, CacheHit data, std::string_view session) no
   publish(core, topics::kCacheHit, std::move(data), source, std::string(session));
 }
 
+void erase_reserved(Json& metadata) {
+  for (const char* const name : {"cache_key", "cached", "fault"}) metadata.erase(name);
+}
+
 PhaseEventData event_of(std::string_view phase, const phase::PhaseInput& input, int attempt,
                         int max_attempts) {
   PhaseEventData data;
@@ -64,7 +69,10 @@ PhaseEventData event_of(std::string_view phase, const phase::PhaseInput& input, 
   data.session_id = input.session_id;
   data.attempt = attempt;
   data.max_attempts = max_attempts;
-  if (input.metadata.is_object()) data.metadata = input.metadata;
+  if (!metadata_fault(input.metadata) && !input.metadata.is_null()) {
+    data.metadata = input.metadata;
+    erase_reserved(data.metadata);
+  }
   return data;
 }
 

@@ -21,7 +21,11 @@ void announce(detail::BusCore& core, std::string_view topic, PhaseEventData data
 void announce(detail::BusCore& core, std::string_view topic, ChainEventData data) noexcept;
 void announce(detail::BusCore& core, CacheHit data, std::string_view session) noexcept;
 
-/// The fields that all events of one phase have, with the input's metadata.
+/// Removes what only those who announce a phase may say of it: cache_key, cached, fault.
+void erase_reserved(Json& metadata);
+
+/// The fields that all events of one phase have. The metadata are the input's without what is
+/// reserved, none where they are refused.
 [[nodiscard]] PhaseEventData event_of(std::string_view phase, const phase::PhaseInput& input,
                                       int attempt, int max_attempts);
 

@@ -43,9 +43,11 @@ std::string thrown_words() {
 
 using Fault = std::optional<std::string>;
 
+/// known: what is wrong with it whatever the phase says, in words that are safe to show.
 std::optional<PhaseError> refuse(const std::string& name, PhaseFault fault, std::string_view what,
-                                 const std::function<Fault()>& validate) {
+                                 const Fault& known, const std::function<Fault()>& validate) {
   const std::string begin = called(name) + " refuses its " + std::string(what) + ": ";
+  if (known) return PhaseError{fault, begin + *known, nullptr};
   try {
     const Fault found = validate();
     if (!found) return std::nullopt;
@@ -129,6 +131,13 @@ AttemptResult run_timed(detail::BusCore& core, const Attempt& attempt, SteadyTim
   // Entered before the call begins: it may wait for this thread at once.
   std::optional<delivery_detail::WaitEdge> edge(
       std::in_place, std::vector{delivery_detail::WaitFor::call(timed->thread)});
+  if (!edge->entered()) {
+    return PhaseError{PhaseFault::not_begun,
+                      called(attempt.name) +
+                          " was not begun: as many handlers wait already as may, and this one "
+                          "would wait for it",
+                      nullptr};
+  }
   std::thread thread;
   try {
     thread = std::thread([timed] { timed->run(); });
@@ -164,18 +173,15 @@ AttemptResult run_timed(detail::BusCore& core, const Attempt& attempt, SteadyTim
 }  // namespace
 
 std::optional<PhaseError> refuse_input(const Attempt& attempt) {
-  return refuse(attempt.name, PhaseFault::invalid_input, "input", [&] {
-    Fault fault = metadata_fault(attempt.input.metadata);
-    return fault ? fault : attempt.phase->validate_input(attempt.input);
-  });
+  return refuse(attempt.name, PhaseFault::invalid_input, "input", input_fault(attempt.input),
+                [&] { return attempt.phase->validate_input(attempt.input); });
 }
 
 std::optional<PhaseError> refuse_output(const phase::Phase& phase, const std::string& name,
                                         const PhaseOutput& output) {
-  return refuse(name, PhaseFault::invalid_output, "output", [&] {
-    Fault fault = metadata_fault(output.metadata);
-    return fault ? fault : phase.validate_output(output);
-  });
+  // What is wrong whatever the phase says is looked for first: nothing has copied it yet.
+  return refuse(name, PhaseFault::invalid_output, "output", output_fault(output),
+                [&] { return phase.validate_output(output); });
 }
 
 PhaseError error_of(const std::string& name, const std::exception_ptr& thrown) {
@@ -210,6 +216,7 @@ AttemptResult run_attempt(detail::BusCore& core, const Attempt& attempt) {
     }
   }
   PhaseContext mine = context;
+  ContextAccess::take(mine);
   if (!deadline) return call(*attempt.phase, attempt.name, attempt.input, mine);
   ContextAccess::set_deadline(mine, *deadline);
   return run_timed(core, {attempt.phase, attempt.name, attempt.input, mine}, *deadline, late);

@@ -11,6 +11,7 @@
 #include "phase/cause.hpp"
 #include "phase/context_access.hpp"
 #include "phase/limits.hpp"
+#include "phase/names.hpp"
 
 namespace busway::phase_detail {
 
@@ -112,7 +113,17 @@ AttemptResult ChainRun::execute(std::size_t phase, const PhaseInput& input) {
   PhaseContext context(stop_.get_token(), deadline_);
   ContextAccess::set_timeout(context, one.timeout);
   try {
-    return one.phase->execute(input, context);
+    PhaseOutput output = one.phase->execute(input, context);
+    // One that announces itself may be of any class.
+    if (const auto fault = output_fault(output)) {
+      return PhaseError{PhaseFault::invalid_output,
+                        "phase " + quote(one.name, kNameBytesMax) +
+                            " gave an output that no event "
+                            "could carry: " +
+                            *fault,
+                        nullptr};
+    }
+    return output;
   } catch (...) {
     return error_of(one.name, std::current_exception());
   }
@@ -133,9 +144,9 @@ void ChainRun::begin_ready() {
   }
 }
 
-/// False: no thread could be had.
+/// False: no thread could be had, or this one must not wait for it.
 bool ChainRun::begin_beside(std::size_t phase) {
-  if (running_.empty()) enter_wait();
+  if (running_.empty() && !enter_wait()) return false;
   const auto place = running_.try_emplace(phase).first;
   try {
     place->second = std::thread([this, phase, input = input_of(plan_[phase])] {
@@ -159,11 +170,13 @@ bool ChainRun::begin_beside(std::size_t phase) {
 
 /// Before the first of them begins, and not anew for each: one that waits for this thread must find
 /// it waiting, or the two would stand still.
-void ChainRun::enter_wait() {
+bool ChainRun::enter_wait() {
   std::vector<delivery_detail::WaitFor> calls;
   calls.reserve(threads_.size());
   for (const auto& thread : threads_) calls.push_back(delivery_detail::WaitFor::call(thread));
   waits_.emplace(std::move(calls));
+  if (!waits_->entered()) waits_.reset();
+  return waits_.has_value();
 }
 
 void ChainRun::take_one_that_ended() {

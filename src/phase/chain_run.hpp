@@ -54,7 +54,7 @@ class ChainRun {
   [[nodiscard]] AttemptResult execute(std::size_t phase, const phase::PhaseInput& input);
   void begin_ready();
   bool begin_beside(std::size_t phase);
-  void enter_wait();
+  [[nodiscard]] bool enter_wait();
   void take_one_that_ended();
   void settle(std::size_t phase, AttemptResult result);
   void fail(std::size_t phase, phase::PhaseError error);

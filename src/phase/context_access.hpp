@@ -25,6 +25,18 @@ struct ContextAccess {
   static void set_attempt(phase::PhaseContext& context, int attempt, int max_attempts) noexcept {
     context.attempt_ = attempt;
     context.max_attempts_ = max_attempts;
+    context.taken_ = false;
+  }
+  /// For the execute() of a phase: what was meant for it goes to no phase within it.
+  static void take(phase::PhaseContext& context) noexcept {
+    context.timeout_.reset();
+    context.taken_ = true;
+  }
+  /// As a phase sees it that gets the context of another one: nothing in it counts its attempts.
+  [[nodiscard]] static phase::PhaseContext given(const phase::PhaseContext& context) {
+    phase::PhaseContext given = context;
+    if (given.taken_) set_attempt(given, 1, 1);
+    return given;
   }
   static void set_stop(phase::PhaseContext& context, std::stop_token stop) noexcept {
     context.stop_ = std::move(stop);

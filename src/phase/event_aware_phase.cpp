@@ -8,6 +8,7 @@
 #include "phase/announcing.hpp"
 #include "phase/attempt.hpp"
 #include "phase/cache_lookup.hpp"
+#include "phase/context_access.hpp"
 #include "phase/names.hpp"
 
 namespace busway::phase {
@@ -22,10 +23,13 @@ PhaseEventData attempt_event(const std::string& name, const PhaseInput& input,
   return event_of(name, input, context.attempt(), context.max_attempts());
 }
 
-void announce_start(detail::BusCore& core, const Attempt& attempt) {
+void announce_start(detail::BusCore& core, const Attempt& attempt,
+                    const std::optional<PhaseError>& refused) {
   PhaseEventData started = attempt_event(attempt.name, attempt.input, attempt.context);
-  started.input = attempt.input.data;
-  if (!attempt.input.request.empty() && !started.metadata.contains("request")) {
+  // What is refused for what it holds could not be copied, or would make the event unreadable.
+  const bool can_be_told = !refused || !input_fault(attempt.input);
+  if (can_be_told) started.input = attempt.input.data;
+  if (can_be_told && !attempt.input.request.empty() && !started.metadata.contains("request")) {
     started.metadata["request"] = attempt.input.request;
   }
   try {
@@ -59,15 +63,16 @@ EventAwarePhase::EventAwarePhase(std::shared_ptr<Phase> phase, Bus& bus)
 
 PhaseOutput EventAwarePhase::execute(const PhaseInput& input, PhaseContext& context) {
   if (phase_->announces_itself()) return phase_->execute(input, context);
+  const PhaseContext mine = ContextAccess::given(context);
   detail::BusCore& core = detail::Dispatch::core_of(bus_);
   const Clock& clock = *core.options().clock;
-  const Attempt attempt{phase_, name_, input, context};
+  const Attempt attempt{phase_, name_, input, mine};
 
   std::optional<PhaseError> refused = refuse_input(attempt);
   Lookup lookup;
-  if (!refused && !context.stop_requested()) lookup = look_up(core, name_, input, context);
+  if (!refused && !mine.stop_requested()) lookup = look_up(core, name_, input, mine);
   const SteadyTime began = clock.steady();
-  announce_start(core, attempt);
+  announce_start(core, attempt, refused);
 
   std::optional<PhaseOutput> known = known_output(core, attempt, lookup);
   const bool cached = known.has_value();
@@ -76,7 +81,7 @@ PhaseOutput EventAwarePhase::execute(const PhaseInput& input, PhaseContext& cont
                          : cached ? AttemptResult(std::move(*known))
                                   : run_attempt(core, attempt);
 
-  PhaseEventData ended = attempt_event(name_, input, context);
+  PhaseEventData ended = attempt_event(name_, input, mine);
   ended.duration_ms = milliseconds(clock.steady() - began);
   if (auto* const error = std::get_if<PhaseError>(&result)) {
     ended.error = error->message;
@@ -87,7 +92,11 @@ PhaseOutput EventAwarePhase::execute(const PhaseInput& input, PhaseContext& cont
   PhaseOutput& output = std::get<PhaseOutput>(result);
   ended.output = output.data;
   ended.metadata.update(output.metadata);
-  if (!lookup.key.empty()) ended.metadata["cache_key"] = lookup.key;
+  erase_reserved(ended.metadata);
+  // One that was asked to stop may have given what it had by then: nobody is to keep that.
+  if (!lookup.key.empty() && (cached || !mine.stop_requested())) {
+    ended.metadata["cache_key"] = lookup.key;
+  }
   if (cached) ended.metadata["cached"] = true;
   announce(core, topics::kPhaseCompleted, std::move(ended));
   return std::move(output);

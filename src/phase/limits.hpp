@@ -7,9 +7,13 @@
 #include <chrono>
 #include <cstddef>
 
+#include "busway/limits.hpp"
+
 namespace busway::phase_detail {
 
 inline constexpr std::size_t kPhasesMax = 1024;  // of one chain
+/// Levels of arrays and objects of data and metadata: they are members of their events.
+inline constexpr std::size_t kDataDepthMax = limits::kJsonDepthMax - 1;
 inline constexpr std::size_t kNameBytesMax = 255;
 inline constexpr std::size_t kErrorBytesMax = 1000;  // of what a phase threw, in a message
 inline constexpr int kAttemptsMax = 100'000;

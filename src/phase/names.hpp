@@ -1,4 +1,4 @@
-// phase/names.hpp -- what phases may be called, and what their metadata may be.
+// phase/names.hpp -- what phases may be called, be given and give.
 // Layer: phase
 //
 // Threads    [any-thread]
@@ -20,5 +20,9 @@ namespace busway::phase_detail {
 
 /// What is wrong with metadata, null counting as empty.
 [[nodiscard]] std::optional<std::string> metadata_fault(const Json& metadata);
+
+/// What is wrong with an input or an output, but for what only the phase can judge.
+[[nodiscard]] std::optional<std::string> input_fault(const phase::PhaseInput& input);
+[[nodiscard]] std::optional<std::string> output_fault(const phase::PhaseOutput& output);
 
 }  // namespace busway::phase_detail

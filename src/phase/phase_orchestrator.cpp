@@ -30,7 +30,7 @@ void check(const ChainOptions& options, const PhaseInput& input, const std::stri
                 who + ": max_parallel is " + std::to_string(options.max_parallel) +
                     "; it is 0 (the cores) to " + std::to_string(kParallelMax));
   }
-  if (const auto fault = metadata_fault(input.metadata)) {
+  if (const auto fault = input_fault(input)) {
     throw Error(ErrorCode::invalid_argument, who + ": the input is refused: " + *fault);
   }
   if (const std::string fault = detail::text_field_fault(input.session_id); !fault.empty()) {

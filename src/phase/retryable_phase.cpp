@@ -5,6 +5,7 @@
 #include <stop_token>
 #include <utility>
 
+#include "base/duration_words.hpp"
 #include "base/escape.hpp"
 #include "bus/dispatch.hpp"
 #include "busway/bus.hpp"
@@ -12,6 +13,7 @@
 #include "busway/topics.hpp"
 #include "delivery/later.hpp"
 #include "delivery/retry_schedule.hpp"
+#include "delivery/worker_pool.hpp"
 #include "phase/announcing.hpp"
 #include "phase/attempt.hpp"
 #include "phase/context_access.hpp"
@@ -35,8 +37,16 @@ RetryPolicy policy_of(const Backoff& backoff, int max_attempts) {
   return policy;
 }
 
+/// Also where it is passed through by one that is event-aware.
+bool is_retryable(const Phase* phase) noexcept {
+  while (const auto* const around = dynamic_cast<const EventAwarePhase*>(phase)) {
+    phase = &around->within();
+  }
+  return dynamic_cast<const RetryablePhase*>(phase) != nullptr;
+}
+
 std::shared_ptr<Phase> event_aware(std::shared_ptr<Phase> phase, Bus& bus) {
-  if (dynamic_cast<const RetryablePhase*>(phase.get()) != nullptr) {
+  if (is_retryable(phase.get())) {
     throw Error(ErrorCode::invalid_argument, "RetryablePhase: the phase " + quote(phase->name()) +
                                                  " is retryable already; say how often there");
   }
@@ -49,14 +59,19 @@ int require_attempts(int max_attempts, const Backoff& backoff) {
                                                std::to_string(max_attempts) + "; it is 1 to " +
                                                std::to_string(kAttemptsMax));
   }
+  if (backoff.initial_delay < backoff.initial_delay.zero()) {
+    throw Error(ErrorCode::invalid_option, "RetryablePhase: Backoff::initial_delay is " +
+                                               duration_words(backoff.initial_delay) +
+                                               "; it is 0 or longer");
+  }
   RetryPolicy policy = policy_of(backoff, max_attempts);
   // At once is fine here: an attempt holds up nobody but its own caller.
   if (policy.initial_delay == policy.initial_delay.zero()) ++policy.initial_delay;
-  delivery_detail::check_retry(policy, Mode::async, "RetryablePhase");
+  delivery_detail::check_retry(policy, Mode::async, "RetryablePhase", "Backoff::");
   return max_attempts;
 }
 
-enum class Waited : unsigned char { out, cancelled, for_ever };
+enum class Waited : unsigned char { out, cancelled, for_ever, refused };
 
 /// Waits until the clock has come to `when`, or the token says stop.
 Waited wait_for_turn(detail::BusCore& core, SteadyTime when, const std::stop_token& stop) {
@@ -65,6 +80,9 @@ Waited wait_for_turn(detail::BusCore& core, SteadyTime when, const std::stop_tok
       options.executor->pumped_by_this_thread() && options.clock->steady() < when) {
     return Waited::for_ever;  // whoever moves the clock is this thread
   }
+  // Whoever cancels may need a worker: where this is one, another takes its place meanwhile.
+  const delivery_detail::WorkerPool::Blocked blocked;
+  if (!blocked.allowed()) return Waited::refused;
   std::mutex mutex;
   std::condition_variable changed;
   const std::stop_callback stopping(stop, [&] {
@@ -145,6 +163,10 @@ class Attempts {
         error_.message +=
             "; waiting for another attempt here could never end, because this "
             "thread moves the clock";
+        return false;
+      case Waited::refused:
+        error_.message +=
+            "; no further attempt was begun, because as many handlers wait already as may";
         return false;
       case Waited::cancelled: break;
     }

@@ -13,8 +13,10 @@
 #include <chrono>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -122,15 +124,19 @@ TEST(PhasesPage, ACacheIsTwoSubscriptions) {
   int executed = 0;
   const auto plan = make_phase("plan", [&](const Json&) { return Json(++executed); });
   // begin: phase_cache
-  std::map<std::string, Json> kept;
+  std::mutex mutex;  // phases of a graph are heard from several threads
+  std::map<std::pair<std::string, std::string>, Json> kept;  // by name and key
   const auto keep = bus.subscribe<busway::PhaseEventData>(
       "phase.completed", [&](const busway::PhaseEventData& phase) {
-        if (phase.metadata.contains("cache_key")) kept[phase.metadata["cache_key"]] = phase.output;
+        const std::string key = phase.metadata.value("cache_key", "");
+        const std::lock_guard lock(mutex);
+        if (!key.empty()) kept[{phase.phase_name, key}] = phase.output;
       });
   const auto answer =
       bus.subscribe<busway::PhaseLookup>([&](const busway::PhaseLookup& lookup, Context& context) {
-        const auto found = kept.find(lookup.key);
-        if (found != kept.end()) context.reply(found->second);
+        const std::lock_guard lock(mutex);
+        const auto found = kept.find({lookup.name, lookup.key});
+        context.reply(found != kept.end() ? found->second : Json());  // null: not known
       });
   // end: phase_cache
   const PhaseOrchestrator orchestrator(bus);

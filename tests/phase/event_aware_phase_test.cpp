@@ -190,6 +190,22 @@ TEST(EventAwarePhase, WantsMetadataThatAreAnObject) {
   EXPECT_EQ(failure_of(odd).fault, PhaseFault::invalid_output);
 }
 
+TEST(EventAwarePhase, LetsNobodyElseSayWhatOnlyItMaySay) {
+  Bus bus(quiet());
+  const Heard heard(bus);
+  const Json forged{{"cache_key", "k"}, {"cached", true}, {"fault", "threw"}, {"user", "ann"}};
+  EventAwarePhase phase(
+      make_phase("a", [&](const Json&) { return PhaseOutput{.metadata = forged}; }), bus);
+  EXPECT_EQ(run(phase, {.metadata = forged}).metadata, forged) << "the output is the phase's own";
+  EventAwarePhase broken(failing("b"), bus);
+  failure_of(broken, {.metadata = forged});
+  ASSERT_EQ(heard.events().size(), 4U);
+  for (std::size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(heard.events()[i].json()["metadata"], (Json{{"user", "ann"}})) << i;
+  }
+  EXPECT_EQ(heard.events()[3].json()["metadata"], (Json{{"user", "ann"}, {"fault", "threw"}}));
+}
+
 TEST(EventAwarePhase, CountsWhatItThrowsWhenItIsToStopAsCancelled) {
   Bus bus(quiet());
   const Heard heard(bus);

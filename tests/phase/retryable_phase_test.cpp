@@ -2,6 +2,7 @@
 
 #include "busway/event_aware_phase.hpp"
 #include "busway/manual_executor.hpp"
+#include "delivery/worker_pool.hpp"
 #include "phase_fixture.hpp"
 
 namespace busway::phase {
@@ -176,6 +177,59 @@ TEST(RetryablePhase, EndsAtOnceWhenItIsCancelledBetweenAttempts) {
   EXPECT_EQ(heard.only<PhaseEventData>("phase.final_failure").attempt, 1);
 }
 
+TEST(RetryablePhase, LeavesTheWorkersToOthersBetweenAttempts) {
+  const auto clock = std::make_shared<ManualClock>();
+  Bus bus(quiet({.clock = clock, .executor = std::make_shared<delivery_detail::WorkerPool>(2)}));
+  const Heard heard(bus);
+  Stopper stop;
+  std::atomic<int> cancelled{0};
+  const auto patient = [&](const Event&) {
+    RetryablePhase phase(failing("a"), bus, 3, {.initial_delay = 1h, .max_delay = 1h});
+    if (failure_of(phase, {}, PhaseContext(stop.get_token())).fault == PhaseFault::cancelled) {
+      ++cancelled;
+    }
+  };
+  const auto one = bus.subscribe("go", patient, {.mode = Mode::async});
+  const auto two = bus.subscribe("go", patient, {.mode = Mode::async});
+  const auto canceller =
+      bus.subscribe("cancel", [&](const Event&) { stop.request_stop(); }, {.mode = Mode::async});
+  bus.publish("go");
+  EXPECT_TRUE(eventually([&] { return heard.of<PhaseEventData>("phase.failed").size() == 2; }));
+  bus.publish("cancel");
+  EXPECT_TRUE(eventually([&] { return cancelled == 2; }));
+  stop.request_stop();  // lets a build end in which both workers wait
+}
+
+TEST(RetryablePhase, DoesNotWaitWhereAsManyHandlersWaitAsMay) {
+  Bus bus(quiet({.clock = std::make_shared<ManualClock>(),
+                 .executor = std::make_shared<delivery_detail::WorkerPool>(1)}));
+  Lines said;
+  const auto handler = bus.subscribe(
+      "go",
+      [&](const Event&) {
+        std::vector<std::unique_ptr<delivery_detail::WorkerPool::Blocked>> others;
+        do {
+          others.push_back(std::make_unique<delivery_detail::WorkerPool::Blocked>());
+        } while (others.back()->allowed());
+        RetryablePhase retryable(failing("a"), bus);
+        said.push_back(failure_of(retryable).message);
+        EventAwarePhase timed(adding("b", {.timeout = 1h}), bus);
+        const PhaseError error = failure_of(timed);
+        EXPECT_EQ(error.fault, PhaseFault::not_begun);
+        said.push_back(error.message);
+        const ChainResult graph =
+            PhaseOrchestrator(bus).execute_graph({{.phase = adding("c")}, {.phase = adding("d")}});
+        EXPECT_EQ(graph.completed_phases, (Lines{"c", "d"})) << "one after the other";
+      },
+      {.mode = Mode::async});
+  bus.publish("go");
+  EXPECT_TRUE(bus.wait_idle(1min));
+  EXPECT_EQ(said, (Lines{"phase \"a\" failed: no network; no further attempt was begun, because as "
+                         "many handlers wait already as may",
+                         "phase \"b\" was not begun: as many handlers wait already as may, and "
+                         "this one would wait for it"}));
+}
+
 TEST(RetryablePhase, IsNotTriedAgainOnceItWasCancelledInside) {
   Bus bus(quiet());
   const Heard heard(bus);
@@ -256,10 +310,18 @@ TEST(RetryablePhase, RefusesOptionsThatMakeNoSense) {
   EXPECT_NE(refusal(ErrorCode::invalid_option, adding("a"), 2, {.backoff_factor = 0.5})
                 .find("backoff_factor"),
             std::string::npos);
-  EXPECT_NE(refusal(ErrorCode::invalid_option, adding("a"), 2, {.jitter = 2}).find("jitter"),
-            std::string::npos);
+  EXPECT_EQ(refusal(ErrorCode::invalid_option, adding("a"), 2, {.jitter = 2}),
+            "RetryablePhase: Backoff::jitter is 2; it is 0 to 1");
+  EXPECT_EQ(refusal(ErrorCode::invalid_option, adding("a"), 2, {.initial_delay = -1ns}),
+            "RetryablePhase: Backoff::initial_delay is -1ns; it is 0 or longer");
+  EXPECT_EQ(refusal(ErrorCode::invalid_option, adding("a"), 2, {.initial_delay = 1min}),
+            "RetryablePhase: Backoff::max_delay is 30s; it is at least initial_delay (60s)");
   const auto retryable = std::make_shared<RetryablePhase>(adding("a"), bus);
   EXPECT_EQ(refusal(ErrorCode::invalid_argument, retryable, 2, {}),
+            "RetryablePhase: the phase \"a\" is retryable already; say how often there");
+  const auto wrapped =
+      std::make_shared<EventAwarePhase>(std::make_shared<EventAwarePhase>(retryable, bus), bus);
+  EXPECT_EQ(refusal(ErrorCode::invalid_argument, wrapped, 2, {}),
             "RetryablePhase: the phase \"a\" is retryable already; say how often there");
   refusal(ErrorCode::invalid_argument, nullptr, 2, {});
 }
