@@ -4,7 +4,8 @@
 // Model      execute() turns an input into an output or throws. By itself a phase publishes
 //            nothing: EventAwarePhase, RetryablePhase and PhaseOrchestrator do it for it. A
 //            function or a coroutine becomes one by make_phase() of busway/function_phase.hpp.
-// Threads    execute() and the validations run on one thread, but not always on the same one. A
+// Threads    Without a time-out all run on the thread of who runs the phase; with one execute() and
+//            validate_output() on a thread of their own, the rest as before, without a bound. A
 //            phase that two chains share is entered by both; so is one with a time-out that is
 //            tried again, while its abandoned call still runs.
 // Ownership  Shared by those who run it. What a phase with a time-out touches must be its own or
