@@ -32,6 +32,9 @@ using busway::PluginContext;
 using busway::PluginEvent;
 using namespace analytics;
 
+/// An event may be as late as this; one that is older comes of a clock that was set back.
+constexpr std::chrono::nanoseconds kLateMax = std::chrono::minutes(1);
+
 constexpr std::size_t kReplyBytesMax = 512 * 1024;                   // an event may have 1 MiB
 constexpr std::size_t kOverBytesMax = std::size_t{16} << 20U;        // of buckets that are over
 constexpr std::size_t kExecutionsBytesMax = std::size_t{16} << 20U;  // of single ones, in a state
@@ -70,14 +73,17 @@ class Analytics : public shared::AnnouncingPlugin {
     bucket_of(event).measure(field.name, event.topic(), value);
   }
 
-  /// One that comes late counts as of now: a bucket that is over has been told.
+  /// One that comes late counts as of now: a bucket that is over has been told, and only once.
   Bucket& bucket_of(const PluginEvent& event) {
     state_is_handed_over_ = false;
     if (open_ && event.time() >= open_->to()) close();
     heard_ = open_ ? std::max(heard_, event.time()) : event.time();
     if (!open_) {
       const std::chrono::nanoseconds length = settings_.bucket;
-      const WallTime from = event.time() - event.time().time_since_epoch() % length;
+      const bool late =
+          event.time() < told_until_ && event.time() >= told_until_ - std::max(length, kLateMax);
+      const WallTime at = late ? told_until_ : event.time();
+      const WallTime from = at - at.time_since_epoch() % length;
       open_.emplace(from, from + length, settings_.limits);
       close_at(open_->to() - event.time());
     }
@@ -96,8 +102,13 @@ class Analytics : public shared::AnnouncingPlugin {
   void close(Over how = Over::in_time) {
     if (timer_) cancel(*std::exchange(timer_, std::nullopt));
     if (!open_) return;
-    Json report = std::exchange(open_, std::nullopt)->describe(settings_.quantiles);
-    if (how == Over::before_its_time) report["partial"] = true;
+    Json report = open_->describe(settings_.quantiles);
+    if (how == Over::before_its_time) {
+      report["partial"] = true;
+    } else {
+      told_until_ = open_->to();
+    }
+    open_.reset();
     keep(report.dump(), Place::newest);
     announce("analytics.report", report);
   }
@@ -200,13 +211,18 @@ class Analytics : public shared::AnnouncingPlugin {
     for (const std::string& one : over_) over.push_back(Json::parse(one));
     return {{"heard", heard_.time_since_epoch().count()},
             {"open", open_ ? open_->save() : Json()},
+            {"told_until", told_until_.time_since_epoch().count()},
             {"over", std::move(over)},
             {"executions", executions_.save(kExecutionsBytesMax)}};
   }
 
   void restore_state(std::uint32_t version, const Json& state) override {
     shared::require_version(version, 1);
-    heard_ = WallTime(std::chrono::nanoseconds(state.at("heard").get<std::int64_t>()));
+    const auto time = [](const Json& ns) {
+      return WallTime(std::chrono::nanoseconds(ns.get<std::int64_t>()));
+    };
+    heard_ = time(state.at("heard"));
+    told_until_ = time(state.value("told_until", Json(0)));  // earlier builds did not know it
     const Json& open = state.at("open");
     if (!open.is_null()) open_.emplace(Bucket::load(open, settings_.limits));
     for (const Json& one : state.at("over")) keep(one.dump(), Place::oldest);
@@ -216,7 +232,8 @@ class Analytics : public shared::AnnouncingPlugin {
   Settings settings_;
   std::optional<Bucket> open_;
   WallTime heard_{};              // the stamp of the last event in it
-  std::optional<TimerId> timer_;  // closes it
+  WallTime told_until_{};         // the end of the last bucket that was told whole
+  std::optional<TimerId> timer_;  // closes the one that is open
   std::deque<std::string> over_;  // described, the newest first
   std::size_t over_bytes_ = 0;
   Executions executions_{0};

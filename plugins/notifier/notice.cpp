@@ -52,8 +52,8 @@ std::string Notice::kind() const {
 
 Notice notice_of(const Told& event, WallTime now, const shared::Secrets& secrets) {
   // Of the well-known payloads: who it is about, and what there is to say.
-  static constexpr std::array kSubjects{"phase_name", "failed_phase", "plugin_name",
-                                        "component",  "subject",      "name"};
+  static constexpr std::array kSubjects{"phase_name", "failed_phase", "plugin_name", "component",
+                                        "subject",    "name",         "address"};
   static constexpr std::array kTexts{"reason", "error", "message", "text"};
   Notice notice;
   notice.topic = event.topic;

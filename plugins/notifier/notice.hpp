@@ -1,9 +1,9 @@
 // notice.hpp -- what people are told of one event, or of many of one kind.
 //
 // Model      notice_of() makes the notice of one event. Events of one topic and source about the
-//            same subject (a phase, a plugin, a component) are of one kind; what they say may
-//            differ. Secrets are masked in the text and in the payload. One that is larger than
-//            kPayloadBytesMax is not carried along.
+//            same subject (a phase, a plugin, a component, an address) are of one kind; what they
+//            say may differ. Secrets are masked in the text and in the payload. A payload that is
+//            larger than kPayloadBytesMax is not carried along.
 // Threads    [any-thread]
 // Ownership  Values.
 // Errors     from_json() throws what nlohmann-json throws for what to_json() has not written.

@@ -19,6 +19,9 @@ std::string words(double number) {
   return text.data();
 }
 
+/// A product of two shares is off by its rounding: 0.7 * 0.8 is a little less than 14 / 25.
+constexpr double kRounding = 1e-12;
+
 struct Measured {
   std::optional<double> value;  // none: too little is known
   std::optional<double> limit;  // none: the rule is off
@@ -32,7 +35,7 @@ Measured measure(Rule rule, const Totals& totals, const Limits& limits) {
                                   : std::nullopt};
     case Rule::failure_rate:
       if (totals.samples() < limits.samples_min) return {{}, limits.failure_rate_max};
-      return {1 - totals.success_rate(), limits.failure_rate_max};
+      return {totals.failure_rate(), limits.failure_rate_max};
     case Rule::duration:
       if (totals.durations_ms.count() == 0 || !limits.duration_ms_max) {
         return {{}, limits.duration_ms_max};
@@ -95,7 +98,7 @@ std::vector<Change> Alerts::judge(const Totals& totals, const Limits& limits,
     }
     const bool quiet = totals.samples() == 0;
     const bool off = !found.limit.has_value();
-    const bool good = found.value && value <= limit * limits.recovery;
+    const bool good = found.value && value <= limit * limits.recovery * (1 + kRounding);
     if (!quiet && !off && !good) continue;
     is_broken = false;
     std::string reason = quiet ? "nothing was executed" + within + "so nothing failed"

@@ -37,6 +37,10 @@ struct Totals {
   [[nodiscard]] double success_rate() const noexcept {
     return samples() == 0 ? 1 : static_cast<double>(successes) / static_cast<double>(samples());
   }
+  /// 0 when nothing has ended. Not 1 - success_rate(), which rounds: 3 of 10 are 0.3 here.
+  [[nodiscard]] double failure_rate() const noexcept {
+    return samples() == 0 ? 0 : static_cast<double>(failures) / static_cast<double>(samples());
+  }
 };
 
 class PhaseWindow {

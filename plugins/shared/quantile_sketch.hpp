@@ -66,6 +66,7 @@ class QuantileSketch {
   using Bins = std::vector<Bin>;                  // by index
   static constexpr std::uint32_t kLevelMax = 24;  // all numbers are in two bins long before
 
+  [[nodiscard]] std::uint64_t rank_of(double q) const noexcept;
   [[nodiscard]] std::int32_t index_of(double size) const;
   [[nodiscard]] double middle_of(std::int32_t index) const;
   static void put(Bins& bins, std::int32_t index, std::uint64_t count);
@@ -139,8 +140,7 @@ inline double QuantileSketch::mean() const noexcept {
 
 inline double QuantileSketch::quantile(double q) const {
   if (count_ == 0) return 0;
-  const double wanted = std::ceil(std::clamp(q, 0.0, 1.0) * static_cast<double>(count_));
-  const auto rank = std::max<std::uint64_t>(static_cast<std::uint64_t>(wanted), 1);
+  const std::uint64_t rank = rank_of(std::clamp(q, 0.0, 1.0));
   if (rank <= 1) return min_;
   if (rank >= count_) return max_;
 
@@ -157,6 +157,14 @@ inline double QuantileSketch::quantile(double q) const {
     if (passed >= rank) return within(middle_of(bin.index));
   }
   return max_;
+}
+
+inline std::uint64_t QuantileSketch::rank_of(double q) const noexcept {
+  const auto count = static_cast<double>(count_);
+  auto rank = static_cast<std::uint64_t>(std::ceil(q * count));
+  // The product is rounded, 0.07 * 100 to more than 7; the quotient 7 / 100 is 0.07.
+  if (rank > 0 && static_cast<double>(rank - 1) / count >= q) --rank;
+  return rank;
 }
 
 inline double QuantileSketch::relative_error() const noexcept {

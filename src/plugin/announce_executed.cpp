@@ -1,5 +1,6 @@
 #include "busway/announce_executed.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <string>
 
@@ -12,6 +13,7 @@ namespace busway {
 Outcome AnnounceExecuted::operator()(std::string_view plugin, const Event& event, Context& context,
                                      const Next& next) const {
   if (event.topic() == topics::kPluginExecuted) return next();
+  if (std::find(except.begin(), except.end(), plugin) != except.end()) return next();
   const auto announce = [&](const Outcome&, std::chrono::nanoseconds took) {
     detail::call_harmlessly([&] {
       context.publish(PluginExecuted{

@@ -50,5 +50,51 @@ TEST(ScriptRun, AMissingNameListsTheRightOnesToo) {
   EXPECT_NE(said.text.find("ssh-guard"), std::string::npos) << said.text;
 }
 
+constexpr const char* kProgramsFolder = BUSWAY_SOURCE_DIR "/build/release/";
+
+/// What script/run --dry-run says for the example.
+std::string plan_of(const std::string& arguments) {
+  const Said said = script_run("--dry-run --example " + arguments);
+  EXPECT_EQ(said.code, 0) << said.text;
+  return said.text;
+}
+
+/// A file of the build that script/run makes is one of this build too, under the same name.
+bool is_built(const std::string& file) {
+  return std::filesystem::exists(std::string(BUSWAY_BINARY_DIR) + '/' + file);
+}
+
+TEST(ScriptRun, AConfigurationIsRunByTheTool) {
+  EXPECT_EQ(plan_of("ssh-guard"), std::string("build busway_tool busway_ssh_guard\nin .\nstart '") +
+                                      kProgramsFolder +
+                                      "bin/busway' 'run' '--until-idle' "
+                                      "'examples/ssh_guard/ssh_guard.yaml'\n");
+  EXPECT_TRUE(is_built("bin/busway"));
+  EXPECT_TRUE(std::filesystem::exists(BUSWAY_SOURCE_DIR "/examples/ssh_guard/ssh_guard.yaml"));
+}
+
+TEST(ScriptRun, AProgramIsRunInItsFolder) {
+  for (const std::string name : {"orchestrator", "tasks"}) {
+    const std::string program = "examples/bin/example_" + name;
+    EXPECT_EQ(plan_of(name), "build example_" + name + "\nin examples/" + name + "\nstart '" +
+                                 kProgramsFolder + program + "'\n");
+    EXPECT_TRUE(is_built(program)) << program;
+    EXPECT_TRUE(std::filesystem::exists(BUSWAY_SOURCE_DIR "/examples/" + name));
+  }
+}
+
+TEST(ScriptRun, ANumberMayBeLeftOutAndArgumentsGoToTheExample) {
+  const std::string plan = plan_of("hello 'two words'");
+  EXPECT_EQ(plan, plan_of("01_hello 'two words'"));
+  EXPECT_NE(plan.find("bin/example_01_hello' 'two words'\n"), std::string::npos) << plan;
+}
+
+TEST(ScriptRun, WithoutANameItIsTheBot) {
+  const Said said = script_run("--dry-run");
+  EXPECT_EQ(said.code, 0);
+  EXPECT_EQ(said.text, plan_of("bot"));
+  EXPECT_NE(said.text.find("'--watch' 'examples/bot/bot.yaml'"), std::string::npos) << said.text;
+}
+
 }  // namespace
 }  // namespace busway

@@ -2,6 +2,7 @@
 #include "busway/announce_executed.hpp"
 
 #include <atomic>
+#include <chrono>
 #include <mutex>
 
 #include "busway/events/plugin_executed.hpp"
@@ -70,6 +71,22 @@ TEST_F(AroundPlugins, EachCallIsAnnouncedWithItsUserAndNoneOfTheAnnouncements) {
   bus_.publish("test.echo", Json(2));
   watch.wait("plugin.executed", 2);
   EXPECT_EQ(watch.count("plugin.executed"), 3U) << "two of calls, one by hand";
+}
+
+TEST_F(AroundPlugins, NoCallOfAPluginThatIsExceptedIsAnnounced) {
+  PluginManager manager(bus_, {.middleware = AnnounceExecuted{.except = {"nobody", "counter"}}});
+  Watcher watch(bus_, {"plugin.executed", "test.echoed", "waited"});
+  manager.load(PluginSpec{.path = library("counter_1"), .rules = usual_rules()});
+  manager.start("counter");
+  run_in(manager, "everything");
+  bus_.publish("wait", Json(1));
+  watch.wait("waited");
+  bus_.publish("test.echo", Json(1));
+  bus_.publish("test.echo", Json(2));
+  watch.wait("test.echoed", 1);
+  EXPECT_EQ(watch.wait("plugin.executed", 1).as<PluginExecuted>().plugin, "everything");
+  ASSERT_TRUE(manager.wait_until_idle(std::chrono::seconds(60)));
+  EXPECT_EQ(watch.count("plugin.executed"), 2U) << "those of the other plugin";
 }
 
 TEST_F(AroundPlugins, ACallThatFailsIsAnnouncedAsWell) {

@@ -1,15 +1,19 @@
 // The example ssh_guard on its own log: what it finds agrees with what grep counts.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstdio>
 #include <environment.hpp>
 #include <fstream>
 #include <map>
+#include <mutex>
 #include <nlohmann/json.hpp>
+#include <span>
 #include <sstream>
 #include <string>
+#include <string_view>
 #include <temporary_folder.hpp>
 #include <vector>
 
@@ -51,9 +55,15 @@ std::map<std::string, int> count_by_grep(const std::string& log) {
 class SshGuard : public ::testing::Test {
  protected:
   SshGuard() : folder_variable_("BUSWAY_EXAMPLE_DIR", folder_.path().string()) {
-    Host host = initialize(
-        std::string(kFolder) + "/ssh_guard.yaml",
-        {.plugin_folders = {BUSWAY_BINARY_DIR "/plugins"}, .default_bus = DefaultBus::leave});
+    Host host =
+        initialize(std::string(kFolder) + "/ssh_guard.yaml",
+                   {.plugin_folders = {BUSWAY_BINARY_DIR "/plugins"},
+                    .default_bus = DefaultBus::leave,
+                    .log = [this](LogLevel, std::string_view message, std::span<const LogField>) {
+                      if (!message.starts_with("notice: ")) return;
+                      const std::lock_guard lock(mutex_);
+                      notices_.emplace_back(message);
+                    }});
     EXPECT_TRUE(host.wait_until_idle(60s));
     EXPECT_TRUE(host.stop().ok());
     std::ifstream in(folder_.file("audit.jsonl"));
@@ -71,6 +81,8 @@ class SshGuard : public ::testing::Test {
   TemporaryFolder folder_;
   EnvironmentVariable folder_variable_;
   std::vector<Json> kept_;
+  std::mutex mutex_;  // guards what follows, while the host runs
+  std::vector<std::string> notices_;
 };
 
 TEST_F(SshGuard, FindsAsManyFailedLoginsOfEachAddressAsGrep) {
@@ -111,6 +123,16 @@ TEST_F(SshGuard, FindsTheBreakInAttemptsAndLetsSlowHandsBe) {
                                              "too_many_failures root 198.51.100.77",
                                              "success_after_failures carol 2001:db8:bad::1",
                                              "new_address carol 2001:db8:bad::1"}));
+}
+
+TEST_F(SshGuard, TellsOfEachAddressOnce) {
+  std::sort(notices_.begin(), notices_.end());
+  ASSERT_EQ(notices_.size(), 3U);
+  const std::string from = "notice: auth.suspicious from auth-guard, ";
+  EXPECT_EQ(notices_[0], from + "198.51.100.77: too_many_failures");
+  EXPECT_TRUE(notices_[1].starts_with(from + "2001:db8:bad::1: new_address (2 times"))
+      << notices_[1];
+  EXPECT_EQ(notices_[2], from + "203.0.113.9: too_many_failures");
 }
 
 TEST_F(SshGuard, KeepsLoginsAndLogoutsToo) {

@@ -154,6 +154,55 @@ TEST(Analytics, AClockThatWasSetBackStopsNoReport) {
   EXPECT_EQ(run.wait("analytics.report", 1).json().at("from"), "2023-12-31T00:01:00Z");
 }
 
+TEST(Analytics, WhatComesAfterItsBucketWasToldCountsInTheNext) {
+  PluginOnAClock run(kTarget, kOrders);
+  const WallTime start = testing::ManualClock::kStart;
+  const auto pay_as_of = [&](std::chrono::nanoseconds moment) {
+    run.bus().publish("order.paid", Json{{"amount", 1}}, {.time = start + moment});
+    run.settle();
+  };
+  pay_as_of(0s);
+  run.clock().advance(1min);
+  EXPECT_EQ(run.wait("analytics.report").json().at("to"), "2024-01-01T00:01:00Z");
+  run.settle();
+  pay_as_of(1min - 1ns);
+  pay_as_of(1s);
+  pay_as_of(1min);
+  run.clock().advance(2min);
+  const Json second = run.wait("analytics.report", 1).json();
+  EXPECT_EQ(second.at("from"), "2024-01-01T00:01:00Z") << "one report a bucket";
+  EXPECT_EQ(second.at("to"), "2024-01-01T00:02:00Z");
+  EXPECT_EQ(second.at("events"), 3);
+}
+
+TEST(Analytics, WhatComesLateAfterAReloadCountsInTheNextToo) {
+  PluginOnAClock run(kTarget, kOrders);
+  pay(run, 1);
+  run.settle();
+  run.clock().advance(1min);
+  (void)run.wait("analytics.report");
+  run.settle();
+  run.reload();
+  run.bus().publish("order.paid", Json{{"amount", 2}},
+                    {.time = testing::ManualClock::kStart + 59s});
+  run.settle();
+  EXPECT_EQ(run.ask("analytics.query").at("open").at("from"), "2024-01-01T00:01:00Z");
+}
+
+TEST(Analytics, WithShortBucketsWhatIsAMinuteLateCountsInTheNext) {
+  PluginOnAClock run(kTarget, {{"topics", "order.*"}, {"bucket", "1s"}});
+  run.clock().advance(90s);
+  pay(run, 1);
+  run.settle();
+  run.clock().advance(1s);
+  (void)run.wait("analytics.report");
+  run.settle();
+  run.bus().publish("order.paid", Json{{"amount", 2}},
+                    {.time = testing::ManualClock::kStart + 31s});
+  run.settle();
+  EXPECT_EQ(run.ask("analytics.query").at("open").at("from"), "2024-01-01T00:01:31Z");
+}
+
 TEST(Analytics, StoresExecutionsAndAnswersFromThem) {
   PluginOnAClock run(kTarget);
   run.bus().publish(plugin_executed("tasks", "alice", 12.5));

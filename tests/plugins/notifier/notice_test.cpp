@@ -46,6 +46,13 @@ TEST(Notice, KnowsTheWellKnownPayloads) {
             "plugin.error from phases, tail: gone");
   EXPECT_EQ(line_of(notice("chain.failed", {{"failed_phase", "critic"}, {"error", "no"}})),
             "chain.failed from phases, critic: no");
+  EXPECT_EQ(line_of(notice("auth.suspicious", {{"user_id", "root"},
+                                               {"address", "203.0.113.9"},
+                                               {"reason", "too_many_failures"}})),
+            "auth.suspicious from phases, 203.0.113.9: too_many_failures");
+  EXPECT_EQ(line_of(notice("link.down", {{"address", "203.0.113.9"}, {"component", "nats"}})),
+            "link.down from phases, nats")
+      << "a component comes before its address";
   EXPECT_EQ(line_of(notice("door.opened", {{"door", "front"}})), "door.opened from phases");
   EXPECT_EQ(line_of(notice("door.opened", json("text"))), "door.opened from phases");
   EXPECT_EQ(line_of(notice_of({.topic = "raw", .source = ""}, kTwelve, shared::Secrets())), "raw");

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "../plugin_on_a_clock.hpp"
+#include "busway/events/auth_suspicious.hpp"
 #include "busway/events/chain_event_data.hpp"
 #include "busway/events/phase_event_data.hpp"
 #include "busway/events/plugin_event_data.hpp"
@@ -80,6 +81,26 @@ TEST_P(NotifierPlaces, AStormIsOneNoticeWithACount) {
   EXPECT_NE(run.logged("notice: ")[0].find("system.error, store: disk full (1000 times)"),
             std::string::npos)
       << run.logged("notice: ")[0];
+}
+
+TEST(Notifier, EachAddressIsToldApartAndEachOnlyOnce) {
+  const Written written;
+  PluginOnAClock run(kTarget, {{"command", written.command()}, {"patterns", "auth.suspicious"}});
+  for (int i = 0; i < 20; ++i) {
+    for (const char* address : {"203.0.113.9", "2001:db8::1"}) {
+      run.bus().publish(auth_suspicious("root", address, "too_many_failures"));
+    }
+  }
+  run.settle();
+  run.clock().advance(1s);
+  ASSERT_TRUE(written.comes(2));
+  std::vector<std::string> subjects;
+  for (const Json& line : written.lines()) {
+    subjects.push_back(line.at("subject"));
+    EXPECT_EQ(line.at("count"), 20);
+  }
+  std::sort(subjects.begin(), subjects.end());
+  EXPECT_EQ(subjects, (std::vector<std::string>{"2001:db8::1", "203.0.113.9"}));
 }
 
 TEST(Notifier, TellsOfTheUsualTopicsAndOfThoseConfigured) {

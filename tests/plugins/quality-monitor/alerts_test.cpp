@@ -77,6 +77,31 @@ TEST(Alerts, AShareOfFailuresNeedsEnoughExecutions) {
   EXPECT_EQ(alerts.judge(totals(6, 4), limits, 5min).size(), 1U);
 }
 
+TEST(Alerts, AShareThatIsExactlyTheLimitIsNotMoreThanIt) {
+  for (std::uint64_t failures = 1; failures < 100; ++failures) {
+    Alerts alerts;
+    const Limits limits{.failures_max = {},
+                        .failure_rate_max = static_cast<double>(failures) / 100,
+                        .samples_min = 10};
+    EXPECT_TRUE(alerts.judge(totals(100 - failures, failures), limits, 5min).empty()) << failures;
+    EXPECT_EQ(alerts.judge(totals(99 - failures, failures + 1), limits, 5min).size(), 1U);
+  }
+  Alerts alerts;
+  const Limits limits{.failures_max = {}, .failure_rate_max = 0.3, .samples_min = 10};
+  EXPECT_TRUE(alerts.judge(totals(7, 3), limits, 5min).empty());
+}
+
+TEST(Alerts, AShareThatIsExactlyGoodEnoughEndsAnAlert) {
+  Alerts alerts;
+  const Limits limits{
+      .failures_max = {}, .failure_rate_max = 0.7, .samples_min = 10, .recovery = 0.8};
+  EXPECT_EQ(alerts.judge(totals(0, 25), limits, 5min).size(), 1U);
+  EXPECT_TRUE(alerts.judge(totals(10, 15), limits, 5min).empty()) << "60 %";
+  const std::vector<Change> changes = alerts.judge(totals(11, 14), limits, 5min);
+  ASSERT_EQ(changes.size(), 1U) << "56 %, and 80 % of 70 % are no more";
+  EXPECT_EQ(changes[0].kind, Change::Kind::kept_again);
+}
+
 TEST(Alerts, ADurationIsJudgedByTheQuantileThatIsAskedFor) {
   const std::vector<double> mostly_fast{10, 10, 10, 10, 10, 10, 10, 10, 10, 900};
   const Totals found = totals(10, 0, mostly_fast);

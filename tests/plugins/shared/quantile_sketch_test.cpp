@@ -14,11 +14,12 @@
 namespace shared {
 namespace {
 
-/// The number of the nearest rank.
+/// The number of the nearest rank: the first that makes up a share of q, with all before it.
 double exact(std::vector<double> numbers, double q) {
   std::sort(numbers.begin(), numbers.end());
-  const double rank = std::ceil(q * static_cast<double>(numbers.size()));
-  return numbers[static_cast<std::size_t>(std::max(rank, 1.0)) - 1];
+  std::size_t rank = 1;
+  while (static_cast<double>(rank) / static_cast<double>(numbers.size()) < q) ++rank;
+  return numbers[rank - 1];
 }
 
 void expect_within_its_error(const QuantileSketch& sketch, const std::vector<double>& numbers) {
@@ -56,6 +57,15 @@ TEST(QuantileSketch, KeepsItsErrorWhateverTheDistribution) {
     expect_within_its_error(sketch, numbers);
     EXPECT_EQ(sketch.min(), *std::min_element(numbers.begin(), numbers.end()));
     EXPECT_EQ(sketch.max(), *std::max_element(numbers.begin(), numbers.end()));
+  }
+}
+
+TEST(QuantileSketch, AShareThatEndsBetweenTwoNumbersIsThatOfTheFirst) {
+  for (int percent = 1; percent < 100; ++percent) {
+    QuantileSketch sketch;
+    for (int i = 0; i < 100; ++i) EXPECT_TRUE(sketch.add(i < percent ? 1 : 1'000));
+    EXPECT_NEAR(sketch.quantile(percent / 100.0), 1, 0.02) << percent;
+    EXPECT_NEAR(sketch.quantile((percent + 1) / 100.0), 1'000, 20) << percent;
   }
 }
 
