@@ -169,8 +169,8 @@ class Verifier {
 
 }  // namespace
 
-AuditReport verify_audit(const std::vector<std::string>& files,
-                         const std::string& known_hash, std::uint64_t from) {
+AuditReport verify_audit(const std::vector<std::string>& files, const std::string& known_hash,
+                         std::uint64_t from) {
   std::vector<std::pair<std::uint64_t, std::string>> ordered;
   for (const std::string& path : files) {
     const std::uint64_t first = first_number(path);

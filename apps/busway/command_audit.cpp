@@ -80,7 +80,7 @@ int verify(const VerifyOptions& options) {
                 " is no hash of a line, which has 64 digits, 0 to 9 and a to f (--head)");
     return kUsage;
   }
-  const AuditReport report = 
+  const AuditReport report =
       verify_audit(options.files, options.head, options.partial ? 0 : options.from);
   const bool head_is_missing = !options.head.empty() && !report.has_known_hash;
   const bool ok = report.whole() && !head_is_missing;
