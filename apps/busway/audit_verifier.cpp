@@ -79,7 +79,8 @@ std::uint64_t first_number(const std::string& path) {
 
 class Verifier {
  public:
-  explicit Verifier(const std::string& known_hash) : known_hash_(known_hash) {}
+  Verifier(const std::string& known_hash, std::uint64_t from)
+      : known_hash_(known_hash), from_(from) {}
 
   void take_file(const std::string& path) {
     report_.files.push_back({.file = path});
@@ -87,7 +88,12 @@ class Verifier {
     while (const std::optional<Lines::Line> line = lines.next()) take(*line);
   }
 
-  AuditReport finish() { return std::move(report_); }
+  AuditReport finish() {
+    if (report_.lines == 0) {
+      complain("there is no line, so nothing tells of a whole chain");
+    }
+    return std::move(report_);
+  }
 
  private:
   void take(const Lines::Line& line) {
@@ -109,6 +115,7 @@ class Verifier {
     }
     if (!one.problem.empty()) complain(one.problem);
     if (last_) check_order(one);
+    if (report_.first == 0) check_begin(one);
     if (!last_ && report_.lines == 1 && one.seq == 1 && one.prev != shared::kFirstPrev) {
       complain("the first line of a chain must follow nothing");
     }
@@ -117,6 +124,19 @@ class Verifier {
     report_.has_known_hash = report_.has_known_hash || one.hash == known_hash_;
     if (file.first == 0) file.first = one.seq;
     file.last = one.seq;
+  }
+
+  void check_begin(const shared::AuditLine& one) {
+    report_.first = one.seq;
+    if (from_ == 0 || one.seq == from_) return;
+    if (one.seq < from_) {
+      complain("the chain begins at " + std::to_string(one.seq) + ", before " +
+               std::to_string(from_));
+      return;
+    }
+    complain("the chain begins at " + std::to_string(one.seq) + "; " + std::to_string(from_) +
+             (one.seq - 1 == from_ ? " is" : " to " + std::to_string(one.seq - 1) + " are") +
+             " not here");
   }
 
   void check_order(const shared::AuditLine& one) {
@@ -142,13 +162,15 @@ class Verifier {
   }
 
   const std::string& known_hash_;
+  const std::uint64_t from_;
   std::optional<shared::AuditLink> last_;  // unset: nothing to follow
   AuditReport report_;
 };
 
 }  // namespace
 
-AuditReport verify_audit(const std::vector<std::string>& files, const std::string& known_hash) {
+AuditReport verify_audit(const std::vector<std::string>& files, const std::string& known_hash,
+                         std::uint64_t from) {
   std::vector<std::pair<std::uint64_t, std::string>> ordered;
   for (const std::string& path : files) {
     const std::uint64_t first = first_number(path);
@@ -157,7 +179,7 @@ AuditReport verify_audit(const std::vector<std::string>& files, const std::strin
   }
   std::stable_sort(ordered.begin(), ordered.end(),
                    [](const auto& a, const auto& b) { return a.first < b.first; });
-  Verifier verifier(known_hash);
+  Verifier verifier(known_hash, from);
   for (const auto& [first, path] : ordered) verifier.take_file(path);
   return verifier.finish();
 }

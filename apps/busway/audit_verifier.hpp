@@ -1,8 +1,9 @@
 // apps/busway/audit_verifier.hpp -- looks for what was done to an audit log.
 //
 // Model      Files in the order of their first lines, whatever order they are given in; each line's
-//            own hash, then whether it follows the one before. The first line may have
-//            predecessors that are not there: older files are removed some day.
+//            own hash, then whether it follows the one before. The chain
+//            begins where it is told to, unless it may begin anywhere: older files are removed some
+//            day. Without a line there is no chain, and that is a problem.
 // Threads    [not-concurrent]
 // Errors     What is wrong with a log is a value. std::system_error that names the file when one
 //            cannot be read.
@@ -34,6 +35,7 @@ struct AuditReport {
   std::vector<AuditProblem> problems{};  // the first kAuditProblemsMax
   std::uint64_t problems_found = 0;
   std::uint64_t lines = 0;
+  std::uint64_t first = 0;      // number of the first line; 0: there is none
   std::string head{};           // the hash of the last line
   bool has_known_hash = false;  // whether the line with the hash that was asked for is there
 
@@ -42,8 +44,9 @@ struct AuditReport {
 
 inline constexpr std::size_t kAuditProblemsMax = 100;
 
-/// `known_hash`: of a line that is known to have been there; empty for none.
+/// `known_hash`: of a line that is known to have been there; empty for none. `from`: the
+/// number that the chain begins with; 0: any.
 [[nodiscard]] AuditReport verify_audit(const std::vector<std::string>& files,
-                                       const std::string& known_hash);
+                                       const std::string& known_hash, std::uint64_t from);
 
 }  // namespace busway::app

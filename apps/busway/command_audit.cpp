@@ -1,5 +1,6 @@
 // busway audit verify FILE...: whether an audit log is as it was written.
 #include <CLI/CLI.hpp>
+#include <cstdint>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -19,6 +20,8 @@ namespace {
 struct VerifyOptions {
   std::vector<std::string> files;
   std::string head;
+  std::uint64_t from = 1;
+  bool partial = false;
   bool json = false;
 };
 
@@ -37,6 +40,7 @@ Json as_json(const AuditReport& report, bool ok) {
   }
   return {{"whole", ok},
           {"lines", report.lines},
+          {"first", report.first},
           {"head", report.head},
           {"files", std::move(files)},
           {"problems", std::move(problems)},
@@ -76,7 +80,8 @@ int verify(const VerifyOptions& options) {
                 " is no hash of a line, which has 64 digits, 0 to 9 and a to f (--head)");
     return kUsage;
   }
-  const AuditReport report = verify_audit(options.files, options.head);
+  const AuditReport report =
+      verify_audit(options.files, options.head, options.partial ? 0 : options.from);
   const bool head_is_missing = !options.head.empty() && !report.has_known_hash;
   const bool ok = report.whole() && !head_is_missing;
   const StandardOutput out;
@@ -94,7 +99,8 @@ int verify(const VerifyOptions& options) {
   text +=
       ok ? coloured(Stream::out, Colour::green, "whole") + ": " +
                counted(report.lines, "line", "lines") +
-               (report.lines == 0 ? std::string() : ", head " + report.head)
+               (report.first == 1 ? "" : " from " + std::to_string(report.first)) + ", head " +
+               report.head
          : coloured(Stream::out, Colour::red, "not whole") + ": " +
                counted(report.problems_found + (head_is_missing ? 1 : 0), "problem", "problems");
   out.write(text + '\n');
@@ -115,6 +121,15 @@ void add_audit(CLI::App& tool, Chosen& chosen) {
   verb->add_option("--head", options->head,
                    "The hash of a line that is known to be there, such as the head of an earlier "
                    "look: finds that lines at the end were removed");
+  CLI::Option* const from =
+      verb->add_option("--from", options->from,
+                       "The number of the line that the chain begins with, where older files are "
+                       "gone on purpose; default 1")
+          ->type_name("SEQ")
+          ->check(CLI::PositiveNumber);
+  verb->add_flag("--partial", options->partial,
+                 "The chain may begin anywhere: what was before is not looked for")
+      ->excludes(from);
   verb->add_flag("--json", options->json, "Print one JSON object");
   verb->footer(
       "Exit codes: 0 the chain is whole; 1 it is not; 2 the command line cannot be used; "

@@ -2,6 +2,8 @@
 #include <CLI/CLI.hpp>
 #include <chrono>
 #include <csignal>
+#include <cstdint>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -10,6 +12,7 @@
 
 #include "base/escape.hpp"
 #include "busway/config_error.hpp"
+#include "busway/dead_letters.hpp"
 #include "busway/error.hpp"
 #include "busway/host.hpp"
 #include "command.hpp"
@@ -103,10 +106,39 @@ int explain_refusal(const Error& error) {
   }
 }
 
+/// Events that nobody will handle any more: the process ends, and its memory with it.
+struct LeftOver {
+  std::uint64_t dropped = 0;                          // while it stopped
+  std::map<std::string, std::uint64_t> dead_letters;  // by plugin
+  std::uint64_t all_dead_letters = 0;
+};
+
+LeftOver find_left_over(Host& host, std::uint64_t dropped_before) {
+  LeftOver left;
+  left.dropped = host.bus().stats().dropped - dropped_before;
+  for (const DeadLetter& letter : host.bus().dead_letters().list()) {
+    ++left.dead_letters[letter.owner.empty() ? letter.name : letter.owner];
+    ++left.all_dead_letters;
+  }
+  return left;
+}
+
+void tell(const LeftOver& left) {
+  if (left.dropped > 0) {
+    print_note("warning: events were left over when all stopped and are dropped, dropped=" +
+               std::to_string(left.dropped));
+  }
+  for (const auto& [who, count] : left.dead_letters) {
+    print_note("warning: dead letters of " + quote(who) +
+               " were left over, count=" + std::to_string(count) + "; they end with this process");
+  }
+}
+
 std::string as_json(const HostReport& report, EndedBy reason,
-                    const std::vector<PluginProblem>& problems) {
+                    const std::vector<PluginProblem>& problems, const LeftOver& left) {
   Json all = to_json(report);
   all["ended_by"] = to_string(reason);
+  all["left_over"] = {{"dropped", left.dropped}, {"dead_letters", left.all_dead_letters}};
   Json& list = all["problems"] = Json::array();
   for (const PluginProblem& problem : problems) {
     list.push_back({{"plugin", problem.id},
@@ -138,12 +170,16 @@ int run(const RunOptions& options) {
   }
 
   const EndedBy reason = run_until_end(*host, signals, options);
+  const std::uint64_t dropped_before = host->bus().stats().dropped;
   const HostStopResult stopped = host->stop(std::chrono::seconds(30), to_string(reason));
   std::vector<PluginProblem> problems = host->problems();
   problems.insert(problems.end(), stopped.problems.begin(), stopped.problems.end());
   const HostReport report = host->report();
-  out.write(options.json ? as_json(report, reason, problems) : to_lines(report));
-  return problems.empty() && stopped.ok() ? kDone : kProblems;
+  const LeftOver left = find_left_over(*host, dropped_before);
+  out.write(options.json ? as_json(report, reason, problems, left) : to_lines(report));
+  tell(left);
+  const bool all_was_handled = stopped.ok() && left.dropped + left.all_dead_letters == 0;
+  return problems.empty() && all_was_handled ? kDone : kProblems;
 }
 
 }  // namespace

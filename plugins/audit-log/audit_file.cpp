@@ -140,9 +140,9 @@ std::string AuditFile::append(std::string_view fields) {
   std::string text = shared::make_audit_line(last_, fields, hash);
   text += '\n';
   if (text.size() > shared::kAuditLineBytesMax) {
-    throw std::runtime_error("a line of " + std::to_string(text.size()) +
-                             " bytes is too long for an audit log; at most " +
-                             std::to_string(shared::kAuditLineBytesMax) + " are written");
+    throw std::length_error("a line of " + std::to_string(text.size()) +
+                            " bytes is too long for an audit log; at most " +
+                            std::to_string(shared::kAuditLineBytesMax) + " are written");
   }
   std::string rotated_to;
   if (size_ > 0 && size_ + static_cast<off_t>(text.size()) > options_.rotate_size) {

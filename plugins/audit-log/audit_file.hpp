@@ -8,7 +8,9 @@
 // Threads    [not-concurrent]
 // Ownership  Holds the file open and locked against another writer.
 // Errors     open() and append() throw std::runtime_error or std::system_error that names the file;
-//            afterwards append() may be tried again, which opens the file anew if it must.
+//            append() std::length_error for a line that no log may have, which is no fault of the
+//            file and stays one; else append() may be tried again, which opens the file anew if it
+//            must.
 // Cost       append(): one SHA-256, one stat, one write and, with Fsync::always, one fdatasync.
 #pragma once
 

@@ -4,7 +4,8 @@
 //   publishes   audit.recovered  {path, bytes}            an unfinished line was cut off
 //               audit.rotated    {path, rotated_to, seq}  the file that was full, and its last line
 //               audit.failed     {path, error, topic, event_id}   the first event that could not be
-//                                                         kept; the bus tries it again
+//                                                         kept; it is tried again; and each that
+//                                                         is too long for a line, which is not
 //               audit.resumed    {path, failed}           it works again after so many failures
 //               run.summary      {recorded, write_failures, rotated}
 //
@@ -30,6 +31,7 @@ namespace {
 
 using busway::Json;
 using busway::LogLevel;
+using busway::Outcome;
 using busway::PluginError;
 using busway::PluginEvent;
 using busway::PluginHealth;
@@ -51,7 +53,7 @@ class AuditLog : public busway::Plugin {
     if (const std::size_t torn = file_->open(); torn > 0) {
       tell("audit.recovered", {{"path", settings_.path}, {"bytes", torn}});
     }
-    subscribe(settings_.topics, [this](const PluginEvent& event) { keep(event); },
+    subscribe(settings_.topics, [this](const PluginEvent& event) { return keep(event); },
               {.name = "audit",
                .mode = Mode::async,
                .queue_capacity = static_cast<std::uint64_t>(settings_.queue),
@@ -76,7 +78,8 @@ class AuditLog : public busway::Plugin {
     return fault_.empty() ? PluginHealth::ok() : PluginHealth::failing(fault_);
   }
 
-  void keep(const PluginEvent& event) {
+  /// A fault of the disk passes: the event is tried again. A line that is too long stays so.
+  Outcome keep(const PluginEvent& event) {
     using Clock = std::chrono::steady_clock;
     const Clock::time_point given_up = Clock::now() + settings_.timeout;
     const std::string fields = record_of(event, secrets_);
@@ -85,6 +88,7 @@ class AuditLog : public busway::Plugin {
     std::uint64_t resumed = 0;
     std::uint64_t rotated_seq = 0;
     bool is_new_fault = false;
+    bool is_of_the_event = false;
     {
       // A call that was left behind at its time-out may still be at it. One that comes to it late
       // leaves it: its event has been given to another call.
@@ -99,6 +103,10 @@ class AuditLog : public busway::Plugin {
         rotations_ += rotated_to.empty() ? 0U : 1U;
         resumed = std::exchange(failing_, 0);
         fault_.clear();
+      } catch (const std::length_error& error) {
+        fault = error.what();
+        ++failed_;
+        is_of_the_event = true;
       } catch (const std::exception& error) {
         fault = error.what();
         ++failed_;
@@ -108,20 +116,21 @@ class AuditLog : public busway::Plugin {
       sync_later();
     }
     if (!fault.empty()) {
-      if (is_new_fault) {
+      if (is_new_fault || is_of_the_event) {
         log(LogLevel::error, fault);
         tell("audit.failed", {{"path", settings_.path},
                               {"error", fault},
                               {"topic", event.topic()},
                               {"event_id", event.id()}});
       }
-      throw std::runtime_error(fault);
+      return is_of_the_event ? Outcome::dead_letter(fault) : Outcome::fail(fault);
     }
     if (!rotated_to.empty()) {
       tell("audit.rotated",
            {{"path", settings_.path}, {"rotated_to", rotated_to}, {"seq", rotated_seq}});
     }
     if (resumed > 0) tell("audit.resumed", {{"path", settings_.path}, {"failed", resumed}});
+    return Outcome::done();
   }
 
   /// What happened to the log is told when it can be; the log itself comes first.

@@ -23,7 +23,7 @@ Settings read_settings(const nlohmann::json& config) {
     out.fsync_interval = in.duration("fsync_interval", out.fsync_interval, {10ms, 1h});
     out.timeout = in.duration("timeout", out.timeout, {100ms, 1h});
     out.queue = in.integer("queue", out.queue, {1, 1'000'000});
-    out.retries = in.integer("retries", out.retries, {0, 1000});
+    out.retries = in.integer("retries", out.retries, {0, 100'000});
     out.retry_delay = in.duration("retry_delay", out.retry_delay, {1ms, 1h});
   });
   return out;

@@ -29,7 +29,8 @@ struct Settings {
   std::chrono::milliseconds fsync_interval = std::chrono::seconds(1);
   std::chrono::milliseconds timeout = std::chrono::seconds(15);
   std::int64_t queue = 8192;
-  std::int64_t retries = 10;
+  /// The most that the bus has; 30 s apart they outlast a month: an event waits until it is kept.
+  std::int64_t retries = 100'000;
   std::chrono::milliseconds retry_delay = std::chrono::seconds(1);
 };
 

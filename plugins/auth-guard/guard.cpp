@@ -41,13 +41,14 @@ std::vector<Finding> Guard::failed(const Login& login) {
   }
   if (login.address.empty()) return {};
   Address& address = addresses_.touch(login.address);
-  if (!address.failures.empty() && login.time - address.failures.last() > rules_.window) {
+  if (address.last && login.time - *address.last > rules_.window) {
     address.told.reset();
     address.total = 0;
   }
   address.failures.add(login.time, login.count, kept_);
   address.total += login.count;
   const Time now = address.failures.last();
+  address.last = now;
   if (address.failures.within(rules_.window, now) < rules_.failures_max) return {};
   const bool is_due =
       !address.told || (rules_.remind.count() > 0 && now - *address.told >= rules_.remind);
@@ -106,6 +107,7 @@ json Guard::save() const {
     addresses.push_back({{"address", name},
                          {"failures", write_failures(one.failures)},
                          {"total", one.total},
+                         {"last", one.last ? write_time(*one.last) : json(nullptr)},
                          {"told", one.told ? write_time(*one.told) : json(nullptr)}});
   }
   json failing = json::array();
@@ -127,6 +129,12 @@ void Guard::restore(const json& state) {
     Address& address = addresses_.touch(one->at("address").get<std::string>());
     address.failures = read_failures(one->at("failures"), kept_);
     address.total = one->at("total").get<std::uint64_t>();
+    // Earlier builds kept no time of its own.
+    if (const auto last = one->find("last"); last != one->end() && !last->is_null()) {
+      address.last = read_time(*last);
+    } else if (!address.failures.empty()) {
+      address.last = address.failures.last();
+    }
     if (!one->at("told").is_null()) address.told = read_time(one->at("told"));
   }
   const json& failing = state.at("failing");

@@ -60,7 +60,8 @@ class Guard {
 
  private:
   struct Address {
-    Failures failures;
+    Failures failures;         // since a success that was told
+    std::optional<Time> last;  // failure, whatever succeeded since
     std::uint64_t total = 0;   // since it was last quiet
     std::optional<Time> told;  // that there are too many
   };

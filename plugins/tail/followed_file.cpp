@@ -110,7 +110,8 @@ std::optional<FollowedFile::Time> FollowedFile::wait_until() const {
 }
 
 std::optional<Position> FollowedFile::position() const {
-  if (!current_) return position_;
+  // There was no file: one that is there at the next start is new, and read from its beginning.
+  if (!current_) return was_looked_for_ && !position_ ? Position{} : position_;
   return Position{.identity = current_->identity(), .offset = current_->line_begin()};
 }
 

@@ -68,6 +68,7 @@ class FollowedFile {
   [[nodiscard]] bool has_failed() const noexcept { return !failure_.empty(); }
   /// Until when a rotated file is still read; nothing when there is none.
   [[nodiscard]] std::optional<Time> wait_until() const;
+  /// Of no file, when there is none; nothing, when that could not be found out.
   [[nodiscard]] std::optional<Position> position() const;
   [[nodiscard]] const std::string& path() const noexcept { return options_.path; }
 

@@ -119,14 +119,17 @@ class Tail : public busway::Plugin {
   /// While there is more to read at once, each second: what was read since is read again after a
   /// crash.
   void keep_positions(Keep when) {
-    if (settings_.positions.empty() || lines_ == kept_at_line_) return;
+    if (settings_.positions.empty()) return;
+    if (lines_ == kept_at_line_ && !position_is_news_) return;
     const auto now = std::chrono::steady_clock::now();
     if (when == Keep::now_and_then && now - kept_at_ < std::chrono::seconds(1)) return;
     kept_at_ = now;
     kept_at_line_ = lines_;
+    position_is_news_ = false;
     try {
       store_positions(settings_.positions, positions());
     } catch (const std::exception& error) {
+      position_is_news_ = true;
       if (!std::exchange(cannot_keep_, true)) report_error(error.what());
       return;
     }
@@ -225,6 +228,7 @@ class Tail : public busway::Plugin {
   }
 
   void note(std::string_view topic, const Json& payload) {
+    position_is_news_ = true;
     if (topic == "tail.failed") log(LogLevel::error, payload.at("error").get<std::string>());
     try {
       publish(topic, payload);
@@ -242,6 +246,7 @@ class Tail : public busway::Plugin {
   bool bus_has_stopped_ = false;
   std::chrono::steady_clock::time_point kept_at_{};  // when positions were kept
   std::uint64_t kept_at_line_ = 0;
+  bool position_is_news_ = true;  // whatever was read: a file was opened, rotated, truncated
   bool cannot_keep_ = false;
 
   // Written by the source's thread.

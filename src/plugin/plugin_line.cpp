@@ -181,6 +181,15 @@ void PluginLine::set_open(const PluginInstance& of, bool open) {
 }
 
 std::size_t PluginLine::queued(const PluginInstance& of) const {
+  return add_up(of, &SubscriptionInfo::queued);
+}
+
+std::size_t PluginLine::waiting_again(const PluginInstance& of) const {
+  return add_up(of, &SubscriptionInfo::retries_waiting);
+}
+
+std::size_t PluginLine::add_up(const PluginInstance& of,
+                               std::size_t SubscriptionInfo::*number) const {
   std::unordered_set<SubscriptionId> ids;
   {
     const std::lock_guard lock(mutex_);
@@ -191,7 +200,7 @@ std::size_t PluginLine::queued(const PluginInstance& of) const {
   std::size_t count = 0;
   if (ids.empty()) return count;
   for (const SubscriptionInfo& info : bus_.subscriptions(id_)) {
-    if (ids.contains(info.id)) count += info.queued;
+    if (ids.contains(info.id)) count += info.*number;
   }
   return count;
 }

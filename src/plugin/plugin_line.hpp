@@ -71,6 +71,8 @@ class PluginLine final {
   void set_open(const PluginInstance& of, bool open);
   /// How many events wait for it.
   [[nodiscard]] std::size_t queued(const PluginInstance& of) const;
+  /// Events of it that have failed and wait to be tried again.
+  [[nodiscard]] std::size_t waiting_again(const PluginInstance& of) const;
   /// Ends all of its subscriptions without waiting for a call that runs; what waits for them, and
   /// what runs, become dead letters.
   void bury(const PluginInstance& of, const std::string& reason);
@@ -106,6 +108,10 @@ class PluginLine final {
   void end_request();
 
  private:
+  /// A number of its subscriptions.
+  [[nodiscard]] std::size_t add_up(const PluginInstance& of,
+                                   std::size_t SubscriptionInfo::*number) const;
+
   struct Listening {
     std::shared_ptr<Addressee> addressee;
     Subscription subscription;

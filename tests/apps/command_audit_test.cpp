@@ -81,13 +81,41 @@ TEST_F(AuditVerify, FollowsTheChainOverFilesInWhateverOrderTheyAreGiven) {
   EXPECT_EQ(busway({"audit", "verify", third, first, second}).code, 0);
   EXPECT_EQ(busway({"audit", "verify", first, third, second}).code, 0);
   // Older files may be gone, but none in between.
-  EXPECT_EQ(busway({"audit", "verify", second, third}).code, 0);
+  EXPECT_EQ(busway({"audit", "verify", "--partial", second, third}).code, 0);
   const Ended gap = busway({"audit", "verify", first, third});
   EXPECT_EQ(gap.code, 1);
   EXPECT_EQ(gap.out.substr(0, gap.out.find('\n')), third + ":1: lines are missing: 4 to 5");
   // A file that was just begun has no line yet.
   const std::string empty = write("empty", {});
   EXPECT_EQ(busway({"audit", "verify", empty, first}).code, 0);
+}
+
+TEST_F(AuditVerify, FindsThatTheFirstLinesAreGoneUnlessToldThatTheyMayBe) {
+  const std::string path = write("later", some({4, 5, 6}));
+  const Ended cut = busway({"audit", "verify", path});
+  EXPECT_EQ(cut.code, 1);
+  EXPECT_EQ(cut.out.substr(0, cut.out.find('\n')),
+            path + ":1: the chain begins at 4; 1 to 3 are not here");
+  EXPECT_EQ(problems(some({2, 3})), Problems{"1: the chain begins at 2; 1 is not here"});
+  const Ended known = busway({"audit", "verify", "--from", "4", path});
+  EXPECT_EQ(known.code, 0) << known.out;
+  EXPECT_TRUE(has(known.out, "whole: 3 lines from 4, head " + hashes_[5])) << known.out;
+  EXPECT_EQ(busway({"audit", "verify", "--partial", path}).code, 0);
+  const Ended more = busway({"audit", "verify", "--from", "3", path});
+  EXPECT_EQ(more.code, 1);
+  EXPECT_TRUE(has(more.out, "the chain begins at 4; 3 is not here")) << more.out;
+  EXPECT_EQ(busway({"audit", "verify", "--from", "5", path}).code, 1);
+  EXPECT_EQ(busway({"audit", "verify", "--from", "0", path}).code, 2);
+  EXPECT_EQ(busway({"audit", "verify", "--from", "4", "--partial", path}).code, 2);
+}
+
+TEST_F(AuditVerify, NothingIsNotWhole) {
+  const std::string empty = write("empty", {});
+  for (const std::string option : {"--json", "--partial"}) {
+    const Ended ended = busway({"audit", "verify", option, empty});
+    EXPECT_EQ(ended.code, 1);
+    EXPECT_TRUE(has(ended.out, "there is no line")) << ended.out;
+  }
 }
 
 TEST_F(AuditVerify, FindsEachByteThatWasChanged) {

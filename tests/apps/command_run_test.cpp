@@ -132,6 +132,29 @@ TEST(Run, EndsWithOneWhenAPluginDoesNotStopAsItShould) {
   EXPECT_TRUE(has(ended.err, "on purpose")) << ended.err;
 }
 
+TEST(Run, EndsWithOneAndTellsWhenEventsThatHadFailedStillWaitToBeTriedAgain) {
+  const ConfigFolder folder(
+      "event_broker:\n  retry_policy: {max_retries: 9, initial_delay: 1h, max_delay: 1h}\n" +
+      talker("lines: 4, stay: true, print: true, bad: throw"));
+  Process process(tool(run(folder, {"--json"})));
+  ASSERT_TRUE(process.wait_for("ready"));
+  process.signal(SIGTERM);
+  const Ended ended = process.wait();
+  EXPECT_EQ(ended.code, 1);
+  EXPECT_EQ(json::parse(ended.out).at("left_over"), (json{{"dropped", 4}, {"dead_letters", 0}}));
+  EXPECT_TRUE(has(ended.err, "4 events that it had failed to handle still waited")) << ended.err;
+  EXPECT_TRUE(has(ended.err, "dropped=4")) << ended.err;
+}
+
+TEST(Run, EndsWithOneAndTellsWhoseDeadLettersWereLeftOver) {
+  const ConfigFolder folder("event_broker:\n  retry_policy: {max_retries: 0}\n" +
+                            talker("lines: 4, bad: throw"));
+  const Ended ended = busway(run(folder, {"--until-idle", "--json"}));
+  EXPECT_EQ(ended.code, 1);
+  EXPECT_EQ(json::parse(ended.out).at("left_over"), (json{{"dropped", 0}, {"dead_letters", 4}}));
+  EXPECT_TRUE(has(ended.err, "dead letters of \"talker\" were left over, count=4")) << ended.err;
+}
+
 TEST(Run, EndsWithThreeWhenTheConfigurationIsRefused) {
   for (const std::string text :
        {"event_broker:\n  provider: redis\n", "event_broker:\n  mode: fast\n",

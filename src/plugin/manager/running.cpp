@@ -101,6 +101,11 @@ void PluginManager::Impl::stop(const Change& /*change*/, Record& record) {
                        "over; they are dropped");
   }
   const auto error = record.instance->stop(options_.call_timeout);
+  if (const std::size_t left = record.instance->line().waiting_again(*record.instance); left != 0) {
+    report(record, std::to_string(left) +
+                       " events that it had failed to handle still waited to be tried again when "
+                       "it stopped; they are dropped");
+  }
   record.instance->release_all();
   if (record.instance->source() == PluginSource::active) {
     record.instance->set_source(PluginSource::ended);

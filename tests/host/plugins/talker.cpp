@@ -29,6 +29,7 @@ class Talker : public busway::Plugin {
     subscribe("talk.said", [this](const busway::PluginEvent&) {
       ++heard_;
       if (bad_ == "handler") never();
+      if (bad_ == "throw") throw std::runtime_error("the handler fails on purpose");
     });
     run_source([this](const std::stop_token& stop) { talk(stop); });
   }

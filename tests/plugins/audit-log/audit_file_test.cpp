@@ -17,6 +17,7 @@
 #include <iterator>
 #include <optional>
 #include <sstream>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -298,6 +299,16 @@ TEST_F(AuditFileTest, HasAllThatWasToldToBeKeptHoweverOftenItsWriterIsKilled) {
     kept = file.last().seq;
   }
   EXPECT_EQ(chain().size(), kept);
+}
+
+TEST_F(AuditFileTest, RefusesALineThatIsTooLongAndGoesOn) {
+  AuditFile file(options());
+  (void)file.open();
+  EXPECT_THROW(
+      (void)file.append("{\"data\":\"" + std::string(shared::kAuditLineBytesMax, 'x') + "\"}"),
+      std::length_error);
+  (void)file.append(fields(1));
+  EXPECT_EQ(chain().size(), 1U);
 }
 
 TEST_F(AuditFileTest, IsOnTheDiskWhenItSaysSo) {

@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include <eventually.hpp>
 #include <temporary_folder.hpp>
 #include "../shipped_plugin.hpp"
 #include "busway/dead_letters.hpp"
@@ -213,6 +214,27 @@ TEST_F(AuditLogTest, WhatItCouldNotKeepIsADeadLetterAndItsHealthSaysWhy) {
     }
     EXPECT_TRUE(said);
     EXPECT_EQ(audit.finish(), (Json{{"recorded", 0}, {"write_failures", 1}, {"rotated", 0}}));
+  }
+  (void)std::signal(SIGXFSZ, before);
+}
+
+TEST_F(AuditLogTest, ToldToStopBeforeItCouldKeepAllItSaysHowManyAreLost) {
+  const auto before = std::signal(SIGXFSZ, SIG_IGN);
+  rlimit usual{};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &usual), 0);
+  {
+    ShippedPlugin audit(kTarget, config({{"topics", "user.login"}}));
+    audit.start();
+    const rlimit full{.rlim_cur = 10, .rlim_max = usual.rlim_max};
+    ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &full), 0);
+    for (int i = 0; i < 3; ++i) (void)audit.bus().publish("user.login", Json{{"n", i}});
+    EXPECT_TRUE(eventually([&] { return audit.bus().stats().retried == 3; }));
+    (void)audit.stop();
+    ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &usual), 0);
+    const std::string error = audit.watcher().wait("plugin.error").json().at("error");
+    EXPECT_EQ(error,
+              "3 events that it had failed to handle still waited to be tried again when it "
+              "stopped; they are dropped");
   }
   (void)std::signal(SIGXFSZ, before);
 }

@@ -25,7 +25,7 @@ TEST(AuditSettings, EachKeyHasADefault) {
   EXPECT_EQ(settings.keep, 0);
   EXPECT_EQ(settings.fsync, Fsync::always);
   EXPECT_EQ(settings.timeout, 15s);
-  EXPECT_EQ(settings.retries, 10);
+  EXPECT_EQ(settings.retries, 100'000);
 }
 
 TEST(AuditSettings, EachKeyIsRead) {

@@ -113,6 +113,30 @@ TEST(Guard, TellsOfASuccessAfterFailuresOfTheAddress) {
   EXPECT_EQ(on.succeeded("eve", "1.1.1.1", kNoon + 3s), Words{});
 }
 
+TEST(Guard, TellsAnewOfAnAddressThatWasQuietAfterOneOfItsLoginsSucceeded) {
+  Guarded on;
+  for (int i = 0; i < 3; ++i) (void)on.failed("ada", "1.1.1.1", kNoon);
+  EXPECT_EQ(on.succeeded("ada", "1.1.1.1", kNoon + 1s),
+            Words{"success_after_failures ada 1.1.1.1 3"});
+  const Time later = kNoon + 5min;
+  EXPECT_EQ(on.failed("bob", "1.1.1.1", later), Words{});
+  Guarded handed_on;
+  handed_on.guard.restore(on.guard.save());
+  for (Guarded* one : {&on, &handed_on}) {
+    EXPECT_EQ(one->failed("bob", "1.1.1.1", later), Words{});
+    EXPECT_EQ(one->failed("bob", "1.1.1.1", later), Words{"too_many_failures bob 1.1.1.1 3"});
+  }
+}
+
+TEST(Guard, TheAttackGoesOnWhenALoginSucceedsInItsMidst) {
+  Guarded on;
+  for (int i = 0; i < 3; ++i) (void)on.failed("ada", "1.1.1.1", kNoon);
+  (void)on.succeeded("ada", "1.1.1.1", kNoon + 1s);
+  for (int i = 0; i < 10; ++i) {
+    EXPECT_EQ(on.failed("bob", "1.1.1.1", kNoon + 2s), Words{});
+  }
+}
+
 TEST(Guard, TellsOfASuccessAfterFailuresOfTheUserFromManyAddresses) {
   Guarded on;
   (void)on.failed("ada", "1.1.1.1", kNoon);

@@ -1,6 +1,7 @@
 // The plugin as a host runs it.
 #include <gtest/gtest.h>
 
+#include <eventually.hpp>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -216,6 +217,26 @@ TEST_F(TailTest, GoesOnWhereItWasAfterARestartWhenItKeepsPositions) {
     FAIL() << "started";
   } catch (const Error& error) {
     EXPECT_NE(std::string(error.what()).find("positions.json"), std::string::npos) << error.what();
+  }
+}
+
+TEST_F(TailTest, ReadsWhatCameWhileItWasAwayAlsoWhenItHadReadNothingBefore) {
+  for (const bool is_there : {true, false}) {
+    const std::string positions = folder_.file(is_there ? "there.json" : "absent.json");
+    const Json from_the_end = config({{"positions", positions}, {"start", "end"}});
+    fs::remove(path_);
+    if (is_there) append("info 1: old\n");
+    {
+      ShippedPlugin tail(kTarget, from_the_end);
+      tail.start();
+      EXPECT_TRUE(eventually([&] { return fs::exists(positions); }));
+      EXPECT_EQ(tail.stop().at("events"), 0);
+    }
+    append("info 2: new\n");
+    ShippedPlugin tail(kTarget, from_the_end);
+    tail.start();
+    EXPECT_EQ(tail.watcher().wait("log.info").json().at("code"), 2);
+    EXPECT_EQ(tail.stop().at("events"), 1);
   }
 }
 
