@@ -239,7 +239,7 @@ TEST_F(PhaseLookups, LeaveNoKeyForWhatAPhaseGivesThatWasAskedToStop) {
     EventAwarePhase phase(make_phase("a",
                                      [&](const Json&, PhaseContext& context) {
                                        stop.request_stop();
-                                       EXPECT_TRUE(context.stop_requested());
+                                       EXPECT_TRUE(eventually([&] { return context.stop_requested(); }));
                                        return Json("half of it");
                                      },
                                      {.timeout = timeout}),
