@@ -239,7 +239,8 @@ TEST_F(PhaseLookups, LeaveNoKeyForWhatAPhaseGivesThatWasAskedToStop) {
     EventAwarePhase phase(make_phase("a",
                                      [&](const Json&, PhaseContext& context) {
                                        stop.request_stop();
-                                       EXPECT_TRUE(eventually([&] { return context.stop_requested(); }));
+                                       const auto told = [&] { return context.stop_requested(); };
+                                       EXPECT_TRUE(eventually(told));
                                        return Json("half of it");
                                      },
                                      {.timeout = timeout}),
