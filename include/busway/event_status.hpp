@@ -1,5 +1,5 @@
 // busway/event_status.hpp -- how far an event has come.
-// Layer: bus
+// Layer: event
 //
 // Model      An event is pending until a delivery of it begins, then processing; completed when all
 //            its deliveries were delivered or none matched, failed as soon as one ended otherwise.

@@ -73,4 +73,21 @@ inline constexpr std::size_t kDedupeIdsMax = 65'536;
 inline constexpr std::size_t kThrottleCallsMax = 65'536;
 inline constexpr std::size_t kThrottleWaitingMax = 65'536;
 
+/// The name of a durable subscription, and what may be kept beside its cursor, in bytes.
+inline constexpr std::size_t kDurableNameBytesMax = 200;
+inline constexpr std::size_t kDurableNoteBytesMax = 4'096;
+/// Events that one fetch() gives out, at most.
+inline constexpr std::size_t kFetchMax = 4'096;
+/// How long what a durable subscription has fetched is its own, unless it says that it is still at
+/// work; and the range of that.
+inline constexpr std::chrono::nanoseconds kLeaseDefault = std::chrono::seconds(60);
+inline constexpr std::chrono::nanoseconds kLeaseMin = std::chrono::milliseconds(100);
+inline constexpr std::chrono::nanoseconds kLeaseMax = std::chrono::hours(24);
+/// Payloads longer than this are compressed by stores that can.
+inline constexpr std::size_t kCompressAboveDefault = 4'096;
+/// Events of one answer of a store where the question names no limit.
+inline constexpr std::size_t kStorePage = 1'000;
+/// Deaths that a dead letter remembers.
+inline constexpr std::size_t kDeathsMax = 16;
+
 }  // namespace busway::limits

@@ -22,6 +22,7 @@
 
 #include "busway/event.hpp"
 #include "busway/executor.hpp"
+#include "busway/replay.hpp"
 #include "busway/retry_policy.hpp"
 
 namespace busway {
@@ -35,22 +36,6 @@ enum class Overflow : unsigned char { reject, block, drop_oldest, drop_newest };
 
 /// none: publisher order at concurrency 1. key: per event key at any concurrency.
 enum class OrderBy : unsigned char { none, key };
-
-/// Which past events an asynchronous subscription starts with.
-struct Replay {
-  enum class From : unsigned char { none, last, since, sequence, beginning };
-  From from = From::none;
-  std::size_t count = 0;
-  WallTime time{};
-  std::uint64_t position = 0;
-
-  [[nodiscard]] static Replay last(std::size_t n) { return {.from = From::last, .count = n}; }
-  [[nodiscard]] static Replay since(WallTime t) { return {.from = From::since, .time = t}; }
-  [[nodiscard]] static Replay sequence(std::uint64_t n) {
-    return {.from = From::sequence, .position = n};
-  }
-  [[nodiscard]] static Replay beginning() { return {.from = From::beginning}; }
-};
 
 struct SubscriptionOptions {
   std::string name{};                    ///< for people: logs, stats, results

@@ -85,16 +85,6 @@ void release(ReceiptState& receipt) noexcept {
 
 }  // namespace detail
 
-std::string_view to_string(EventStatus status) noexcept {
-  switch (status) {
-    case EventStatus::pending: return "pending";
-    case EventStatus::processing: return "processing";
-    case EventStatus::completed: return "completed";
-    case EventStatus::failed: return "failed";
-  }
-  return "failed";
-}
-
 std::string_view to_string(DeliveryOutcome::Kind kind) noexcept {
   switch (kind) {
     case DeliveryOutcome::Kind::delivered: return "delivered";

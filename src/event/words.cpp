@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 
+#include "busway/event_status.hpp"
 #include "busway/origin.hpp"
 #include "busway/priority.hpp"
 
@@ -38,6 +39,16 @@ std::optional<Origin> parse_origin(std::string_view text) noexcept {
 std::string_view to_string(Priority priority) noexcept { return word_of(kPriorities, priority); }
 std::optional<Priority> parse_priority(std::string_view text) noexcept {
   return value_of<Priority>(kPriorities, text);
+}
+
+std::string_view to_string(EventStatus status) noexcept {
+  switch (status) {
+    case EventStatus::pending: return "pending";
+    case EventStatus::processing: return "processing";
+    case EventStatus::completed: return "completed";
+    case EventStatus::failed: return "failed";
+  }
+  return "failed";
 }
 
 }  // namespace busway
