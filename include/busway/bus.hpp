@@ -188,6 +188,16 @@ class Bus {
   void add_filter(std::string name, std::function<bool(const Event&)> predicate);
   bool remove_filter(std::string_view name);
 
+  // -- Durable subscriptions ----------------------------------------------------------------------
+
+  /// Forgets a durable subscription with all it has not settled and its dead letters; its openings
+  /// end. Dropping a Subscription never does that. False: there is none of that name.
+  bool remove_durable(std::string_view name);
+  /// What the store knows of each: cursor, lag, retries, dead letters.
+  [[nodiscard]] std::vector<DurableInfo> durables() const;
+  /// The store; null while nothing is kept.
+  [[nodiscard]] std::shared_ptr<Store> store() const noexcept;
+
   // -- Looking back -------------------------------------------------------------------------------
 
   /// Newest first; all that is kept unless limited. since: not older than this.

@@ -5,8 +5,8 @@
 // Threads    A plain struct.
 // Ownership  Owns its strings and functions; shares clock and executor.
 // Errors     Checked by the constructor of Bus: Error(invalid_option) names the field, the value
-//            and the range; Error(not_yet) a store that is planned (sqlite, redis, nats, postgres
-//            and their addresses).
+//            and the range; Error(not_yet) a store whose component the program does not link.
+//            Whatever opening the store throws: store_unavailable, store_format, io_error.
 // Cost       None.
 // Example    docs/configuration.md
 #pragma once
@@ -15,21 +15,31 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "busway/clock.hpp"
 #include "busway/executor.hpp"
 #include "busway/limits.hpp"
 #include "busway/log.hpp"
 #include "busway/pattern.hpp"
+#include "busway/store_provider.hpp"
 #include "busway/subscription_options.hpp"
 
 namespace busway {
 
 struct BusOptions {
-  bool enabled = true;           ///< false: each publish is refused with code disabled
-  std::string instance_id{};     ///< default: the host's name
-  std::string store = "memory";  ///< this version keeps events in memory only
+  bool enabled = true;        ///< false: each publish is refused with code disabled
+  std::string instance_id{};  ///< default: the host's name
+  /// memory, or an address: sqlite:PATH. A kept event is durable, as that store promises, when
+  /// publish returns.
+  std::string store = "memory";
+  std::shared_ptr<Store> opened_store{};  ///< one that is open already, in place of `store`
+  StoreOptions store_options{};           ///< clock, log and instance_id: those of the bus if unset
+  /// Patterns of the topics whose events are kept; the rest stays in this process. Unset: all, with
+  /// a store that lasts; in memory those that a durable subscription listens to.
+  std::optional<std::vector<std::string>> keep{};
   Mode mode = Mode::sync;        ///< of subscriptions that do not say
   std::size_t worker_count = 0;  ///< 0: the cores, at least 2
   std::size_t queue_capacity = limits::kQueueDefault;

@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "busway/limits.hpp"
+#include "busway/on_change.hpp"
 #include "busway/pattern.hpp"
 #include "busway/replay.hpp"
 #include "busway/wall_time.hpp"
@@ -33,10 +34,6 @@ namespace busway {
 /// strict: one is active, and nothing is given out before an earlier event that waits.
 enum class DurableOrder : unsigned char { relaxed, key, strict };
 [[nodiscard]] std::string_view to_string(DurableOrder order) noexcept;
-
-/// What opening a name with other patterns or another order does. replace: takes the new ones for
-/// all events after the cursor.
-enum class OnChange : unsigned char { refuse, replace };
 
 struct DurableSpec {
   std::string name;

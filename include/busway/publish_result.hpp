@@ -28,6 +28,7 @@ struct PublishResult {
   std::uint32_t queued = 0;        ///< put into mailboxes
   std::uint32_t dropped = 0;       ///< given up by overflow: of this event, or of one it displaced
   ErrorCode code = ErrorCode::ok;  ///< other than ok: refused as a whole, and no handler ran
+  bool duplicate = false;  ///< the store has an event of this id: nothing was delivered again
   FailureList failures;
 
   /// Accepted, and nothing is known to have gone wrong.

@@ -6,8 +6,8 @@
 // Threads    A plain struct.
 // Ownership  Owns its strings and functions; shares its executor.
 // Errors     Checked by subscribe(): Error(invalid_option) names the field, the value and the
-//            range; Error(not_yet) names what this version refuses: durable, replay from a
-//            sequence.
+//            range. Opening a durable name throws what its store throws: durable_mismatch,
+//            store_unavailable.
 // Cost       Options beyond priority and mode make the delivery take a longer path; unset ones cost
 //            nothing.
 // Example    examples/02_patterns_and_priorities
@@ -22,6 +22,8 @@
 
 #include "busway/event.hpp"
 #include "busway/executor.hpp"
+#include "busway/limits.hpp"
+#include "busway/on_change.hpp"
 #include "busway/replay.hpp"
 #include "busway/retry_policy.hpp"
 
@@ -60,8 +62,15 @@ struct SubscriptionOptions {
   std::optional<BreakerPolicy> breaker{};
   std::optional<std::chrono::nanoseconds>
       dedupe{};  ///< an id seen within this window is not delivered again
+  /// A name under which the store remembers what is not settled, across restarts and instances: the
+  /// events come from there, each is acknowledged after the handler, failures wait there. Several
+  /// instances of one name share the work; with order_by key or strict retries one is active.
   std::string durable{};
-  Replay replay{};    ///< async only
+  /// Durable only: what opening the name with other patterns or order does.
+  OnChange on_change = OnChange::refuse;
+  /// Durable only: how long events fetched by this instance stay its own when it dies.
+  std::chrono::nanoseconds lease = limits::kLeaseDefault;
+  Replay replay{};    ///< async only; of a durable name its start, used when it is made
   bool once = false;  ///< exactly one event, then unsubscribed
 };
 

@@ -135,16 +135,13 @@ Receipt Bus::publish_async(std::string_view topic, Json payload, const PublishOp
 }
 
 std::vector<PublishResult> Bus::publish_batch(std::span<const Event> events) {
-  std::vector<PublishResult> results;
-  results.reserve(events.size());
   for (std::size_t i = 0; i < events.size(); ++i) {
     if (const auto fault = check_topic(events[i].topic())) {
       throw Error(ErrorCode::invalid_topic,
                   "publish_batch: event " + std::to_string(i) + " of the batch: " + *fault);
     }
   }
-  for (const Event& event : events) results.push_back(core_->publish(event));
-  return results;
+  return core_->publish_batch(events);
 }
 
 Topic Bus::topic(std::string_view name) {
@@ -167,6 +164,15 @@ RequestResult Bus::request(std::string_view topic, Json payload, std::chrono::na
 void Bus::add_filter(std::string name, std::function<bool(const Event&)> predicate) {
   core_->add_filter(std::move(name), std::move(predicate));
 }
+bool Bus::remove_durable(std::string_view name) { return core_->remove_durable(name); }
+std::vector<DurableInfo> Bus::durables() const {
+  detail::StoreLink* const link = core_->link();
+  return link != nullptr ? link->store().durables() : std::vector<DurableInfo>();
+}
+std::shared_ptr<Store> Bus::store() const noexcept {
+  detail::StoreLink* const link = core_->link();
+  return link != nullptr ? link->shared() : nullptr;
+}
 bool Bus::remove_filter(std::string_view name) { return core_->remove_filter(name); }
 
 std::vector<Event> Bus::history(const Patterns& pattern, std::size_t limit, WallTime since) const {
@@ -187,10 +193,15 @@ std::size_t Bus::poll(std::size_t max) {
   if (manual == nullptr) return 0;
   std::size_t ran = 0;
   // A retry that is due puts its event into a mailbox, which posts a task.
+  const auto more = [this] {
+    const bool due = core_->run_due() != 0;
+    const bool fetched = core_->link() != nullptr && core_->link()->feeds().turn();
+    return due || fetched;
+  };
   do {
-    (void)core_->run_due();
+    (void)more();
     ran += manual->run(max - ran);
-  } while (ran < max && core_->run_due() != 0);
+  } while (ran < max && more());
   return ran;
 }
 bool Bus::idle() const { return core_->idle(); }

@@ -31,7 +31,6 @@ constexpr std::array<std::string_view, 7> kStores{"memory",   "sqlite",     "red
 /// Shows no more of an address than its scheme: the rest may hold a password.
 void check_store(std::string_view store) {
   if (store == "memory" || store == "memory:") return;
-  constexpr std::string_view kOnly = "this version keeps events in memory only: \"memory\"";
   const std::size_t colon = store.find(':');
   const std::string_view scheme = store.substr(0, colon);
   std::string text = "BusOptions: store is " + quote(scheme);
@@ -39,20 +38,28 @@ void check_store(std::string_view store) {
   if (scheme == "memory") {
     throw Error(ErrorCode::invalid_option, text + "; it has none, write \"memory\"");
   }
+  if (store_is_known(scheme)) {
+    if (colon != std::string_view::npos) return;
+    throw Error(ErrorCode::invalid_option,
+                text + " without an address; write " + std::string(scheme) + ":... ");
+  }
   if (std::find(kStores.begin(), kStores.end(), scheme) != kStores.end()) {
-    throw Error(ErrorCode::not_yet, text.append("; ").append(kOnly));
+    const std::string_view component =
+        scheme == "postgresql" || scheme == "database" ? std::string_view("postgres") : scheme;
+    throw Error(ErrorCode::not_yet,
+                text.append("; this program does not link the component busway::")
+                    .append(component)
+                    .append(", if this version has it"));
   }
   if (const std::string_view near = nearest(scheme, kStores); !near.empty()) {
     text += "; did you mean " + quote(near) + '?';
   }
-  throw Error(
-      ErrorCode::invalid_option,
-      text.append("; it is \"memory\", \"sqlite\", \"redis\", \"nats\" or \"postgres\", and ")
-          .append(kOnly));
+  throw Error(ErrorCode::invalid_option,
+              text.append("; it is \"memory\", \"sqlite\", \"redis\", \"nats\" or \"postgres\""));
 }
 
 BusOptions checked(BusOptions options) {
-  check_store(options.store);
+  if (options.opened_store == nullptr) check_store(options.store);
   // A number that a cast made an enumerator would be taken for some other one further on.
   check_range("mode", static_cast<unsigned>(options.mode), 0, 1, " (sync, async)");
   check_range("overflow", static_cast<unsigned>(options.overflow), 0, 3,
@@ -102,6 +109,7 @@ BusCore::BusCore(BusOptions options)
   }
   if (options_.trace) gate_.fetch_or(kTrace, std::memory_order_relaxed);
   if (!options_.enabled) gate_.fetch_or(kDisabled, std::memory_order_relaxed);
+  open_store();
   serial_ = enter_live_buses(this);
   known_at_ = static_cast<std::uint32_t>(serial_ % ThreadLocals::kKnown);
 }

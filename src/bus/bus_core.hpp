@@ -40,6 +40,7 @@
 #include "bus/receipt_callbacks.hpp"
 #include "bus/route.hpp"
 #include "bus/status_book.hpp"
+#include "bus/store_link.hpp"
 #include "bus/subscriber_extra.hpp"
 #include "bus/thread_state.hpp"
 #include "bus/topic_table.hpp"
@@ -82,8 +83,11 @@ struct ReceiptState {
   bool begun = false;
   std::vector<SettledCallback> callbacks;
   // Written before the event goes to a mailbox.
-  std::uint64_t before_id = 0;    // subscriptions from this id on do not get the event
-  StatusBook::Ticket ticket = 0;  // 0: the bus keeps no status of events
+  std::uint64_t before_id = 0;             // subscriptions from this id on do not get the event
+  StatusBook::Ticket ticket = 0;           // 0: the bus keeps no status of events
+  std::unique_ptr<PendingAppend> pending;  // of a kept topic: the strand waits for it
+  bool whole = false;                      // its queued deliveries are made by the strand as well
+  bool is_foreign = false;  // stored by another opening: the filters here have not seen it
 };
 /// The handler of a delivery is about to be called.
 void began(ReceiptState& receipt);
@@ -166,9 +170,22 @@ class BusCore {
   template <bool kPayload>
   PublishResult publish_by_entry(TopicEntry* entry, const PayloadType* type, const void* padded);
   Receipt publish_async(Event event);
+  std::vector<PublishResult> publish_batch(std::span<const Event> events);
   /// Gives an event made elsewhere the place in a trace that it lacks.
   void trace(Event& event, const Event* cause, event_detail::IdGenerator& ids) const;
   Event make_event(std::string_view topic, const Draft& draft);
+
+  // -- storing.cpp --------------------------------------------------------------------------------
+  /// Null: nothing is kept.
+  [[nodiscard]] StoreLink* link() const noexcept { return link_.load(std::memory_order_acquire); }
+  /// Makes the store of a bus that has none yet: in memory.
+  [[nodiscard]] StoreLink& link_or_make();
+  /// Events of topics that match are kept from now on.
+  void keep_also(const std::vector<Pattern>& patterns);
+  /// Along the routes of this bus, later: an event that another opening has stored. False: there is
+  /// no room now.
+  bool deliver_stored(const Event& event);
+  bool remove_durable(std::string_view name);
 
   // -- subscribe.cpp ------------------------------------------------------------------------------
   /// Takes over the subscriber, also when it throws.
@@ -316,7 +333,8 @@ class BusCore {
     kNoShortcut = 32,
     kTracked = 64,  // the status of events is kept
     kTrace = 128,
-    kOverdue = 256  // stop() has left something behind at its deadline
+    kOverdue = 256,  // stop() has left something behind at its deadline
+    kStored = 512    // some topics are kept by a store
   };
   enum class Part : unsigned char { all, queued_only, sync_only };
 
@@ -330,6 +348,7 @@ class BusCore {
   template <bool kPayload, class Locate>
   bool publish_straight(Locate&& locate, const PayloadType* type, const void* padded,
                         PublishResult& result);
+  bool prepare(Event& event, ThreadState& state, PublishResult& result);
   bool admit(const Event& event, ThreadState& state, PublishResult& result);
   bool refuse(std::uint32_t gate, ThreadState& state, PublishResult& result) const;
   void refuse_hops(const Event& event, ThreadState& state, PublishResult& result);
@@ -361,8 +380,8 @@ class BusCore {
   void finish(ThreadState& state, const Dispatch& dispatch, std::uint32_t size,
               PublishResult& result);
   /// As record_and_deliver() when the gate says kFilters or kTracked.
-  [[gnu::noinline]] void filter_and_deliver(std::uint32_t gate, TopicEntry& entry,
-                                            const Event& event, ThreadState& state, Frame& frame,
+  [[gnu::noinline]] void filter_and_deliver(std::uint32_t gate, TopicEntry& entry, Event& event,
+                                            ThreadState& state, Frame& frame,
                                             PublishResult& result);
   void deliver_tracked(TopicEntry& entry, const Event& event, ThreadState& state, Frame& frame,
                        PublishResult& result);
@@ -373,6 +392,13 @@ class BusCore {
   void deliver(Route& route, const Event& event, ThreadState& state, Frame& frame,
                PublishResult& result);
   void run_strand(delivery_detail::Delivery& delivery);
+  PublishResult queue_part(TopicEntry& entry, const Event& event, ThreadState& state, Frame& frame,
+                           ReceiptState& receipt);
+
+  // storing.cpp
+  void open_store();
+  /// Waits until the event is stored, if its topic is kept; false: it goes no further.
+  bool store(TopicEntry& entry, Event& event, PublishResult& result);
 
   // routes.cpp: with mutex_ held, except what is named _now.
   [[nodiscard]] TopicEntry* entry_of(std::string_view name, Garbage& garbage);
@@ -432,6 +458,7 @@ class BusCore {
   void equip(Subscriber& subscriber, const SubscriptionOptions& options,
              std::vector<Pattern> patterns);
   void begin_replay(Subscriber& subscriber, const Replay& replay);
+  void open_durable(Subscriber& subscriber, const SubscriptionOptions& options);
   void wait_for_calls(std::span<Subscriber* const> all, std::span<Subscriber* const> ending,
                       bool inside);
   [[nodiscard]] Pattern read(const PatternArg& argument) const;
@@ -516,6 +543,10 @@ class BusCore {
   std::atomic<std::uint64_t> sync_retried_{0};       // also of subscriptions that have ended
   std::unique_ptr<StatusBook> status_;               // constant
   ReceiptCallbacks callbacks_;
+
+  std::mutex link_mutex_;
+  std::unique_ptr<StoreLink> link_owner_;  // guarded by link_mutex_; made once
+  std::atomic<StoreLink*> link_{nullptr};
 
   /// All subscriptions with a mailbox, until they are freed: their counters live in them.
   std::mutex async_mutex_;

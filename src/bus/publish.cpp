@@ -209,9 +209,10 @@ void BusCore::deliver_recorded(TopicEntry& entry, const Event& event, ThreadStat
   deliver(route, event, state, frame, result);
 }
 
-void BusCore::filter_and_deliver(std::uint32_t gate, TopicEntry& entry, const Event& event,
+void BusCore::filter_and_deliver(std::uint32_t gate, TopicEntry& entry, Event& event,
                                  ThreadState& state, Frame& frame, PublishResult& result) {
   if ((gate & kFilters) != 0 && !admit(event, state, result)) return;
+  if ((gate & kStored) != 0 && !store(entry, event, result)) return;
   if ((gate & kTracked) != 0) return deliver_tracked(entry, event, state, frame, result);
   record_and_deliver(entry, event, state, frame, result);
 }
@@ -312,7 +313,7 @@ PublishResult BusCore::publish_with(Locate&& locate, const Draft& draft) {
       trace_now();
       EventAccess::borrow_rare(event, rare.get());
     }
-    if ((gate & (kFilters | kTracked)) != 0) [[unlikely]] {
+    if ((gate & (kFilters | kTracked | kStored)) != 0) [[unlikely]] {
       filter_and_deliver(gate, entry, event, state, *guard.frame, result);
       return result;
     }
@@ -332,7 +333,7 @@ PublishResult BusCore::publish_with(Locate&& locate, const Draft& draft) {
   EventAccess::set_priority(event, options.priority);
   EventAccess::set_origin(event, options.origin);
   if (options.schema_version != 0) EventAccess::set_schema_version(event, options.schema_version);
-  if ((gate & (kFilters | kTracked)) != 0) [[unlikely]] {
+  if ((gate & (kFilters | kTracked | kStored)) != 0) [[unlikely]] {
     filter_and_deliver(gate, entry, event, state, *guard.frame, result);
     return result;
   }
@@ -368,6 +369,23 @@ void complete(BusCore& core, Event& event, event_detail::IdGenerator& ids) {
   core.trace(event, cause != nullptr ? &cause->event() : nullptr, ids);
 }
 
+/// Fills in an event made elsewhere and checks its limits; false: the result says why it is
+/// refused.
+bool BusCore::prepare(Event& event, ThreadState& state, PublishResult& result) {
+  complete(*this, event, *state.ids);
+  result.id = event.id();
+  if (event.hops() > options_.max_hops) {
+    refuse_hops(event, state, result);
+    return false;
+  }
+  if (const PayloadBlock* block = EventAccess::block(event);
+      block != nullptr && payload_exceeds(*block, options_.max_payload)) {
+    refuse_size(event, payload_bytes(*block), state, result);
+    return false;
+  }
+  return true;
+}
+
 PublishResult BusCore::publish(const Event& original) {
   PublishResult result;
   ThreadState& state = thread_state();
@@ -380,18 +398,8 @@ PublishResult BusCore::publish(const Event& original) {
   // An owning copy: the caller's event may be shared with other threads, and handlers may keep
   // ours.
   Event event = original;
-  complete(*this, event, *state.ids);
-  result.id = event.id();
-  if (event.hops() > options_.max_hops) {
-    refuse_hops(event, state, result);
-    return result;
-  }
-  if (const PayloadBlock* block = EventAccess::block(event);
-      block != nullptr && payload_exceeds(*block, options_.max_payload)) {
-    refuse_size(event, payload_bytes(*block), state, result);
-    return result;
-  }
-  if ((gate & (kFilters | kTracked)) != 0) [[unlikely]] {
+  if (!prepare(event, state, result)) return result;
+  if ((gate & (kFilters | kTracked | kStored)) != 0) [[unlikely]] {
     filter_and_deliver(gate, *entry, event, state, *guard.frame, result);
     return result;
   }

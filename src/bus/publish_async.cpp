@@ -2,6 +2,8 @@
 #include <cxxabi.h>
 
 #include <array>
+#include <limits>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <utility>
@@ -12,6 +14,17 @@
 #include "bus/strand.hpp"
 
 namespace busway::detail {
+namespace {
+
+void add_part(const PublishResult& part, PublishResult& to) {
+  to.matched += part.matched;
+  to.delivered += part.delivered;
+  to.queued += part.queued;
+  to.dropped += part.dropped;
+  for (const DeliveryFailure& failure : part.failures) to.failures.push_back(failure);
+}
+
+}  // namespace
 
 Event BusCore::make_event(std::string_view topic, const Draft& draft) {
   Payload payload;
@@ -55,53 +68,39 @@ Receipt BusCore::publish_async(Event event) {
   } else if ((gate & kFilters) == 0 || admit(event, state, result)) {
     delivery_detail::Mailbox& worker = strand();
     if (status_ != nullptr) raw->ticket = status_->begin(event.id(), event.topic(), wall_ns());
-    record(state, event);
+    // With a store all goes through the strand: what waits for its commit must not be passed by
+    // what does not.
+    raw->whole = (gate & kStored) != 0;
+    if (raw->whole) {
+      if (StoreLink& store = *link(); store.keeps(*entry)) {
+        store.stamp(event);
+        raw->pending = std::make_unique<PendingAppend>(event);
+      }
+    } else {
+      record(state, event);
+    }
     // Subscriptions made from now on do not get this event; a replay of theirs finds it recorded.
-    std::uint64_t before_id = 0;
     {
       const std::lock_guard lock(mutex_);
-      before_id = next_sequence_ << kSlotBits;
+      raw->before_id = next_sequence_ << kSlotBits;
       ++entry->published;
     }
-    Route& route = *route_of(entry);
-    guard.frame->route.store(&route, std::memory_order_release);
-    const std::uint32_t size = route.size();
-    PublishResult queued_result;
-    {
-      Dispatch dispatch(*this, event);
-      const DispatchGuard chain(dispatch);
-      dispatch.frame = guard.frame;
-      dispatch.result = &queued_result;
-      dispatch.receipt = raw;
-      run_part(route, size, dispatch, Part::queued_only, before_id);
-      // A filter that threw has failed its delivery before it was queued.
-      queued_result.matched = dispatch.queued + dispatch.refused + dispatch.failed;
-      queued_result.queued = dispatch.queued;
-      bump(state.queued, dispatch.queued + dispatch.refused);
-      bump(state.failed, dispatch.failed);
-      if (dispatch.refused + dispatch.failed != 0) count_unwell(*entry, dispatch);
-      const std::lock_guard lock(mutex_);
-      entry->matched += queued_result.matched;
-      queued_result.dropped = dispatch.dropped;
-    }
-    {
+    if (!raw->whole) {
+      const PublishResult queued = queue_part(*entry, event, state, *guard.frame, *raw);
       const std::lock_guard lock(raw->mutex);
-      result.matched += queued_result.matched;
-      result.queued += queued_result.queued;
-      result.dropped += queued_result.dropped;
-      for (const DeliveryFailure& failure : queued_result.failures) {
-        result.failures.push_back(failure);
-      }
+      add_part(queued, result);
     }
-    raw->before_id = before_id;
     raw->references.fetch_add(1, std::memory_order_relaxed);
     if (worker.push(event, raw, delivery_detail::MayWait::no) !=
         delivery_detail::Pushed::accepted) {
+      raw->pending.reset();  // not stored: nobody would deliver it here
       part_failed(*raw, {0, "publish_async", ErrorCode::queue_full,
                          "the queue of publish_async is full (" +
                              std::to_string(worker.options().capacity) +
                              " events): no synchronous subscription got the event"});
       close_part(raw);
+    } else if (raw->pending != nullptr) {
+      link()->store().append(*raw->pending);
     }
     return receipt;
   }
@@ -109,45 +108,112 @@ Receipt BusCore::publish_async(Event event) {
   return receipt;
 }
 
-/// The synchronous part of a publish_async, on the strand.
+/// Puts the event into the mailboxes of its route.
+PublishResult BusCore::queue_part(TopicEntry& entry, const Event& event, ThreadState& state,
+                                  Frame& frame, ReceiptState& receipt) {
+  PublishResult result;
+  Route& route = *route_of(&entry);
+  frame.route.store(&route, std::memory_order_release);
+  Dispatch dispatch(*this, event);
+  const DispatchGuard chain(dispatch);
+  dispatch.frame = &frame;
+  dispatch.result = &result;
+  dispatch.receipt = &receipt;
+  run_part(route, route.size(), dispatch, Part::queued_only, receipt.before_id);
+  // A filter that threw has failed its delivery before it was queued.
+  result.matched = dispatch.queued + dispatch.refused + dispatch.failed;
+  result.queued = dispatch.queued;
+  result.dropped = dispatch.dropped;
+  bump(state.queued, dispatch.queued + dispatch.refused);
+  bump(state.failed, dispatch.failed);
+  if (dispatch.refused + dispatch.failed != 0) count_unwell(entry, dispatch);
+  const std::lock_guard lock(mutex_);
+  entry.matched += result.matched;
+  return result;
+}
+
+/// What of a publish_async is left to do, on the strand.
 void BusCore::run_strand(delivery_detail::Delivery& delivery) {
   auto* receipt = static_cast<ReceiptState*>(delivery.token);
+  if (receipt->pending != nullptr) {
+    (void)receipt->pending->wait(std::chrono::steady_clock::time_point::max());
+    PublishResult answer;
+    const bool stored = link()->accept(receipt->pending->result(), delivery.event, answer);
+    if (!stored) {
+      {
+        const std::lock_guard lock(receipt->mutex);
+        receipt->result.code = answer.code;
+        receipt->result.duplicate = answer.duplicate;
+        for (const DeliveryFailure& failure : answer.failures) {
+          receipt->result.failures.push_back(failure);
+        }
+      }
+      return close_part(receipt);
+    }
+  }
   ThreadState& state = thread_state();
   bump(state.strand_runs);
-  PublishResult sync_result;
+  PublishResult parts;
   {
     const FrameGuard guard(*this, state);
     TopicEntry* entry = topics_.find(delivery.event.topic(), hash_text(delivery.event.topic()));
     if (entry == nullptr) entry = find_or_add_now(delivery.event.topic());
+    if (receipt->is_foreign) {
+      {
+        const std::lock_guard lock(mutex_);
+        ++entry->published;
+      }
+      const bool filters = (gate_.load(std::memory_order_acquire) & kFilters) != 0;
+      if (filters && !admit(delivery.event, state, parts)) return close_part(receipt);
+    }
+    if (receipt->whole) {
+      record(state, delivery.event);
+      parts = queue_part(*entry, delivery.event, state, *guard.frame, *receipt);
+    }
+    PublishResult sync_result;
     Route& route = *route_of(entry);
     guard.frame->route.store(&route, std::memory_order_release);
-    Dispatch dispatch(*this, delivery.event);
-    const DispatchGuard chain(dispatch);
-    dispatch.frame = guard.frame;
-    dispatch.result = &sync_result;
-    dispatch.receipt = receipt;
-    run_part(route, route.size(), dispatch, Part::sync_only, receipt->before_id);
-    bump(state.failed, dispatch.failed);
-    bump(state.timed_out, dispatch.timed_out);
-    if (dispatch.failed != 0) count_unwell(*route.entry, dispatch);
+    {
+      Dispatch dispatch(*this, delivery.event);
+      const DispatchGuard chain(dispatch);
+      dispatch.frame = guard.frame;
+      dispatch.result = &sync_result;
+      dispatch.receipt = receipt;
+      run_part(route, route.size(), dispatch, Part::sync_only, receipt->before_id);
+      bump(state.failed, dispatch.failed);
+      bump(state.timed_out, dispatch.timed_out);
+      if (dispatch.failed != 0) count_unwell(*route.entry, dispatch);
+    }
+    add_part(sync_result, parts);
     const std::lock_guard lock(mutex_);
     route.entry->matched += sync_result.matched;
   }
   bool unmatched = false;
   {
     const std::lock_guard lock(receipt->mutex);
-    receipt->result.matched += sync_result.matched;
+    add_part(parts, receipt->result);
     unmatched = receipt->result.matched == 0;
-    receipt->result.delivered += sync_result.delivered;
-    for (const DeliveryFailure& failure : sync_result.failures) {
-      receipt->result.failures.push_back(failure);
-    }
   }
   if (unmatched) {
     const std::lock_guard lock(mutex_);
     ++folded_.unmatched;
   }
   close_part(receipt);
+}
+
+bool BusCore::deliver_stored(const Event& event) {
+  delivery_detail::Mailbox& worker = strand();
+  auto* const receipt = new ReceiptState(*this, ReceiptState::Outcomes::no);
+  receipt->whole = true;
+  receipt->is_foreign = true;
+  receipt->result.id = event.id();
+  receipt->before_id = std::numeric_limits<std::uint64_t>::max();
+  if (worker.push(event, receipt, delivery_detail::MayWait::no) ==
+      delivery_detail::Pushed::accepted) {
+    return true;
+  }
+  detail::release(*receipt);
+  return false;
 }
 
 /// Runs only the queueing or only the synchronous part, and only subscriptions older than an id.

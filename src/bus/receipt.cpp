@@ -173,8 +173,11 @@ bool Receipt::wait_for(std::chrono::nanoseconds duration, Stage stage) const {
 }
 
 bool Receipt::wait_for(Stage stage, std::chrono::steady_clock::time_point deadline) const {
+  if (stage == Stage::stored && state_->pending != nullptr) {
+    return state_->pending->wait(deadline) && state_->pending->result().ok();
+  }
   if (stage == Stage::stored) {
-    // Without a store an event is as stored as it gets when it has been accepted.
+    // What is not kept is as stored as it gets when it has been accepted.
     const std::lock_guard lock(state_->mutex);
     return state_->result.code == ErrorCode::ok;
   }

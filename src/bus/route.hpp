@@ -91,10 +91,11 @@ struct TopicEntry {
   std::uint64_t hash = 0;
   std::atomic<Route*> route{nullptr};
   std::uint32_t index = 0;
-  std::uint32_t exact = 0;      // subscriptions of its own
-  std::uint32_t routes = 0;     // arrays not freed yet: they refer to the entry
-  bool evicted = false;         // out of the table: freed with its last route
-  std::uint64_t published = 0;  // folded counts
+  std::uint32_t exact = 0;             // subscriptions of its own
+  std::uint32_t routes = 0;            // arrays not freed yet: they refer to the entry
+  std::atomic<std::uint32_t> kept{0};  // by the store: StoreLink::keeps()
+  bool evicted = false;                // out of the table: freed with its last route
+  std::uint64_t published = 0;         // folded counts
   std::uint64_t matched = 0;
   std::atomic<UnwellCounts*> unwell{nullptr};
   std::uint32_t handles = 0;                        // Topic objects

@@ -31,6 +31,7 @@ bool BusCore::idle() {
     if (strand_ != nullptr && !strand_->mailbox().idle()) return false;
   }
   if (!callbacks_.idle()) return false;
+  if (StoreLink* const store = link(); store != nullptr && !store->feeds().idle()) return false;
   // Of those that have ended a call may still run.
   return std::all_of(all.list.begin(), all.list.end(),
                      [](const Subscriber* one) { return one->extra->mailbox->idle(); });
@@ -72,6 +73,8 @@ bool BusCore::wait_drained(Clock::time_point deadline) {
       (void)(*busy)->wait_idle(Mailbox::Idle::empty, until);
     } else if (!callbacks_.idle()) {
       (void)callbacks_.wait_idle(until);
+    } else if (StoreLink* const store = link(); store != nullptr && !store->feeds().idle()) {
+      store->feeds().wait_change(std::min(until, Clock::now() + kLook * 10));
     } else if (pumps) {
       return idle();
     }
@@ -90,6 +93,7 @@ StopResult BusCore::stop(std::chrono::nanoseconds timeout) {
   std::unique_lock one_at_a_time(stop_mutex_);
   if ((gate_.load(std::memory_order_relaxed) & kStopped) != 0 && idle()) return result;
   platform_detail::heavy_barrier();  // whoever publishes from now on sees the gate
+  if (StoreLink* const store = link()) store->feeds().hold();
   std::vector<StopResult::Left> elsewhere;
   for (int round = 0;; ++round) {
     const bool drained = wait_drained(deadline);
@@ -216,6 +220,7 @@ void BusCore::close() {
   }
   if (pool != nullptr) pool->shut_down();
   callbacks_.finish();
+  if (StoreLink* const store = link()) store->close();
   if (timekeeper_made_.load(std::memory_order_acquire)) timekeeper().shut_down();
   // All routes and topics without a handle go; nobody can be on them any more.
   Garbage garbage;
@@ -229,6 +234,10 @@ void BusCore::close() {
 
 void Strand::dropped(delivery_detail::Delivery& delivery, delivery_detail::DropReason) noexcept {
   auto* receipt = static_cast<ReceiptState*>(delivery.token);
+  // The store still refers to it.
+  if (receipt->pending != nullptr) {
+    (void)receipt->pending->wait(std::chrono::steady_clock::time_point::max());
+  }
   part_failed(*receipt, {0, "publish_async", ErrorCode::dropped,
                          "the bus ended before the synchronous subscriptions got the event"});
   close_part(receipt);

@@ -22,9 +22,23 @@ namespace {
                                              "; it is " + std::string(right));
 }
 
-[[noreturn]] void not_yet(std::string_view field) {
-  throw Error(ErrorCode::not_yet, "subscribe: the option " + std::string(field) +
-                                      " is not offered yet by this version; leave it unset");
+/// What a durable subscription cannot be told, and why.
+void check_durable(const SubscriptionOptions& options) {
+  const auto unset = [](std::string_view field, std::string_view why) {
+    throw Error(ErrorCode::invalid_option,
+                "subscribe: " + std::string(field) +
+                    " goes with no durable subscription: " + std::string(why));
+  };
+  if (options.mode == Mode::sync) {
+    bad_option("mode", "sync",
+               "async or unset for a durable subscription: it gets its events from "
+               "the store");
+  }
+  if (options.once) unset("once", "what ends it is remove_durable()");
+  if (options.overflow) unset("overflow", "it fetches when there is room, and never overflows");
+  if (options.retry && options.retry->total) {
+    unset("retry.total", "its retries outlive the process; max_retries bounds them");
+  }
 }
 
 template <class Enum>
@@ -106,7 +120,9 @@ void refuse_empty_handler() {
 }
 
 Mode BusCore::mode_of(const SubscriptionOptions& options, const Subscriber& subscriber) const {
-  if (subscriber.returns == Returns::when_done) return options.mode.value_or(options_.mode);
+  if (subscriber.returns == Returns::when_done) {
+    return !options.durable.empty() ? Mode::async : options.mode.value_or(options_.mode);
+  }
   if (options.mode == Mode::sync) {
     bad_option("mode", "sync", "async or unset for a handler that is a coroutine");
   }
@@ -115,8 +131,11 @@ Mode BusCore::mode_of(const SubscriptionOptions& options, const Subscriber& subs
 
 void BusCore::check_options(const SubscriptionOptions& options,
                             const Subscriber& subscriber) const {
-  if (!options.durable.empty()) not_yet("durable");
-  if (options.replay.from == Replay::From::sequence) not_yet("replay from a sequence");
+  if (!options.durable.empty()) check_durable(options);
+  if (options.durable.empty() && options.replay.from == Replay::From::sequence) {
+    bad_option("replay", "from a sequence",
+               "last, since or beginning for a subscription that is not durable");
+  }
   check_names(options);
   check_texts(options);
   check_replay(options.replay, options_.history);
@@ -246,7 +265,9 @@ void BusCore::equip(Subscriber& subscriber, const SubscriptionOptions& options,
     }
     extra->mailbox = std::make_unique<delivery_detail::Mailbox>(
         *extra->sink, mailbox, executor == nullptr ? &pool() : nullptr, executor);
-    if (options.replay.from != Replay::From::none) extra->mailbox->hold();
+    if (options.replay.from != Replay::From::none && options.durable.empty()) {
+      extra->mailbox->hold();
+    }
   }
   subscriber.extra = extra.release();
 }
@@ -259,23 +280,25 @@ Subscriber* BusCore::subscribe(Subscriber* subscriber, const Patterns& patterns,
   check_options(options, *subscriber);
   subscriber->priority = options.priority;
 
-  // One exact topic, the usual case, needs no Pattern.
+  // One exact topic, the usual case, needs no Pattern. A durable one is on no route.
+  const bool durable = !options.durable.empty();
   std::string_view exact;
   std::vector<Pattern> list;
-  if (patterns.size() == 1 && patterns[0].pattern() == nullptr &&
+  if (!durable && patterns.size() == 1 && patterns[0].pattern() == nullptr &&
       is_plainly_exact(patterns[0].text())) {
     exact = patterns[0].text();
   } else {
     list = read(patterns);
   }
   Text topic;
-  if (list.size() == 1 && list.front().kind() == PatternKind::exact) {
+  if (!durable && list.size() == 1 && list.front().kind() == PatternKind::exact) {
     topic = Text(list.front().text());
     exact = topic.view();
     list.clear();
   }
   equip(*subscriber, options, std::move(list));
-  const bool replaying = options.replay.from != Replay::From::none;
+  if (durable) open_durable(*subscriber, options);
+  const bool replaying = !durable && options.replay.from != Replay::From::none;
   subscriber->state.store(
       static_cast<std::uint8_t>(replaying ? SubscriberState::replaying : SubscriberState::active),
       std::memory_order_relaxed);
@@ -304,6 +327,7 @@ Subscriber* BusCore::subscribe(Subscriber* subscriber, const Patterns& patterns,
       SubscriberExtra& extra = *subscriber->extra;
       if (extra.mailbox != nullptr) join_async(subscriber);
       for (const Pattern& pattern : extra.patterns) {
+        if (durable) break;
         extra.handles.push_back(
             index_.add(pattern, reinterpret_cast<PatternIndex::Value>(subscriber)));
         if (pattern.kind() == PatternKind::exact) {
@@ -326,8 +350,34 @@ Subscriber* BusCore::subscribe(Subscriber* subscriber, const Patterns& patterns,
     collect_if_due(garbage);
   }
   discard.subscriber = nullptr;
+  if (durable) link()->feeds().add(subscriber->extra->feed);
   if (replaying) begin_replay(*subscriber, options.replay);
   return subscriber;
+}
+
+/// Opens its name at the store, and makes what carries its events here.
+void BusCore::open_durable(Subscriber& subscriber, const SubscriptionOptions& options) {
+  SubscriberExtra& extra = *subscriber.extra;
+  DurableSpec spec{.name = options.durable,
+                   .patterns = extra.patterns,
+                   .start = options.replay,
+                   .order = DurableOrder::relaxed,
+                   .on_change = options.on_change,
+                   .lease = options.lease};
+  if (extra.retry && extra.retry->order == RetryOrder::strict) {
+    spec.order = DurableOrder::strict;
+  } else if (options.order_by == OrderBy::key) {
+    spec.order = DurableOrder::key;
+  }
+  check(spec);
+  StoreLink& store = link_or_make();
+  // In memory there is nothing to come back to, so what nobody listens to is not kept.
+  if (options_.opened_store == nullptr && !options_.keep &&
+      store.store().info().durability == Durability::memory) {
+    keep_also(spec.patterns);
+  }
+  extra.feed = std::make_shared<DurableFeed>(store.feeds(), subscriber, store.store().open(spec),
+                                             spec, extra.mailbox->options().capacity);
 }
 
 /// Live events queue since the subscription was registered; what the history holds goes before

@@ -34,6 +34,8 @@
 
 namespace busway::detail {
 
+class DurableFeed;
+
 /// The life of a subscription. ended: no handler starts any more.
 enum class SubscriberState : std::uint8_t { active, paused, replaying, ended };
 
@@ -66,6 +68,7 @@ struct SubscriberExtra {
       ahead;
   std::unique_ptr<SubscriberSink> sink;
   std::unique_ptr<delivery_detail::Mailbox> mailbox;  // asynchronous only
+  std::shared_ptr<DurableFeed> feed;                  // durable only
   std::size_t async_place = 0;                        // guarded by the bus's async lock
 
   ~SubscriberExtra() {

@@ -11,6 +11,7 @@
 #include "base/escape.hpp"
 #include "base/planted_defect.hpp"
 #include "bus/bus_core.hpp"
+#include "bus/durable_feed.hpp"
 #include "bus/retrying.hpp"
 #include "delivery/later.hpp"
 #include "delivery/retry_schedule.hpp"
@@ -40,6 +41,25 @@ const char* words(DropReason reason) noexcept {
     case DropReason::cancelled: return "the bus ended while the handler was suspended";
   }
   return "";
+}
+
+/// For what cannot be tried now, and nobody knows when.
+constexpr std::chrono::nanoseconds kTryAgainIn = std::chrono::seconds(1);
+
+std::chrono::nanoseconds breaker_wait(const Subscriber& subscriber) noexcept {
+  const Breaker* const breaker = subscriber.extra->breaker.load(std::memory_order_acquire);
+  const auto probe = breaker != nullptr ? breaker->when_probe() : std::nullopt;
+  if (!probe) return kTryAgainIn;
+  return std::max<std::chrono::nanoseconds>(*probe - subscriber.core->steady_now(),
+                                            std::chrono::milliseconds(1));
+}
+
+void log_retry(const BusCore& core, const DeliveryFailure& failure, const Event& event,
+               unsigned made) {
+  const std::string attempt = std::to_string(made);
+  const std::array fields{LogField{"subscription", failure.name}, LogField{"topic", event.topic()},
+                          LogField{"attempt", attempt}, LogField{"reason", failure.reason}};
+  core.log(LogLevel::info, "a delivery failed and will be tried again", fields);
 }
 
 }  // namespace
@@ -160,7 +180,13 @@ Then SubscriberSink::end(Delivery& delivery, const Begun& begun,
   unsigned attempts = 1;
   if (delivery.attempts != nullptr) [[unlikely]] {
     attempts += delivery.attempts->made;
-    if (delivery.attempts->letter != 0) {
+    if (delivery.attempts->sequence != 0) {
+      SubscriberExtra& extra = *subscriber_.extra;
+      if (extra.dedupe != nullptr) {
+        (void)extra.dedupe->seen(delivery.event.id(), core.steady_now().time_since_epoch().count());
+      }
+      settle_stored(delivery, {.kind = Settlement::Kind::done});
+    } else if (delivery.attempts->letter != 0) {
       core.dead_letters().delivered(delivery.attempts->letter);
       if (StatusBook* book = core.status_book()) {
         book->redriven(delivery.event.id(), attempts, core.wall_ns());
@@ -195,6 +221,11 @@ Then SubscriberSink::end_call(Delivery& delivery, const Begun& begun,
 Then SubscriberSink::refuse(Delivery& delivery, ErrorCode code, std::string why) {
   count_one(failed);
   if (delivery.attempts == nullptr) delivery.attempts = new Attempts;
+  if (delivery.attempts->sequence != 0) {
+    // Nothing was tried: the store keeps it until it can be.
+    give_back(delivery, code == ErrorCode::breaker_open ? breaker_wait(subscriber_) : kTryAgainIn);
+    return Then::next;
+  }
   give_up(delivery, {subscriber_.id, subscriber_name(subscriber_), code, std::move(why)});
   if (subscriber_.extra->once) end_once();
   return Then::next;
@@ -224,6 +255,16 @@ Then SubscriberSink::timed_out(Delivery& delivery, std::thread::id thread,
   if (buried_.load(std::memory_order_acquire)) {
     if (delivery.attempts == nullptr) delivery.attempts = new Attempts;
     ++delivery.attempts->made;
+    if (delivery.attempts->sequence != 0) {
+      // Its attempt counts: it may be what its subscription died of.
+      count_one(failed);
+      count_one(given_back);
+      settle_stored(delivery, {.kind = Settlement::Kind::retry,
+                               .code = ErrorCode::plugin_failed,
+                               .reason = buried_because_});
+      delete std::exchange(delivery.attempts, nullptr);
+      return Then::next;
+    }
     return refuse_buried(delivery);
   }
   return end_late(delivery, deadline);
@@ -268,7 +309,39 @@ Then SubscriberSink::after_failure(Delivery& delivery, DeliveryFailure failure,
 
   const std::optional<RetryPolicy>& retry = subscriber_.extra->retry;
   const bool ended_meanwhile = state_of(subscriber_) == SubscriberState::ended;
-  if (retry && core.overdue()) {
+  // A retry that waits in the store waits for whoever opens it next, too.
+  if (attempts.sequence != 0 && retry && retry->order != RetryOrder::strict) {
+    if (asked.kind() != Outcome::Kind::dead_letter) {
+      const delivery_detail::NextAttempt next =
+          delivery_detail::next_attempt(*retry,
+                                        {.code = failure.code,
+                                         .retries_made = attempts.made - 1,
+                                         .first_began = attempts.began,
+                                         .now = now,
+                                         .asked = asked_again(asked)},
+                                        core.random_word());
+      if (next.verdict == delivery_detail::RetryVerdict::again) {
+        log_retry(core, failure, delivery.event, attempts.made);
+        count_one(retried);
+        count_one(given_back);
+        settle_stored(delivery, {.kind = Settlement::Kind::retry,
+                                 .after = next.delay,
+                                 .code = failure.code,
+                                 .reason = std::move(failure.reason)});
+        delete std::exchange(delivery.attempts, nullptr);
+        return Then::next;
+      }
+      failure.reason += why_no_retry(next.verdict);
+    }
+  } else if (attempts.sequence != 0 && (core.overdue() || ended_meanwhile)) {
+    // Strict retries wait here, and here is no time left.
+    count_one(given_back);
+    settle_stored(delivery, {.kind = Settlement::Kind::retry,
+                             .code = failure.code,
+                             .reason = std::move(failure.reason)});
+    delete std::exchange(delivery.attempts, nullptr);
+    return Then::next;
+  } else if (retry && core.overdue()) {
     failure.reason += " (no retry: the bus has stopped)";
   } else if (retry && asked.kind() != Outcome::Kind::dead_letter && !ended_meanwhile) {
     delivery_detail::Mailbox& mailbox = *subscriber_.extra->mailbox;
@@ -285,11 +358,7 @@ Then SubscriberSink::after_failure(Delivery& delivery, DeliveryFailure failure,
       auto timer = std::make_unique<RetryTimer>(*this, delivery.event);
       timer->token = std::exchange(delivery.token, nullptr);
       timer->attempts = std::exchange(delivery.attempts, nullptr);
-      const std::string attempt = std::to_string(attempts.made);
-      const std::array fields{LogField{"subscription", failure.name},
-                              LogField{"topic", delivery.event.topic()},
-                              LogField{"attempt", attempt}, LogField{"reason", failure.reason}};
-      core.log(LogLevel::info, "a delivery failed and will be tried again", fields);
+      log_retry(core, failure, delivery.event, attempts.made);
       attempts.code = failure.code;
       attempts.reason = std::move(failure.reason);
       mailbox.wait_again();
@@ -336,6 +405,13 @@ void SubscriberSink::give_up(Delivery& delivery, DeliveryFailure failure) {
                           LogField{"reason", failure.reason}};
   core.log(LogLevel::warning, "a delivery was given up and is a dead letter now", fields);
 
+  if (delivery.attempts->sequence != 0) {
+    settle_stored(delivery, {.kind = Settlement::Kind::dead_letter,
+                             .code = failure.code,
+                             .reason = std::move(failure.reason)});
+    delete std::exchange(delivery.attempts, nullptr);
+    return;
+  }
   DeadLetter::Death death{.time = WallTime(std::chrono::nanoseconds(core.wall_ns())),
                           .code = failure.code,
                           .reason = failure.reason,
@@ -357,6 +433,18 @@ void SubscriberSink::give_up(Delivery& delivery, DeliveryFailure failure) {
           made);
     close_part(receipt);
   }
+}
+
+void SubscriberSink::settle_stored(Delivery& delivery, Settlement settlement) {
+  settlement.sequence = delivery.attempts->sequence;
+  subscriber_.extra->feed->settle(std::move(settlement));
+}
+
+/// The store gives it out again, and what was made of attempts here does not count.
+void SubscriberSink::give_back(Delivery& delivery, std::chrono::nanoseconds after) noexcept {
+  count_one(given_back);
+  settle_stored(delivery, {.kind = Settlement::Kind::release, .after = after});
+  delete std::exchange(delivery.attempts, nullptr);
 }
 
 void RetryTimer::due() noexcept { sink.retry_due(*this); }
@@ -427,6 +515,9 @@ void SubscriberSink::dropped(Delivery& delivery, DropReason reason) noexcept {
     (void)refuse_buried(delivery);
     return delivered_some(1);
   }
+  if (delivery.attempts != nullptr && delivery.attempts->sequence != 0) [[unlikely]] {
+    return give_back(delivery, std::chrono::nanoseconds::zero());
+  }
   if (!planted(Defect::dropped_not_counted)) count_one(dropped_count);
   subscriber_.core->count_unwell(delivery.event.topic(), DeliveryOutcome::Kind::dropped);
   unsigned made = 0;
@@ -458,7 +549,7 @@ DeliveryCounters SubscriberSink::counters(const delivery_detail::Mailbox& mailbo
   out.delivered = calls - failures;
   const std::uint64_t not_queued = refused.load(std::memory_order_acquire);
   out.dropped = dropped_count.load(std::memory_order_acquire) + not_queued;
-  out.matched = mailbox.pushes() + not_queued;
+  out.matched = mailbox.pushes() + not_queued - given_back.load(std::memory_order_acquire);
   out.in_flight = out.matched - out.delivered - out.dead_lettered - out.dropped;
   return out;
 }

@@ -23,6 +23,7 @@
 
 #include "busway/outcome.hpp"
 #include "busway/publish_result.hpp"
+#include "busway/store_consumer.hpp"
 #include "busway/subscription_info.hpp"
 #include "delivery/breaker.hpp"
 #include "delivery/mailbox.hpp"
@@ -99,6 +100,8 @@ class SubscriberSink : public delivery_detail::MailboxSink {
   std::atomic<std::uint64_t> retried{0};
   std::atomic<std::uint64_t> dead_lettered{0};
   std::atomic<std::uint64_t> dropped_count{0};
+  std::atomic<std::uint64_t> given_back{0};  // to the store, which will give them out again
+  std::atomic<std::uint64_t> filtered{0};    // by the filter of a durable subscription
 
  protected:
   /// Before a call; false when it is not to be made: the delivery is settled then. kept: calls that
@@ -128,6 +131,8 @@ class SubscriberSink : public delivery_detail::MailboxSink {
   [[nodiscard]] DeliveryFailure late() const;
   void settle_redriven(delivery_detail::Delivery& delivery) noexcept;
   void give_up(delivery_detail::Delivery& delivery, DeliveryFailure failure);
+  void settle_stored(delivery_detail::Delivery& delivery, Settlement settlement);
+  void give_back(delivery_detail::Delivery& delivery, std::chrono::nanoseconds after) noexcept;
   void drop(RetryTimer& timer) noexcept;
   void unlink(RetryTimer& timer) noexcept;
   void end_once() noexcept;

@@ -160,6 +160,15 @@ void BusCore::end(std::span<Subscriber* const> subscribers, Waiting waiting) {
     if (one->extra == nullptr || one->extra->mailbox == nullptr) watchdog_.request_stop(one);
   }
   wait_for_calls(subscribers, ending, inside);
+  for (Subscriber* one : ending) {
+    if (one->extra == nullptr || one->extra->feed == nullptr) continue;
+    DurableFeeds& feeds = link()->feeds();
+    if (inside) {
+      feeds.wake();
+    } else {
+      feeds.wait_closed(*one->extra->feed);
+    }
+  }
   for (Subscriber* one : subscribers) garbage.add(one);
 }
 
@@ -245,6 +254,7 @@ void BusCore::resume(Subscriber& subscriber) {
   }
   if (subscriber.extra != nullptr && subscriber.extra->mailbox != nullptr)
     subscriber.extra->mailbox->resume();
+  if (subscriber.extra != nullptr && subscriber.extra->feed != nullptr) link()->feeds().wake();
 }
 
 bool BusCore::wait_idle(Subscriber& subscriber, std::chrono::steady_clock::time_point deadline) {

@@ -53,6 +53,7 @@ namespace busway::delivery_detail {
 struct Attempts {
   unsigned made = 0;
   std::uint64_t letter = 0;                    // the dead letter that is sent again; 0: none
+  std::uint64_t sequence = 0;                  // where a store has the event; 0: it came from none
   SteadyTime began{};                          // the first attempt
   ErrorCode code = ErrorCode::handler_failed;  // of the last one, as is
   std::string reason;

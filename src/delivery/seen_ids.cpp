@@ -19,6 +19,15 @@ bool SeenIds::seen(const EventId& id, std::int64_t now_ns) {
   return false;
 }
 
+bool SeenIds::is_known(const EventId& id, std::int64_t now_ns) {
+  const std::lock_guard lock(mutex_);
+  if (!ids_.contains(id)) return false;
+  // Those beyond the window have not been forgotten yet where nothing was remembered since.
+  const auto place =
+      std::find_if(order_.begin(), order_.end(), [&](const auto& one) { return one.second == id; });
+  return place != order_.end() && now_ns - place->first < window_ns_;
+}
+
 void SeenIds::forget(const EventId& id) {
   const std::lock_guard lock(mutex_);
   if (ids_.erase(id) == 0) return;

@@ -25,6 +25,8 @@ class SeenIds {
   explicit SeenIds(std::chrono::nanoseconds window) noexcept : window_ns_(window.count()) {}
   /// Whether the id was seen within the window before now; remembers it.
   [[nodiscard]] bool seen(const EventId& id, std::int64_t now_ns);
+  /// The same without remembering it.
+  [[nodiscard]] bool is_known(const EventId& id, std::int64_t now_ns);
   /// It was not delivered after all.
   void forget(const EventId& id);
 

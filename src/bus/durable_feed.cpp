@@ -1,0 +1,276 @@
+#include "bus/durable_feed.hpp"
+
+#include <algorithm>
+#include <array>
+#include <exception>
+#include <iterator>
+#include <string>
+#include <utility>
+
+#include "base/escape.hpp"
+#include "bus/bus_core.hpp"
+#include "bus/durable_feeds.hpp"
+#include "busway/limits.hpp"
+
+namespace busway::detail {
+namespace {
+
+/// So many settlements, or one so old, are worth a transaction of their own.
+constexpr std::size_t kSettleAtOnce = 100;
+constexpr auto kSettleWithin = std::chrono::milliseconds(10);
+constexpr std::chrono::nanoseconds kLookWithin = std::chrono::hours(1);
+constexpr auto kBackoffFirst = std::chrono::milliseconds(100);
+constexpr auto kBackoffMax = std::chrono::milliseconds(5'000);
+
+}  // namespace
+
+DurableFeed::DurableFeed(DurableFeeds& feeds, Subscriber& subscriber,
+                         std::unique_ptr<StoreConsumer> consumer, const DurableSpec& spec,
+                         std::size_t capacity)
+    : feeds_(feeds),
+      core_(*subscriber.core),
+      subscriber_(&subscriber),
+      name_(spec.name),
+      capacity_(capacity),
+      lease_(spec.lease),
+      consumer_(std::move(consumer)),
+      renew_at_(SteadyClock::now() + spec.lease / 3) {}
+
+DurableFeed::~DurableFeed() { close(); }
+
+void DurableFeed::begin() {
+  detail::retain(subscriber_);
+  begun_ = true;
+}
+
+void DurableFeed::settle(Settlement settlement) {
+  bool wake = false;
+  {
+    const std::lock_guard lock(mutex_);
+    if (pending_.empty()) pending_since_ = SteadyClock::now();
+    if (settlement.kind == Settlement::Kind::retry ||
+        settlement.kind == Settlement::Kind::release) {
+      retry_at_ = std::max(retry_at_, core_.options().clock->wall() + settlement.after);
+      more_ = true;  // the next fetch tells when it is due
+    }
+    pending_.push_back(std::move(settlement));
+    // The first one starts the time of the others.
+    wake = pending_.size() == 1 || pending_.size() == settle_at_once() || more_;
+  }
+  if (wake) feeds_.wake();
+}
+
+std::size_t DurableFeed::room(Fetching fetching) const {
+  if (fetching == Fetching::held || state_of(*subscriber_) != SubscriberState::active) return 0;
+  const SubscriberExtra& extra = *subscriber_->extra;
+  const auto* const breaker = extra.breaker.load(std::memory_order_acquire);
+  if (breaker != nullptr && breaker->state() == delivery_detail::Breaker::State::open) {
+    const auto probe = breaker->when_probe();
+    if (probe && core_.steady_now() < *probe) return 0;
+    return out_ == 0 ? 1 : 0;  // one is enough to find out
+  }
+  // What is settled with the fetch makes room for it.
+  const std::size_t busy = out_ - std::min(out_, pending_.size());
+  return busy < capacity_ ? std::min(capacity_ - busy, limits::kFetchMax) : 0;
+}
+
+std::size_t DurableFeed::settle_at_once() const noexcept {
+  return std::min(kSettleAtOnce, capacity_ / 2 + 1);
+}
+
+DurableFeed::Turn DurableFeed::turn(Fetching fetching) {
+  Turn turn;
+  const auto now = SteadyClock::now();
+  if (closed()) return turn;
+  if (now < not_before_) {
+    turn.again = not_before_;
+    return turn;
+  }
+  const bool ended = state_of(*subscriber_) == SubscriberState::ended;
+  const bool news = news_.exchange(false, std::memory_order_acq_rel);
+  const WallTime wall = core_.options().clock->wall();
+  std::vector<Settlement> batch;
+  std::size_t wanted = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    const bool due = due_ && *due_ <= wall;
+    if (news || due) more_ = true;
+    wanted = more_ ? room(fetching) : 0;
+    const bool at_once = ended || fetching == Fetching::held || wanted != 0 ||
+                         pending_.size() >= settle_at_once() || core_.driven_by_hand();
+    if (!pending_.empty()) {
+      if (at_once || now >= pending_since_ + kSettleWithin) {
+        batch.swap(pending_);
+      } else {
+        turn.again = pending_since_ + kSettleWithin;
+      }
+    }
+  }
+  try {
+    FetchResult fetched;
+    SettleResult result;
+    if (wanted != 0 && !batch.empty()) {
+      fetched = consumer_->settle_and_fetch(batch, wanted, result);
+    } else if (!batch.empty()) {
+      result = consumer_->settle(batch);
+    } else if (wanted != 0) {
+      fetched = consumer_->fetch(wanted);
+    }
+    turn.did = !batch.empty() || !fetched.deliveries.empty();
+    if (!batch.empty()) settled(batch.size(), result);
+    if (wanted != 0) {
+      {
+        const std::lock_guard lock(mutex_);
+        more_ = fetched.deliveries.size() == wanted;
+        due_ = fetched.due;
+        standby_ = !fetched.active;
+        out_ += fetched.deliveries.size();
+      }
+      hand_over(fetched.deliveries);
+    }
+    if (now >= renew_at_) {
+      renew_at_ = now + lease_ / 3;
+      bool out = false;
+      {
+        const std::lock_guard lock(mutex_);
+        out = out_ != 0 || standby_;
+      }
+      if (out) (void)consumer_->renew();
+    }
+    backoff_ = std::chrono::milliseconds(0);
+  } catch (const Error& error) {
+    {
+      const std::lock_guard lock(mutex_);
+      pending_.insert(pending_.begin(), std::make_move_iterator(batch.begin()),
+                      std::make_move_iterator(batch.end()));
+      more_ = true;
+    }
+    if (error.code() == ErrorCode::not_found || error.code() == ErrorCode::stopped) {
+      if (!ended) failed("a durable subscription has ended", error.what());
+      close();
+      return turn;
+    }
+    backoff_ = backoff_.count() == 0 ? kBackoffFirst : std::min(backoff_ * 2, kBackoffMax);
+    not_before_ = now + backoff_;
+    turn.again = not_before_;
+    failed("a durable subscription cannot reach its store now; it tries again", error.what());
+    return turn;
+  }
+  bool over = false;
+  {
+    const std::lock_guard lock(mutex_);
+    // What is still suspended gives its event back when it ends.
+    over = ended && pending_.empty() && out_ == 0;
+    turn.again = std::min({turn.again, look_again(now, wall, fetching), renew_at_});
+  }
+  if (over) close();
+  return turn;
+}
+
+/// With the lock held.
+auto DurableFeed::look_again(SteadyClock::time_point now, WallTime wall, Fetching fetching) const
+    -> SteadyClock::time_point {
+  if (more_ && room(fetching) != 0) return now;
+  auto again = SteadyClock::time_point::max();
+  const auto after = [&](std::chrono::nanoseconds span) {
+    const auto rounded = std::chrono::ceil<std::chrono::milliseconds>(
+        std::clamp<std::chrono::nanoseconds>(span, std::chrono::nanoseconds(0), kLookWithin));
+    again = std::min(again, now + rounded);
+  };
+  if (core_.options().clock->is_manual()) return again;  // who moves it wakes us
+  if (due_) after(*due_ - wall);
+  const auto* const breaker = subscriber_->extra->breaker.load(std::memory_order_acquire);
+  if (const auto probe = breaker != nullptr ? breaker->when_probe() : std::nullopt) {
+    after(*probe - core_.steady_now());
+  }
+  return again;
+}
+
+void DurableFeed::settled(std::size_t count, const SettleResult& result) {
+  {
+    const std::lock_guard lock(mutex_);
+    out_ -= std::min(out_, count);
+  }
+  if (result.stale == 0) return;
+  const std::string stale = std::to_string(result.stale);
+  const std::array fields{LogField{"durable", name_}, LogField{"deliveries", stale}};
+  core_.log(LogLevel::warning,
+            "deliveries were settled after their lease had lapsed; they may be made again", fields);
+}
+
+void DurableFeed::failed(const char* what, const std::string& why) {
+  const std::array fields{LogField{"durable", name_}, LogField{"reason", why}};
+  core_.log(LogLevel::error, what, fields);
+}
+
+void DurableFeed::hand_over(std::vector<Leased>& deliveries) {
+  SubscriberExtra& extra = *subscriber_->extra;
+  for (Leased& one : deliveries) {
+    if (extra.filter) {
+      try {
+        if (!extra.filter(one.event)) {
+          extra.sink->filtered.fetch_add(1, std::memory_order_relaxed);
+          settle({.sequence = one.sequence});
+          continue;
+        }
+      } catch (const std::exception& error) {
+        settle({.sequence = one.sequence,
+                .kind = Settlement::Kind::dead_letter,
+                .code = ErrorCode::handler_failed,
+                .reason = std::string("its filter threw: ") + escape(error.what())});
+        continue;
+      } catch (...) {
+        settle({.sequence = one.sequence,
+                .kind = Settlement::Kind::dead_letter,
+                .code = ErrorCode::handler_failed,
+                .reason = "its filter threw what is no std::exception"});
+        continue;
+      }
+    }
+    if (extra.dedupe != nullptr &&
+        extra.dedupe->is_known(one.event.id(), core_.steady_now().time_since_epoch().count())) {
+      settle({.sequence = one.sequence});
+      continue;
+    }
+    auto attempts = std::make_unique<delivery_detail::Attempts>();
+    attempts->made = one.attempt - 1;
+    attempts->sequence = one.sequence;
+    attempts->began = core_.steady_now();
+    if (extra.mailbox->push_redriven(one.event, attempts.get()) ==
+        delivery_detail::Pushed::accepted) {
+      (void)attempts.release();
+    } else {
+      settle({.sequence = one.sequence, .kind = Settlement::Kind::release});
+    }
+  }
+}
+
+bool DurableFeed::idle(Fetching fetching) const {
+  if (closed()) return true;
+  const std::lock_guard lock(mutex_);
+  if (out_ != 0 || !pending_.empty()) return false;
+  if (fetching == Fetching::held) return true;
+  if (standby_) return true;
+  if (news_.load(std::memory_order_acquire) || more_) return room(fetching) == 0;
+  return !due_ || *due_ > retry_at_;  // a lease of somebody else is no work of ours
+}
+
+void DurableFeed::close() noexcept {
+  if (closed_.exchange(true, std::memory_order_acq_rel)) return;
+  std::vector<Settlement> rest;
+  {
+    const std::lock_guard lock(mutex_);
+    rest.swap(pending_);
+  }
+  try {
+    if (!rest.empty()) settled(rest.size(), consumer_->settle(rest));
+  } catch (const std::exception& error) {
+    failed(
+        "what a durable subscription has handled could not be settled; it will be given out again",
+        error.what());
+  }
+  consumer_->close();
+  if (begun_) detail::release(subscriber_);
+}
+
+}  // namespace busway::detail

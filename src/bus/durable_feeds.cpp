@@ -1,0 +1,158 @@
+#include "bus/durable_feeds.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "bus/bus_core.hpp"
+#include "bus/store_link.hpp"
+
+namespace busway::detail {
+namespace {
+
+using SteadyClock = std::chrono::steady_clock;
+
+/// A watch may be lost with its server: then this is how long news can take.
+constexpr auto kLookAnyway = std::chrono::milliseconds(500);
+
+}  // namespace
+
+DurableFeeds::DurableFeeds(BusCore& core, StoreLink& link) : core_(core), link_(link) {}
+
+DurableFeeds::~DurableFeeds() { end(); }
+
+void DurableFeeds::begin() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (begun_ || ending_) return;
+    begun_ = true;
+  }
+  watch_ = link_.store().watch([this] {
+    for (const auto& feed : all()) feed->news();
+    wake();
+  });
+  clock_watch_ = core_.options().clock->watch([this] { wake(); });
+  if (!core_.driven_by_hand()) thread_ = std::thread([this] { run(); });
+}
+
+void DurableFeeds::add(std::shared_ptr<DurableFeed> feed) {
+  feed->begin();
+  {
+    const std::lock_guard lock(mutex_);
+    feeds_.push_back(std::move(feed));
+  }
+  begin();
+  wake();
+}
+
+void DurableFeeds::wake() noexcept {
+  {
+    const std::lock_guard lock(mutex_);
+    if (std::exchange(signalled_, true)) return;
+  }
+  woken_.notify_one();
+}
+
+std::vector<std::shared_ptr<DurableFeed>> DurableFeeds::all() const {
+  const std::lock_guard lock(mutex_);
+  return feeds_;
+}
+
+DurableFeed::Turn DurableFeeds::turn_all() {
+  const std::lock_guard one_at_a_time(turn_mutex_);
+  const auto fetching = held_.load(std::memory_order_acquire) ? DurableFeed::Fetching::held
+                                                              : DurableFeed::Fetching::allowed;
+  DurableFeed::Turn sum{.again = SteadyClock::now() + kLookAnyway};
+  if (fetching == DurableFeed::Fetching::allowed && link_.follows() && link_.follow()) {
+    sum = {.did = true, .again = SteadyClock::now()};
+  }
+  for (const auto& feed : all()) {
+    const DurableFeed::Turn one = feed->turn(fetching);
+    sum.did = sum.did || one.did;
+    sum.again = std::min(sum.again, one.again);
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    std::erase_if(feeds_, [](const auto& feed) { return feed->closed(); });
+    ++turns_;
+  }
+  changed_.notify_all();
+  return sum;
+}
+
+bool DurableFeeds::turn() { return turn_all().did; }
+
+void DurableFeeds::run() {
+  auto again = SteadyClock::now();
+  for (;;) {
+    {
+      std::unique_lock lock(mutex_);
+      woken_.wait_until(lock, again, [this] { return signalled_ || ending_; });
+      if (ending_) return;
+      signalled_ = false;
+    }
+    again = turn_all().again;
+  }
+}
+
+void DurableFeeds::wait_closed(const DurableFeed& feed) {
+  if (core_.driven_by_hand()) {
+    (void)turn();
+    (void)turn();
+    return;
+  }
+  // One turn may be under way that has not seen all; the one after it has.
+  std::unique_lock lock(mutex_);
+  if (thread_.get_id() == std::this_thread::get_id()) return;
+  const std::uint64_t before = turns_;
+  while (!ending_ && !feed.closed() && turns_ < before + 2) {
+    signalled_ = true;
+    woken_.notify_one();
+    changed_.wait_for(lock, kLookAnyway);
+  }
+}
+
+void DurableFeeds::hold() noexcept {
+  held_.store(true, std::memory_order_release);
+  wake();
+}
+
+bool DurableFeeds::idle() const {
+  const auto fetching = held_.load(std::memory_order_acquire) ? DurableFeed::Fetching::held
+                                                              : DurableFeed::Fetching::allowed;
+  const auto feeds = all();
+  return std::all_of(feeds.begin(), feeds.end(),
+                     [&](const auto& feed) { return feed->idle(fetching); });
+}
+
+void DurableFeeds::wait_change(SteadyClock::time_point deadline) {
+  if (core_.driven_by_hand()) {
+    (void)turn();
+    return;
+  }
+  wake();
+  std::unique_lock lock(mutex_);
+  const std::uint64_t before = turns_;
+  changed_.wait_until(lock, deadline, [&] { return turns_ != before || ending_; });
+}
+
+void DurableFeeds::end() noexcept {
+  watch_.reset();
+  clock_watch_.reset();
+  std::thread thread;
+  {
+    const std::lock_guard lock(mutex_);
+    ending_ = true;
+    thread.swap(thread_);
+  }
+  woken_.notify_all();
+  if (thread.joinable()) thread.join();
+  std::vector<std::shared_ptr<DurableFeed>> feeds;
+  {
+    const std::lock_guard lock(mutex_);
+    feeds.swap(feeds_);
+  }
+  for (const auto& feed : feeds) feed->close();
+  changed_.notify_all();
+}
+
+}  // namespace busway::detail

@@ -1,0 +1,80 @@
+// bus/durable_feeds.hpp -- serves the durable subscriptions of a bus: one thread that fetches,
+// settles and renews for all of them.
+// Layer: bus
+//
+// Model      Each turn visits every feed that has something to do. A commit of the store, a
+//            settlement, a due time or room in a mailbox causes one. On a bus that is driven by
+//            hand there is no thread, and poll() makes the turns.
+// Threads    wake() [any-thread], also on a store's writer; turns on one thread at a time.
+// Ownership  Belongs to the StoreLink; holds a reference on each feed.
+// Errors     Those of the store are logged, and the turn is made again later.
+// Cost       None while nothing happens but a look twice a second.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "bus/durable_feed.hpp"
+#include "busway/clock.hpp"
+#include "busway/store.hpp"
+
+namespace busway::detail {
+
+class BusCore;
+class StoreLink;
+
+class DurableFeeds {
+ public:
+  DurableFeeds(BusCore& core, StoreLink& link);
+  DurableFeeds(const DurableFeeds&) = delete;
+  DurableFeeds& operator=(const DurableFeeds&) = delete;
+  ~DurableFeeds();
+
+  /// Begins to watch the store and to make turns; before the first feed at the latest.
+  void begin();
+  void add(std::shared_ptr<DurableFeed> feed);
+  /// There may be something to do.
+  void wake() noexcept;
+  /// Makes a turn here; for buses driven by hand. True: something was done.
+  bool turn();
+  /// Of a subscription that has ended: waits until what its calls and its mailbox gave back is in
+  /// the store, or the store could not be asked.
+  void wait_closed(const DurableFeed& feed);
+  /// Nothing is fetched any more; what is settled is settled at once.
+  void hold() noexcept;
+  /// Whether all that was fetched is settled, and nothing is known that could be fetched now.
+  [[nodiscard]] bool idle() const;
+  /// Until something changes, or the deadline.
+  void wait_change(std::chrono::steady_clock::time_point deadline);
+  /// All feeds give back what they hold, and the thread ends.
+  void end() noexcept;
+
+ private:
+  void run();
+  [[nodiscard]] DurableFeed::Turn turn_all();
+  [[nodiscard]] std::vector<std::shared_ptr<DurableFeed>> all() const;
+
+  BusCore& core_;
+  StoreLink& link_;
+  mutable std::mutex mutex_;
+  std::condition_variable woken_;
+  std::condition_variable changed_;
+  // Guarded by mutex_.
+  std::vector<std::shared_ptr<DurableFeed>> feeds_;
+  std::uint64_t turns_ = 0;
+  bool begun_ = false;
+  bool signalled_ = false;
+  bool ending_ = false;
+  std::mutex turn_mutex_;
+  std::atomic<bool> held_{false};
+  Store::Watch watch_;
+  Clock::Watch clock_watch_;
+  std::thread thread_;
+};
+
+}  // namespace busway::detail

@@ -1,0 +1,98 @@
+// bus/store_link.hpp -- the bus's side of its store: which topics are kept, how a publish waits for
+// its commit, what others have appended.
+// Layer: bus
+//
+// Model      A kept event is appended first, and goes along its route when the store has it. Events
+//            of other openings of the store are read behind them and go along their routes here.
+//            Durable subscriptions are served by DurableFeeds.
+// Threads    [any-thread]
+// Ownership  Belongs to the BusCore; shares the store.
+// Errors     As results.
+// Cost       A kept publish is one append of the store.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "bus/durable_feeds.hpp"
+#include "busway/pattern.hpp"
+#include "busway/store.hpp"
+
+namespace busway::detail {
+
+class BusCore;
+struct RareFields;
+struct TopicEntry;
+
+/// An event of publish_async on its way into the store.
+class PendingAppend final : public AppendRequest {
+ public:
+  explicit PendingAppend(Event event)
+      : AppendRequest({&event_, 1}, {&result_, 1}), event_(std::move(event)) {}
+  void done() noexcept override;
+  /// False at the deadline.
+  bool wait(std::chrono::steady_clock::time_point deadline) const;
+  /// Once wait() has said true.
+  [[nodiscard]] const AppendResult& result() const noexcept { return result_; }
+  [[nodiscard]] const Event& event() const noexcept { return event_; }
+
+ private:
+  Event event_;
+  AppendResult result_;
+  mutable std::mutex mutex_;
+  mutable std::condition_variable answered_;
+  bool is_done_ = false;  // guarded by mutex_
+};
+
+class StoreLink {
+ public:
+  StoreLink(BusCore& core, std::shared_ptr<Store> store, std::vector<Pattern> keep);
+  StoreLink(const StoreLink&) = delete;
+  StoreLink& operator=(const StoreLink&) = delete;
+  ~StoreLink();
+
+  [[nodiscard]] Store& store() noexcept { return *store_; }
+  [[nodiscard]] const std::shared_ptr<Store>& shared() const noexcept { return store_; }
+  [[nodiscard]] DurableFeeds& feeds() noexcept { return feeds_; }
+
+  /// Whether events of the topic are kept; remembered by the entry.
+  [[nodiscard]] bool keeps(TopicEntry& entry);
+  /// These too from now on.
+  void keep_also(const std::vector<Pattern>& patterns);
+  [[nodiscard]] bool keeps_any() const;
+
+  /// Gives the event the instance's id, where it has none. Of an event that this thread alone sees;
+  /// a borrowed one refers to this link.
+  void stamp(Event& event);
+
+  /// Says in the result what an answer means for a publish; true: its handlers are to run.
+  [[nodiscard]] bool accept(const AppendResult& answer, const Event& event, PublishResult& result);
+
+  /// Delivers what other openings have appended. True: there may be more.
+  bool follow();
+  [[nodiscard]] bool follows() const noexcept { return follows_; }
+
+  /// No call of the store begins after this.
+  void close() noexcept;
+
+ private:
+  BusCore& core_;
+  const std::shared_ptr<Store> store_;
+  RareFields* const instance_;  // an event's rare fields with the instance's id alone
+  mutable std::mutex keep_mutex_;
+  std::vector<Pattern> keep_;  // guarded by keep_mutex_
+  std::atomic<std::uint32_t> keep_version_{1};
+  const bool follows_;
+  std::uint64_t followed_to_ = 0;  // of follow() alone, which one thread calls at a time
+  /// Ids of events of which the store could not say whether it has them.
+  std::mutex unknown_mutex_;
+  std::vector<EventId> unknown_;
+  DurableFeeds feeds_;
+};
+
+}  // namespace busway::detail
