@@ -180,8 +180,7 @@ std::vector<Event> Bus::history(const Patterns& pattern, std::size_t limit, Wall
 }
 Stats Bus::stats() const { return core_->stats(); }
 std::optional<EventStatusInfo> Bus::event_status(const EventId& id) const {
-  const detail::StatusBook* book = core_->status_book();
-  return book != nullptr ? book->find(id) : std::nullopt;
+  return core_->event_status(id);
 }
 const std::string& Bus::instance_id() const noexcept { return core_->options().instance_id; }
 const BusOptions& Bus::options() const noexcept { return core_->options(); }

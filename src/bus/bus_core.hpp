@@ -186,6 +186,13 @@ class BusCore {
   /// no room now.
   bool deliver_stored(const Event& event);
   bool remove_durable(std::string_view name);
+  struct OpenDurable {
+    std::string name;
+    SubscriptionId id = 0;
+    std::string owner;
+  };
+  [[nodiscard]] std::vector<OpenDurable> open_durables();
+  [[nodiscard]] std::optional<EventStatusInfo> event_status(const EventId& id);
 
   // -- subscribe.cpp ------------------------------------------------------------------------------
   /// Takes over the subscriber, also when it throws.
@@ -222,6 +229,11 @@ class BusCore {
   std::vector<Event> history(const Patterns& patterns, std::size_t limit, WallTime since);
   /// cut: whether events have fallen out of what is kept.
   std::vector<delivery_detail::PastEvent> past_events(bool* cut);
+  /// Those of past_events() that match, and what the store has beside them: at most so many of its
+  /// newest (0: all), none older than `since`.
+  std::vector<delivery_detail::PastEvent> past_events_of(std::span<const Pattern> patterns,
+                                                         std::size_t limit, WallTime since,
+                                                         bool* cut);
   Stats stats();
   /// A queued delivery of the topic did not end well.
   void count_unwell(std::string_view topic, DeliveryOutcome::Kind kind);
@@ -397,6 +409,8 @@ class BusCore {
 
   // storing.cpp
   void open_store();
+  void add_stored(std::span<const Pattern> patterns, std::size_t limit, WallTime since,
+                  std::vector<delivery_detail::PastEvent>& past);
   /// Waits until the event is stored, if its topic is kept; false: it goes no further.
   bool store(TopicEntry& entry, Event& event, PublishResult& result);
 

@@ -1,27 +1,48 @@
 // The public face of the dead letters, and their way back to a subscription.
 #include "busway/dead_letters.hpp"
 
+#include <algorithm>
 #include <array>
+#include <iterator>
 #include <span>
 #include <utility>
 
 #include "bus/bus_core.hpp"
+#include "bus/stored_letters.hpp"
 
 namespace busway {
 
+using detail::StoredLetters;
+
 std::vector<DeadLetter> DeadLetters::list(const DeadLetterQuery& query) const {
-  return core_->dead_letters().list(query);
+  std::vector<DeadLetter> letters = core_->dead_letters().list(query);
+  std::vector<DeadLetter> stored = StoredLetters(*core_).list(query);
+  if (stored.empty()) return letters;
+  std::move(stored.begin(), stored.end(), std::back_inserter(letters));
+  std::stable_sort(letters.begin(), letters.end(), [](const DeadLetter& a, const DeadLetter& b) {
+    return a.history.front().time < b.history.front().time;
+  });
+  if (query.limit != 0 && letters.size() > query.limit) {
+    letters.erase(letters.begin() + static_cast<std::ptrdiff_t>(query.limit), letters.end());
+  }
+  return letters;
 }
 std::optional<DeadLetter> DeadLetters::get(DeadLetterId id) const {
-  return core_->dead_letters().get(id);
+  return StoredLetters::has(id) ? StoredLetters(*core_).get(id) : core_->dead_letters().get(id);
 }
-std::size_t DeadLetters::size() const { return core_->dead_letters().size(); }
+std::size_t DeadLetters::size() const {
+  return core_->dead_letters().size() + StoredLetters(*core_).size();
+}
 std::uint64_t DeadLetters::fallen_out() const { return core_->dead_letters().fallen_out(); }
 
 RedriveResult DeadLetters::redrive(DeadLetterId id) {
+  RedriveResult result;
+  if (StoredLetters::has(id)) {
+    StoredLetters(*core_).redrive(id, result);
+    return result;
+  }
   const std::optional<DeadLetter> letter = get(id);
   if (!letter) {
-    RedriveResult result;
     result.not_found = 1;
     return result;
   }
@@ -32,9 +53,13 @@ RedriveResult DeadLetters::redrive(const DeadLetterQuery& query) {
   return core_->redrive(list(query));
 }
 
-std::size_t DeadLetters::purge(DeadLetterId id) { return core_->dead_letters().purge(id); }
+std::size_t DeadLetters::purge(DeadLetterId id) {
+  return StoredLetters::has(id) ? StoredLetters(*core_).purge(id) : core_->dead_letters().purge(id);
+}
 std::size_t DeadLetters::purge(const DeadLetterQuery& query) {
-  return core_->dead_letters().purge(query);
+  std::size_t purged = 0;
+  for (const DeadLetter& letter : list(query)) purged += purge(letter.id);
+  return purged;
 }
 
 namespace detail {
@@ -43,6 +68,10 @@ namespace detail {
 RedriveResult BusCore::redrive(std::span<const DeadLetter> letters) {
   RedriveResult result;
   for (const DeadLetter& letter : letters) {
+    if (StoredLetters::has(letter.id)) {
+      StoredLetters(*this).redrive(letter.id, result);
+      continue;
+    }
     Subscriber* to = nullptr;
     {
       const std::lock_guard lock(mutex_);

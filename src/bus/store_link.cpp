@@ -42,9 +42,11 @@ bool PendingAppend::wait(std::chrono::steady_clock::time_point deadline) const {
   return answered_.wait_until(lock, deadline, is_done);
 }
 
-StoreLink::StoreLink(BusCore& core, std::shared_ptr<Store> store, std::vector<Pattern> keep)
+StoreLink::StoreLink(BusCore& core, std::shared_ptr<Store> store, Whose whose,
+                     std::vector<Pattern> keep)
     : core_(core),
       store_(std::move(store)),
+      whose_(whose),
       instance_(rare_of(core.options().instance_id)),
       keep_(std::move(keep)),
       follows_(store_->features().shared),
@@ -61,12 +63,17 @@ StoreLink::~StoreLink() {
 
 void StoreLink::close() noexcept {
   feeds_.end();
-  store_->close();
+  if (whose_ == Whose::mine) store_->close();
 }
 
 bool StoreLink::keeps_any() const {
   const std::lock_guard lock(keep_mutex_);
   return !keep_.empty();
+}
+
+bool StoreLink::keeps_all() const {
+  const std::lock_guard lock(keep_mutex_);
+  return std::find(keep_.begin(), keep_.end(), Pattern::glob("*")) != keep_.end();
 }
 
 bool StoreLink::keeps(TopicEntry& entry) {

@@ -51,7 +51,9 @@ class PendingAppend final : public AppendRequest {
 
 class StoreLink {
  public:
-  StoreLink(BusCore& core, std::shared_ptr<Store> store, std::vector<Pattern> keep);
+  /// mine: the store ends with the link.
+  enum class Whose : unsigned char { mine, callers };
+  StoreLink(BusCore& core, std::shared_ptr<Store> store, Whose whose, std::vector<Pattern> keep);
   StoreLink(const StoreLink&) = delete;
   StoreLink& operator=(const StoreLink&) = delete;
   ~StoreLink();
@@ -65,6 +67,8 @@ class StoreLink {
   /// These too from now on.
   void keep_also(const std::vector<Pattern>& patterns);
   [[nodiscard]] bool keeps_any() const;
+  /// Whether events of all topics are.
+  [[nodiscard]] bool keeps_all() const;
 
   /// Gives the event the instance's id, where it has none. Of an event that this thread alone sees;
   /// a borrowed one refers to this link.
@@ -77,12 +81,13 @@ class StoreLink {
   bool follow();
   [[nodiscard]] bool follows() const noexcept { return follows_; }
 
-  /// No call of the store begins after this.
+  /// All feeds give back what they hold; no call of the store begins after this.
   void close() noexcept;
 
  private:
   BusCore& core_;
   const std::shared_ptr<Store> store_;
+  const Whose whose_;
   RareFields* const instance_;  // an event's rare fields with the instance's id alone
   mutable std::mutex keep_mutex_;
   std::vector<Pattern> keep_;  // guarded by keep_mutex_

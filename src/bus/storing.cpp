@@ -54,7 +54,9 @@ StoreLink& BusCore::link_or_make() {
     store = in_memory ? make_memory_store(options) : busway::open_store(options_.store, options);
   }
   const bool keeps = !keep.empty();
-  link_owner_ = std::make_unique<StoreLink>(*this, std::move(store), std::move(keep));
+  const auto whose =
+      options_.opened_store != nullptr ? StoreLink::Whose::callers : StoreLink::Whose::mine;
+  link_owner_ = std::make_unique<StoreLink>(*this, std::move(store), whose, std::move(keep));
   link_.store(link_owner_.get(), std::memory_order_release);
   if (keeps) gate_.fetch_or(kStored, std::memory_order_seq_cst);
   return *link_owner_;
@@ -76,6 +78,37 @@ bool BusCore::store(TopicEntry& entry, Event& event, PublishResult& result) {
 bool BusCore::remove_durable(std::string_view name) {
   StoreLink* const store = link();
   return store != nullptr && store->store().remove(name);
+}
+
+std::vector<BusCore::OpenDurable> BusCore::open_durables() {
+  std::vector<OpenDurable> open;
+  const std::lock_guard lock(mutex_);
+  for (const Subscriber* one : slots_) {
+    if (one == nullptr || one->extra == nullptr || one->extra->feed == nullptr) continue;
+    open.push_back({one->extra->feed->name(), one->id, one->extra->owner});
+  }
+  return open;
+}
+
+/// What the book knows of the last ones, else what the store derives.
+std::optional<EventStatusInfo> BusCore::event_status(const EventId& id) {
+  if (status_ != nullptr) {
+    if (auto known = status_->find(id)) return known;
+  }
+  StoreLink* const store = link();
+  if (store == nullptr) return std::nullopt;
+  const std::optional<StoredStatus> stored = store->store().status(id);
+  if (!stored) return std::nullopt;
+  EventStatusInfo info;
+  info.id = id;
+  info.topic = std::string(stored->stored.event.topic());
+  info.status = stored->status;
+  info.published = stored->stored.event.time();
+  for (const StoredDelivery& one : stored->deliveries) {
+    info.attempts = std::max(info.attempts, one.attempts);
+    if (info.error.empty() && !one.error.empty()) info.error = one.durable + ": " + one.error;
+  }
+  return info;
 }
 
 /// One append for all that are kept; then each goes its way, in order.

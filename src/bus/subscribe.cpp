@@ -384,13 +384,14 @@ void BusCore::open_durable(Subscriber& subscriber, const SubscriptionOptions& op
 /// them.
 void BusCore::begin_replay(Subscriber& subscriber, const Replay& replay) {
   bool cut = false;  // older events may have fallen out of the history
-  std::vector<delivery_detail::PastEvent> all = past_events(&cut);  // newest first
+  std::vector<Pattern> patterns = subscriber.extra->patterns;
+  if (subscriber.topic != nullptr) patterns = {Pattern::exact(subscriber.topic->view())};
+  // Newest first. What a filter rejects does not count among the last n.
+  const bool counted = replay.from == Replay::From::last && !subscriber.extra->filter;
+  std::vector<delivery_detail::PastEvent> all =
+      past_events_of(patterns, counted ? replay.count : 0,
+                     replay.from == Replay::From::since ? replay.time : WallTime{}, &cut);
   std::vector<delivery_detail::PastEvent> past;
-  const auto matches = [&](const Event& event) {
-    if (subscriber.topic != nullptr) return subscriber.topic->view() == event.topic();
-    return std::any_of(subscriber.extra->patterns.begin(), subscriber.extra->patterns.end(),
-                       [&](const Pattern& pattern) { return pattern.matches(event.topic()); });
-  };
   for (delivery_detail::PastEvent& one : all) {
     const Event& event = one.event;
     if (replay.from == Replay::From::last && past.size() >= replay.count) {
@@ -401,7 +402,6 @@ void BusCore::begin_replay(Subscriber& subscriber, const Replay& replay) {
       cut = false;
       break;
     }
-    if (!matches(event)) continue;
     try {
       if (subscriber.extra->filter && !subscriber.extra->filter(event)) continue;
     } catch (...) {
