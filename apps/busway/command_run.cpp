@@ -39,6 +39,7 @@ struct RunOptions {
   std::vector<std::string> plugins;
   std::optional<std::chrono::milliseconds> duration;
   std::optional<std::string> control;  // "off": none
+  std::string store;
   bool until_idle = false;
   bool watch = false;
   bool verbose = false;
@@ -117,6 +118,7 @@ LeftOver find_left_over(Host& host, std::uint64_t dropped_before) {
   LeftOver left;
   left.dropped = host.bus().stats().dropped - dropped_before;
   for (const DeadLetter& letter : host.bus().dead_letters().list()) {
+    if (letter.stored) continue;  // it stays
     ++left.dead_letters[letter.owner.empty() ? letter.name : letter.owner];
     ++left.all_dead_letters;
   }
@@ -155,6 +157,7 @@ int run(const RunOptions& options) {
   InitializeOptions initial;
   initial.plugin_folders = plugin_folders(options.plugins);
   initial.watch_plugins = options.watch;
+  initial.store = options.store;
   if (!options.control) {
     initial.control = host_detail::default_control_path();
     initial.control_need = ControlNeed::optional;
@@ -218,6 +221,10 @@ void add_run(CLI::App& tool, Chosen& chosen) {
       ->type_name("DIR")
       ->expected(1)
       ->take_all();
+  command
+      ->add_option("--store", options->store,
+                   "Keep events there, whatever the file says: sqlite:PATH, memory:")
+      ->type_name("URL");
   command->add_flag("--verbose", options->verbose,
                     "Show all log lines, not only warnings and errors");
   command->add_flag("--json", options->json,

@@ -52,6 +52,7 @@ struct DeadLetter {
   /// Oldest first, never empty: a redrive that failed adds one. At most the last 16.
   std::vector<Death> history;
   bool redriving = false;  ///< on its way to the subscription again
+  bool stored = false;     ///< of a durable subscription: the store has it, and keeps it
 
   [[nodiscard]] const Death& last() const { return history.back(); }
 };

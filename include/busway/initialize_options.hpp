@@ -36,6 +36,8 @@ struct InitializeOptions {
   /// file names: a key that is or ends with one is shown as ***. Case, '-' and '_' do not matter.
   std::vector<std::string> secret_keys{};
   DefaultBus default_bus = DefaultBus::set;
+  /// An address such as sqlite:events.db, in place of the file's provider; empty: the file's.
+  std::string store{};
   bool watch_plugins = false;  ///< PluginManagerOptions::watch
   /// Path of a Unix socket at which this user and root may look at the host and act on it, as
   /// docs/control_socket.md says; empty: none. Its folder must be this user's own, and is made if

@@ -18,6 +18,7 @@ DeadLetter letter_of(StoredLetter stored, DeadLetterId mark,
   letter.event = std::move(stored.event);
   letter.name = std::move(stored.durable);
   letter.redriving = stored.redriving;
+  letter.stored = true;
   letter.history.reserve(stored.history.size());
   for (StoredLetter::Death& death : stored.history) {
     letter.history.push_back({death.time, death.code, std::move(death.reason), death.attempts});

@@ -71,6 +71,11 @@ void BusCore::keep_also(const std::vector<Pattern>& patterns) {
 bool BusCore::store(TopicEntry& entry, Event& event, PublishResult& result) {
   StoreLink& store = *link();
   if (!store.keeps(entry)) return true;
+  // A request stays in this process.
+  if (const QueuedInto* const request = thread_locals.queued_into;
+      request != nullptr && request->id == event.id()) {
+    return true;
+  }
   store.stamp(event);
   return store.accept(store.store().append(event), event, result);
 }

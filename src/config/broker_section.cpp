@@ -63,6 +63,22 @@ Section<RetrySection> retry_section() {
   return section;
 }
 
+Section<RetentionSection> retention_section() {
+  Section<RetentionSection> section(
+      "How long the store keeps events; what is not settled stays in any case.");
+  section
+      .duration("max_age", &RetentionSection::max_age, {milliseconds(1'000), hours(24 * 36'500)},
+                "Older events go.")
+      .when_unset("no limit")
+      .integer("max_events", &RetentionSection::max_events, {1, 1'000'000'000'000},
+               "The oldest beyond this number go.")
+      .when_unset("no limit")
+      .size("max_size", &RetentionSection::max_size,
+            {std::uint64_t{1} << 20U, std::uint64_t{1} << 50U}, "The oldest beyond this size go.")
+      .when_unset("no limit");
+  return section;
+}
+
 Section<SqliteSection> sqlite_section() {
   Section<SqliteSection> section("Provider sqlite: one file.");
   section.text("path", &SqliteSection::path, any_text("a path"), "The database file.");
@@ -227,6 +243,16 @@ Section<BrokerSection> make_broker_section() {
                             "What a plain pattern with wildcards is.")
       .boolean("trace", &BrokerSection::trace,
                "true: an event that belongs to no trace begins one.")
+      .texts("keep", &BrokerSection::keep, any_text("patterns of topics"),
+             "Topics whose events the store keeps; the rest stays in this process.")
+      .when_unset("all, with a store that lasts")
+      .choice<DurabilityLevel>("durability", &BrokerSection::durability,
+                               {{"memory", DurabilityLevel::memory},
+                                {"process_crash", DurabilityLevel::process_crash},
+                                {"power_loss", DurabilityLevel::power_loss}},
+                               "What a kept event must survive at least.")
+      .when_unset("what the provider does by itself")
+      .section("retention", &BrokerSection::retention, retention_section())
       .section("retry_policy", &BrokerSection::retry_policy, retry_section())
       .section("sqlite", &BrokerSection::sqlite, sqlite_section())
       .section("redis", &BrokerSection::redis, redis_section())

@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "config/section.hpp"
 
@@ -63,6 +64,14 @@ struct PostgresSection {
   std::chrono::milliseconds poll_interval{1'000};
 };
 
+enum class DurabilityLevel : unsigned char { memory, process_crash, power_loss };
+
+struct RetentionSection {
+  std::optional<std::chrono::milliseconds> max_age{};
+  std::optional<std::uint64_t> max_events{};
+  std::optional<std::uint64_t> max_size{};  // bytes
+};
+
 struct BrokerSection {
   bool enabled = true;
   Provider provider = Provider::memory;
@@ -74,6 +83,9 @@ struct BrokerSection {
   std::uint16_t max_hops = 32;
   WildcardKind wildcards = WildcardKind::glob;
   bool trace = false;
+  std::optional<std::vector<std::string>> keep{};  // unset: all, with a store that lasts
+  std::optional<DurabilityLevel> durability{};     // unset: what the provider does by itself
+  RetentionSection retention{};
   RetrySection retry_policy{};
   SqliteSection sqlite{};
   RedisSection redis{};

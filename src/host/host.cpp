@@ -33,14 +33,14 @@ constexpr std::string_view kComponent = "host";
 EventOptions host_event() { return {.source = kComponent, .origin = Origin::system}; }
 
 /// Reads the file or throws what initialize() promises.
-HostConfig require_config(const std::string& path, const std::vector<std::string>& secret_keys,
+HostConfig require_config(const std::string& path, const InitializeOptions& options,
                           std::vector<ConfigIssue>& warnings) {
   config::Issues issues(path);
-  HostConfig config = host_detail::read_host_config(path, issues, secret_keys);
+  HostConfig config = host_detail::read_host_config(path, issues, options.secret_keys);
   issues.throw_if_errors();
-  if (const std::vector<ConfigIssue> refused = host_detail::provider_issues(config);
-      !refused.empty()) {
-    throw Error(ErrorCode::not_yet, to_string(refused.front()));
+  if (options.store.empty()) {
+    const std::vector<ConfigIssue> refused = host_detail::provider_issues(config);
+    if (!refused.empty()) throw Error(ErrorCode::not_yet, to_string(refused.front()));
   }
   warnings = issues.sorted();
   return config;
@@ -77,7 +77,7 @@ class Host::Impl {
 
   // Constant after the constructor:
   std::string path_;
-  std::vector<std::string> secret_keys_;
+  InitializeOptions options_;
   std::vector<ConfigIssue> warnings_;
   HostConfig config_;
   host_detail::PluginPlaces places_;
@@ -99,8 +99,8 @@ class Host::Impl {
 
 Host::Impl::Impl(const std::string& path, const InitializeOptions& options)
     : path_(path),
-      secret_keys_(options.secret_keys),
-      config_(require_config(path, secret_keys_, warnings_)),
+      options_(options),
+      config_(require_config(path, options_, warnings_)),
       places_{config_.folder, options.plugin_folders},
       bus_(std::make_shared<Bus>(host_detail::bus_options(config_, options))),
       summaries_(*bus_, config_.document.secrets),
@@ -215,7 +215,7 @@ void Host::Impl::start() {
 ReloadResult Host::Impl::reload() {
   ReloadResult result;
   try {
-    const HostConfig now = require_config(path_, secret_keys_, result.issues);
+    const HostConfig now = require_config(path_, options_, result.issues);
     result.keys = host_detail::changed_keys(config_.document, now.document);
     (void)bus_->publish(config_changed(path_, result.keys, host_event()));
   } catch (const Error& error) {

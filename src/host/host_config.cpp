@@ -8,6 +8,7 @@
 
 #include "base/escape.hpp"
 #include "busway/error.hpp"
+#include "busway/store_provider.hpp"
 #include "host/configured_patterns.hpp"
 
 namespace busway::host_detail {
@@ -97,12 +98,29 @@ HostConfig read_host_config(const std::string& path, config::Issues& issues,
 
 std::vector<ConfigIssue> provider_issues(const HostConfig& config) {
   const config::BrokerSection& broker = config.values.event_broker;
-  if (broker.provider == config::Provider::memory) return {};
+  const std::string name(config::to_string(broker.provider));
+  if (store_is_known(name)) return {};
+  std::string offered = "memory";
+  if (store_is_known("sqlite")) offered += " and sqlite";
   return {config.document.issue_at("event_broker.provider",
-                                   "the provider " +
-                                       std::string(config::to_string(broker.provider)) +
-                                       " is not offered by this version yet; memory works",
+                                   "the provider " + name + " is not offered by this program; " +
+                                       offered + (offered == "memory" ? " works" : " work"),
                                    ConfigIssue::Severity::error)};
+}
+
+/// As BusOptions::store takes it.
+std::string store_address(const config::BrokerSection& broker) {
+  if (broker.provider == config::Provider::sqlite) return "sqlite:" + broker.sqlite.path;
+  return std::string(config::to_string(broker.provider));
+}
+
+StoreOptions store_options(const config::BrokerSection& broker) {
+  StoreOptions options;
+  if (broker.durability) options.durability = static_cast<Durability>(*broker.durability);
+  options.retention = {.max_age = broker.retention.max_age,
+                       .max_events = broker.retention.max_events,
+                       .max_bytes = broker.retention.max_size};
+  return options;
 }
 
 Wildcards to_wildcards(config::WildcardKind kind) noexcept {
@@ -113,7 +131,9 @@ BusOptions bus_options(const HostConfig& config, const InitializeOptions& option
   const config::BrokerSection& broker = config.values.event_broker;
   return {.enabled = broker.enabled,
           .instance_id = broker.instance_id.value_or(""),
-          .store = std::string(config::to_string(broker.provider)),
+          .store = options.store.empty() ? store_address(broker) : options.store,
+          .store_options = store_options(broker),
+          .keep = broker.keep,
           .mode = broker.mode == config::DeliveryMode::async ? Mode::async : Mode::sync,
           .worker_count = broker.worker_count.value_or(0),
           .queue_capacity = broker.buffer_size,

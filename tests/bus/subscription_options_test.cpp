@@ -21,13 +21,10 @@ std::string refused(ErrorCode code, const SubscriptionOptions& options) {
   return message;
 }
 
-TEST(SubscriptionOptions, SayNotYetByName) {
-  for (const Mode mode : {Mode::sync, Mode::async}) {
-    EXPECT_TRUE(mentions(refused(ErrorCode::not_yet, {.mode = mode, .durable = "d"}), "durable"));
-  }
-  EXPECT_TRUE(
-      mentions(refused(ErrorCode::not_yet, {.mode = Mode::async, .replay = Replay::sequence(1)}),
-               "sequence"));
+TEST(SubscriptionOptions, OnlyADurableOneBeginsAtASequence) {
+  EXPECT_TRUE(mentions(
+      refused(ErrorCode::invalid_option, {.mode = Mode::async, .replay = Replay::sequence(1)}),
+      "sequence"));
 }
 
 TEST(SubscriptionOptions, ATimeoutOfAHandlerObjectCountsWhereTheOptionsHaveNone) {
