@@ -46,7 +46,11 @@ struct DurableSpec {
 };
 
 /// What every store checks first. Throws Error(invalid_option).
-void check(const DurableSpec& spec);
+void check_durable(const DurableSpec& spec);
+/// What opening a name does that was made with these. Throws Error(durable_mismatch) that names
+/// both.
+void require_same(const DurableSpec& spec, const std::vector<Pattern>& patterns,
+                  DurableOrder order);
 
 struct DurableInfo {
   std::string name;

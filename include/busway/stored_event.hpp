@@ -62,19 +62,19 @@ struct StorePage {
 
 /// How far a stored event has come with one durable subscription.
 struct StoredDelivery {
-  std::string durable;
+  std::string durable{};
   enum class State : unsigned char { pending, processing, retrying, completed, dead_lettered };
   State state = State::pending;
   unsigned attempts = 0;              ///< so far, as far as is known; 0 of completed ones: unknown
   std::optional<WallTime> changed{};  ///< of retrying and dead-lettered ones: the last failure
   std::optional<WallTime> due{};      ///< of retrying ones
-  std::string error;                  ///< of the last failure
+  std::string error{};                ///< of the last failure
 };
 
 struct StoredStatus {
-  StoredEvent stored;
+  StoredEvent stored{};
   EventStatus status = EventStatus::pending;  ///< of all deliveries together; event_status.hpp
-  std::vector<StoredDelivery> deliveries;     ///< of the durable subscriptions that match
+  std::vector<StoredDelivery> deliveries{};   ///< of the durable subscriptions that match
 };
 
 }  // namespace busway

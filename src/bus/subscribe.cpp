@@ -369,7 +369,7 @@ void BusCore::open_durable(Subscriber& subscriber, const SubscriptionOptions& op
   } else if (options.order_by == OrderBy::key) {
     spec.order = DurableOrder::key;
   }
-  check(spec);
+  busway::check_durable(spec);
   StoreLink& store = link_or_make();
   // In memory there is nothing to come back to, so what nobody listens to is not kept.
   if (options_.opened_store == nullptr && !options_.keep &&

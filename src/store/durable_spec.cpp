@@ -21,7 +21,7 @@ bool is_of_names(char c) noexcept {
 
 }  // namespace
 
-void check(const DurableSpec& spec) {
+void check_durable(const DurableSpec& spec) {
   if (spec.name.empty()) refuse(spec, "its name is empty");
   if (spec.name.size() > limits::kDurableNameBytesMax) {
     refuse(spec, "its name has " + std::to_string(spec.name.size()) + " bytes; at most " +
@@ -43,6 +43,25 @@ void check(const DurableSpec& spec) {
                      duration_words(limits::kLeaseMin) + " to " +
                      duration_words(limits::kLeaseMax));
   }
+}
+
+void require_same(const DurableSpec& spec, const std::vector<Pattern>& patterns,
+                  DurableOrder order) {
+  const auto words = [](const std::vector<Pattern>& list) {
+    std::string text;
+    for (const Pattern& one : list) text += (text.empty() ? "" : ", ") + to_string(one);
+    return text;
+  };
+  const bool same_patterns =
+      patterns.size() == spec.patterns.size() &&
+      std::is_permutation(patterns.begin(), patterns.end(), spec.patterns.begin());
+  if (same_patterns && order == spec.order) return;
+  std::string what = "durable subscription " + quote(spec.name) + " was made with ";
+  what += same_patterns ? "the order " + std::string(to_string(order)) + " and is opened with " +
+                              std::string(to_string(spec.order))
+                        : words(patterns) + " and is opened with " + words(spec.patterns);
+  throw Error(ErrorCode::durable_mismatch,
+              what + "; open it as it was made, remove it, or say on_change = replace");
 }
 
 }  // namespace busway
