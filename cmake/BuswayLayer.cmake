@@ -3,9 +3,9 @@
 include_guard(GLOBAL)
 
 # In the order in which they may use each other. Component core is the first of them up to bus;
-# testing, which lives in its own folder, uses these alone.
+# testing and the stores, which live in folders of their own, use these alone.
 set(BUSWAY_CORE_LAYERS platform base event match delivery store bus)
-set(BUSWAY_LAYERS ${BUSWAY_CORE_LAYERS} testing config phase plugin capture gateway host)
+set(BUSWAY_LAYERS ${BUSWAY_CORE_LAYERS} testing sqlite config phase plugin capture gateway host)
 
 # The component a layer belongs to.
 function(busway_component_of layer out)

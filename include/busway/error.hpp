@@ -11,6 +11,7 @@
 // Example    tests/base/error_test.cpp
 #pragma once
 
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -30,6 +31,8 @@ enum class Fault : unsigned char { caller, handler, system, config, plugin };
 /// The code's name as written in error_codes.def, for example "invalid_topic".
 [[nodiscard]] std::string_view to_string(ErrorCode code) noexcept;
 [[nodiscard]] std::string_view to_string(Fault fault) noexcept;
+/// The reverse of to_string(); no value: there is no such code.
+[[nodiscard]] std::optional<ErrorCode> parse_error_code(std::string_view text) noexcept;
 
 /// One sentence that explains the code in general.
 [[nodiscard]] std::string_view explain(ErrorCode code) noexcept;

@@ -31,6 +31,13 @@ const Row& row(ErrorCode code) noexcept {
 
 std::string_view to_string(ErrorCode code) noexcept { return row(code).name; }
 
+std::optional<ErrorCode> parse_error_code(std::string_view text) noexcept {
+  for (std::size_t i = 0; i < kRows.size(); ++i) {
+    if (kRows[i].name == text) return static_cast<ErrorCode>(i);
+  }
+  return std::nullopt;
+}
+
 std::string_view to_string(Fault fault) noexcept {
   switch (fault) {
     case Fault::caller: return "caller";

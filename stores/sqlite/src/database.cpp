@@ -1,0 +1,68 @@
+#include "database.hpp"
+
+#include <array>
+
+namespace busway::sqlite {
+
+Database::Database(const std::string& path, Access access) {
+  int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_READWRITE;
+  if (access == Access::create) flags |= SQLITE_OPEN_CREATE;
+  const int result = sqlite3_open_v2(path.c_str(), &handle_, flags, nullptr);
+  if (result != SQLITE_OK) {
+    const std::string why = handle_ != nullptr ? sqlite3_errmsg(handle_) : sqlite3_errstr(result);
+    const int code = handle_ != nullptr ? sqlite3_extended_errcode(handle_) : result;
+    sqlite3_close(handle_);
+    throw Fault(code, why);
+  }
+  sqlite3_extended_result_codes(handle_, 1);
+  sqlite3_db_config(handle_, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+  sqlite3_db_config(handle_, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
+  // Before anything else: the switch to WAL asks for the file, and so does recovery.
+  sqlite3_busy_timeout(handle_, 5'000);
+}
+
+Database::~Database() { sqlite3_close_v2(handle_); }
+
+void Database::run(const std::string& sql) {
+  const int result = sqlite3_exec(handle_, sql.c_str(), nullptr, nullptr, nullptr);
+  if (result != SQLITE_OK) fail(result, sql);
+}
+
+std::int64_t Database::number(const std::string& sql) {
+  Statement statement(*this, sql);
+  return statement.step() ? statement.number(0) : 0;
+}
+
+std::string Database::text(const std::string& sql) {
+  Statement statement(*this, sql);
+  return statement.step() ? std::string(statement.text(0)) : std::string();
+}
+
+void Database::fail(int result, std::string_view what) const {
+  std::string why = sqlite3_errmsg(handle_);
+  if (const int error = sqlite3_system_errno(handle_);
+      error != 0 && ((result & 0xff) == SQLITE_IOERR || (result & 0xff) == SQLITE_CANTOPEN)) {
+    std::array<char, 128> text{};
+    why += std::string(" (") + strerror_r(error, text.data(), text.size()) + ')';
+  }
+  (void)what;
+  throw Fault(result, why);
+}
+
+Statement::Statement(Database& database, std::string_view sql) : database_(database) {
+  const int result = sqlite3_prepare_v3(database.handle(), sql.data(), static_cast<int>(sql.size()),
+                                        SQLITE_PREPARE_PERSISTENT, &handle_, nullptr);
+  if (result != SQLITE_OK) database.fail(result, sql);
+}
+
+void Statement::failed(int result) {
+  // The reason must be read before the statement forgets it.
+  try {
+    database_.fail(result, "");
+  } catch (...) {
+    sqlite3_reset(handle_);
+    throw;
+  }
+}
+
+}  // namespace busway::sqlite

@@ -1,0 +1,432 @@
+#include "durable_tables.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "base/escape.hpp"
+#include "busway/error.hpp"
+#include "busway/event_record.hpp"
+
+namespace busway::sqlite {
+namespace {
+
+/// The sum of a row: its numbers in order, then its texts.
+template <std::size_t N>
+std::int64_t sum_of(const std::array<std::int64_t, N>& numbers,
+                    std::initializer_list<std::string_view> texts = {}) {
+  std::uint64_t sum = checksum(std::as_bytes(std::span(numbers)));
+  for (const std::string_view text : texts) {
+    sum = checksum(std::as_bytes(std::span(text.data(), text.size())), sum);
+  }
+  return static_cast<std::int64_t>(sum);
+}
+
+std::int64_t to_signed(std::uint64_t value) noexcept { return static_cast<std::int64_t>(value); }
+
+std::string_view text_of(std::span<const std::byte> bytes) noexcept {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+std::string patterns_text(const std::vector<Pattern>& patterns) {
+  Json list = Json::array();
+  for (const Pattern& one : patterns) list.push_back(to_string(one));
+  return list.dump();
+}
+
+std::int64_t sum_of(const DurableRow& row, std::string_view patterns) {
+  return sum_of(std::array{row.number, static_cast<std::int64_t>(row.spec.order),
+                           to_signed(row.start), row.created, row.opened},
+                {row.spec.name, patterns, row.note});
+}
+
+std::int64_t sum_of(DurableNumber number, const CursorRow& row) {
+  return sum_of(std::array{number, to_signed(row.cursor), row.leader, row.leader_until});
+}
+
+std::int64_t sum_of(DurableNumber number, const LeaseRow& row) {
+  return sum_of(std::array{number, to_signed(row.lo), to_signed(row.hi), row.token, row.until},
+                {text_of(row.done.bytes())});
+}
+
+std::int64_t sum_of(DurableNumber number, const ExceptionRow& row, std::string_view deaths) {
+  return sum_of(
+      std::array<std::int64_t, 10>{number, to_signed(row.sequence),
+                                   static_cast<std::int64_t>(row.state), row.token, row.until,
+                                   row.span, std::int64_t{row.attempts}, std::int64_t{row.suspect},
+                                   to_signed(row.letter), row.changed},
+      {row.error, deaths});
+}
+
+std::vector<StoredLetter::Death> deaths_of(std::string_view text) {
+  std::vector<StoredLetter::Death> deaths;
+  for (const Json& one : Json::parse(text)) {
+    StoredLetter::Death death;
+    death.time = WallTime(std::chrono::nanoseconds(one.at("time").get<std::int64_t>()));
+    death.code =
+        parse_error_code(one.at("code").get<std::string>()).value_or(ErrorCode::handler_failed);
+    death.reason = one.at("reason").get<std::string>();
+    death.attempts = one.at("attempts").get<unsigned>();
+    deaths.push_back(std::move(death));
+  }
+  return deaths;
+}
+
+constexpr const char* kDurableColumns =
+    "SELECT id, name, patterns, ordering, start, created, opened, note, sum FROM durables";
+constexpr const char* kExceptionColumns =
+    "SELECT seq, state, token, until, span, attempts, suspect, letter, changed, error, deaths, sum "
+    "FROM exceptions WHERE durable=?";
+
+}  // namespace
+
+std::string deaths_text(const std::vector<StoredLetter::Death>& deaths) {
+  Json list = Json::array();
+  for (const StoredLetter::Death& one : deaths) {
+    list.push_back({{"time", one.time.time_since_epoch().count()},
+                    {"code", to_string(one.code)},
+                    {"reason", one.reason},
+                    {"attempts", one.attempts}});
+  }
+  return list.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+bool RangeBits::all(std::size_t size) const noexcept {
+  for (std::size_t at = 0; at < size / 8; ++at) {
+    if (bytes_[at] != std::byte{0xff}) return false;
+  }
+  for (std::size_t at = size / 8 * 8; at < size; ++at) {
+    if (!test(at)) return false;
+  }
+  return true;
+}
+
+DurableTables::DurableTables(Database& database)
+    : database_(database),
+      find_name_(database, std::string(kDurableColumns) + " WHERE name=?"),
+      find_number_(database, std::string(kDurableColumns) + " WHERE id=?"),
+      all_(database, std::string(kDurableColumns) + " ORDER BY name"),
+      add_(database,
+           "INSERT INTO durables(name, patterns, ordering, start, created, opened, note, sum) "
+           "VALUES(?,?,?,?,?,?,x'',0) RETURNING id"),
+      update_(database,
+              "UPDATE durables SET patterns=?, ordering=?, opened=?, note=?, sum=? WHERE id=?"),
+      cursor_(database, "SELECT cursor, leader, leader_until, sum FROM cursors WHERE durable=?"),
+      put_cursor_(database,
+                  "INSERT INTO cursors(durable, cursor, leader, leader_until, sum) "
+                  "VALUES(?,?,?,?,?) ON CONFLICT(durable) DO UPDATE SET cursor=excluded.cursor, "
+                  "leader=excluded.leader, leader_until=excluded.leader_until, sum=excluded.sum"),
+      safe_(database, "SELECT cursor, sum FROM safe_cursors WHERE durable=?"),
+      put_safe_(database, "REPLACE INTO safe_cursors(durable, cursor, sum) VALUES(?,?,?)"),
+      lowest_lease_(database, "SELECT min(lo) FROM leases WHERE durable=?"),
+      lowest_exception_(database, "SELECT min(seq) FROM exceptions WHERE durable=? AND state < 2"),
+      leases_(database,
+              "SELECT id, lo, hi, token, until, done, sum FROM leases WHERE durable=? ORDER BY lo"),
+      lease_(database,
+             "SELECT id, lo, hi, token, until, done, sum FROM leases WHERE durable=? AND id=?"),
+      add_lease_(database,
+                 "INSERT INTO leases(durable, lo, hi, token, until, done, sum) "
+                 "VALUES(?,?,?,?,?,?,?)"),
+      update_lease_(database, "UPDATE leases SET until=?, done=?, sum=? WHERE id=?"),
+      remove_lease_(database, "DELETE FROM leases WHERE id=?"),
+      exception_(database, std::string(kExceptionColumns) + " AND seq=?"),
+      due_(database, std::string(kExceptionColumns) +
+                         " AND state=? AND state < 2 AND until <= ? ORDER BY seq LIMIT ?"),
+      with_token_(database, std::string(kExceptionColumns) + " AND state=1 AND token=?"),
+      living_(database, std::string(kExceptionColumns) + " AND state < 2 ORDER BY seq"),
+      letters_(database, std::string(kExceptionColumns) + " AND letter > 0 ORDER BY letter"),
+      put_(database,
+           "REPLACE INTO exceptions(durable, seq, state, token, until, span, attempts, suspect, "
+           "letter, changed, error, deaths, sum) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?)"),
+      remove_exception_(database, "DELETE FROM exceptions WHERE durable=? AND seq=?"),
+      next_due_(database,
+                "SELECT min(until) FROM exceptions WHERE durable=? AND state < 2 AND state=0 AND "
+                "until > ?"),
+      lowest_waiting_(database,
+                      "SELECT min(seq) FROM exceptions WHERE durable=? AND state=0 AND until > ?"),
+      letter_(database, "SELECT value FROM meta WHERE name='next_letter'"),
+      put_letter_(database, "REPLACE INTO meta(name, value) VALUES('next_letter', ?)") {}
+
+// -- Names ----------------------------------------------------------------------------------------
+
+std::optional<DurableRow> DurableTables::durable_at(Statement& row) {
+  DurableRow out;
+  out.number = row.number(0);
+  out.spec.name = std::string(row.text(1));
+  out.spec.order = static_cast<DurableOrder>(row.number(3) & 0xff);
+  out.start = row.unsigned_number(4);
+  out.created = row.number(5);
+  out.opened = row.number(6);
+  out.note = std::string(text_of(row.blob(7)));
+  const std::string patterns(row.text(2));
+  const bool sound = sum_of(out, patterns) == row.number(8);
+  try {
+    for (const Json& one : Json::parse(patterns)) {
+      out.spec.patterns.push_back(Pattern::parse(one.get<std::string>()));
+    }
+  } catch (const std::exception&) {
+    out.spec.patterns.clear();
+  }
+  if (!sound || out.spec.patterns.empty()) {
+    damages_.push_back("the durable subscription " + quote(out.spec.name) +
+                       " does not pass its checksum; open it with on_change = replace");
+    // It is known by its name and takes its patterns from whoever opens it anew.
+    if (!sound) out.note.clear();
+  }
+  return out;
+}
+
+std::optional<DurableRow> DurableTables::find(std::string_view name) {
+  auto out = find_name_.start(name).step() ? durable_at(find_name_) : std::nullopt;
+  find_name_.reset();
+  return out;
+}
+
+std::optional<DurableRow> DurableTables::find(DurableNumber number) {
+  auto out = find_number_.start(number).step() ? durable_at(find_number_) : std::nullopt;
+  find_number_.reset();
+  return out;
+}
+
+std::vector<DurableRow> DurableTables::all() {
+  std::vector<DurableRow> out;
+  all_.reset();
+  while (all_.step()) {
+    if (auto one = durable_at(all_)) out.push_back(std::move(*one));
+  }
+  all_.reset();
+  return out;
+}
+
+DurableNumber DurableTables::add(const DurableSpec& spec, std::uint64_t start, std::int64_t now) {
+  DurableRow row{.spec = spec, .start = start, .created = now, .opened = now};
+  const std::string patterns = patterns_text(spec.patterns);
+  add_.start(std::string_view(spec.name), std::string_view(patterns),
+             static_cast<std::int64_t>(spec.order), start, now, now);
+  if (add_.step()) row.number = add_.number(0);
+  (void)add_.step();
+  add_.reset();
+  update(row);
+  put_cursor(row.number, {.cursor = start});
+  put_safe_cursor(row.number);
+  return row.number;
+}
+
+void DurableTables::update(const DurableRow& row) {
+  const std::string patterns = patterns_text(row.spec.patterns);
+  update_.run(std::string_view(patterns), static_cast<std::int64_t>(row.spec.order), row.opened,
+              std::as_bytes(std::span(row.note.data(), row.note.size())), sum_of(row, patterns),
+              row.number);
+}
+
+void DurableTables::remove(DurableNumber number) {
+  const std::string id = std::to_string(number);
+  for (const char* const table : {"cursors", "safe_cursors", "leases", "exceptions"}) {
+    database_.run("DELETE FROM " + std::string(table) + " WHERE durable=" + id);
+  }
+  database_.run("DELETE FROM durables WHERE id=" + id);
+}
+
+// -- Cursors --------------------------------------------------------------------------------------
+
+CursorRow DurableTables::cursor(DurableNumber number) {
+  CursorRow row;
+  bool sound = false;
+  if (cursor_.start(number).step()) {
+    row = {cursor_.unsigned_number(0), cursor_.number(1), cursor_.number(2)};
+    sound = sum_of(number, row) == cursor_.number(3);
+  }
+  cursor_.reset();
+  if (sound) return row;
+  damages_.push_back("a cursor does not pass its checksum; it goes back to the last safe one");
+  return {.cursor = safe_cursor(number)};
+}
+
+void DurableTables::put_cursor(DurableNumber number, const CursorRow& row) {
+  put_cursor_.run(number, row.cursor, row.leader, row.leader_until, sum_of(number, row));
+}
+
+std::uint64_t DurableTables::safe_cursor(DurableNumber number) {
+  std::uint64_t cursor = 0;
+  bool sound = false;
+  if (safe_.start(number).step()) {
+    cursor = safe_.unsigned_number(0);
+    sound = sum_of(std::array{number, to_signed(cursor)}) == safe_.number(1);
+  }
+  safe_.reset();
+  if (sound) return cursor;
+  const std::optional<DurableRow> row = find(number);
+  return row ? row->start : 0;
+}
+
+void DurableTables::put_safe_cursor(DurableNumber number) {
+  std::uint64_t safe = cursor(number).cursor;
+  for (Statement* const lowest : {&lowest_lease_, &lowest_exception_}) {
+    if (lowest->start(number).step() && !lowest->is_null(0)) {
+      safe = std::min(safe, lowest->unsigned_number(0) - 1);
+    }
+    lowest->reset();
+  }
+  put_safe_.run(number, safe, sum_of(std::array{number, to_signed(safe)}));
+}
+
+bool DurableTables::repair(DurableNumber number) {
+  const auto mine = [number](const auto& one) { return one.first == number; };
+  const bool any =
+      !bad_leases_.empty() || std::any_of(bad_exceptions_.begin(), bad_exceptions_.end(), mine);
+  if (!any) return false;
+  for (const std::int64_t id : bad_leases_) remove_lease(id);
+  for (const auto& [durable, sequence] : bad_exceptions_) {
+    if (durable == number) remove_exception(number, sequence);
+  }
+  bad_leases_.clear();
+  std::erase_if(bad_exceptions_, mine);
+  CursorRow row = cursor(number);
+  row.cursor = std::min(row.cursor, safe_cursor(number));
+  put_cursor(number, row);
+  return true;
+}
+
+// -- Leases ---------------------------------------------------------------------------------------
+
+std::optional<LeaseRow> DurableTables::lease_at(DurableNumber number, Statement& row) {
+  LeaseRow out{.id = row.number(0),
+               .lo = row.unsigned_number(1),
+               .hi = row.unsigned_number(2),
+               .token = row.number(3),
+               .until = row.number(4),
+               .done = RangeBits(row.blob(5))};
+  if (sum_of(number, out) == row.number(6)) return out;
+  damages_.push_back("a lease does not pass its checksum; what it held is given out again");
+  bad_leases_.push_back(out.id);
+  return std::nullopt;
+}
+
+std::vector<LeaseRow> DurableTables::leases(DurableNumber number) {
+  std::vector<LeaseRow> out;
+  leases_.start(number);
+  while (leases_.step()) {
+    if (auto one = lease_at(number, leases_)) out.push_back(std::move(*one));
+  }
+  leases_.reset();
+  return out;
+}
+
+std::optional<LeaseRow> DurableTables::lease(DurableNumber number, std::int64_t id) {
+  auto out = lease_.start(number, id).step() ? lease_at(number, lease_) : std::nullopt;
+  lease_.reset();
+  return out;
+}
+
+std::int64_t DurableTables::add_lease(DurableNumber number, const LeaseRow& row) {
+  add_lease_.run(number, row.lo, row.hi, row.token, row.until, row.done.bytes(),
+                 sum_of(number, row));
+  return sqlite3_last_insert_rowid(database_.handle());
+}
+
+void DurableTables::update_lease(DurableNumber number, const LeaseRow& row) {
+  update_lease_.run(row.until, row.done.bytes(), sum_of(number, row), row.id);
+}
+
+void DurableTables::remove_lease(std::int64_t id) { remove_lease_.run(id); }
+
+// -- Exceptions -----------------------------------------------------------------------------------
+
+std::optional<ExceptionRow> DurableTables::exception_at(DurableNumber number, Statement& row) {
+  ExceptionRow out{.sequence = row.unsigned_number(0),
+                   .state = static_cast<ExceptionState>(row.number(1)),
+                   .token = row.number(2),
+                   .until = row.number(3),
+                   .span = row.number(4),
+                   .attempts = static_cast<unsigned>(row.number(5)),
+                   .suspect = row.number(6) != 0,
+                   .letter = row.unsigned_number(7),
+                   .changed = row.number(8),
+                   .error = std::string(row.text(9))};
+  const std::string_view deaths = row.text(10);
+  if (sum_of(number, out, deaths) == row.number(11)) {
+    if (!deaths.empty()) out.deaths = deaths_of(deaths);
+    return out;
+  }
+  damages_.push_back("the state of event " + std::to_string(out.sequence) +
+                     " does not pass its checksum; it is given out again");
+  bad_exceptions_.emplace_back(number, out.sequence);
+  return std::nullopt;
+}
+
+std::vector<ExceptionRow> DurableTables::exceptions_of(DurableNumber number, Statement& rows) {
+  std::vector<ExceptionRow> out;
+  while (rows.step()) {
+    if (auto one = exception_at(number, rows)) out.push_back(std::move(*one));
+  }
+  rows.reset();
+  return out;
+}
+
+std::optional<ExceptionRow> DurableTables::exception(DurableNumber number, std::uint64_t sequence) {
+  auto out =
+      exception_.start(number, sequence).step() ? exception_at(number, exception_) : std::nullopt;
+  exception_.reset();
+  return out;
+}
+
+std::vector<ExceptionRow> DurableTables::due(DurableNumber number, ExceptionState state,
+                                             std::int64_t until, std::size_t limit) {
+  due_.start(number, static_cast<std::int64_t>(state), until, static_cast<std::int64_t>(limit));
+  return exceptions_of(number, due_);
+}
+
+std::vector<ExceptionRow> DurableTables::with_token(DurableNumber number, Token token) {
+  with_token_.start(number, token);
+  return exceptions_of(number, with_token_);
+}
+
+std::vector<ExceptionRow> DurableTables::living(DurableNumber number) {
+  living_.start(number);
+  return exceptions_of(number, living_);
+}
+
+std::vector<ExceptionRow> DurableTables::letters(DurableNumber number) {
+  letters_.start(number);
+  return exceptions_of(number, letters_);
+}
+
+void DurableTables::put(DurableNumber number, const ExceptionRow& row) {
+  const std::string deaths = row.deaths.empty() ? std::string() : deaths_text(row.deaths);
+  put_.run(number, row.sequence, static_cast<std::int64_t>(row.state), row.token, row.until,
+           row.span, std::int64_t{row.attempts}, std::int64_t{row.suspect}, row.letter, row.changed,
+           std::string_view(row.error), std::string_view(deaths), sum_of(number, row, deaths));
+}
+
+void DurableTables::remove_exception(DurableNumber number, std::uint64_t sequence) {
+  remove_exception_.run(number, sequence);
+}
+
+std::optional<std::int64_t> DurableTables::next_due(DurableNumber number, std::int64_t now) {
+  std::optional<std::int64_t> out;
+  if (next_due_.start(number, now).step() && !next_due_.is_null(0)) out = next_due_.number(0);
+  next_due_.reset();
+  return out;
+}
+
+std::optional<std::uint64_t> DurableTables::lowest_waiting(DurableNumber number, std::int64_t now) {
+  std::optional<std::uint64_t> out;
+  if (lowest_waiting_.start(number, now).step() && !lowest_waiting_.is_null(0)) {
+    out = lowest_waiting_.unsigned_number(0);
+  }
+  lowest_waiting_.reset();
+  return out;
+}
+
+std::uint64_t DurableTables::new_letter() {
+  letter_.reset();
+  const std::uint64_t letter = letter_.step() ? letter_.unsigned_number(0) : 1;
+  letter_.reset();
+  put_letter_.run(letter + 1);
+  return letter;
+}
+
+}  // namespace busway::sqlite

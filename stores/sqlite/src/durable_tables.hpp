@@ -1,0 +1,158 @@
+// durable_tables.hpp -- durable names in the file: cursors, leases of ranges, and rows for what is
+// neither done nor in a range.
+// Layer: store
+//
+// Model      docs/formats/sqlite.md. All functions run inside a transaction of the caller. Each row
+//            has a sum; a cursor that does not pass it goes back to the last safe one, and so it
+//            does for a lease or a row that is damaged, so that what they held is given out again.
+// Threads    [not-concurrent]: as the connection.
+// Ownership  Refers to its connection.
+// Errors     Fault; Error(not_found) for a name that was removed.
+// Cost       A few statements a call; no row an event but for those that fail.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "busway/durable_spec.hpp"
+#include "busway/store_consumer.hpp"
+#include "busway/stored_letter.hpp"
+#include "database.hpp"
+
+namespace busway::sqlite {
+
+using DurableNumber = std::int64_t;
+using Token = std::int64_t;  // of an opening; 0: nobody
+
+/// What of a range is done: a bit an event, from lo on.
+class RangeBits {
+ public:
+  RangeBits() = default;
+  explicit RangeBits(std::size_t size) : bytes_((size + 7) / 8) {}
+  explicit RangeBits(std::span<const std::byte> bytes) : bytes_(bytes.begin(), bytes.end()) {}
+
+  [[nodiscard]] bool test(std::size_t at) const noexcept {
+    return at / 8 < bytes_.size() &&
+           (bytes_[at / 8] & std::byte{static_cast<unsigned char>(1U << (at % 8))}) != std::byte{0};
+  }
+  void set(std::size_t at) noexcept {
+    bytes_[at / 8] |= std::byte{static_cast<unsigned char>(1U << (at % 8))};
+  }
+  [[nodiscard]] bool all(std::size_t size) const noexcept;
+  [[nodiscard]] std::span<const std::byte> bytes() const noexcept { return bytes_; }
+
+ private:
+  std::vector<std::byte> bytes_;
+};
+
+struct LeaseRow {
+  std::int64_t id = 0;
+  std::uint64_t lo = 0;
+  std::uint64_t hi = 0;
+  Token token = 0;
+  std::int64_t until = 0;
+  RangeBits done{};
+  [[nodiscard]] std::size_t size() const noexcept { return static_cast<std::size_t>(hi - lo + 1); }
+};
+
+enum class ExceptionState : std::int64_t { waiting = 0, leased = 1, dead = 2 };
+
+struct ExceptionRow {
+  std::uint64_t sequence = 0;
+  ExceptionState state = ExceptionState::waiting;
+  Token token = 0;
+  std::int64_t until = 0;
+  std::int64_t span = 0;
+  unsigned attempts = 0;
+  bool suspect = false;
+  std::uint64_t letter = 0;
+  std::int64_t changed = 0;
+  std::string error{};
+  std::vector<StoredLetter::Death> deaths{};
+};
+
+struct CursorRow {
+  std::uint64_t cursor = 0;
+  Token leader = 0;
+  std::int64_t leader_until = 0;
+};
+
+struct DurableRow {
+  DurableNumber number = 0;
+  DurableSpec spec{};
+  std::uint64_t start = 0;
+  std::int64_t created = 0;
+  std::int64_t opened = 0;
+  std::string note{};
+};
+
+class DurableTables {
+ public:
+  explicit DurableTables(Database& database);
+
+  [[nodiscard]] std::optional<DurableRow> find(std::string_view name);
+  [[nodiscard]] std::optional<DurableRow> find(DurableNumber number);
+  [[nodiscard]] std::vector<DurableRow> all();
+  DurableNumber add(const DurableSpec& spec, std::uint64_t start, std::int64_t now);
+  void update(const DurableRow& row);
+  void remove(DurableNumber number);
+
+  [[nodiscard]] CursorRow cursor(DurableNumber number);
+  void put_cursor(DurableNumber number, const CursorRow& row);
+  /// Notes the lowest position from which nothing would be missed.
+  void put_safe_cursor(DurableNumber number);
+  /// Removes the rows that were found damaged and goes back to the last safe cursor, if any were.
+  /// True: it did.
+  bool repair(DurableNumber number);
+
+  [[nodiscard]] std::vector<LeaseRow> leases(DurableNumber number);
+  /// No value: gone, or damaged.
+  [[nodiscard]] std::optional<LeaseRow> lease(DurableNumber number, std::int64_t id);
+  std::int64_t add_lease(DurableNumber number, const LeaseRow& row);
+  void update_lease(DurableNumber number, const LeaseRow& row);
+  void remove_lease(std::int64_t id);
+
+  [[nodiscard]] std::optional<ExceptionRow> exception(DurableNumber number, std::uint64_t sequence);
+  /// Of that state that are due at `until` or before, lowest sequence first.
+  [[nodiscard]] std::vector<ExceptionRow> due(DurableNumber number, ExceptionState state,
+                                              std::int64_t until, std::size_t limit);
+  [[nodiscard]] std::vector<ExceptionRow> with_token(DurableNumber number, Token token);
+  /// All but those that are dead.
+  [[nodiscard]] std::vector<ExceptionRow> living(DurableNumber number);
+  [[nodiscard]] std::vector<ExceptionRow> letters(DurableNumber number);
+  void put(DurableNumber number, const ExceptionRow& row);
+  void remove_exception(DurableNumber number, std::uint64_t sequence);
+  /// When the first of those that wait is due, after now.
+  [[nodiscard]] std::optional<std::int64_t> next_due(DurableNumber number, std::int64_t now);
+  /// Of those that wait and are not due: the lowest sequence.
+  [[nodiscard]] std::optional<std::uint64_t> lowest_waiting(DurableNumber number, std::int64_t now);
+  [[nodiscard]] std::uint64_t new_letter();
+
+  /// Rows that did not pass their sum, since this was made.
+  [[nodiscard]] const std::vector<std::string>& damages() const noexcept { return damages_; }
+  void forget_damages() noexcept { damages_.clear(); }
+
+ private:
+  [[nodiscard]] std::optional<DurableRow> durable_at(Statement& row);
+  [[nodiscard]] std::optional<LeaseRow> lease_at(DurableNumber number, Statement& row);
+  [[nodiscard]] std::optional<ExceptionRow> exception_at(DurableNumber number, Statement& row);
+  [[nodiscard]] std::vector<ExceptionRow> exceptions_of(DurableNumber number, Statement& rows);
+  [[nodiscard]] std::uint64_t safe_cursor(DurableNumber number);
+
+  Database& database_;
+  Statement find_name_, find_number_, all_, add_, update_, cursor_, put_cursor_, safe_, put_safe_,
+      lowest_lease_, lowest_exception_, leases_, lease_, add_lease_, update_lease_, remove_lease_,
+      exception_, due_, with_token_, living_, letters_, put_, remove_exception_, next_due_,
+      lowest_waiting_, letter_, put_letter_;
+  std::vector<std::string> damages_;
+  std::vector<std::pair<DurableNumber, std::uint64_t>> bad_exceptions_;
+  std::vector<std::int64_t> bad_leases_;
+};
+
+[[nodiscard]] std::string deaths_text(const std::vector<StoredLetter::Death>& deaths);
+
+}  // namespace busway::sqlite

@@ -1,0 +1,211 @@
+#include "event_rows.hpp"
+
+#include <zstd.h>
+
+#include <array>
+#include <cstring>
+
+#include "busway/error.hpp"
+#include "busway/limits.hpp"
+
+namespace busway::sqlite {
+namespace {
+
+constexpr std::int64_t kPlain = 0;
+constexpr std::int64_t kZstd = 1;
+constexpr int kZstdLevel = 1;
+
+/// The sum of a row: that of the record, and of the columns beside it.
+std::uint64_t sum_of(const EventRecord& record, std::uint64_t sequence, std::int64_t appended,
+                     std::uint64_t writer, std::int64_t codec) {
+  const std::array<std::uint64_t, 4> beside{checksum(record, sequence),
+                                            static_cast<std::uint64_t>(appended), writer,
+                                            static_cast<std::uint64_t>(codec)};
+  return checksum(std::as_bytes(std::span(beside)));
+}
+
+}  // namespace
+
+IdBytes::IdBytes(const EventId& id) noexcept : bytes_{} {
+  for (std::size_t i = 0; i < 8; ++i) {
+    bytes_[i] = static_cast<std::byte>(id.high >> (56 - 8 * i));
+    bytes_[8 + i] = static_cast<std::byte>(id.low >> (56 - 8 * i));
+  }
+}
+
+EventId id_of(std::span<const std::byte> bytes) noexcept {
+  EventId id;
+  if (bytes.size() != 16) return id;
+  for (std::size_t i = 0; i < 8; ++i) {
+    id.high = id.high << 8U | std::to_integer<std::uint64_t>(bytes[i]);
+    id.low = id.low << 8U | std::to_integer<std::uint64_t>(bytes[8 + i]);
+  }
+  return id;
+}
+
+TopicNames::TopicNames(Database& database)
+    : find_(database, "SELECT id FROM topics WHERE name=?"),
+      add_(database, "INSERT INTO topics(name) VALUES(?) RETURNING id"),
+      name_(database, "SELECT name FROM topics WHERE id=?") {}
+
+std::int64_t TopicNames::number_of(std::string_view name) {
+  std::string key(name);
+  const auto known = numbers_.find(key);
+  if (known != numbers_.end()) return known->second;
+  if (numbers_.size() >= kMax) forget();
+  std::int64_t number = 0;
+  if (find_.start(name).step()) {
+    number = find_.number(0);
+  } else {
+    add_.start(name);
+    if (add_.step()) number = add_.number(0);
+    (void)add_.step();
+    add_.reset();
+  }
+  find_.reset();
+  numbers_.emplace(std::move(key), number);
+  return number;
+}
+
+std::string_view TopicNames::name_of(std::int64_t number) {
+  const auto known = names_.find(number);
+  if (known != names_.end()) return known->second;
+  if (names_.size() >= kMax) forget();
+  if (!name_.start(number).step()) {
+    name_.reset();
+    return {};
+  }
+  const auto made = names_.emplace(number, std::string(name_.text(0))).first;
+  name_.reset();
+  return made->second;
+}
+
+EventWriter::EventWriter(Database& database, std::size_t compress_above)
+    : database_(database),
+      compress_above_(compress_above),
+      insert_(database, "INSERT INTO events(" + std::string(kEventColumns) +
+                            ") VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) "
+                            "ON CONFLICT(id) DO NOTHING"),
+      find_(database, "SELECT seq FROM events WHERE id=?"),
+      topics_(database) {}
+
+EventWriter::~EventWriter() { ZSTD_freeCCtx(context_); }
+
+bool EventWriter::insert(const Event& event, std::uint64_t sequence, std::int64_t appended,
+                         std::uint64_t writer) {
+  const EventRecord record = record_of(event, scratch_);
+  std::int64_t codec = kPlain;
+  std::span<const std::byte> payload = record.payload;
+  if (compress_above_ != 0 && payload.size() > compress_above_) {
+    if (context_ == nullptr) context_ = ZSTD_createCCtx();
+    compressed_.resize(ZSTD_compressBound(payload.size()));
+    const std::size_t size = ZSTD_compressCCtx(context_, compressed_.data(), compressed_.size(),
+                                               payload.data(), payload.size(), kZstdLevel);
+    if (ZSTD_isError(size) == 0 && size < payload.size()) {
+      codec = kZstd;
+      payload = std::span(compressed_).first(size);
+    }
+  }
+  const IdBytes id(record.id);
+  const IdBytes causation(record.causation_id);
+  insert_.reset();
+  insert_.bind(1, sequence);
+  insert_.bind(2, id.bytes());
+  insert_.bind(3, topics_.number_of(record.topic));
+  insert_.bind(4, record.time_ns);
+  insert_.bind(5, appended);
+  insert_.bind(6, writer);
+  insert_.bind(7, sum_of(record, sequence, appended, writer, codec));
+  if (record.priority != Priority::normal) insert_.bind(8, static_cast<int>(record.priority));
+  if (record.origin != Origin::internal) insert_.bind(9, static_cast<int>(record.origin));
+  if (record.hops != 0) insert_.bind(10, int{record.hops});
+  if (record.schema_version != 1) insert_.bind(11, int{record.schema_version});
+  if (!record.causation_id.is_nil()) insert_.bind(12, causation.bytes());
+  const std::array<std::string_view, 13> texts{
+      record.source,         record.key,         record.user_id,  record.session_id,
+      record.instance_id,    record.schema,      record.entity,   record.operation,
+      record.correlation_id, record.traceparent, record.metadata, record.extensions,
+      record.content_type};
+  for (std::size_t i = 0; i < texts.size(); ++i)
+    insert_.bind_if(static_cast<int>(13 + i), texts[i]);
+  if (codec != kPlain) insert_.bind(26, codec);
+  if (record.has_payload) insert_.bind(27, payload);
+  (void)insert_.step();
+  const bool added = database_.changes() != 0;
+  insert_.reset();
+  return added;
+}
+
+std::uint64_t EventWriter::sequence_of(const EventId& id) {
+  const IdBytes bytes(id);
+  const std::uint64_t sequence = find_.start(bytes.bytes()).step() ? find_.unsigned_number(0) : 0;
+  find_.reset();
+  return sequence;
+}
+
+EventReader::EventReader(Database& database) : topics_(database) {}
+EventReader::~EventReader() { ZSTD_freeDCtx(context_); }
+
+EventRow EventReader::row_at(Statement& row) {
+  EventRow out;
+  out.sequence = row.unsigned_number(0);
+  out.appended = row.number(4);
+  out.writer = row.unsigned_number(5);
+  EventRecord record;
+  record.id = id_of(row.blob(1));
+  const std::int64_t topic = row.number(2);
+  record.topic = topics_.name_of(topic);
+  if (record.topic.empty()) {
+    out.damage = "its topic, number " + std::to_string(topic) + ", is not there";
+    return out;
+  }
+  record.time_ns = row.number(3);
+  record.priority = row.is_null(7) ? Priority::normal : static_cast<Priority>(row.number(7) & 0xff);
+  record.origin = static_cast<Origin>(row.number(8) & 0xff);
+  record.hops = static_cast<std::uint16_t>(row.number(9));
+  record.schema_version =
+      row.is_null(10) ? std::uint16_t{1} : static_cast<std::uint16_t>(row.number(10));
+  if (!row.is_null(11)) record.causation_id = id_of(row.blob(11));
+  const std::array<std::string_view*, 13> texts{
+      &record.source,         &record.key,         &record.user_id,  &record.session_id,
+      &record.instance_id,    &record.schema,      &record.entity,   &record.operation,
+      &record.correlation_id, &record.traceparent, &record.metadata, &record.extensions,
+      &record.content_type};
+  for (std::size_t i = 0; i < texts.size(); ++i) *texts[i] = row.text(static_cast<int>(12 + i));
+  const std::int64_t codec = row.number(25);
+  record.has_payload = !row.is_null(26);
+  record.payload = row.blob(26);
+  if (codec == kZstd) {
+    const unsigned long long size =
+        ZSTD_getFrameContentSize(record.payload.data(), record.payload.size());
+    if (size > limits::kPayloadBytesMax) {
+      out.damage = "its compressed payload cannot be read";
+      return out;
+    }
+    if (context_ == nullptr) context_ = ZSTD_createDCtx();
+    plain_.resize(static_cast<std::size_t>(size));
+    const std::size_t got = ZSTD_decompressDCtx(context_, plain_.data(), plain_.size(),
+                                                record.payload.data(), record.payload.size());
+    if (ZSTD_isError(got) != 0 || got != plain_.size()) {
+      out.damage = "its compressed payload cannot be read";
+      return out;
+    }
+    record.payload = plain_;
+  } else if (codec != kPlain) {
+    out.damage = "its codec is " + std::to_string(codec) + ", which this version does not know";
+    return out;
+  }
+  if (sum_of(record, out.sequence, out.appended, out.writer, codec) !=
+      static_cast<std::uint64_t>(row.number(6))) {
+    out.damage = "it does not pass its checksum";
+    return out;
+  }
+  try {
+    out.event = event_of(record);
+  } catch (const Error& error) {
+    out.damage = error.what();
+  }
+  return out;
+}
+
+}  // namespace busway::sqlite

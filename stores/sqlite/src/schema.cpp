@@ -1,0 +1,92 @@
+#include "schema.hpp"
+
+#include <array>
+
+#include "base/escape.hpp"
+#include "busway/error.hpp"
+
+namespace busway::sqlite {
+namespace {
+
+constexpr const char* kVersion1 = R"(
+CREATE TABLE meta(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE openings(
+  id INTEGER PRIMARY KEY AUTOINCREMENT, instance_id TEXT NOT NULL, pid INTEGER NOT NULL,
+  opened INTEGER NOT NULL, closed INTEGER);
+CREATE TABLE topics(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+CREATE TABLE events(
+  seq INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, topic INTEGER NOT NULL, time INTEGER NOT NULL,
+  appended INTEGER NOT NULL, writer INTEGER NOT NULL, sum INTEGER NOT NULL,
+  priority INTEGER, origin INTEGER, hops INTEGER, schema_version INTEGER, causation BLOB,
+  source TEXT, key TEXT, user_id TEXT, session_id TEXT, instance_id TEXT, schema TEXT, entity TEXT,
+  operation TEXT, correlation_id TEXT, traceparent TEXT, metadata TEXT, extensions TEXT,
+  content_type TEXT, codec INTEGER, payload BLOB);
+CREATE TABLE set_aside(seq INTEGER PRIMARY KEY, found INTEGER NOT NULL, reason TEXT NOT NULL);
+CREATE TABLE durables(
+  id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, patterns TEXT NOT NULL,
+  ordering INTEGER NOT NULL, start INTEGER NOT NULL, created INTEGER NOT NULL,
+  opened INTEGER NOT NULL, note BLOB NOT NULL, sum INTEGER NOT NULL);
+CREATE TABLE cursors(
+  durable INTEGER PRIMARY KEY, cursor INTEGER NOT NULL, leader INTEGER NOT NULL,
+  leader_until INTEGER NOT NULL, sum INTEGER NOT NULL);
+CREATE TABLE safe_cursors(
+  durable INTEGER PRIMARY KEY, cursor INTEGER NOT NULL, sum INTEGER NOT NULL);
+CREATE TABLE leases(
+  id INTEGER PRIMARY KEY AUTOINCREMENT, durable INTEGER NOT NULL, lo INTEGER NOT NULL,
+  hi INTEGER NOT NULL, token INTEGER NOT NULL, until INTEGER NOT NULL, done BLOB NOT NULL,
+  sum INTEGER NOT NULL);
+CREATE INDEX leases_durable ON leases(durable);
+CREATE TABLE exceptions(
+  durable INTEGER NOT NULL, seq INTEGER NOT NULL, state INTEGER NOT NULL, token INTEGER NOT NULL,
+  until INTEGER NOT NULL, span INTEGER NOT NULL, attempts INTEGER NOT NULL,
+  suspect INTEGER NOT NULL, letter INTEGER NOT NULL, changed INTEGER NOT NULL, error TEXT NOT NULL,
+  deaths TEXT NOT NULL, sum INTEGER NOT NULL, PRIMARY KEY(durable, seq)) WITHOUT ROWID;
+CREATE INDEX exceptions_until ON exceptions(durable, until) WHERE state < 2;
+CREATE INDEX exceptions_seq ON exceptions(seq);
+CREATE UNIQUE INDEX exceptions_letter ON exceptions(letter) WHERE letter > 0;
+)";
+
+/// What brings a file of version n to n + 1 stands at n.
+constexpr std::array<const char*, kVersion> kSteps{kVersion1};
+
+}  // namespace
+
+void require_ours(Database& database, const std::string& path) {
+  std::int64_t application = 0;
+  std::int64_t version = 0;
+  std::int64_t tables = 0;
+  try {
+    application = database.number("PRAGMA application_id");
+    version = database.number("PRAGMA user_version");
+    tables = database.number("SELECT count(*) FROM sqlite_schema");
+  } catch (const Fault& fault) {
+    if (fault.kind() != SQLITE_NOTADB && fault.kind() != SQLITE_CORRUPT) throw;
+    throw Error(ErrorCode::store_format,
+                "the store sqlite:" + escape(path) + " is no SQLite database: " + fault.what());
+  }
+  if (application == 0 && version == 0 && tables == 0) return;  // new
+  if (application != kApplicationId) {
+    throw Error(ErrorCode::store_format, "the store sqlite:" + escape(path) +
+                                             " is a SQLite database of another program; name a "
+                                             "file that does not exist, or one made by busway");
+  }
+  if (version > kVersion) {
+    throw Error(ErrorCode::store_format,
+                "the store sqlite:" + escape(path) + " has the format " + std::to_string(version) +
+                    ", made by a later version of busway; this one reads up to " +
+                    std::to_string(kVersion));
+  }
+}
+
+bool is_current(Database& database) { return database.number("PRAGMA user_version") == kVersion; }
+
+void make_current(Database& database) {
+  const std::int64_t version = database.number("PRAGMA user_version");
+  for (auto at = static_cast<std::size_t>(version); at < kSteps.size(); ++at) {
+    database.run(kSteps[at]);
+  }
+  database.run("PRAGMA application_id=" + std::to_string(kApplicationId));
+  database.run("PRAGMA user_version=" + std::to_string(kVersion));
+}
+
+}  // namespace busway::sqlite

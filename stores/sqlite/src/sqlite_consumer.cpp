@@ -1,0 +1,601 @@
+#include "sqlite_consumer.hpp"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "base/escape.hpp"
+#include "busway/error.hpp"
+#include "busway/limits.hpp"
+
+namespace busway::sqlite {
+namespace {
+
+/// Of those whose last holder died or hung, so many are out at once: if one of them is what it died
+/// of, few others are counted an attempt with it.
+constexpr std::size_t kSuspectsAtOnce = 4;
+/// Rows that one fetch looks at, and the widest range of a lease.
+constexpr std::uint64_t kScanAtOnce = 65'536;
+/// The cursor in the file follows over events of others when it is so far behind.
+constexpr std::uint64_t kCursorBehindMax = 8'192;
+/// Claims between two safe cursors.
+constexpr std::size_t kSafeEvery = 256;
+/// A cursor that moves under a fetch is read again so often.
+constexpr int kTries = 16;
+constexpr std::int64_t kSetBack = 1'000'000'000;
+
+void wait(ExceptionRow& row, std::int64_t after, std::int64_t now) {
+  row.state = ExceptionState::waiting;
+  row.token = 0;
+  row.span = std::max<std::int64_t>(after, 0);
+  row.until = now + row.span;
+}
+
+/// How a delivery that was out under a range's lease goes on by itself.
+ExceptionRow row_of(std::uint64_t sequence) {
+  ExceptionRow row;
+  row.sequence = sequence;
+  row.attempts = 1;
+  return row;
+}
+
+void apply(Transaction& transaction, const Settlement& one, ExceptionRow& row) {
+  switch (one.kind) {
+    case Settlement::Kind::done: return;
+    case Settlement::Kind::release:
+      if (row.attempts > 0) --row.attempts;
+      return wait(row, one.after.count(), transaction.now);
+    case Settlement::Kind::retry: wait(row, one.after.count(), transaction.now); break;
+    case Settlement::Kind::dead_letter:
+      row.state = ExceptionState::dead;
+      row.token = 0;
+      if (row.letter == 0) row.letter = transaction.durables.new_letter();
+      if (row.deaths.size() == limits::kDeathsMax) row.deaths.erase(row.deaths.begin());
+      row.deaths.push_back({WallTime(std::chrono::nanoseconds(transaction.now)), one.code,
+                            one.reason, row.attempts});
+      break;
+  }
+  row.suspect = false;
+  row.changed = transaction.now;
+  row.error = one.reason;
+}
+
+}  // namespace
+
+SqliteConsumer::SqliteConsumer(std::shared_ptr<Core> core, const DurableRow& row, Token token,
+                               std::chrono::nanoseconds lease)
+    : core_(std::move(core)),
+      number_(row.number),
+      name_(row.spec.name),
+      token_(token),
+      lease_(lease.count()),
+      patterns_(row.spec.patterns),
+      order_(row.spec.order) {
+  const std::lock_guard lock(core_->consumers_mutex);
+  core_->consumers.push_back(this);
+}
+
+void SqliteConsumer::require_open() const {
+  if (closed_) throw Error(ErrorCode::stopped, "the opening of " + quote(name_) + " is closed");
+  core_->require_open();
+}
+
+DurableRow SqliteConsumer::require_row(Transaction& transaction) const {
+  std::optional<DurableRow> row = transaction.durables.find(number_);
+  if (!row) {
+    throw Error(ErrorCode::not_found, "the durable subscription " + quote(name_) + " was removed");
+  }
+  return std::move(*row);
+}
+
+FetchResult SqliteConsumer::fetch(std::size_t max) {
+  SettleResult none;
+  return exchange({}, max, none);
+}
+
+SettleResult SqliteConsumer::settle(std::span<const Settlement> settlements) {
+  SettleResult settled;
+  (void)exchange(settlements, 0, settled);
+  return settled;
+}
+
+FetchResult SqliteConsumer::settle_and_fetch(std::span<const Settlement> settlements,
+                                             std::size_t max, SettleResult& settled) {
+  return exchange(settlements, max, settled);
+}
+
+FetchResult SqliteConsumer::exchange(std::span<const Settlement> settlements, std::size_t max,
+                                     SettleResult& settled) {
+  const std::lock_guard lock(mutex_);
+  require_open();
+  max = std::min(max, limits::kFetchMax);
+  FetchResult result;
+  settled = {};
+  for (int round = 0; round < kTries; ++round) {
+    Candidates candidates;
+    Plan plan;
+    const bool writes = core_->asking([&] {
+      if (max == 0) return true;
+      const Core::Borrowed reader = core_->reader();
+      candidates = read_candidates(*reader, max);
+      return has_work(*reader, plan) || !candidates.events.empty();
+    });
+    core_->set_aside(candidates.damaged);
+    result.set_aside += candidates.damaged.size();
+    const bool behind = candidates.scanned_to > cursor_ + kCursorBehindMax;
+    if (!writes && settlements.empty() && !behind) {
+      scan_from_ = std::max(scan_from_, candidates.scanned_to);
+      result.active = plan.active;
+      if (plan.due) result.due = WallTime(std::chrono::nanoseconds(*plan.due));
+      // Nothing among so many rows: there may be something behind them.
+      if (candidates.more && plan.active) continue;
+      return result;
+    }
+    core_->writer->call([&](Transaction& transaction) {
+      plan = {.held = held_};
+      transact(transaction, settlements, max, candidates, plan);
+    });
+    take(plan);
+    settled.accepted += plan.settled.accepted;
+    settled.stale += plan.settled.stale;
+    core_->settled += plan.settled.accepted;
+    core_->stale += plan.settled.stale;
+    settlements = {};
+    if (max == 0) return result;
+    if (plan.due) result.due = WallTime(std::chrono::nanoseconds(*plan.due));
+    result.active = plan.active;
+    if (!plan.given.empty()) read_given(plan.given, result);
+    for (std::size_t i = 0; i < plan.taken; ++i) {
+      result.deliveries.push_back(std::move(candidates.events[i]));
+    }
+    const bool again = plan.stale || (result.deliveries.empty() && candidates.more);
+    if (!again || !result.deliveries.empty() || !plan.active) return result;
+  }
+  return result;
+}
+
+bool SqliteConsumer::matches(Reader& reader, std::int64_t topic) {
+  const auto known = matches_.find(topic);
+  if (known != matches_.end()) return known->second;
+  const std::string_view name = reader.events.topics().name_of(topic);
+  // One without a name is damaged, and is found so when it is read.
+  const bool fits =
+      name.empty() || std::any_of(patterns_.begin(), patterns_.end(),
+                                  [name](const Pattern& pattern) { return pattern.matches(name); });
+  matches_.emplace(topic, fits);
+  return fits;
+}
+
+SqliteConsumer::Candidates SqliteConsumer::read_candidates(Reader& reader, std::size_t max) {
+  Candidates out;
+  const std::uint64_t from = std::max(cursor_, scan_from_);
+  out.scanned_to = from;
+  Statement& rows = reader.after;
+  rows.start(from, std::numeric_limits<std::int64_t>::max());
+  std::uint64_t looked = 0;
+  while (rows.step()) {
+    const std::uint64_t sequence = rows.unsigned_number(0);
+    const bool wide = !out.events.empty() && sequence - out.events.front().sequence >= kScanAtOnce;
+    if (out.events.size() == max || looked++ == kScanAtOnce || wide) {
+      out.more = true;
+      break;
+    }
+    out.scanned_to = sequence;
+    if (!matches(reader, rows.number(2))) continue;
+    EventRow row = reader.events.row_at(rows);
+    if (row.event) {
+      out.events.push_back({.event = std::move(*row.event), .sequence = sequence});
+    } else {
+      out.damaged.emplace_back(sequence, std::move(row.damage));
+    }
+  }
+  rows.reset();
+  return out;
+}
+
+bool SqliteConsumer::has_work(Reader& reader, Plan& plan) {
+  const std::int64_t now = core_->now();
+  if (now + kSetBack < last_now_) return true;  // the clock was set back
+  DurableTables& tables = reader.tables;
+  if (order_ != DurableOrder::relaxed) {
+    const CursorRow cursor = tables.cursor(number_);
+    const bool other = cursor.leader != 0 && cursor.leader != token_;
+    if (other && cursor.leader_until > now && cursor.leader_until - now <= lease_) {
+      plan.active = false;
+      due_at(plan, cursor.leader_until);
+      return false;
+    }
+    if (cursor.leader != token_ || cursor.leader_until - now < lease_ / 2) return true;
+  }
+  for (const LeaseRow& lease : tables.leases(number_)) {
+    if (lease.until <= now) return true;
+    if (lease.token != token_) due_at(plan, lease.until);
+  }
+  for (const auto state : {ExceptionState::waiting, ExceptionState::leased}) {
+    if (!tables.due(number_, state, now, 1).empty()) return true;
+  }
+  if (const auto due = tables.next_due(number_, now)) due_at(plan, *due);
+  if (!tables.damages().empty()) {
+    tables.forget_damages();  // told when they are mended
+    return true;
+  }
+  return false;
+}
+
+void SqliteConsumer::transact(Transaction& transaction, std::span<const Settlement> settlements,
+                              std::size_t max, const Candidates& candidates, Plan& plan) {
+  const DurableRow row = require_row(transaction);
+  plan.patterns = row.spec.patterns;
+  plan.order = row.spec.order;
+  settle_all(transaction, settlements, plan);
+  CursorRow cursor = transaction.durables.cursor(number_);
+  plan.cursor = cursor.cursor;
+  if (max == 0) return;
+  if (plan.order != DurableOrder::relaxed && !lead(transaction, cursor, plan)) return;
+  reclaim(transaction, plan);
+  if (transaction.durables.repair(number_)) {
+    cursor = transaction.durables.cursor(number_);
+    plan.cursor = cursor.cursor;
+  }
+  if (plan.patterns != patterns_ || cursor.cursor != cursor_) plan.stale = true;
+  claim(transaction, max, candidates, cursor, plan);
+}
+
+void SqliteConsumer::settle_all(Transaction& transaction, std::span<const Settlement> settlements,
+                                Plan& plan) {
+  struct Checked {
+    bool mine = false;
+    bool changed = false;
+  };
+  std::map<std::int64_t, Checked> checked;
+  for (const Settlement& one : settlements) {
+    auto lease = std::find_if(plan.held.leases.begin(), plan.held.leases.end(), [&](const auto& l) {
+      return one.sequence >= l.second.lo && one.sequence <= l.second.hi &&
+             !l.second.done.test(static_cast<std::size_t>(one.sequence - l.second.lo));
+    });
+    if (lease == plan.held.leases.end()) {
+      settle_exception(transaction, one, plan);
+      continue;
+    }
+    const auto [known, first] = checked.try_emplace(lease->first);
+    if (first) {
+      const auto row = transaction.durables.lease(number_, lease->first);
+      known->second.mine = row && row->token == token_ && row->until > transaction.now;
+      if (known->second.mine) lease->second.until = row->until;
+    }
+    if (!known->second.mine) {
+      ++plan.settled.stale;
+      continue;
+    }
+    known->second.changed = true;
+    lease->second.done.set(static_cast<std::size_t>(one.sequence - lease->second.lo));
+    ++plan.settled.accepted;
+    if (one.kind == Settlement::Kind::done) continue;
+    ExceptionRow row = row_of(one.sequence);
+    apply(transaction, one, row);
+    transaction.durables.put(number_, row);
+  }
+  for (const auto& [id, check] : checked) {
+    const auto lease = plan.held.leases.find(id);
+    if (!check.mine) {
+      plan.held.leases.erase(lease);
+    } else if (lease->second.done.all(lease->second.size())) {
+      transaction.durables.remove_lease(id);
+      plan.held.leases.erase(lease);
+    } else if (check.changed) {
+      transaction.durables.update_lease(number_, lease->second);
+    }
+  }
+}
+
+void SqliteConsumer::settle_exception(Transaction& transaction, const Settlement& one, Plan& plan) {
+  const auto held = plan.held.exceptions.find(one.sequence);
+  if (held == plan.held.exceptions.end()) {
+    ++plan.settled.stale;
+    return;
+  }
+  plan.held.exceptions.erase(held);
+  std::optional<ExceptionRow> row = transaction.durables.exception(number_, one.sequence);
+  if (!row || row->state != ExceptionState::leased || row->token != token_ ||
+      row->until <= transaction.now) {
+    ++plan.settled.stale;
+    return;
+  }
+  ++plan.settled.accepted;
+  if (one.kind == Settlement::Kind::done) {
+    transaction.durables.remove_exception(number_, one.sequence);
+    return;
+  }
+  apply(transaction, one, *row);
+  transaction.durables.put(number_, *row);
+}
+
+/// Of a name with an order: whether this opening is the active one, or becomes it.
+bool SqliteConsumer::lead(Transaction& transaction, CursorRow& cursor, Plan& plan) {
+  const std::int64_t now = transaction.now;
+  if (cursor.leader != 0 && cursor.leader != token_ && cursor.leader_until > now &&
+      cursor.leader_until - now <= lease_) {
+    plan.active = false;
+    due_at(plan, cursor.leader_until);
+    return false;
+  }
+  cursor.leader = token_;
+  cursor.leader_until = now + lease_;
+  transaction.durables.put_cursor(number_, cursor);
+  return true;
+}
+
+/// Takes back what lapsed; of a name with an order, all that others hold.
+void SqliteConsumer::reclaim(Transaction& transaction, Plan& plan) {
+  DurableTables& tables = transaction.durables;
+  const std::int64_t now = transaction.now;
+  const bool set_back = now + kSetBack < last_now_;
+  const bool alone = plan.order != DurableOrder::relaxed;
+  for (LeaseRow& lease : tables.leases(number_)) {
+    if (set_back && lease.until > now + lease_) {
+      lease.until = now + lease_;
+      tables.update_lease(number_, lease);
+    }
+    if (lease.until > now && !(alone && lease.token != token_)) {
+      if (lease.token != token_) due_at(plan, lease.until);
+      continue;
+    }
+    for (std::size_t i = 0; i < lease.size(); ++i) {
+      if (lease.done.test(i)) continue;
+      ExceptionRow row = row_of(lease.lo + i);
+      row.suspect = true;
+      wait(row, 0, now);
+      tables.put(number_, row);
+    }
+    tables.remove_lease(lease.id);
+    plan.held.leases.erase(lease.id);
+  }
+  std::vector<ExceptionRow> lapsed;
+  if (set_back || alone) {
+    lapsed = tables.living(number_);
+  } else {
+    lapsed = tables.due(number_, ExceptionState::leased, now, limits::kFetchMax);
+  }
+  for (ExceptionRow& row : lapsed) {
+    // A clock that was set back would make a wait longer than it was asked for.
+    const bool too_long = row.until > now + row.span;
+    if (too_long) row.until = now + row.span;
+    const bool over =
+        row.state == ExceptionState::leased && (row.until <= now || (alone && row.token != token_));
+    if (over) {
+      row.suspect = true;
+      wait(row, 0, now);
+      plan.held.exceptions.erase(row.sequence);
+    }
+    if (over || too_long) tables.put(number_, row);
+  }
+}
+
+void SqliteConsumer::claim(Transaction& transaction, std::size_t max, const Candidates& candidates,
+                           CursorRow& cursor, Plan& plan) {
+  DurableTables& tables = transaction.durables;
+  const std::int64_t now = transaction.now;
+  std::optional<std::uint64_t> held_back;  // strict: nothing beyond it
+  if (plan.order == DurableOrder::strict) held_back = tables.lowest_waiting(number_, now);
+  auto suspects = static_cast<std::size_t>(
+      std::count_if(plan.held.exceptions.begin(), plan.held.exceptions.end(),
+                    [](const auto& one) { return one.second.suspect; }));
+  for (ExceptionRow& row : tables.due(number_, ExceptionState::waiting, now, limits::kFetchMax)) {
+    const bool wait_for_others = row.suspect && suspects >= kSuspectsAtOnce;
+    if (wait_for_others || plan.given.size() == max) {
+      if (plan.order == DurableOrder::strict) {
+        held_back = std::min(held_back.value_or(row.sequence), row.sequence);
+      }
+      continue;
+    }
+    if (held_back && row.sequence > *held_back) break;
+    suspects += row.suspect ? 1 : 0;
+    row.state = ExceptionState::leased;
+    row.token = token_;
+    row.span = lease_;
+    row.until = now + lease_;
+    ++row.attempts;
+    tables.put(number_, row);
+    plan.held.exceptions.emplace(row.sequence, row);
+    plan.given.push_back(std::move(row));
+  }
+  if (const auto due = tables.next_due(number_, now)) due_at(plan, *due);
+  if (plan.stale || held_back) return;
+
+  plan.taken = std::min(candidates.events.size(), max - plan.given.size());
+  const bool all = plan.taken == candidates.events.size();
+  const std::uint64_t cursor_to =
+      all ? candidates.scanned_to
+          : (plan.taken == 0 ? cursor.cursor : candidates.events[plan.taken - 1].sequence);
+  if (plan.taken != 0) {
+    LeaseRow lease;
+    lease.lo = candidates.events.front().sequence;
+    lease.hi = candidates.events[plan.taken - 1].sequence;
+    lease.token = token_;
+    lease.until = now + lease_;
+    lease.done = RangeBits(lease.size());
+    std::size_t next = 0;
+    for (std::uint64_t sequence = lease.lo; sequence <= lease.hi; ++sequence) {
+      if (candidates.events[next].sequence == sequence) {
+        ++next;
+      } else {
+        lease.done.set(static_cast<std::size_t>(sequence - lease.lo));
+      }
+    }
+    lease.id = tables.add_lease(number_, lease);
+    plan.held.leases.emplace(lease.id, std::move(lease));
+  }
+  if (cursor_to > cursor.cursor) {
+    cursor.cursor = cursor_to;
+    tables.put_cursor(number_, cursor);
+    if (claims_ % kSafeEvery == 0) tables.put_safe_cursor(number_);
+  }
+  plan.cursor = cursor.cursor;
+}
+
+/// What a transaction that was committed has made of it.
+void SqliteConsumer::take(const Plan& plan) {
+  held_ = plan.held;
+  if (plan.patterns != patterns_) {
+    patterns_ = plan.patterns;
+    matches_.clear();
+    scan_from_ = 0;
+  }
+  order_ = plan.order;
+  if (plan.cursor < cursor_) scan_from_ = 0;  // it went back
+  cursor_ = plan.cursor;
+  last_now_ = core_->now();
+  ++claims_;
+}
+
+/// The events of rows that were given out.
+void SqliteConsumer::read_given(const std::vector<ExceptionRow>& given, FetchResult& result) {
+  std::vector<std::pair<std::uint64_t, std::string>> damaged;
+  core_->asking([&] {
+    const Core::Borrowed reader = core_->reader();
+    for (const ExceptionRow& one : given) {
+      EventRow row;
+      if (reader->by_sequence.start(one.sequence).step()) {
+        row = reader->events.row_at(reader->by_sequence);
+      } else {
+        row.damage = "it is not there";
+      }
+      reader->by_sequence.reset();
+      if (!row.event) {
+        damaged.emplace_back(one.sequence, std::move(row.damage));
+        continue;
+      }
+      result.deliveries.push_back({.event = std::move(*row.event),
+                                   .sequence = one.sequence,
+                                   .attempt = one.attempts,
+                                   .redriven = one.letter != 0});
+    }
+    return true;
+  });
+  if (damaged.empty()) return;
+  core_->set_aside(damaged);
+  result.set_aside += damaged.size();
+  core_->writer->call([&](Transaction& transaction) {
+    for (const auto& [sequence, why] : damaged) {
+      transaction.durables.remove_exception(number_, sequence);
+    }
+  });
+  for (const auto& [sequence, why] : damaged) held_.exceptions.erase(sequence);
+}
+
+bool SqliteConsumer::renew() {
+  const std::lock_guard lock(mutex_);
+  require_open();
+  Held held;
+  bool all = true;
+  core_->writer->call([&](Transaction& transaction) {
+    held = held_;
+    all = true;
+    DurableTables& tables = transaction.durables;
+    (void)require_row(transaction);
+    for (auto at = held.leases.begin(); at != held.leases.end();) {
+      const auto row = tables.lease(number_, at->first);
+      if (!row || row->token != token_ || row->until <= transaction.now) {
+        all = false;
+        at = held.leases.erase(at);
+        continue;
+      }
+      at->second.until = transaction.now + lease_;
+      tables.update_lease(number_, at->second);
+      ++at;
+    }
+    for (auto at = held.exceptions.begin(); at != held.exceptions.end();) {
+      auto row = tables.exception(number_, at->first);
+      if (!row || row->token != token_ || row->until <= transaction.now) {
+        all = false;
+        at = held.exceptions.erase(at);
+        continue;
+      }
+      row->until = transaction.now + lease_;
+      row->span = lease_;
+      tables.put(number_, *row);
+      at->second = std::move(*row);
+      ++at;
+    }
+    CursorRow cursor = tables.cursor(number_);
+    if (cursor.leader == token_) {
+      cursor.leader_until = transaction.now + lease_;
+      tables.put_cursor(number_, cursor);
+    }
+  });
+  held_ = std::move(held);
+  return all;
+}
+
+void SqliteConsumer::keep_note(std::string_view note) {
+  if (note.size() > limits::kDurableNoteBytesMax) {
+    throw Error(ErrorCode::invalid_argument, "the note of " + quote(name_) + " has " +
+                                                 std::to_string(note.size()) + " bytes; at most " +
+                                                 std::to_string(limits::kDurableNoteBytesMax) +
+                                                 " are possible");
+  }
+  const std::lock_guard lock(mutex_);
+  require_open();
+  core_->writer->call([&](Transaction& transaction) {
+    DurableRow row = require_row(transaction);
+    row.note = std::string(note);
+    transaction.durables.update(row);
+  });
+}
+
+std::string SqliteConsumer::note() {
+  const std::lock_guard lock(mutex_);
+  require_open();
+  return core_->asking([&] {
+    const Core::Borrowed reader = core_->reader();
+    const auto row = reader->tables.find(number_);
+    return row ? row->note : std::string();
+  });
+}
+
+void SqliteConsumer::close() noexcept {
+  {
+    // The store, which may be closing this, holds the lock meanwhile.
+    const std::lock_guard lock(core_->consumers_mutex);
+    std::erase(core_->consumers, this);
+  }
+  give_back();
+}
+
+void SqliteConsumer::give_back() noexcept {
+  if (closed_.exchange(true)) return;
+  const std::lock_guard lock(mutex_);
+  try {
+    core_->writer->call([&](Transaction& transaction) {
+      DurableTables& tables = transaction.durables;
+      if (!tables.find(number_)) return;
+      for (const auto& [id, mine] : held_.leases) {
+        const auto row = tables.lease(number_, id);
+        if (!row || row->token != token_) continue;
+        for (std::size_t i = 0; i < row->size(); ++i) {
+          if (row->done.test(i)) continue;
+          ExceptionRow one = row_of(row->lo + i);
+          one.attempts = 0;
+          wait(one, 0, transaction.now);
+          tables.put(number_, one);
+        }
+        tables.remove_lease(id);
+      }
+      for (ExceptionRow& row : tables.with_token(number_, token_)) {
+        if (row.attempts > 0) --row.attempts;
+        wait(row, 0, transaction.now);
+        tables.put(number_, row);
+      }
+      CursorRow cursor = tables.cursor(number_);
+      if (cursor.cursor == cursor_) cursor.cursor = std::max(cursor_, scan_from_);
+      if (cursor.leader == token_) cursor.leader = 0;
+      tables.put_cursor(number_, cursor);
+      tables.put_safe_cursor(number_);
+    });
+  } catch (const std::exception&) {
+    // It lapses by itself.
+  }
+  held_ = {};
+}
+
+}  // namespace busway::sqlite

@@ -1,0 +1,112 @@
+// sqlite_consumer.hpp -- one opening of a durable name in a file.
+// Layer: store
+//
+// Model      fetch() reads what comes behind the cursor on a connection that reads, then claims the
+//            range in the writer's transaction, if the cursor is still where it was; else it reads
+//            again. What is out is known here as well as in the file.
+// Threads    As StoreConsumer: one mutex.
+// Ownership  Shares the core.
+// Errors     As StoreConsumer.
+// Cost       A claim is one row a range and one of the cursor, however many events.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "busway/store_consumer.hpp"
+#include "core.hpp"
+
+namespace busway::sqlite {
+
+class SqliteConsumer final : public StoreConsumer {
+ public:
+  SqliteConsumer(std::shared_ptr<Core> core, const DurableRow& row, Token token,
+                 std::chrono::nanoseconds lease);
+  ~SqliteConsumer() override { close(); }
+
+  FetchResult fetch(std::size_t max) override;
+  SettleResult settle(std::span<const Settlement> settlements) override;
+  FetchResult settle_and_fetch(std::span<const Settlement> settlements, std::size_t max,
+                               SettleResult& settled) override;
+  bool renew() override;
+  void keep_note(std::string_view note) override;
+  [[nodiscard]] std::string note() override;
+  void close() noexcept override;
+  /// The same, for the store, which has taken it off its list.
+  void give_back() noexcept;
+
+ private:
+  /// What is out, as the file has it.
+  struct Held {
+    std::map<std::int64_t, LeaseRow> leases;             // by id
+    std::map<std::uint64_t, ExceptionRow> exceptions{};  // by sequence
+  };
+  struct Candidates {
+    std::vector<Leased> events;
+    std::uint64_t scanned_to = 0;
+    bool more = false;
+    std::vector<std::pair<std::uint64_t, std::string>> damaged;
+  };
+  /// What a transaction has found and done.
+  struct Plan {
+    Held held{};
+    SettleResult settled{};
+    std::vector<ExceptionRow> given{};
+    std::size_t taken = 0;  // of the candidates
+    std::uint64_t cursor = 0;
+    bool stale = false;  // the candidates are not what comes next
+    bool active = true;
+    std::optional<std::int64_t> due{};
+    std::vector<Pattern> patterns{};
+    DurableOrder order = DurableOrder::relaxed;
+  };
+
+  FetchResult exchange(std::span<const Settlement> settlements, std::size_t max,
+                       SettleResult& settled);
+  [[nodiscard]] Candidates read_candidates(Reader& reader, std::size_t max);
+  /// Without writing: whether there is anything but candidates; and when there will be.
+  [[nodiscard]] bool has_work(Reader& reader, Plan& plan);
+  void transact(Transaction& transaction, std::span<const Settlement> settlements, std::size_t max,
+                const Candidates& candidates, Plan& plan);
+  void settle_all(Transaction& transaction, std::span<const Settlement> settlements, Plan& plan);
+  void settle_exception(Transaction& transaction, const Settlement& one, Plan& plan);
+  [[nodiscard]] bool lead(Transaction& transaction, CursorRow& cursor, Plan& plan);
+  void reclaim(Transaction& transaction, Plan& plan);
+  void claim(Transaction& transaction, std::size_t max, const Candidates& candidates,
+             CursorRow& cursor, Plan& plan);
+  void take(const Plan& plan);
+  void read_given(const std::vector<ExceptionRow>& given, FetchResult& result);
+  [[nodiscard]] bool matches(Reader& reader, std::int64_t topic);
+  void require_open() const;
+  [[nodiscard]] DurableRow require_row(Transaction& transaction) const;
+  static void due_at(Plan& plan, std::int64_t when) {
+    plan.due = plan.due ? std::min(*plan.due, when) : when;
+  }
+
+  const std::shared_ptr<Core> core_;
+  const DurableNumber number_;
+  const std::string name_;
+  const Token token_;
+  const std::int64_t lease_;
+  std::atomic<bool> closed_{false};
+
+  std::mutex mutex_;
+  // Guarded by mutex_.
+  std::vector<Pattern> patterns_;
+  DurableOrder order_;
+  std::unordered_map<std::int64_t, bool> matches_;  // by topic
+  Held held_;
+  std::uint64_t cursor_ = 0;     // the file's, as seen last
+  std::uint64_t scan_from_ = 0;  // nothing of this name lies between it and the cursor
+  std::int64_t last_now_ = 0;
+  std::size_t claims_ = 0;
+};
+
+}  // namespace busway::sqlite

@@ -1,0 +1,309 @@
+#include "writer.hpp"
+
+#include <pthread.h>
+#include <signal.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <array>
+#include <exception>
+#include <semaphore>
+#include <utility>
+
+#include "base/escape.hpp"
+#include "busway/error.hpp"
+
+namespace busway::sqlite {
+namespace {
+
+/// Events of one transaction, about: more wait for the next one, so that no answer is long in
+/// coming.
+constexpr std::size_t kEventsAtOnce = 8'192;
+/// The write-ahead log is folded into the database when it has grown to so many pages (of 4 KiB).
+constexpr int kCheckpointPages = 2'000;
+constexpr auto kIdleAfter = std::chrono::milliseconds(500);
+
+}  // namespace
+
+FileIdentity FileIdentity::of(const std::string& path) noexcept {
+  struct stat found {};
+  if (stat(path.c_str(), &found) != 0) return {};
+  return {static_cast<std::uint64_t>(found.st_dev), static_cast<std::uint64_t>(found.st_ino)};
+}
+
+struct Writer::Call {
+  std::function<void(Transaction&)> function;
+  std::binary_semaphore answered{0};
+  std::exception_ptr error{};
+};
+
+Writer::Writer(Settings settings)
+    : settings_(std::move(settings)),
+      gate_(settings_.path + "-gate"),
+      database_(settings_.path, Database::Access::write),
+      begin_(database_, "BEGIN IMMEDIATE"),
+      commit_(database_, "COMMIT"),
+      last_(database_, "SELECT max(seq) FROM events"),
+      events_(database_, settings_.options.compress_above),
+      durables_(database_) {
+  database_.run(settings_.durability == Durability::power_loss ? "PRAGMA synchronous=FULL"
+                                                               : "PRAGMA synchronous=NORMAL");
+  database_.run("PRAGMA wal_autocheckpoint=0");
+  database_.run("PRAGMA cache_size=-16384");
+  database_.run("PRAGMA temp_store=MEMORY");
+  sqlite3_wal_hook(
+      database_.handle(),
+      [](void* self, sqlite3*, const char*, int pages) {
+        static_cast<Writer*>(self)->log_pages_ = pages;
+        static_cast<Writer*>(self)->log_has_more_ = true;
+        return SQLITE_OK;
+      },
+      this);
+  thread_ = std::thread([this] { run(); });
+}
+
+void Writer::append(AppendRequest& request) noexcept {
+  bool wake = false;
+  bool refused = false;
+  try {
+    const std::lock_guard lock(mutex_);
+    refused = closing_;
+    if (!refused) {
+      appends_.push_back(&request);
+      wake = std::exchange(sleeping_, false);
+    }
+  } catch (...) {
+    refuse(request, Appended::not_stored, "no memory");
+    request.done();
+    return;
+  }
+  if (refused) {
+    refuse(request, Appended::not_stored, sentence("it is closed"));
+    request.done();
+  } else if (wake) {
+    wanted_.notify_one();
+  }
+}
+
+void Writer::call(std::function<void(Transaction&)> function) {
+  Call call{.function = std::move(function)};
+  bool wake = false;
+  {
+    const std::lock_guard lock(mutex_);
+    if (closing_) throw Error(ErrorCode::stopped, sentence("it is closed"));
+    calls_.push_back(&call);
+    wake = std::exchange(sleeping_, false);
+  }
+  if (wake) wanted_.notify_one();
+  call.answered.acquire();
+  if (call.error) std::rethrow_exception(call.error);
+}
+
+void Writer::close() noexcept {
+  {
+    const std::lock_guard lock(mutex_);
+    if (std::exchange(closed_, true)) return;
+    closing_ = true;
+  }
+  wanted_.notify_one();
+  if (thread_.joinable()) thread_.join();
+}
+
+bool Writer::take(Batch& batch) {
+  std::unique_lock lock(mutex_);
+  const auto is_wanted = [this] { return !appends_.empty() || !calls_.empty() || closing_; };
+  sleeping_ = !is_wanted();
+  if (sleeping_ && !wanted_.wait_for(lock, kIdleAfter, is_wanted)) {
+    sleeping_ = false;
+    lock.unlock();
+    checkpoint();
+    return true;
+  }
+  sleeping_ = false;
+  batch.calls.swap(calls_);
+  std::size_t events = 0;
+  std::size_t requests = 0;
+  while (requests < appends_.size() && events < kEventsAtOnce) {
+    events += appends_[requests++]->events().size();
+  }
+  const auto end = appends_.begin() + static_cast<std::ptrdiff_t>(requests);
+  batch.appends.assign(appends_.begin(), end);
+  appends_.erase(appends_.begin(), end);
+  return !(closing_ && batch.empty());
+}
+
+void Writer::run() {
+  sigset_t all;
+  sigfillset(&all);
+  pthread_sigmask(SIG_BLOCK, &all, nullptr);
+  for (Batch batch; take(batch); batch = {}) {
+    if (!batch.empty()) commit(batch);
+  }
+  checkpoint();
+}
+
+void Writer::commit(Batch& batch) {
+  if (!gate_.lock(settings_.options.timeout)) {
+    answer(batch, Outcome::failed,
+           "another process held " + escape(settings_.path) + "-gate for longer than " +
+               std::to_string(
+                   std::chrono::duration_cast<std::chrono::milliseconds>(settings_.options.timeout)
+                       .count()) +
+               "ms");
+    return;
+  }
+  Outcome outcome = Outcome::failed;
+  std::string why;
+  while (!batch.empty()) {
+    if (FileIdentity::of(settings_.path) != settings_.identity) {
+      why = "the file was removed or replaced";
+      break;
+    }
+    bool committing = false;
+    try {
+      culprit_append_ = nullptr;
+      culprit_call_ = nullptr;
+      now_ = settings_.options.clock->wall().time_since_epoch().count();
+      begin_.run();
+      last_.reset();
+      next_sequence_ = (last_.step() ? last_.unsigned_number(0) : 0) + 1;
+      last_.reset();
+      run_all(batch);
+      committing = true;
+      commit_.run();
+      outcome = Outcome::committed;
+      break;
+    } catch (const Fault& fault) {
+      why = fault.what();
+      roll_back();
+      if (committing) {
+        // The frames of the commit may stand in the log, to be found when it is recovered.
+        if (fault.kind() == SQLITE_IOERR) outcome = Outcome::unknown;
+        break;
+      }
+      if (culprit_append_ == nullptr && culprit_call_ == nullptr) break;
+      Batch alone;
+      if (culprit_append_ != nullptr) {
+        std::erase(batch.appends, culprit_append_);
+        alone.appends.push_back(culprit_append_);
+      } else {
+        std::erase(batch.calls, culprit_call_);
+        alone.calls.push_back(culprit_call_);
+      }
+      answer(alone, Outcome::failed, why);
+    }
+  }
+  if (outcome == Outcome::committed) {
+    last_sequence_ = next_sequence_ - 1;
+    ++commits_;
+    if (log_pages_ >= kCheckpointPages) {
+      sqlite3_wal_checkpoint_v2(database_.handle(), nullptr, SQLITE_CHECKPOINT_PASSIVE, nullptr,
+                                nullptr);
+      log_has_more_ = false;
+    }
+  }
+  gate_.unlock();
+  answer(batch, outcome, why);
+  if (outcome == Outcome::committed) settings_.committed();
+}
+
+void Writer::run_all(Batch& batch) {
+  Transaction transaction{database_, durables_, now_, next_sequence_ - 1};
+  for (Call* const call : batch.calls) {
+    culprit_call_ = call;
+    call->error = nullptr;
+    database_.run("SAVEPOINT one");
+    try {
+      call->function(transaction);
+      database_.run("RELEASE one");
+    } catch (const Error&) {
+      // Its own affair: the others go on.
+      call->error = std::current_exception();
+      database_.run("ROLLBACK TO one");
+      database_.run("RELEASE one");
+    }
+    culprit_call_ = nullptr;
+  }
+  for (AppendRequest* const request : batch.appends) {
+    culprit_append_ = request;
+    append_all(*request);
+    culprit_append_ = nullptr;
+  }
+}
+
+void Writer::append_all(AppendRequest& request) {
+  for (std::size_t i = 0; i < request.events().size(); ++i) {
+    const Event& event = request.events()[i];
+    AppendResult& result = request.results()[i];
+    result = {};
+    try {
+      if (events_.insert(event, next_sequence_, now_, settings_.opening)) {
+        result.answer = Appended::stored;
+        result.sequence = next_sequence_++;
+      } else {
+        result.answer = Appended::duplicate;
+        result.sequence = events_.sequence_of(event.id());
+      }
+    } catch (const Error& error) {
+      result.answer = Appended::not_stored;
+      result.error = error.what();
+    }
+  }
+}
+
+void Writer::answer(Batch& batch, Outcome outcome, const std::string& why) noexcept {
+  for (AppendRequest* const request : batch.appends) {
+    if (outcome == Outcome::committed) {
+      for (const AppendResult& one : request->results()) {
+        appended_ += one.answer == Appended::stored ? 1 : 0;
+        duplicates_ += one.answer == Appended::duplicate ? 1 : 0;
+      }
+    } else {
+      refuse(*request, outcome == Outcome::unknown ? Appended::unknown : Appended::not_stored,
+             sentence(why));
+    }
+    request->done();
+  }
+  for (Call* const call : batch.calls) {
+    if (outcome != Outcome::committed) {
+      call->error = std::make_exception_ptr(Error(ErrorCode::store_unavailable, sentence(why)));
+    }
+    call->answered.release();
+  }
+}
+
+void Writer::refuse(AppendRequest& request, Appended answer,
+                    const std::string& why) const noexcept {
+  for (AppendResult& result : request.results()) {
+    result.answer = answer;
+    result.sequence = 0;
+    try {
+      result.error = why;
+    } catch (...) {
+      result.error.clear();
+    }
+  }
+}
+
+void Writer::roll_back() noexcept {
+  events_.topics().forget();  // numbers of a transaction that is gone
+  if (!database_.in_transaction()) return;
+  sqlite3_exec(database_.handle(), "ROLLBACK", nullptr, nullptr, nullptr);
+}
+
+/// While nobody waits: what the log holds goes into the database.
+void Writer::checkpoint() noexcept {
+  if (!log_has_more_ || !gate_.lock(std::chrono::milliseconds(0))) return;
+  if (FileIdentity::of(settings_.path) == settings_.identity) {
+    sqlite3_wal_checkpoint_v2(database_.handle(), nullptr, SQLITE_CHECKPOINT_PASSIVE, nullptr,
+                              nullptr);
+  }
+  log_has_more_ = false;
+  gate_.unlock();
+}
+
+std::string Writer::sentence(const std::string& why) const {
+  return "the store sqlite:" + escape(settings_.path) + ": " + why;
+}
+
+}  // namespace busway::sqlite

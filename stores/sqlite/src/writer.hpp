@@ -1,0 +1,139 @@
+// writer.hpp -- the one thread that writes: takes all that is queued into one transaction, again
+// and again.
+// Layer: store
+//
+// Model      gate, BEGIN IMMEDIATE, all operations, COMMIT, a checkpoint when the log has grown,
+//            gate open, answers. An operation that fails by itself is taken out and the rest is
+//            done again, so that nobody fails for another. What fails in COMMIT is `unknown` where
+//            the file may hold it.
+// Threads    append(), call() [any-thread]; operations and answers on the writer's thread.
+// Ownership  Owns the connection that writes, and the gate.
+// Errors     As answers. call() throws what its function threw, or Error(store_unavailable,
+//            stopped).
+// Cost       A transaction; with synchronous = FULL one fdatasync, shared by all in it.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "busway/append_request.hpp"
+#include "busway/clock.hpp"
+#include "busway/log.hpp"
+#include "busway/store_provider.hpp"
+#include "database.hpp"
+#include "durable_tables.hpp"
+#include "event_rows.hpp"
+#include "gate.hpp"
+
+namespace busway::sqlite {
+
+/// Which file a path names.
+struct FileIdentity {
+  std::uint64_t device = 0;
+  std::uint64_t inode = 0;
+  friend bool operator==(const FileIdentity&, const FileIdentity&) = default;
+  /// All zero: there is none.
+  [[nodiscard]] static FileIdentity of(const std::string& path) noexcept;
+};
+
+/// What an operation has to do with.
+struct Transaction {
+  Database& database;
+  DurableTables& durables;
+  std::int64_t now = 0;             ///< nanoseconds since the epoch
+  std::uint64_t last_sequence = 0;  ///< that was given before this transaction
+};
+
+class Writer {
+ public:
+  struct Settings {
+    std::string path;
+    std::uint64_t opening = 0;
+    StoreOptions options;
+    Durability durability = Durability::power_loss;
+    FileIdentity identity;
+    /// After each commit, on this thread, with the gate open.
+    std::function<void()> committed;
+  };
+  explicit Writer(Settings settings);
+  Writer(const Writer&) = delete;
+  Writer& operator=(const Writer&) = delete;
+  ~Writer() { close(); }
+
+  void append(AppendRequest& request) noexcept;
+
+  /// Runs the function in a transaction and waits until it is durable. The function may run more
+  /// than once, each time from the beginning, and must not keep what a run before has done. What it
+  /// throws as Error takes back what it did.
+  void call(std::function<void(Transaction&)> function);
+
+  /// Answers all that is queued; then ends.
+  void close() noexcept;
+
+  [[nodiscard]] std::uint64_t appended() const noexcept { return appended_; }
+  [[nodiscard]] std::uint64_t duplicates() const noexcept { return duplicates_; }
+  [[nodiscard]] std::uint64_t commits() const noexcept { return commits_; }
+  /// The last sequence that this or, as far as was seen, another opening has given.
+  [[nodiscard]] std::uint64_t last_sequence() const noexcept { return last_sequence_; }
+
+ private:
+  struct Call;
+  struct Batch {
+    std::vector<AppendRequest*> appends;
+    std::vector<Call*> calls;
+    [[nodiscard]] bool empty() const noexcept { return appends.empty() && calls.empty(); }
+  };
+  enum class Outcome : unsigned char { committed, failed, unknown };
+
+  void run();
+  [[nodiscard]] bool take(Batch& batch);
+  void commit(Batch& batch);
+  /// Throws Fault with culprit set where one operation alone is to blame.
+  void run_all(Batch& batch);
+  void append_all(AppendRequest& request);
+  void answer(Batch& batch, Outcome outcome, const std::string& why) noexcept;
+  void refuse(AppendRequest& request, Appended answer, const std::string& why) const noexcept;
+  void roll_back() noexcept;
+  void checkpoint() noexcept;
+  [[nodiscard]] std::string sentence(const std::string& why) const;
+
+  const Settings settings_;
+  Gate gate_;
+  Database database_;
+  Statement begin_;
+  Statement commit_;
+  Statement last_;
+  EventWriter events_;
+  DurableTables durables_;
+
+  std::mutex mutex_;
+  std::condition_variable wanted_;
+  // Guarded by mutex_.
+  std::vector<AppendRequest*> appends_;
+  std::vector<Call*> calls_;
+  bool sleeping_ = false;
+  bool closing_ = false;
+  bool closed_ = false;
+
+  // Of the writer's thread.
+  AppendRequest* culprit_append_ = nullptr;
+  Call* culprit_call_ = nullptr;
+  std::uint64_t next_sequence_ = 0;
+  std::int64_t now_ = 0;
+  int log_pages_ = 0;          // of the write-ahead log, after the last commit
+  bool log_has_more_ = false;  // than was checkpointed
+
+  std::atomic<std::uint64_t> appended_{0};
+  std::atomic<std::uint64_t> duplicates_{0};
+  std::atomic<std::uint64_t> commits_{0};
+  std::atomic<std::uint64_t> last_sequence_{0};
+  std::thread thread_;
+};
+
+}  // namespace busway::sqlite
