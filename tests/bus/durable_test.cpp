@@ -1,17 +1,19 @@
 // Durable subscriptions: what is not settled is given out again, to whoever opens the name.
 #include <algorithm>
 #include <chrono>
+#include <cstring>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <set>
 #include <stdexcept>
 #include <string>
+#include <temporary_folder.hpp>
 #include <thread>
 #include <vector>
 
 #include "bus_fixture.hpp"
-#include "busway/memory_store.hpp"
+#include "busway/store_provider.hpp"
 #include "still_bus.hpp"
 
 namespace busway {
@@ -28,9 +30,17 @@ RetryPolicy retries(unsigned max, std::chrono::nanoseconds delay = seconds(1)) {
 }
 
 /// A store that outlives buses, with time that stands still.
-struct Durable : ::testing::Test {
+struct Durable : ::testing::TestWithParam<const char*> {
   std::shared_ptr<testing::ManualClock> clock = std::make_shared<testing::ManualClock>();
-  std::shared_ptr<Store> store = make_memory_store({.clock = clock});
+  TemporaryFolder folder;
+  std::shared_ptr<Store> store = open(clock);
+
+  [[nodiscard]] std::string address() const {
+    return GetParam() + (std::string(GetParam()) == "sqlite:" ? folder.file("events.db") : "");
+  }
+  [[nodiscard]] std::shared_ptr<Store> open(std::shared_ptr<Clock> with) const {
+    return open_store(address(), {.clock = std::move(with)});
+  }
 
   BusOptions options() {
     BusOptions made;
@@ -53,7 +63,7 @@ struct Durable : ::testing::Test {
   }
 };
 
-TEST_F(Durable, GetsWhatWasPublishedWhileNobodyWasThere) {
+TEST_P(Durable, GetsWhatWasPublishedWhileNobodyWasThere) {
   {
     Pumped first(options());
     const Subscription made =
@@ -85,7 +95,7 @@ TEST_F(Durable, GetsWhatWasPublishedWhileNobodyWasThere) {
   EXPECT_EQ(counters.matched, 2U);
 }
 
-TEST_F(Durable, BeginsAtItsCreationUnlessToldOtherwise) {
+TEST_P(Durable, BeginsAtItsCreationUnlessToldOtherwise) {
   Pumped pumped(options());
   (void)pumped.bus.publish("job", Json(1));
   (void)pumped.bus.publish("job", Json(2));
@@ -108,7 +118,7 @@ TEST_F(Durable, BeginsAtItsCreationUnlessToldOtherwise) {
   EXPECT_EQ(seen["from"], "34");
 }
 
-TEST_F(Durable, AFailureWaitsInTheStoreAndIsTriedAgainByWhoeverIsThere) {
+TEST_P(Durable, AFailureWaitsInTheStoreAndIsTriedAgainByWhoeverIsThere) {
   {
     Pumped first(options());
     int calls = 0;
@@ -142,7 +152,7 @@ TEST_F(Durable, AFailureWaitsInTheStoreAndIsTriedAgainByWhoeverIsThere) {
   EXPECT_EQ(info("work").retrying, 0U);
 }
 
-TEST_F(Durable, WhatIsGivenUpIsADeadLetterOfTheStoreUntilItIsRedriven) {
+TEST_P(Durable, WhatIsGivenUpIsADeadLetterOfTheStoreUntilItIsRedriven) {
   bool broken = true;
   {
     Pumped first(options());
@@ -188,7 +198,7 @@ TEST_F(Durable, WhatIsGivenUpIsADeadLetterOfTheStoreUntilItIsRedriven) {
   EXPECT_EQ(second.bus.dead_letters().redrive(letters[0].id).not_found, 1U);
 }
 
-TEST_F(Durable, ADeadLetterCanBePurged) {
+TEST_P(Durable, ADeadLetterCanBePurged) {
   Pumped pumped(options());
   const Subscription fails = pumped.bus.subscribe(
       "job", [](const Event&) { return Outcome::dead_letter("useless"); }, {.durable = "work"});
@@ -204,7 +214,7 @@ TEST_F(Durable, ADeadLetterCanBePurged) {
   EXPECT_EQ(pumped.bus.dead_letters().size(), 0U);
 }
 
-TEST_F(Durable, InstancesOfOneNameShareTheWork) {
+TEST_P(Durable, InstancesOfOneNameShareTheWork) {
   Pumped left(options());
   Pumped right(options());
   std::multiset<int> seen;
@@ -232,7 +242,7 @@ TEST_F(Durable, InstancesOfOneNameShareTheWork) {
   EXPECT_LT(of_left, 20);
 }
 
-TEST_F(Durable, EachNameGetsAll) {
+TEST_P(Durable, EachNameGetsAll) {
   Pumped pumped(options());
   Names first;
   Names second;
@@ -244,7 +254,7 @@ TEST_F(Durable, EachNameGetsAll) {
   EXPECT_EQ(second, (Names{"job.b", "job.c"}));
 }
 
-TEST_F(Durable, UnsubscribingGivesBackWhatWasNotHandled) {
+TEST_P(Durable, UnsubscribingGivesBackWhatWasNotHandled) {
   Pumped pumped(options());
   Names seen;
   {
@@ -267,7 +277,7 @@ TEST_F(Durable, UnsubscribingGivesBackWhatWasNotHandled) {
   EXPECT_EQ(seen, (Names{"job.a", "job.b"}));
 }
 
-TEST_F(Durable, OneThatUnsubscribesItselfHasHandledThatEvent) {
+TEST_P(Durable, OneThatUnsubscribesItselfHasHandledThatEvent) {
   Pumped pumped(options());
   Names seen;
   Subscription work;
@@ -286,7 +296,7 @@ TEST_F(Durable, OneThatUnsubscribesItselfHasHandledThatEvent) {
   EXPECT_EQ(seen, (Names{"job.a", "job.b"}));
 }
 
-TEST_F(Durable, StoppingLeavesTheRestInTheStore) {
+TEST_P(Durable, StoppingLeavesTheRestInTheStore) {
   Names seen;
   {
     Pumped pumped(options());
@@ -305,7 +315,7 @@ TEST_F(Durable, StoppingLeavesTheRestInTheStore) {
   EXPECT_EQ(seen, (Names{"job.a", "job.b", "job.c", "job.d"}));
 }
 
-TEST_F(Durable, StrictRetriesHoldBackWhatFollows) {
+TEST_P(Durable, StrictRetriesHoldBackWhatFollows) {
   Pumped pumped(options());
   Names seen;
   int failures = 2;
@@ -325,7 +335,7 @@ TEST_F(Durable, StrictRetriesHoldBackWhatFollows) {
   EXPECT_EQ(seen, (Names{"job.a", "job.b", "job.c"}));
 }
 
-TEST_F(Durable, WithAnOrderOneInstanceIsActiveAndAnotherTakesOver) {
+TEST_P(Durable, WithAnOrderOneInstanceIsActiveAndAnotherTakesOver) {
   Pumped left(options());
   Pumped right(options());
   Names of_left;
@@ -345,7 +355,7 @@ TEST_F(Durable, WithAnOrderOneInstanceIsActiveAndAnotherTakesOver) {
   EXPECT_EQ(of_right, Names{"job.b"});
 }
 
-TEST_F(Durable, AnOpenBreakerLeavesItsEventsInTheStore) {
+TEST_P(Durable, AnOpenBreakerLeavesItsEventsInTheStore) {
   Pumped pumped(options());
   bool broken = true;
   int calls = 0;
@@ -371,7 +381,7 @@ TEST_F(Durable, AnOpenBreakerLeavesItsEventsInTheStore) {
   EXPECT_EQ(info_of(pumped.bus, work.id()).counters.delivered, 5U);
 }
 
-TEST_F(Durable, AnEventThatTheFilterRejectsIsSettled) {
+TEST_P(Durable, AnEventThatTheFilterRejectsIsSettled) {
   Pumped pumped(options());
   std::string seen;
   const Subscription work = pumped.bus.subscribe(
@@ -385,10 +395,11 @@ TEST_F(Durable, AnEventThatTheFilterRejectsIsSettled) {
   EXPECT_EQ(info("work").lag, 0U);
 }
 
-TEST_F(Durable, ACallThatPassesItsDeadlineIsTriedAgain) {
+TEST_P(Durable, ACallThatPassesItsDeadlineIsTriedAgain) {
   BusOptions threaded = quiet(options());
   threaded.clock = Clock::system();
-  threaded.opened_store = make_memory_store();
+  store->close();
+  threaded.opened_store = open(nullptr);
   auto gate = std::make_shared<Gate>();
   std::atomic<int> calls = 0;
   Bus bus(threaded);
@@ -405,7 +416,7 @@ TEST_F(Durable, ACallThatPassesItsDeadlineIsTriedAgain) {
   EXPECT_EQ(info_of(bus, work.id()).counters.delivered, 1U);
 }
 
-TEST_F(Durable, WhatItCannotBeToldIsRefusedByName) {
+TEST_P(Durable, WhatItCannotBeToldIsRefusedByName) {
   Pumped pumped(options());
   const auto refused = [&](const SubscriptionOptions& with) {
     return error_of(ErrorCode::invalid_option, [&] {
@@ -425,7 +436,7 @@ TEST_F(Durable, WhatItCannotBeToldIsRefusedByName) {
   EXPECT_TRUE(store->durables().empty());
 }
 
-TEST_F(Durable, AnotherPatternIsRefusedUnlessItIsToReplace) {
+TEST_P(Durable, AnotherPatternIsRefusedUnlessItIsToReplace) {
   Pumped pumped(options());
   Names seen;
   { const Subscription made = note_topics(pumped.bus, "job.*", seen, {.durable = "work"}); }
@@ -442,7 +453,7 @@ TEST_F(Durable, AnotherPatternIsRefusedUnlessItIsToReplace) {
   EXPECT_EQ(seen, Names{"task.a"});
 }
 
-TEST_F(Durable, RemovingItEndsItsOpenings) {
+TEST_P(Durable, RemovingItEndsItsOpenings) {
   Pumped pumped(options());
   Names seen;
   const Subscription work = note_topics(pumped.bus, "job.*", seen, {.durable = "work"});
@@ -455,6 +466,11 @@ TEST_F(Durable, RemovingItEndsItsOpenings) {
   EXPECT_TRUE(pumped.bus.durables().empty());
   EXPECT_TRUE(pumped.bus.idle());
 }
+
+INSTANTIATE_TEST_SUITE_P(Stores, Durable, ::testing::Values("memory:", "sqlite:"),
+                         [](const auto& one) {
+                           return std::string(one.param).substr(0, std::strlen(one.param) - 1);
+                         });
 
 TEST(DurableInMemory, ABusKeepsWhatItsDurableSubscriptionsListenTo) {
   Pumped pumped;
@@ -469,8 +485,18 @@ TEST(DurableInMemory, ABusKeepsWhatItsDurableSubscriptionsListenTo) {
   EXPECT_EQ(pumped.bus.store()->stats().events, 1U);
 }
 
-TEST(DurableStress, ManyThreadsPublishAndSeveralInstancesShareWhileTheyComeAndGo) {
-  const std::shared_ptr<Store> store = make_memory_store();
+struct DurableStress : ::testing::TestWithParam<const char*> {
+  TemporaryFolder folder;
+};
+INSTANTIATE_TEST_SUITE_P(Stores, DurableStress, ::testing::Values("memory:", "sqlite:"),
+                         [](const auto& one) {
+                           return std::string(one.param).substr(0, std::strlen(one.param) - 1);
+                         });
+
+TEST_P(DurableStress, ManyThreadsPublishAndSeveralInstancesShareWhileTheyComeAndGo) {
+  const std::string kind = GetParam();
+  const std::shared_ptr<Store> store =
+      open_store(kind == "sqlite:" ? kind + folder.file("events.db") : kind);
   BusOptions options = quiet();
   options.opened_store = store;
   constexpr int kThreads = 4;
