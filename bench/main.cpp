@@ -81,6 +81,8 @@ int print_the_table(const CommandLine& line) {
   append(rows, delivery_rows(line.effort));
   say("to plugins and back");
   append(rows, plugin_rows(line.effort));
+  say("storing");
+  append(rows, store_rows(line.effort));
   rows.push_back(compile_row(compilations));
 
   print_table(rows, notes);
@@ -125,6 +127,7 @@ int main(int argc, char** argv) {
   add_queue_benchmarks();
   add_plugin_benchmarks();
   add_delivery_benchmarks();
+  add_store_benchmarks();
   if (line.table) return print_the_table(line);
   benchmark::RunSpecifiedBenchmarks();
   return EXIT_SUCCESS;

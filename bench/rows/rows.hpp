@@ -34,6 +34,9 @@ void add_queue_benchmarks();
 void add_plugin_benchmarks();
 [[nodiscard]] std::vector<Row> plugin_rows(const Effort& effort);
 
+void add_store_benchmarks();
+[[nodiscard]] std::vector<Row> store_rows(const Effort& effort);
+
 [[nodiscard]] Row compile_row(const Figures& compilations);
 
 }  // namespace busway::bench

@@ -1,6 +1,7 @@
 #include "database.hpp"
 
-#include <array>
+#include <string>
+#include <system_error>
 
 namespace busway::sqlite {
 
@@ -25,7 +26,7 @@ Database::~Database() { sqlite3_close_v2(handle_); }
 
 void Database::run(const std::string& sql) {
   const int result = sqlite3_exec(handle_, sql.c_str(), nullptr, nullptr, nullptr);
-  if (result != SQLITE_OK) fail(result, sql);
+  if (result != SQLITE_OK) fail(result);
 }
 
 std::int64_t Database::number(const std::string& sql) {
@@ -38,27 +39,25 @@ std::string Database::text(const std::string& sql) {
   return statement.step() ? std::string(statement.text(0)) : std::string();
 }
 
-void Database::fail(int result, std::string_view what) const {
+void Database::fail(int result) const {
   std::string why = sqlite3_errmsg(handle_);
   if (const int error = sqlite3_system_errno(handle_);
       error != 0 && ((result & 0xff) == SQLITE_IOERR || (result & 0xff) == SQLITE_CANTOPEN)) {
-    std::array<char, 128> text{};
-    why += std::string(" (") + strerror_r(error, text.data(), text.size()) + ')';
+    why += " (" + std::error_code(error, std::generic_category()).message() + ')';
   }
-  (void)what;
   throw Fault(result, why);
 }
 
 Statement::Statement(Database& database, std::string_view sql) : database_(database) {
   const int result = sqlite3_prepare_v3(database.handle(), sql.data(), static_cast<int>(sql.size()),
                                         SQLITE_PREPARE_PERSISTENT, &handle_, nullptr);
-  if (result != SQLITE_OK) database.fail(result, sql);
+  if (result != SQLITE_OK) database.fail(result);
 }
 
 void Statement::failed(int result) {
   // The reason must be read before the statement forgets it.
   try {
-    database_.fail(result, "");
+    database_.fail(result);
   } catch (...) {
     sqlite3_reset(handle_);
     throw;

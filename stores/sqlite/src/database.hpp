@@ -50,10 +50,9 @@ class Database {
   [[nodiscard]] bool in_transaction() const noexcept {
     return sqlite3_get_autocommit(handle_) == 0;
   }
-  /// Whether this statement, and no other before it, has to fail with the transaction gone.
   [[nodiscard]] sqlite3* handle() const noexcept { return handle_; }
-  /// Throws the Fault of a result that is none of those that are expected.
-  [[noreturn]] void fail(int result, std::string_view what) const;
+  /// Throws the Fault of the call that has just ended so.
+  [[noreturn]] void fail(int result) const;
 
  private:
   sqlite3* handle_ = nullptr;

@@ -11,6 +11,7 @@
 // Cost       One system call a process that listens.
 #pragma once
 
+#include <sys/socket.h>
 #include <sys/un.h>
 
 #include <chrono>

@@ -278,6 +278,9 @@ bool DurableTables::repair(DurableNumber number) {
   const bool any =
       !bad_leases_.empty() || std::any_of(bad_exceptions_.begin(), bad_exceptions_.end(), mine);
   if (!any) return false;
+  // It goes back over all that is out: what else is damaged must not stay behind.
+  (void)leases(number);
+  (void)living(number);
   for (const std::int64_t id : bad_leases_) remove_lease(id);
   for (const auto& [durable, sequence] : bad_exceptions_) {
     if (durable == number) remove_exception(number, sequence);

@@ -237,6 +237,7 @@ void SqliteConsumer::transact(Transaction& transaction, std::span<const Settleme
     cursor = transaction.durables.cursor(number_);
     plan.cursor = cursor.cursor;
   }
+  core_->tell_damages(transaction.durables);
   if (plan.patterns != patterns_ || cursor.cursor != cursor_) plan.stale = true;
   claim(transaction, max, candidates, cursor, plan);
 }

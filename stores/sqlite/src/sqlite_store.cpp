@@ -566,6 +566,11 @@ std::unique_ptr<StoreConsumer> SqliteStore::open(const DurableSpec& spec) {
       require_same(spec, row.spec.patterns, row.spec.order);
     }
     tables.update(row);
+    // A time that is damaged may lie so far ahead that nobody would come upon it.
+    (void)tables.leases(row.number);
+    (void)tables.living(row.number);
+    (void)tables.repair(row.number);
+    core_->tell_damages(tables);
   });
   return std::make_unique<SqliteConsumer>(core_, row, random_token(), spec.lease);
 }

@@ -1,0 +1,90 @@
+// Loaded before libc: the n-th call that writes or syncs a file of a folder fails.
+//
+//   BUSWAY_DISK_FOLDER   files whose path begins so
+//   BUSWAY_DISK_FAILS    n, from 1
+//   BUSWAY_DISK_ERROR    the number of the error (default EIO)
+//   BUSWAY_DISK_CALLS    write, sync or any (default)
+//   BUSWAY_DISK_COUNT    a file that is told how many such calls there were
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+
+namespace {
+
+std::atomic<long> calls{0};
+
+const char* setting(const char* name) {
+  const char* const value = std::getenv(name);
+  return value != nullptr ? value : "";
+}
+
+bool is_ours(int file) {
+  const std::string link = "/proc/self/fd/" + std::to_string(file);
+  char path[4096];
+  const ssize_t size = readlink(link.c_str(), path, sizeof path - 1);
+  if (size <= 0) return false;
+  path[size] = 0;
+  const char* const folder = setting("BUSWAY_DISK_FOLDER");
+  return *folder != 0 && std::strncmp(path, folder, std::strlen(folder)) == 0;
+}
+
+/// Whether this call is to fail.
+bool fails(int file, const char* kind) {
+  const std::string wanted = setting("BUSWAY_DISK_CALLS");
+  if (!wanted.empty() && wanted != "any" && wanted != kind) return false;
+  if (!is_ours(file)) return false;
+  if (calls.fetch_add(1) + 1 != std::atol(setting("BUSWAY_DISK_FAILS"))) return false;
+  const int error = std::atoi(setting("BUSWAY_DISK_ERROR"));
+  errno = error != 0 ? error : EIO;
+  return true;
+}
+
+template <class F>
+F next(const char* name) {
+  return reinterpret_cast<F>(dlsym(RTLD_NEXT, name));
+}
+
+struct TellAtEnd {
+  ~TellAtEnd() {
+    const char* const path = setting("BUSWAY_DISK_COUNT");
+    if (*path == 0) return;
+    if (std::FILE* const file = std::fopen(path, "w")) {
+      std::fprintf(file, "%ld\n", calls.load());
+      std::fclose(file);
+    }
+  }
+} const tell_at_end;
+
+}  // namespace
+
+extern "C" {
+
+ssize_t pwrite(int file, const void* data, size_t size, off_t at) {
+  static const auto real = next<ssize_t (*)(int, const void*, size_t, off_t)>("pwrite");
+  return fails(file, "write") ? -1 : real(file, data, size, at);
+}
+ssize_t pwrite64(int file, const void* data, size_t size, off64_t at) {
+  static const auto real = next<ssize_t (*)(int, const void*, size_t, off64_t)>("pwrite64");
+  return fails(file, "write") ? -1 : real(file, data, size, at);
+}
+int fsync(int file) {
+  static const auto real = next<int (*)(int)>("fsync");
+  return fails(file, "sync") ? -1 : real(file);
+}
+int fdatasync(int file) {
+  static const auto real = next<int (*)(int)>("fdatasync");
+  return fails(file, "sync") ? -1 : real(file);
+}
+int ftruncate64(int file, off64_t size) {
+  static const auto real = next<int (*)(int, off64_t)>("ftruncate64");
+  return fails(file, "write") ? -1 : real(file, size);
+}
+}

@@ -1,0 +1,66 @@
+#include "gate.hpp"
+
+#include <memory>
+#include <thread>
+
+#include "process.hpp"
+#include "sqlite_fixture.hpp"
+
+namespace busway {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+TEST_F(SqliteFolder, TheGateLetsOneInAndTellsTheOtherAtItsDeadline) {
+  sqlite::Gate one(path + "-gate");
+  sqlite::Gate other(path + "-gate");
+  ASSERT_TRUE(one.lock(seconds(0)));
+  EXPECT_FALSE(other.lock(milliseconds(5)));
+  one.unlock();
+  EXPECT_TRUE(other.lock(seconds(60)));
+  other.unlock();
+  EXPECT_TRUE(one.lock(seconds(60)));
+  one.unlock();
+}
+
+TEST_F(SqliteFolder, AWaitForTheGateEndsWhenItOpens) {
+  sqlite::Gate one(path + "-gate");
+  sqlite::Gate other(path + "-gate");
+  ASSERT_TRUE(one.lock(seconds(0)));
+  std::thread waits([&] {
+    EXPECT_TRUE(other.lock(seconds(60)));
+    other.unlock();
+  });
+  std::this_thread::yield();
+  one.unlock();
+  waits.join();
+}
+
+TEST_F(SqliteFolder, AGateThatIsHeldForEverEndsNobodysProgram) {
+  Process holder({BUSWAY_SQLITE_WORKER, "hold", path});
+  ASSERT_EQ(holder.read_line(), "ready");
+  {
+    sqlite::Gate gate(path + "-gate");
+    EXPECT_FALSE(gate.lock(milliseconds(1)));
+  }
+  holder.kill_now();
+  sqlite::Gate gate(path + "-gate");
+  EXPECT_TRUE(gate.lock(seconds(60)));
+}
+
+TEST_F(SqliteFolder, WhatCannotPassTheGateInTimeIsNotStored) {
+  const std::shared_ptr<Store> store = open({.timeout = milliseconds(20)});
+  ASSERT_TRUE(store->append(numbered(1)).ok());
+  Process holder({BUSWAY_SQLITE_WORKER, "hold", path});
+  ASSERT_EQ(holder.read_line(), "ready");
+  const AppendResult refused = store->append(numbered(2));
+  EXPECT_EQ(refused.answer, Appended::not_stored);
+  EXPECT_TRUE(has(refused.error, "events.db-gate"));
+  EXPECT_TRUE(store->find(EventId{1, 1})) << "readers do not wait";
+  holder.kill_now();
+  EXPECT_TRUE(store->append(numbered(2)).ok());
+}
+
+}  // namespace
+}  // namespace busway

@@ -1,0 +1,146 @@
+// Which files are opened, and what is said of those that are not.
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "busway/busway.hpp"
+#include "process.hpp"
+#include "sqlite_fixture.hpp"
+
+namespace busway {
+namespace {
+
+namespace fs = std::filesystem;
+
+TEST_F(SqliteFolder, IsKnownByItsAddress) {
+  EXPECT_TRUE(store_is_known("sqlite"));
+  const std::shared_ptr<Store> store = open_store("sqlite:" + path, options());
+  const StoreInfo info = store->info();
+  EXPECT_EQ(info.provider, "sqlite");
+  EXPECT_EQ(info.address, "sqlite:" + path);
+  EXPECT_EQ(info.durability, Durability::power_loss);
+  EXPECT_TRUE(has(info.engine, "SQLite 3."));
+  EXPECT_EQ(info.format, "busway-sqlite 1");
+  EXPECT_FALSE(info.notes.empty());
+}
+
+TEST_F(SqliteFolder, PromisesWhatItIsAskedForOrRefuses) {
+  EXPECT_EQ(open({.durability = Durability::process_crash})->info().durability,
+            Durability::process_crash);
+  EXPECT_TRUE(has(
+      thrown(ErrorCode::invalid_option, [&] { (void)open({.durability = Durability::memory}); }),
+      "process_crash or power_loss"));
+}
+
+TEST_F(SqliteFolder, SaysWhichFolderIsMissing) {
+  path = folder.file("none/events.db");
+  const std::string why = thrown(ErrorCode::store_unavailable, [&] { (void)open(); });
+  EXPECT_TRUE(has(why, "events.db"));
+  EXPECT_TRUE(has(why, folder.file("none")));
+  path = folder.path().string();
+  EXPECT_TRUE(has(thrown(ErrorCode::store_unavailable, [&] { (void)open(); }), "is a folder"));
+  path = "";
+  EXPECT_TRUE(has(thrown(ErrorCode::invalid_option, [&] { (void)open(); }), "sqlite:PATH"));
+}
+
+TEST_F(SqliteFolder, RefusesWhatIsNoDatabaseAndLeavesItAlone) {
+  const std::string text = "dear diary, this is no database, and it is long enough to be read " +
+                           std::string(4'096, '.');
+  { std::ofstream(path) << text; }
+  EXPECT_TRUE(has(thrown(ErrorCode::store_format, [&] { (void)open(); }), "no SQLite database"));
+  std::ifstream file(path);
+  EXPECT_EQ(std::string(std::istreambuf_iterator<char>(file), {}), text);
+}
+
+TEST_F(SqliteFolder, RefusesTheDatabaseOfAnotherProgram) {
+  run_sql("CREATE TABLE recipes(name TEXT); INSERT INTO recipes VALUES('soup')");
+  EXPECT_TRUE(has(thrown(ErrorCode::store_format, [&] { (void)open(); }), "another program"));
+  run_sql("INSERT INTO recipes VALUES('bread')");
+}
+
+TEST_F(SqliteFolder, RefusesALaterFormat) {
+  { (void)open()->append(numbered(1)); }
+  run_sql("PRAGMA user_version=7");
+  const std::string why = thrown(ErrorCode::store_format, [&] { (void)open(); });
+  EXPECT_TRUE(has(why, "format 7"));
+  EXPECT_TRUE(has(why, "later version"));
+  run_sql("PRAGMA user_version=1");
+  EXPECT_TRUE(open()->find(EventId{1, 1}));
+}
+
+TEST_F(SqliteFolder, RefusesAFileThatItMayNotWrite) {
+  if (geteuid() == 0) {
+    // Root may write anything: a folder that nobody can write to stands in for it.
+    path = "/proc/self/events.db";
+    EXPECT_TRUE(has(thrown(ErrorCode::store_unavailable, [&] { (void)open(); }), "cannot be"));
+    return;
+  }
+  { (void)open()->append(numbered(1)); }
+  fs::permissions(path, fs::perms::owner_read);
+  EXPECT_TRUE(has(thrown(ErrorCode::store_unavailable, [&] { (void)open(); }), "cannot be"));
+}
+
+TEST_F(SqliteFolder, SaysThatAnotherProgramHasLockedTheFile) {
+  { (void)open()->append(numbered(1)); }
+  sqlite3* other = nullptr;
+  ASSERT_EQ(sqlite3_open(path.c_str(), &other), SQLITE_OK);
+  ASSERT_EQ(sqlite3_exec(other, "PRAGMA locking_mode=EXCLUSIVE; BEGIN EXCLUSIVE", nullptr, nullptr,
+                         nullptr),
+            SQLITE_OK);
+  EXPECT_TRUE(has(thrown(ErrorCode::store_unavailable,
+                         [&] { (void)open({.timeout = std::chrono::milliseconds(20)}); }),
+                  "locked"));
+  sqlite3_close(other);
+}
+
+TEST_F(SqliteFolder, AFileThatIsRemovedUnderItTakesNothingMore) {
+  const std::shared_ptr<Store> store = open();
+  ASSERT_TRUE(store->append(numbered(1)).ok());
+  fs::remove(path);
+  const AppendResult refused = store->append(numbered(2));
+  EXPECT_EQ(refused.answer, Appended::not_stored);
+  EXPECT_TRUE(has(refused.error, "removed or replaced"));
+}
+
+TEST_F(SqliteFolder, OneThatIsReplacedByAnotherTakesNothingMore) {
+  const std::shared_ptr<Store> store = open();
+  ASSERT_TRUE(store->append(numbered(1)).ok());
+  fs::rename(path, folder.file("moved.db"));
+  {
+    const std::string other = folder.file("other.db");
+    (void)open_sqlite_store(other, options())->append(numbered(9));
+    fs::copy_file(other, path);
+  }
+  EXPECT_EQ(store->append(numbered(2)).answer, Appended::not_stored);
+}
+
+TEST_F(SqliteFolder, AClosedOneRefusesWithAReason) {
+  const std::shared_ptr<Store> store = open();
+  const auto consumer = store->open({.name = "a", .patterns = {Pattern::glob("*")}});
+  store->close();
+  store->close();
+  const AppendResult refused = store->append(numbered(1));
+  EXPECT_EQ(refused.answer, Appended::not_stored);
+  EXPECT_TRUE(has(refused.error, "closed"));
+  (void)thrown(ErrorCode::stopped, [&] { (void)store->read({}); });
+  (void)thrown(ErrorCode::stopped, [&] { (void)consumer->fetch(1); });
+}
+
+TEST_F(SqliteFolder, ABusKeepsItsEventsThereByOneLine) {
+  EventId id;
+  BusOptions options;
+  options.store = "sqlite:" + path;
+  {
+    Bus bus(options);
+    id = bus.publish("order.made", bytes("x")).id;
+  }
+  Bus bus(options);
+  ASSERT_NE(bus.store(), nullptr);
+  EXPECT_TRUE(bus.store()->find(id));
+  EXPECT_EQ(bus.history("order.*").size(), 1U);
+}
+
+}  // namespace
+}  // namespace busway

@@ -1,0 +1,127 @@
+// Several openings of one file, as several processes have them.
+#include <atomic>
+#include <set>
+#include <thread>
+
+#include "busway/busway.hpp"
+#include "eventually.hpp"
+#include "process.hpp"
+#include "sqlite_fixture.hpp"
+
+namespace busway {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+BusOptions bus_options(const std::string& path) {
+  BusOptions options;
+  options.store = "sqlite:" + path;
+  options.log = [](LogLevel, std::string_view, std::span<const LogField>) {};
+  return options;
+}
+
+TEST_F(SqliteFolder, ALiveSubscriptionSeesTheEventsOfOtherInstancesOnce) {
+  Bus left(bus_options(path));
+  Bus right(bus_options(path));
+  std::atomic<int> of_left = 0;
+  std::atomic<int> of_right = 0;
+  const Subscription one = left.subscribe("order.*", [&](const Event&) { ++of_left; });
+  const Subscription two =
+      right.subscribe("order.*", [&](const Event&) { ++of_right; }, {.mode = Mode::async});
+  for (int i = 0; i < 20; ++i) EXPECT_TRUE(left.publish("order.made").ok());
+  for (int i = 0; i < 10; ++i) EXPECT_TRUE(right.publish("order.made").ok());
+  EXPECT_TRUE(eventually([&] { return of_left == 30 && of_right == 30; }));
+  EXPECT_TRUE(left.wait_idle(seconds(60)));
+  EXPECT_TRUE(right.wait_idle(seconds(60)));
+  EXPECT_EQ(of_left, 30);
+  EXPECT_EQ(of_right, 30);
+}
+
+TEST_F(SqliteFolder, TwoInstancesOfOneNameShareItsWork) {
+  Bus left(bus_options(path));
+  Bus right(bus_options(path));
+  std::mutex mutex;
+  std::multiset<std::string> seen;
+  const auto handler = [&](const Event& event) {
+    const std::lock_guard lock(mutex);
+    seen.insert(text_of(event));
+  };
+  const SubscriptionOptions work{.queue_capacity = 8, .durable = "work"};
+  const Subscription one = left.subscribe("order.*", handler, work);
+  const Subscription two = right.subscribe("order.*", handler, work);
+  for (int i = 0; i < 200; ++i) {
+    EXPECT_TRUE((i % 2 == 0 ? left : right).publish("order.made", bytes(std::to_string(i))).ok());
+  }
+  EXPECT_TRUE(eventually([&] {
+    const std::lock_guard lock(mutex);
+    return seen.size() >= 200;
+  }));
+  EXPECT_TRUE(left.wait_idle(seconds(60)) && right.wait_idle(seconds(60)));
+  const std::lock_guard lock(mutex);
+  EXPECT_EQ(seen.size(), 200U);
+  EXPECT_EQ(std::set<std::string>(seen.begin(), seen.end()).size(), 200U);
+}
+
+TEST_F(SqliteFolder, OneThatStandsStillPastItsLeaseIsOvertakenAndItsSettlementsAreStale) {
+  const auto clock = std::make_shared<testing::ManualClock>();
+  const std::shared_ptr<Store> left = open({.clock = clock});
+  const std::shared_ptr<Store> right = open({.clock = clock});
+  const DurableSpec spec{.name = "work", .patterns = {Pattern::glob("*")}, .lease = seconds(10)};
+  const auto one = left->open(spec);
+  const auto two = right->open(spec);
+  for (std::uint64_t n = 1; n <= 3; ++n) ASSERT_TRUE(left->append(numbered(n)).ok());
+  FetchResult first = one->fetch(10);
+  ASSERT_EQ(first.deliveries.size(), 3U);
+  EXPECT_EQ(
+      one->settle(std::vector<Settlement>{{.sequence = first.deliveries[0].sequence}}).accepted,
+      1U);
+  const FetchResult nothing = two->fetch(10);
+  EXPECT_TRUE(nothing.deliveries.empty());
+  ASSERT_TRUE(nothing.due);
+  clock->advance(seconds(11));
+  const FetchResult again = two->fetch(10);
+  ASSERT_EQ(again.deliveries.size(), 2U);
+  EXPECT_EQ(again.deliveries[0].attempt, 2U);
+  EXPECT_FALSE(one->renew()) << "it had lapsed";
+  const SettleResult late = one->settle(std::vector<Settlement>{
+      {.sequence = first.deliveries[1].sequence}, {.sequence = first.deliveries[2].sequence}});
+  EXPECT_EQ(late.accepted, 0U);
+  EXPECT_EQ(late.stale, 2U);
+  EXPECT_EQ(left->stats().stale, 2U);
+}
+
+TEST_F(SqliteFolder, ManyOpeningsWriteAtOnceAndNothingIsLost) {
+  constexpr int kOpenings = 4;
+  constexpr int kEach = 100;
+  std::vector<std::thread> threads;
+  for (int t = 0; t < kOpenings; ++t) {
+    threads.emplace_back([&, t] {
+      const std::shared_ptr<Store> store = open();
+      for (int i = 0; i < kEach; ++i) {
+        EXPECT_TRUE(store->append(numbered(static_cast<std::uint64_t>(t * kEach + i + 1))).ok());
+      }
+    });
+  }
+  for (std::thread& one : threads) one.join();
+  const std::shared_ptr<Store> store = open();
+  EXPECT_EQ(store->stats().events, static_cast<std::uint64_t>(kOpenings * kEach));
+  std::uint64_t last = 0;
+  for (const StoredEvent& one : store->read({}).events) {
+    EXPECT_EQ(one.sequence, last + 1);
+    last = one.sequence;
+  }
+}
+
+TEST_F(SqliteFolder, AWatchHearsOfAnotherOpening) {
+  const std::shared_ptr<Store> left = open();
+  const std::shared_ptr<Store> right = open();
+  std::atomic<int> news = 0;
+  const Store::Watch watch = right->watch([&] { ++news; });
+  const int before = news;
+  ASSERT_TRUE(left->append(numbered(1)).ok());
+  EXPECT_TRUE(eventually([&] { return news > before; }));
+}
+
+}  // namespace
+}  // namespace busway

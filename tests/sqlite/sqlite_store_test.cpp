@@ -1,0 +1,209 @@
+// What is the file store's own: compression, sums, its house.
+#include <filesystem>
+#include <fstream>
+
+#include "sqlite_fixture.hpp"
+
+namespace busway {
+namespace {
+
+namespace fs = std::filesystem;
+using std::chrono::hours;
+using std::chrono::seconds;
+
+TEST_F(SqliteFolder, ALongPayloadIsCompressedAndComesBackAsItWas) {
+  const std::string text(100'000, 'y');
+  EventId id;
+  {
+    const std::shared_ptr<Store> store = open();
+    const Event event("long", bytes(text, "text/plain"), {.id = EventId{5, 5}});
+    ASSERT_TRUE(store->append(event).ok());
+    id = event.id();
+    const auto found = store->find(id);
+    ASSERT_TRUE(found);
+    EXPECT_EQ(text_of(found->event), text);
+    EXPECT_EQ(found->event.content_type(), "text/plain");
+  }
+  run_sql("PRAGMA wal_checkpoint(TRUNCATE)");
+  EXPECT_LT(fs::file_size(path), 200'000U);
+  EXPECT_TRUE(open({.compress_above = 0})->find(id)) << "whoever opens it can read it";
+}
+
+TEST_F(SqliteFolder, ADamagedEventIsSetAsideReportedAndPassedBy) {
+  {
+    const std::shared_ptr<Store> store = open();
+    for (std::uint64_t n = 1; n <= 3; ++n) ASSERT_TRUE(store->append(numbered(n)).ok());
+  }
+  run_sql("UPDATE events SET payload=x'00' WHERE seq=2");
+  const std::shared_ptr<Store> store = open();
+  const StorePage page = store->read({});
+  EXPECT_EQ(page.events.size(), 2U);
+  EXPECT_EQ(page.set_aside, 1U);
+  EXPECT_FALSE(store->find(EventId{1, 2}));
+  const auto consumer =
+      store->open({.name = "work", .patterns = {Pattern::glob("*")}, .start = Replay::beginning()});
+  const FetchResult fetched = consumer->fetch(10);
+  ASSERT_EQ(fetched.deliveries.size(), 2U);
+  EXPECT_EQ(fetched.deliveries[1].sequence, 3U);
+  EXPECT_EQ(store->stats().corrupt, 1U);
+  EXPECT_TRUE(logged("event 2 is damaged and is set aside"));
+  EXPECT_EQ(store->check().size(), 1U);
+}
+
+TEST_F(SqliteFolder, EveryColumnOfAnEventIsUnderItsSum) {
+  {
+    const std::shared_ptr<Store> store = open();
+    const Event event("order.made", bytes("payload"),
+                      {.source = "shop",
+                       .priority = Priority::high,
+                       .key = "k",
+                       .metadata = {{"a", 1}},
+                       .origin = Origin::plugin,
+                       .user_id = "ann",
+                       .session_id = "s",
+                       .instance_id = "i",
+                       .schema = "public",
+                       .entity = "orders",
+                       .operation = "create",
+                       .correlation_id = "c",
+                       .schema_version = 3,
+                       .id = EventId{9, 9},
+                       .time = WallTime(seconds(1))});
+    ASSERT_TRUE(store->append(event).ok());
+  }
+  run_sql("PRAGMA wal_checkpoint(TRUNCATE)");
+  const std::string whole = folder.file("whole.db");
+  fs::copy_file(path, whole);
+  for (const std::string change : {"time=time+1",
+                                   "appended=appended+1",
+                                   "writer=writer+1",
+                                   "priority=0",
+                                   "origin=2",
+                                   "hops=4",
+                                   "schema_version=4",
+                                   "causation=x'00000000000000000000000000000001'",
+                                   "source='other'",
+                                   "key='other'",
+                                   "user_id='bob'",
+                                   "session_id='t'",
+                                   "instance_id='j'",
+                                   "schema='private'",
+                                   "entity='users'",
+                                   "operation='delete'",
+                                   "correlation_id='d'",
+                                   "traceparent='x'",
+                                   "metadata='{\"a\":2}'",
+                                   "extensions='{\"a\":2}'",
+                                   "content_type='text/plain'",
+                                   "payload='other'",
+                                   "payload=NULL",
+                                   "sum=sum+1",
+                                   "id=x'00000000000000000000000000000001'"}) {
+    for (const char* const rest : {"-wal", "-shm"}) fs::remove(path + rest);
+    fs::copy_file(whole, path, fs::copy_options::overwrite_existing);
+    run_sql("UPDATE events SET " + change);
+    const StorePage page = open()->read({});
+    EXPECT_TRUE(page.events.empty()) << change;
+    EXPECT_EQ(page.set_aside, 1U) << change;
+  }
+}
+
+TEST_F(SqliteFolder, ADamagedCursorGoesBackToTheLastSafeOne) {
+  const DurableSpec spec{
+      .name = "work", .patterns = {Pattern::glob("*")}, .start = Replay::beginning()};
+  {
+    const std::shared_ptr<Store> store = open();
+    for (std::uint64_t n = 1; n <= 5; ++n) ASSERT_TRUE(store->append(numbered(n)).ok());
+    const auto consumer = store->open(spec);
+    std::vector<Settlement> done;
+    for (const Leased& one : consumer->fetch(5).deliveries) {
+      done.push_back({.sequence = one.sequence});
+    }
+    ASSERT_EQ(done.size(), 5U);
+    (void)consumer->settle(done);
+  }
+  run_sql("UPDATE cursors SET cursor=1000000");
+  {
+    const std::shared_ptr<Store> store = open();
+    ASSERT_TRUE(store->append(numbered(6)).ok());
+    const auto consumer = store->open(spec);
+    const FetchResult fetched = consumer->fetch(10);
+    ASSERT_EQ(fetched.deliveries.size(), 1U) << "closing noted a safe one behind all that was done";
+    EXPECT_EQ(fetched.deliveries[0].sequence, 6U);
+  }
+  run_sql("UPDATE cursors SET cursor=1000000; UPDATE safe_cursors SET cursor=2000000");
+  const std::shared_ptr<Store> store = open();
+  const auto consumer = store->open(spec);
+  EXPECT_GE(consumer->fetch(10).deliveries.size(), 6U) << "from its start, where nothing is safe";
+}
+
+TEST_F(SqliteFolder, WhatADamagedLeaseOrRowHeldIsGivenOutAgain) {
+  const auto clock = std::make_shared<testing::ManualClock>();
+  const DurableSpec spec{
+      .name = "work", .patterns = {Pattern::glob("*")}, .start = Replay::beginning()};
+  const std::shared_ptr<Store> store = open({.clock = clock});
+  for (std::uint64_t n = 1; n <= 4; ++n) ASSERT_TRUE(store->append(numbered(n)).ok());
+  auto first = store->open(spec);
+  ASSERT_EQ(first->fetch(3).deliveries.size(), 3U);
+  (void)first->settle(std::vector<Settlement>{
+      {.sequence = 1, .kind = Settlement::Kind::retry, .after = hours(1), .reason = "later"}});
+  run_sql("UPDATE leases SET token=token+1; UPDATE exceptions SET until=until+1");
+  auto second = store->open(spec);
+  std::vector<std::uint64_t> given;
+  for (int round = 0; round < 4; ++round) {
+    for (const Leased& one : second->fetch(10).deliveries) given.push_back(one.sequence);
+  }
+  EXPECT_EQ(given, (std::vector<std::uint64_t>{1, 2, 3, 4}));
+  EXPECT_TRUE(store->check().empty()) << "it was mended";
+}
+
+TEST_F(SqliteFolder, TrimmingLeavesWhatIsNotSettledAndTheLastSequence) {
+  const std::shared_ptr<Store> store = open();
+  const auto consumer = store->open({.name = "work", .patterns = {Pattern::glob("*")}});
+  for (std::uint64_t n = 1; n <= 10; ++n) ASSERT_TRUE(store->append(numbered(n)).ok());
+  TrimResult trimmed = store->trim({.max_events = 2});
+  EXPECT_EQ(trimmed.removed, 0U);
+  EXPECT_EQ(trimmed.held, 8U);
+  std::vector<Settlement> settlements;
+  for (const Leased& one : consumer->fetch(10).deliveries) {
+    settlements.push_back(
+        {.sequence = one.sequence,
+         .kind = one.sequence == 3 ? Settlement::Kind::dead_letter : Settlement::Kind::done,
+         .reason = "no"});
+  }
+  (void)consumer->settle(settlements);
+  trimmed = store->trim({.max_events = 2});
+  EXPECT_EQ(trimmed.removed, 7U);
+  EXPECT_EQ(trimmed.held, 1U);
+  EXPECT_EQ(store->dead_letters({}).size(), 1U);
+  trimmed = store->trim({.max_events = 1});
+  EXPECT_EQ(store->append(numbered(11)).sequence, 11U);
+  store->vacuum();
+  EXPECT_TRUE(store->check().empty());
+}
+
+TEST_F(SqliteFolder, TrimmingByAgeGoesByTheAppend) {
+  const auto clock = std::make_shared<testing::ManualClock>();
+  const std::shared_ptr<Store> store = open({.clock = clock});
+  for (std::uint64_t n = 1; n <= 4; ++n) {
+    ASSERT_TRUE(store->append(numbered(n)).ok());
+    clock->advance(hours(1));
+  }
+  EXPECT_EQ(store->trim({.max_age = hours(2) + std::chrono::minutes(30)}).removed, 2U);
+  EXPECT_EQ(store->stats().first_sequence, 3U);
+}
+
+TEST_F(SqliteFolder, ABackupIsAStoreOfItsOwn) {
+  const std::shared_ptr<Store> store = open();
+  for (std::uint64_t n = 1; n <= 3; ++n) ASSERT_TRUE(store->append(numbered(n)).ok());
+  const std::string copy = folder.file("copy.db");
+  store->backup(copy);
+  ASSERT_TRUE(store->append(numbered(4)).ok());
+  const std::shared_ptr<Store> other = open_sqlite_store(copy, options());
+  EXPECT_EQ(other->stats().events, 3U);
+  EXPECT_TRUE(other->check().empty());
+  EXPECT_TRUE(has(thrown(ErrorCode::already_exists, [&] { store->backup(copy); }), "copy.db"));
+}
+
+}  // namespace
+}  // namespace busway
