@@ -7,7 +7,7 @@
 //            A later reader goes on where an earlier one stood, in all files of which that had not
 //            read all: one that has another name now is looked for by what it is.
 // Threads    [not-concurrent]
-// Ownership  Owns what it has open: the file, and at most kRetiredMax that were rotated, or one more
+// Ownership  Owns what it has open: the file, and at most kRetiredMax that were rotated, one more
 //            after it went on from an earlier reader.
 // Errors     What is wrong with a file is told by on_note, once until it changes; the next check
 //            tries again. A rotated file keeps no other one waiting: after kTriesMax, a second or

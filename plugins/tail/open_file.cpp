@@ -178,8 +178,7 @@ OpenFile::Read OpenFile::read(std::size_t bytes_max, const OnLine& on_line) {
       remember(before.substr(0, taken));
       offset_ += static_cast<std::int64_t>(taken);
       if (!line) continue;
-      const std::int64_t begin = std::exchange(line_begin_, offset_);
-      if (!on_line(*line, begin)) return Read::stopped;
+      if (tell(*line, on_line) != Told::go_on) return Read::stopped;
     }
   }
   return total == 0 ? Read::nothing : Read::some;
@@ -187,8 +186,15 @@ OpenFile::Read OpenFile::read(std::size_t bytes_max, const OnLine& on_line) {
 
 void OpenFile::finish_line(const OnLine& on_line) {
   if (const std::optional<shared::Line> line = lines_.finish()) {
-    (void)on_line(*line, std::exchange(line_begin_, offset_));
+    (void)tell(*line, on_line);
   }
+}
+
+OpenFile::Told OpenFile::tell(const shared::Line& line, const OnLine& on_line) {
+  const std::int64_t begin = std::exchange(line_begin_, offset_);
+  const Told told = on_line(line, begin);
+  if (told == Told::refused) line_begin_ = begin;
+  return told;
 }
 
 void OpenFile::remember(std::string_view bytes) {

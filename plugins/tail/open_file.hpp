@@ -45,8 +45,10 @@ struct Position {
 
 class OpenFile {
  public:
-  /// Whether to go on. `offset` is where the line begins.
-  using OnLine = std::function<bool(const shared::Line& line, std::int64_t offset)>;
+  /// What became of a line. refused: it is the next one, for a later reader; nothing more is read.
+  enum class Told : unsigned char { go_on, stop, refused };
+  /// `offset` is where the line begins.
+  using OnLine = std::function<Told(const shared::Line& line, std::int64_t offset)>;
 
   /// Nothing when there is no such file.
   [[nodiscard]] static std::optional<OpenFile> open(const std::string& path,
@@ -73,7 +75,7 @@ class OpenFile {
 
   enum class Read : unsigned char { nothing, some, stopped };
   /// Reads about as many bytes and tells of the lines that end in them. After `stopped` it stands
-  /// behind the line that was told last.
+  /// behind the line that was told last, or before the one that was refused.
   Read read(std::size_t bytes_max, const OnLine& on_line);
   /// The line without an end is a line, as nothing will come.
   void finish_line(const OnLine& on_line);
@@ -87,6 +89,7 @@ class OpenFile {
   OpenFile(int fd, std::string path, FileIdentity identity, std::size_t line_bytes_max);
   [[nodiscard]] std::int64_t size() const;
   [[nodiscard]] std::size_t read_at(std::int64_t offset, char* to, std::size_t size) const;
+  [[nodiscard]] Told tell(const shared::Line& line, const OnLine& on_line);
   void stand_at(std::int64_t offset);
   void remember(std::string_view bytes);
 

@@ -39,11 +39,12 @@ void refuse_doubles(shared::SettingsReader& in, const std::vector<std::string>& 
     if (error) path = file;
     const auto [known, is_new] = names.emplace(std::move(path), file);
     if (is_new) continue;
-    const std::string& other = known->second;
-    in.refuse(
-        "files",
-        "a list that names each file once" +
-            (other == file ? "" : " (\"" + other + "\" and \"" + file + "\" lead to one file)"));
+    std::string wanted = "a list that names each file once";
+    if (known->second != file) {
+      wanted.append(" (\"").append(known->second).append("\" and \"").append(file);
+      wanted.append("\" lead to one file)");
+    }
+    in.refuse("files", wanted);
   }
 }
 

@@ -185,15 +185,15 @@ class Tail : public busway::Plugin {
     return time;
   }
 
-  /// Makes an event of a line. Whether to go on.
-  bool take(const std::string& path, const shared::Line& line, std::int64_t offset) {
+  /// Makes an event of a line.
+  OpenFile::Told take(const std::string& path, const shared::Line& line, std::int64_t offset) {
     ++lines_;
     if (line.cut_bytes > 0) {
       ++overlong_;
       if (settings_.overlong == Overlong::refuse) {
         note("tail.overlong",
              {{"path", path}, {"offset", offset}, {"bytes", line.text.size() + line.cut_bytes}});
-        return goes_on();
+        return told();
       }
     }
     const std::string text = shared::repair_text(line.text);
@@ -206,13 +206,13 @@ class Tail : public busway::Plugin {
     }
     if (!parsed) {
       ++unmatched_;
-      if (settings_.unmatched.empty()) return goes_on();
+      if (settings_.unmatched.empty()) return told();
       parsed = ParsedLine{.topic = settings_.unmatched, .payload = {{"text", text}}};
     }
     unconverted_ += parsed->unconverted;
     if (line.cut_bytes > 0) parsed->payload["cut_bytes"] = line.cut_bytes;
     announce(*parsed, path, offset);
-    return goes_on();
+    return told();
   }
 
   void announce(const ParsedLine& parsed, const std::string& path, std::int64_t offset) {
@@ -246,8 +246,18 @@ class Tail : public busway::Plugin {
     try {
       publish(topic, payload);
     } catch (const PluginError& error) {
-      if (error.status() != BUSWAY_STOPPED) log(LogLevel::error, error.what());
+      if (error.status() == BUSWAY_STOPPED) {
+        bus_has_stopped_ = true;
+      } else {
+        log(LogLevel::error, error.what());
+      }
     }
+  }
+
+  /// A line that the bus did not take any more has not been read.
+  [[nodiscard]] OpenFile::Told told() const {
+    if (bus_has_stopped_) return OpenFile::Told::refused;
+    return goes_on() ? OpenFile::Told::go_on : OpenFile::Told::stop;
   }
 
   [[nodiscard]] bool goes_on() const { return !stop_.stop_requested() && !bus_has_stopped_; }

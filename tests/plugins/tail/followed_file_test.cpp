@@ -25,24 +25,24 @@ using Texts = std::vector<std::string>;
 class FollowedFileTest : public ::testing::Test {
  protected:
   void follow(Start start = Start::beginning, std::size_t line_bytes_max = 1000) {
-    file_ = std::make_unique<FollowedFile>(
-        FollowedFile::Options{.path = path_,
-                              .start = start,
-                              .line_bytes_max = line_bytes_max,
-                              .rotate_wait = 5s,
-                              .on_line =
-                                  [this](const shared::Line& line, std::int64_t offset) {
-                                    lines_.push_back(line.text + (line.cut_bytes > 0 ? "+" : ""));
-                                    offsets_.push_back(offset);
-                                    cut_bytes_ = line.cut_bytes;
-                                    return lines_.size() != stop_at_;
-                                  },
-                              .on_note =
-                                  [this](std::string_view topic, const nlohmann::json& payload) {
-                                    EXPECT_EQ(payload.at("path"), path_);
-                                    notes_.emplace_back(topic);
-                                    payload_ = payload;
-                                  }});
+    file_ = std::make_unique<FollowedFile>(FollowedFile::Options{
+        .path = path_,
+        .start = start,
+        .line_bytes_max = line_bytes_max,
+        .rotate_wait = 5s,
+        .on_line =
+            [this](const shared::Line& line, std::int64_t offset) {
+              lines_.push_back(line.text + (line.cut_bytes > 0 ? "+" : ""));
+              offsets_.push_back(offset);
+              cut_bytes_ = line.cut_bytes;
+              return lines_.size() != stop_at_ ? OpenFile::Told::go_on : stop_;
+            },
+        .on_note =
+            [this](std::string_view topic, const nlohmann::json& payload) {
+              EXPECT_EQ(payload.at("path"), path_);
+              notes_.emplace_back(topic);
+              payload_ = payload;
+            }});
   }
 
   /// What is read now.
@@ -70,6 +70,7 @@ class FollowedFileTest : public ::testing::Test {
   std::vector<std::int64_t> offsets_;
   std::size_t cut_bytes_ = 0;
   std::size_t stop_at_ = 0;
+  OpenFile::Told stop_ = OpenFile::Told::stop;
   Texts notes_;
   nlohmann::json payload_;
 };
@@ -253,6 +254,20 @@ TEST_F(FollowedFileTest, ToldToStopItGoesOnBehindTheLineThatItToldLast) {
   follow(Start::end);
   file_->go_on_from(position);
   EXPECT_EQ(check(), Texts{"c"});
+}
+
+TEST_F(FollowedFileTest, ALineThatWasRefusedIsTheFirstOneOfALaterReader) {
+  append("a\nb\nc\n");
+  follow();
+  stop_at_ = 2;
+  stop_ = OpenFile::Told::refused;
+  EXPECT_EQ(file_->check(now_), FollowedFile::Checked::stopped);
+  EXPECT_EQ(std::exchange(lines_, {}), (Texts{"a", "b"}));
+  const PathPosition position = *file_->position();
+  stop_at_ = 0;
+  follow(Start::end);
+  file_->go_on_from(position);
+  EXPECT_EQ(check(), (Texts{"b", "c"}));
 }
 
 TEST_F(FollowedFileTest, NoticesATruncationAfterWhichTheFileIsAsLongAsItWas) {

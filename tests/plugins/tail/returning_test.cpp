@@ -78,7 +78,7 @@ class ReturningReaderTest : public ::testing::Test {
                               .on_line =
                                   [this](const shared::Line& line, std::int64_t) {
                                     lines_.push_back(line.text);
-                                    return true;
+                                    return OpenFile::Told::go_on;
                                   },
                               .on_note =
                                   [this](std::string_view topic, const nlohmann::json& payload) {
