@@ -194,8 +194,9 @@ TEST_F(ReturningReaderTest, GoesOnInARenamedFileUntilANewOneIsMade) {
 }
 
 TEST_F(ReturningReaderTest, FindsTheFileThatALinkLedTo) {
-  const std::string first = folder_.file("first.log");
-  const std::string second = folder_.file("second.log");
+  fs::create_directory(folder_.file("logs"));
+  const std::string first = folder_.file("logs/first.log");
+  const std::string second = folder_.file("logs/second.log");
   std::ofstream(first) << "a\n";
   fs::create_symlink(first, path_);
   EXPECT_EQ(check(), Texts{"a"});
