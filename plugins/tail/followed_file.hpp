@@ -12,7 +12,7 @@
 // Errors     What is wrong with a file is told by on_note, once until it changes; the next check
 //            tries again. A rotated file keeps no other one waiting: after kTriesMax, a second or
 //            more apart, it is given up, which is told as well.
-// Cost       check() without news: three stat and two reads.
+// Cost       check() without news: two stat and two reads.
 #pragma once
 
 #include <chrono>
