@@ -127,14 +127,14 @@ TEST_F(PhaseLookups, ThatAreNotAnsweredLeaveTheKeyForTheCacheToKeepTheOutputUnde
 TEST_F(PhaseLookups, AreOverAtOnceWhereTheResponderSaysThatItDoesNotKnow) {
   // An analysis gets the question too, and is at work for as long as the phase is: only the answer
   // can end the wait.
-  Door door;
+  Gate gate;
   const auto analysis =
-      bus_.subscribe("*", [&](const Event&) { EXPECT_TRUE(door.wait()); }, {.mode = Mode::async});
+      bus_.subscribe("*", [&](const Event&) { EXPECT_TRUE(gate.wait()); }, {.mode = Mode::async});
   const auto cache = answering("phase.lookup", Payload::json(nullptr));
   EventAwarePhase phase(counting(), bus_);
   EXPECT_EQ(run(phase).data, "made");
   EXPECT_TRUE(heard_.only<PhaseEventData>("phase.completed").metadata.contains("cache_key"));
-  door.open();
+  gate.open();
 }
 
 TEST_F(PhaseLookups, AreNoneOfTheTopicsThatSayWhatAPhaseDoes) {

@@ -211,11 +211,11 @@ TEST_F(Chain, TellsThePhaseThatRunsWhenItIsCancelled) {
 }
 
 TEST_F(Chain, DoesNotOutlastAPhaseThatHangsPastTheChainsTime) {
-  const auto door = std::make_shared<Door>();
+  const auto gate = std::make_shared<Gate>();
   const auto state = std::make_shared<std::atomic<int>>(0);
   const auto hanging = make_phase("slow", [=](const Json&) {
     *state = 1;
-    EXPECT_TRUE(door->wait());
+    EXPECT_TRUE(gate->wait());
     *state = 2;
     return Json();
   });
@@ -229,7 +229,7 @@ TEST_F(Chain, DoesNotOutlastAPhaseThatHangsPastTheChainsTime) {
   EXPECT_EQ(result.error->message, "phase \"slow\" had not ended at the deadline of its chain");
   EXPECT_EQ(heard_.lines(), (Lines{"chain.started", "phase.started slow", "phase.failed slow",
                                    "chain.failed slow"}));
-  door->open();
+  gate->open();
   EXPECT_TRUE(eventually([&] { return *state == 2; }));
 }
 
