@@ -45,7 +45,19 @@ class PhaseLookups : public ::testing::Test {
   }
   [[nodiscard]] bool was_asked() const { return !bus_.history("phase.lookup").empty(); }
 
-  Bus bus_{quiet()};
+  /// Counts the questions that ended because the time for a reply was over.
+  [[nodiscard]] BusOptions watching() {
+    return {.log = [this](LogLevel, std::string_view, std::span<const LogField> fields) {
+      for (const LogField& field : fields) {
+        if (field.value.find("no reply to the request") != std::string_view::npos) {
+          ++gave_up_waiting_;
+        }
+      }
+    }};
+  }
+
+  std::atomic<int> gave_up_waiting_{0};
+  Bus bus_{watching()};
   const Heard heard_{bus_};
   std::vector<PhaseLookup> asked_;
   int executed_ = 0;
@@ -135,6 +147,55 @@ TEST_F(PhaseLookups, AreOverAtOnceWhereTheResponderSaysThatItDoesNotKnow) {
   EXPECT_EQ(run(phase).data, "made");
   EXPECT_TRUE(heard_.only<PhaseEventData>("phase.completed").metadata.contains("cache_key"));
   gate.open();
+}
+
+TEST_F(PhaseLookups, WaitForNobodyWhoDoesNotNameTheQuestion) {
+  // The analysis gets the question and stays at work: whoever waited for it would wait in vain.
+  Gate gate;
+  const auto analysis =
+      bus_.subscribe({"*", "phase.started"}, [&](const Event&) { EXPECT_TRUE(gate.wait()); },
+                     {.mode = Mode::async});
+  const auto silent = bus_.subscribe("phase.lookup", [](const Event&) {});
+  EventAwarePhase phase(counting(), bus_);
+  EXPECT_EQ(run(phase).data, "made");
+  EXPECT_TRUE(heard_.only<PhaseEventData>("phase.completed").metadata.contains("cache_key"));
+  EXPECT_EQ(gave_up_waiting_, 0);
+  gate.open();
+}
+
+TEST_F(PhaseLookups, WaitForNobodyWhoseMailboxRefusedTheQuestion) {
+  Gate gate;
+  const auto analysis =
+      bus_.subscribe("*", [&](const Event&) { EXPECT_TRUE(gate.wait()); }, {.mode = Mode::async});
+  Gate begun;
+  const auto full =
+      bus_.subscribe("phase.lookup",
+                     [&](const Event&) {
+                       begun.open();
+                       EXPECT_TRUE(gate.wait());
+                     },
+                     {.mode = Mode::async, .queue_capacity = 1, .overflow = Overflow::reject});
+  bus_.publish("phase.lookup");
+  ASSERT_TRUE(begun.wait());
+  bus_.publish("phase.lookup");
+  EventAwarePhase phase(counting(), bus_);
+  EXPECT_EQ(run(phase).data, "made");
+  EXPECT_EQ(gave_up_waiting_, 0);
+  gate.open();
+}
+
+TEST_F(PhaseLookups, WaitForAResponderThatAnswersInItsOwnTime) {
+  const auto analysis = bus_.subscribe("*", [](const Event&) {}, {.mode = Mode::async});
+  const auto silent = bus_.subscribe("phase.lookup", [](const Event&) {});
+  for (const Patterns& patterns :
+       {Patterns{"phase.lookup"}, Patterns{"cache.clear", "phase.lookup"}}) {
+    const auto cache = bus_.subscribe(
+        patterns, [](const Event&, Context& context) { context.reply(Json("kept")); },
+        {.mode = Mode::async});
+    EventAwarePhase phase(counting(), bus_);
+    EXPECT_EQ(run(phase).data, "kept");
+  }
+  EXPECT_EQ(executed_, 0);
 }
 
 TEST_F(PhaseLookups, AreNoneOfTheTopicsThatSayWhatAPhaseDoes) {
