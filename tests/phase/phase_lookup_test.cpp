@@ -1,4 +1,6 @@
 // The question whether an output is known, and what a reply does.
+#include <cmath>
+#include <cstdint>
 #include <limits>
 #include <map>
 
@@ -231,6 +233,51 @@ TEST_F(PhaseLookups, AskByASumOfNameRequestAndData) {
   other.data["a"] = 2;
   EXPECT_NE(key_of("plan", other), kKnownKey);
   EXPECT_NE(key_of("a", {.request = "b\",\"c"}), key_of("a\",\"b", {.request = "c"}));
+}
+
+TEST_F(PhaseLookups, TellNumbersApartThatJsonTellsApart) {
+  const auto cache = answering("phase.lookup", {});
+  const auto key = [&](Json data) { return key_of("plan", {.request = "r", .data = data}); };
+  constexpr std::uint64_t kTwoTo63 = std::uint64_t{1} << 63U;
+  constexpr auto kMax = std::numeric_limits<std::uint64_t>::max();
+  const std::vector<Json> numbers{0,
+                                  0.0,
+                                  -0.0,
+                                  1,
+                                  1.0,
+                                  0.1,
+                                  std::nextafter(0.1, 1.0),
+                                  kTwoTo63 - 1,
+                                  kTwoTo63,
+                                  0x1p63,
+                                  std::numeric_limits<std::int64_t>::min(),
+                                  kMax - 1,
+                                  kMax,
+                                  0x1p64};
+  std::map<std::string, std::vector<Json>> by_key;
+  for (const Json& number : numbers) by_key[key(number)].push_back(number);
+  EXPECT_FALSE(by_key.contains("")) << "each of them has a key";
+  EXPECT_EQ(by_key.size(), numbers.size());
+  EXPECT_EQ(key(1), key(1U)) << "the type that holds an integer is none of JSON's";
+  EXPECT_EQ(key(kTwoTo63 - 1), key(std::numeric_limits<std::int64_t>::max()));
+  EXPECT_EQ(key(0.1), key(Json::parse("1.0e-1")));
+}
+
+TEST_F(PhaseLookups, AskByTheSumOfWhatTheDocumentedTextHas) {
+  const auto cache = answering("phase.lookup", {});
+  Json data = Json::object();
+  data["\u00e9"] = Json::array();
+  data["z"] = Json::object();
+  data["n"] = {std::numeric_limits<std::int64_t>::min(), std::numeric_limits<std::int64_t>::max(),
+               std::uint64_t{1} << 63U, std::numeric_limits<std::uint64_t>::max(), 0x1p63};
+  data["a/b"] = "\u0001\"\\\n\x7f\u20ac";
+  data["Z"] = {-0.0, 0.0, 0, 1.0, 1, 0.1, 1e100, 5e-324};
+  // The sum, without the breaks and with the bytes of the code points U+7F, U+20AC and U+E9, of
+  // ["plan","r",{"Z":[-0.0,0.0,0,1.0,1,0.1,1e+100,5e-324],"a/b":"\u0001\"\\\n(7f)(20ac)","n":[
+  // -9223372036854775808,9223372036854775807,9223372036854775808,18446744073709551615,
+  // 9.223372036854776e+18],"z":{},"(e9)":[]}]
+  EXPECT_EQ(key_of("plan", {.request = "r", .data = data}),
+            "e628a46042d3951ba97df0d1c7707b56750c6ef4e6c6d570e8d6666fc69040d4");
 }
 
 TEST_F(PhaseLookups, AreNotMadeForDataThatJsonCannotTell) {

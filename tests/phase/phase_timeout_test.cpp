@@ -131,6 +131,36 @@ TEST_F(PhaseTimeout, KeepsWhatItPublishesInsideAHandlerTheHandlersDoing) {
   for (const Event& event : heard_.events()) EXPECT_EQ(event.causation_id(), go);
 }
 
+TEST_F(PhaseTimeout, LeavesACallBehindThatMayOutlastTheBus) {
+  auto bus = std::make_unique<Bus>(quiet({.clock = clock_}));
+  std::atomic<int> code{-1};
+  std::weak_ptr<Phase> left;
+  {
+    const Shared phase = make_phase(
+        "slow",
+        [state = state_, publisher = bus->publisher("slow"), &code](const Json&) mutable {
+          ++state->begun;
+          EXPECT_TRUE(state->gate.wait());
+          code = static_cast<int>(publisher.publish("too.late").code);
+          return Json("late");
+        },
+        {.timeout = 50ms});
+    left = phase;
+    // Inside a handler, so that the call has an event of the bus as its cause.
+    const auto handler = bus->subscribe("go", [&](const Event&) {
+      EXPECT_FALSE(PhaseOrchestrator(*bus).execute_chain({phase}).ok());
+    });
+    std::thread other([&] { advance_after(1, 50ms); });
+    bus->publish("go");
+    other.join();
+  }
+  bus.reset();
+  EXPECT_FALSE(left.expired()) << "the call owns what it touches";
+  state_->gate.open();
+  EXPECT_TRUE(eventually([&] { return left.expired(); }));
+  EXPECT_EQ(code, static_cast<int>(ErrorCode::stopped));
+}
+
 TEST_F(PhaseTimeout, RefusesToLeaveMoreCallsBehindThanTheLimit) {
   EventAwarePhase phase(hanging(), bus_);
   for (int i = 1; i <= static_cast<int>(phase_detail::kLeftBehindMax); ++i) {
