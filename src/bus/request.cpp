@@ -159,6 +159,7 @@ RequestResult BusCore::request(std::string_view topic, const Draft& draft,
     }
   } else {
     std::vector<delivery_detail::WaitFor> waits;
+    waits.reserve(awaited.size());
     for (const Subscriber* one : awaited) {
       waits.push_back(delivery_detail::WaitFor::mailbox(*one->extra->mailbox, &event));
     }

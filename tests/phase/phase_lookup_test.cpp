@@ -186,6 +186,15 @@ TEST_F(PhaseLookups, WaitForNobodyWhoseMailboxRefusedTheQuestion) {
   gate.open();
 }
 
+TEST_F(PhaseLookups, WaitForNobodyWhoIsPaused) {
+  Subscription paused = bus_.subscribe("phase.lookup", [](const Event&) {}, {.mode = Mode::async});
+  paused.pause();
+  const auto silent = bus_.subscribe("phase.lookup", [](const Event&) {});
+  EventAwarePhase phase(counting(), bus_);
+  EXPECT_EQ(run(phase).data, "made");
+  EXPECT_EQ(gave_up_waiting_, 0);
+}
+
 TEST_F(PhaseLookups, WaitForAResponderThatAnswersInItsOwnTime) {
   const auto analysis = bus_.subscribe("*", [](const Event&) {}, {.mode = Mode::async});
   const auto silent = bus_.subscribe("phase.lookup", [](const Event&) {});
