@@ -262,26 +262,30 @@ TEST_F(AuditLogTest, WorksLinkedInAndInAProcessOfItsOwn) {
 }
 
 TEST_F(AuditLogTest, KeepsThePluginsThatWereLoadedBeforeIt) {
-  ShippedPlugin audit(kTarget, config());
-  const std::string second = audit.manager().load(
-      PluginSpec{.path = std::string("static:busway_audit_log_static"),
-                 .id = "second",
-                 .config = {{"path", folder_.file("second")}, {"topics", "nothing"}}});
-  audit.manager().start(second);
-  (void)audit.bus().publish("user.login", Json{{"n", 1}});
-  audit.start();
-  (void)audit.bus().publish("user.login", Json{{"n", 2}});
-  (void)audit.finish();
-  std::vector<std::string> found;
-  for (const Json& one : records()) {
-    const Json& data = one.at("data");
-    found.push_back(
-        one.at("topic").get<std::string>() + ' ' +
-        (data.contains("n") ? data.at("n").dump() : data.at("plugin_name").get<std::string>()));
+  for (const Form form : {Form::library, Form::process}) {
+    std::filesystem::remove(path_);
+    std::filesystem::remove(folder_.file("second"));
+    ShippedPlugin audit(kTarget, config(), form);
+    const std::string second = audit.manager().load(
+        PluginSpec{.path = std::string("static:busway_audit_log_static"),
+                   .id = "second",
+                   .config = {{"path", folder_.file("second")}, {"topics", "nothing"}}});
+    audit.manager().start(second);
+    (void)audit.bus().publish("user.login", Json{{"n", 1}});
+    audit.start();
+    (void)audit.bus().publish("user.login", Json{{"n", 2}});
+    (void)audit.finish();
+    std::vector<std::string> found;
+    for (const Json& one : records()) {
+      const Json& data = one.at("data");
+      found.push_back(
+          one.at("topic").get<std::string>() + ' ' +
+          (data.contains("n") ? data.at("n").dump() : data.at("plugin_name").get<std::string>()));
+    }
+    EXPECT_EQ(found, (std::vector<std::string>{"plugin.loaded audit-log", "plugin.loaded second",
+                                               "plugin.running second", "user.login 1",
+                                               "plugin.running audit-log", "user.login 2"}));
   }
-  EXPECT_EQ(found, (std::vector<std::string>{"plugin.loaded audit-log", "plugin.loaded second",
-                                             "plugin.running second", "user.login 1",
-                                             "plugin.running audit-log", "user.login 2"}));
 }
 
 TEST_F(AuditLogTest, KeepsWhatHappenedWhileItWasStoppedAndNothingTwice) {
