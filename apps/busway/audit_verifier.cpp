@@ -84,8 +84,18 @@ class Verifier {
 
   void take_file(const std::string& path) {
     report_.files.push_back({.file = path});
+    const std::size_t shown = report_.problems.size();
+    const std::uint64_t found = report_.problems_found;
+    has_line_ = false;
     Lines lines(path);
     while (const std::optional<Lines::Line> line = lines.next()) take(*line);
+    if (has_line_ || report_.problems_found - found < 2) return;
+    // Another file that was given by mistake: its lines are not told one by one.
+    report_.problems.resize(shown);
+    report_.problems_found = found;
+    complain("this is no audit log: none of its " + std::to_string(report_.files.back().lines) +
+                 " lines is a line of one",
+             1);
   }
 
   AuditReport finish() {
@@ -100,7 +110,8 @@ class Verifier {
     AuditFileReport& file = report_.files.back();
     ++file.lines;
     ++report_.lines;
-    if (!line.ended) {
+    if (!line.ended && shared::may_be_torn_audit_line(line.text)) {
+      has_line_ = true;
       complain("the line is unfinished; the plugin cuts it off when it starts again");
       last_.reset();
       return;
@@ -113,6 +124,7 @@ class Verifier {
       last_.reset();  // nobody knows what it was
       return;
     }
+    has_line_ = true;
     if (!one.problem.empty()) complain(one.problem);
     if (last_) check_order(one);
     if (report_.first == 0) check_begin(one);
@@ -154,16 +166,18 @@ class Verifier {
     }
   }
 
-  void complain(std::string what) {
+  void complain(std::string what) { complain(std::move(what), report_.files.back().lines); }
+  void complain(std::string what, std::uint64_t line) {
     ++report_.problems_found;
     if (report_.problems.size() == kAuditProblemsMax) return;
-    const AuditFileReport& file = report_.files.back();
-    report_.problems.push_back({.file = file.file, .line = file.lines, .what = std::move(what)});
+    report_.problems.push_back(
+        {.file = report_.files.back().file, .line = line, .what = std::move(what)});
   }
 
   const std::string& known_hash_;
   const std::uint64_t from_;
   std::optional<shared::AuditLink> last_;  // unset: nothing to follow
+  bool has_line_ = false;                  // of an audit log, be it a damaged one, in this file
   AuditReport report_;
 };
 

@@ -3,7 +3,8 @@
 // Model      Files in the order of their first lines, whatever order they are given in; each line's
 //            own hash, then whether it follows the one before. The chain
 //            begins where it is told to, unless it may begin anywhere: older files are removed some
-//            day. Without a line there is no chain, and that is a problem.
+//            day. Without a line there is no chain, and that is a problem; so is a file without any
+//            line of an audit log, which is one problem however many lines it has.
 // Threads    [not-concurrent]
 // Errors     What is wrong with a log is a value. std::system_error that names the file when one
 //            cannot be read.

@@ -9,11 +9,10 @@
 #include <cerrno>
 #include <charconv>
 #include <cstdio>
+#include <nlohmann/json.hpp>
 #include <stdexcept>
 #include <system_error>
 #include <utility>
-
-#include "last_line.hpp"
 
 namespace audit_log {
 namespace {
@@ -41,15 +40,13 @@ class Descriptor {
   int fd_;
 };
 
-/// The beginning of a line, or the zeros that some file systems leave after a power failure.
-bool may_be_torn(std::string_view torn) noexcept {
-  constexpr std::string_view kBegin = "{\"seq\":";
-  return torn.starts_with(kBegin.substr(0, torn.size())) ||
-         torn.find_first_not_of('\0') == std::string_view::npos;
-}
-
 /// Where the chain stands behind a line that a file ends with.
 shared::AuditLink link_of(const std::string& line, const std::string& path) {
+  if (line.empty()) {
+    throw std::runtime_error(in_quotes(path) +
+                             " has no line, though the chain goes on behind it; " +
+                             "if it is none of this log's files, move it away");
+  }
   const shared::AuditLine read = shared::read_audit_line(line);
   if (!read.problem.empty()) {
     throw std::runtime_error("the last line of " + in_quotes(path) +
@@ -60,15 +57,65 @@ shared::AuditLink link_of(const std::string& line, const std::string& path) {
   return {.seq = read.seq, .hash = read.hash};
 }
 
+/// When the event of a line was published.
+std::optional<shared::WallTime> time_of(const std::string& line) {
+  const nlohmann::json read = nlohmann::json::parse(line, nullptr, false);
+  if (!read.is_object()) return std::nullopt;
+  const auto time = read.find("time");
+  if (time == read.end() || !time->is_string()) return std::nullopt;
+  return shared::parse_rfc3339(time->get_ref<const std::string&>());
+}
+
+/// What the name of a rotated file ends with.
+std::string ending_of(std::uint64_t number) {
+  char ending[32];
+  std::snprintf(ending, sizeof ending, ".%06llu", static_cast<unsigned long long>(number));
+  return ending;
+}
+
+/// The number of a rotated file of the log; 0: `file` is no name of one.
+std::uint64_t number_of(const std::string& file, const std::string& log) {
+  std::uint64_t number = 0;
+  if (file.size() <= log.size() + 1 || !file.starts_with(log)) return 0;
+  (void)std::from_chars(file.data() + log.size() + 1, file.data() + file.size(), number);
+  return file.compare(log.size(), std::string::npos, ending_of(number)) == 0 ? number : 0;
+}
+
+/// The first bytes of a regular file, as many as a line begins with. What cannot be read has none:
+/// whoever reads on says why.
+std::optional<std::string> beginning_of(const std::string& path) {
+  struct stat status {};
+  if (::lstat(path.c_str(), &status) != 0 || !S_ISREG(status.st_mode)) return std::nullopt;
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW));
+  std::string bytes(shared::kAuditLineBegin.size(), '\0');
+  ssize_t size = 0;
+  do {
+    size = file.get() < 0 ? 0 : ::pread(file.get(), bytes.data(), bytes.size(), 0);
+  } while (size < 0 && errno == EINTR);
+  bytes.resize(static_cast<std::size_t>(std::max<ssize_t>(size, 0)));
+  return bytes;
+}
+
 }  // namespace
 
 AuditFile::AuditFile(Options options) : options_(std::move(options)) {}
 
 AuditFile::~AuditFile() { close(); }
 
+/// What is let go of is brought to the disk before: later nobody can.
 void AuditFile::close() noexcept {
-  if (fd_ >= 0) ::close(std::exchange(fd_, -1));
+  if (fd_ < 0) return;
+  if (dirty_ && options_.fsync == Fsync::interval) {
+    try {
+      sync();
+    } catch (const std::exception& error) {
+      sync_fault_ = error.what();
+    }
+  }
+  ::close(std::exchange(fd_, -1));
 }
+
+std::string AuditFile::take_sync_fault() { return std::exchange(sync_fault_, std::string()); }
 
 std::size_t AuditFile::open() {
   close();
@@ -100,20 +147,20 @@ void AuditFile::lock_or_throw() const {
 /// Cuts off what is no whole line, and finds out where the chain stands unless that is known. The
 /// line before is looked at first: nothing is cut off a file that is no audit log.
 std::size_t AuditFile::recover() {
-  const FileEnd end = read_end(fd_, options_.path);
+  FileEnd end = read_end(fd_, options_.path);
   if (!known_ && !end.line.empty()) {
-    last_ = link_of(end.line, options_.path);
+    go_on_from(end.line, options_.path);
   } else if (!known_) {
     if (const std::vector<Rotated> files = rotated(); !files.empty()) {
       const std::string path = files.back().path.string();
       const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
       if (file.get() < 0)
         fail(errno, "cannot read " + in_quotes(path) + ", where the chain goes on");
-      last_ = link_of(read_end(file.get(), path).line, path);
+      go_on_from(read_end(file.get(), path).line, path);
     }
   }
   if (!end.torn.empty()) {
-    if (!may_be_torn(end.torn)) {
+    if (!shared::may_be_torn_audit_line(end.torn)) {
       throw std::runtime_error(in_quotes(options_.path) + " ends with what no audit log writes; " +
                                "move the file away or name another path");
     }
@@ -121,9 +168,26 @@ std::size_t AuditFile::recover() {
       fail(errno, "cannot cut an unfinished line off " + in_quotes(options_.path));
     }
   }
-  size_ = end.torn_at;
+  size_ = cut_doubtful(end) ? end.line_at : end.torn_at;
   known_ = true;
   return end.torn.size();
+}
+
+void AuditFile::go_on_from(const std::string& line, const std::string& path) {
+  last_ = link_of(line, path);
+  last_time_ = time_of(line);
+}
+
+/// The line that failed is written again. Where it cannot be cut off, as of a file that may only
+/// grow, it is one of the chain and its event is there twice: what follows must follow it.
+bool AuditFile::cut_doubtful(const FileEnd& end) {
+  const shared::AuditLink doubtful = std::exchange(doubtful_, {});
+  if (doubtful.seq == 0) return false;
+  const shared::AuditLine read = shared::read_audit_line(end.line);
+  if (!read.problem.empty() || read.hash != doubtful.hash) return false;
+  if (::ftruncate(fd_, end.line_at) == 0) return true;
+  last_ = doubtful;
+  return false;
 }
 
 /// Whether the path still names the file that is open.
@@ -144,15 +208,14 @@ std::string AuditFile::append(std::string_view fields) {
                             " bytes is too long for an audit log; at most " +
                             std::to_string(shared::kAuditLineBytesMax) + " are written");
   }
-  std::string rotated_to;
-  if (size_ > 0 && size_ + static_cast<off_t>(text.size()) > options_.rotate_size) {
-    rotated_to = rotate();
-  }
+  if (size_ > 0 && size_ + static_cast<off_t>(text.size()) > options_.rotate_size) rotate();
+  doubtful_ = {.seq = last_.seq + 1, .hash = hash};
   write_or_cut(text);
+  doubtful_ = {};
   size_ += static_cast<off_t>(text.size());
   last_ = {.seq = last_.seq + 1, .hash = std::move(hash)};
   dirty_ = options_.fsync != Fsync::always;
-  return rotated_to;
+  return std::exchange(rotated_to_, std::string());
 }
 
 void AuditFile::write_or_cut(std::string_view text) {
@@ -169,47 +232,48 @@ void AuditFile::write_or_cut(std::string_view text) {
   const bool written = error == 0;
   if (written && (options_.fsync != Fsync::always || ::fdatasync(fd_) == 0)) return;
   if (written) error = errno;
-  // After a failed fdatasync nobody knows what is on the disk: the file is read again.
+  // After a failed fdatasync nobody knows what is on the disk, and after a failed ftruncate what is
+  // in the file: it is read again, and a whole line in it that was not to be there is found.
   if (::ftruncate(fd_, size_) != 0 || written) close();
   fail(error, "cannot write to the audit log " + in_quotes(options_.path));
 }
 
 void AuditFile::sync() {
-  if (!dirty_ || fd_ < 0) return;
+  if (!dirty_) return;
+  if (fd_ < 0) (void)open();
   if (::fdatasync(fd_) != 0) {
     fail(errno, "cannot bring the audit log " + in_quotes(options_.path) + " to the disk");
   }
   dirty_ = false;
 }
 
-std::string AuditFile::rotate() {
+void AuditFile::rotate() {
   if (options_.fsync != Fsync::never) sync();
   const std::vector<Rotated> files = rotated();
-  const std::uint64_t number = files.empty() ? 1 : files.back().number + 1;
-  char ending[32];
-  std::snprintf(ending, sizeof ending, ".%06llu", static_cast<unsigned long long>(number));
-  std::string target = options_.path + ending;
+  std::uint64_t number = files.empty() ? 1 : files.back().number + 1;
+  std::string target = options_.path + ending_of(number);
+  // Somebody else's file of that name is not replaced.
+  while (fs::exists(fs::symlink_status(target))) target = options_.path + ending_of(++number);
   if (::rename(options_.path.c_str(), target.c_str()) != 0) {
     fail(errno,
          "cannot rename the audit log " + in_quotes(options_.path) + " to " + in_quotes(target));
   }
+  rotated_to_ = std::move(target);
   (void)open();
   remove_oldest();
-  return target;
 }
 
 std::vector<AuditFile::Rotated> AuditFile::rotated() const {
   const fs::path path(options_.path);
   const fs::path folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
-  const std::string prefix = path.filename().string() + '.';
+  const std::string name = path.filename().string();
   std::vector<Rotated> found;
   for (const auto& entry : fs::directory_iterator(folder)) {
-    const std::string name = entry.path().filename().string();
-    if (!name.starts_with(prefix) || name.size() < prefix.size() + 6) continue;
-    std::uint64_t number = 0;
-    const char* const end = name.data() + name.size();
-    const auto read = std::from_chars(name.data() + prefix.size(), end, number);
-    if (read.ec == std::errc() && read.ptr == end) found.push_back({entry.path(), number});
+    const std::uint64_t number = number_of(entry.path().filename().string(), name);
+    if (number == 0) continue;
+    const std::optional<std::string> beginning = beginning_of(entry.path().string());
+    if (!beginning || !shared::may_be_torn_audit_line(*beginning)) continue;
+    found.push_back({entry.path(), number, *beginning == shared::kAuditLineBegin});
   }
   std::sort(found.begin(), found.end(),
             [](const Rotated& a, const Rotated& b) { return a.number < b.number; });
@@ -218,7 +282,8 @@ std::vector<AuditFile::Rotated> AuditFile::rotated() const {
 
 void AuditFile::remove_oldest() const {
   if (options_.keep == 0) return;
-  const std::vector<Rotated> files = rotated();
+  std::vector<Rotated> files = rotated();
+  std::erase_if(files, [](const Rotated& file) { return !file.is_log; });
   const auto keep = static_cast<std::size_t>(options_.keep);
   for (std::size_t i = 0; i + keep < files.size(); ++i) {
     std::error_code ignored;  // tried again at the next rotation

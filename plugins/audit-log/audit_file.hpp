@@ -4,7 +4,10 @@
 //            cut off again. The chain goes on where it was: after a restart from the last line of
 //            the file, or of the newest rotated file when the file is empty or gone; while it runs
 //            from memory, so that a file that somebody shortened or took away shows as a gap.
+//            A line that failed and could not be cut off at once is cut off before the next, or
+//            else the chain goes on behind it.
 //            `x` that would grow beyond rotate_size becomes x.000001, x.000002 ... and begins anew.
+//            A file that is named so and is no audit log is somebody else's, and left alone.
 // Threads    [not-concurrent]
 // Ownership  Holds the file open and locked against another writer.
 // Errors     open() and append() throw std::runtime_error or std::system_error that names the file;
@@ -19,12 +22,15 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "last_line.hpp"
 #include "settings.hpp"
 #include "shared/audit_line.hpp"
+#include "shared/rfc3339.hpp"
 
 namespace audit_log {
 
@@ -48,9 +54,18 @@ class AuditFile {
   /// `fields` as in make_audit_line(). The rotated file, when there is one more now, else "".
   std::string append(std::string_view fields);
 
-  /// Everything so far is on the disk when it returns.
+  /// Everything so far is on the disk when it returns. Throws std::system_error, and may be tried
+  /// again.
   void sync();
 
+  /// Why lines may not be on the disk that were to be brought there when their file was let go of;
+  /// "" when there is no such reason. Told once.
+  [[nodiscard]] std::string take_sync_fault();
+
+  /// Of the event whose line the chain ended with when it was opened first.
+  [[nodiscard]] const std::optional<shared::WallTime>& last_time() const noexcept {
+    return last_time_;
+  }
   [[nodiscard]] const shared::AuditLink& last() const noexcept { return last_; }
   [[nodiscard]] bool dirty() const noexcept { return dirty_; }
 
@@ -58,22 +73,29 @@ class AuditFile {
   struct Rotated {
     std::filesystem::path path;
     std::uint64_t number = 0;
+    bool is_log = false;  // it begins with a line; else it may be what a power failure has left
   };
 
   void close() noexcept;
   void lock_or_throw() const;
   [[nodiscard]] bool is_ours() const noexcept;
   [[nodiscard]] std::size_t recover();
-  [[nodiscard]] std::string rotate();
+  void go_on_from(const std::string& line, const std::string& path);
+  void rotate();
   [[nodiscard]] std::vector<Rotated> rotated() const;  // oldest first
+  [[nodiscard]] bool cut_doubtful(const FileEnd& end);
   void remove_oldest() const;
   void sync_folder() const;
   void write_or_cut(std::string_view text);
 
   const Options options_;
   shared::AuditLink last_;
-  bool known_ = false;  // last_ is where the chain stands
-  bool dirty_ = false;  // something may not be on the disk yet
+  bool known_ = false;          // last_ is where the chain stands
+  bool dirty_ = false;          // something may not be on the disk yet
+  shared::AuditLink doubtful_;  // of a line that failed and may be in the file; seq 0: of none
+  std::optional<shared::WallTime> last_time_;
+  std::string rotated_to_;  // not told yet
+  std::string sync_fault_;  // not told yet
   int fd_ = -1;
   off_t size_ = 0;
 };

@@ -3,13 +3,17 @@
 //   listens to  what its `topics` say
 //   publishes   audit.recovered  {path, bytes}            an unfinished line was cut off
 //               audit.rotated    {path, rotated_to, seq}  the file that was full, and its last line
-//               audit.failed     {path, error, topic, event_id}   the first event that could not be
-//                                                         kept; it is tried again; and each that
-//                                                         is too long for a line, which is not
+//               audit.failed     {path, error, topic?, event_id?}   the first event that could not
+//                                                         be kept; it is tried again; and each
+//                                                         that is too long for a line, which is
+//                                                         not; without an event the first time that
+//                                                         lines could not be brought to the disk
 //               audit.resumed    {path, failed}           it works again after so many failures
 //               run.summary      {recorded, write_failures, rotated}
 //
-// An event is done with when its line is in the file. README.md lists the configuration.
+// An event is done with when its line is in the file. What it tells of its own file is not kept: an
+// event of each rotation that is a line itself may be one of the next. README.md lists the
+// configuration.
 #include <busway/plugin.hpp>
 
 #include <chrono>
@@ -61,33 +65,56 @@ class AuditLog : public busway::Plugin {
                .block_timeout = std::chrono::hours(1),
                .timeout = settings_.timeout,
                .retry = PluginRetry{.max_retries = static_cast<unsigned>(settings_.retries),
-                                    .initial_delay = settings_.retry_delay}});
+                                    .initial_delay = settings_.retry_delay},
+               .replay = not_kept_yet()});
   }
 
   void stop() override {
     std::unique_lock lock(mutex_);
-    sync();
+    News news;
+    sync(news);
     Json summary{{"recorded", recorded_}, {"write_failures", failed_}, {"rotated", rotations_}};
     file_.reset();  // unlocks it for the instance that comes next
+    const std::string fault = sync_fault_;
     lock.unlock();
+    tell(news);
+    if (!fault.empty()) report_error(fault);  // nobody tries again
     publish("run.summary", summary);
   }
 
   PluginHealth health() override {
     const std::lock_guard lock(mutex_);
-    return fault_.empty() ? PluginHealth::ok() : PluginHealth::failing(fault_);
+    const std::string& fault = write_fault_.empty() ? sync_fault_ : write_fault_;
+    return fault.empty() ? PluginHealth::ok() : PluginHealth::failing(fault);
   }
+
+  /// What was published before this plugin listened, plugins that were loaded before it among it,
+  /// and that the history still has. A line that is there already says that what was before it is.
+  [[nodiscard]] Replay not_kept_yet() const {
+    const auto& last = file_->last_time();
+    return last ? Replay::since(*last + std::chrono::nanoseconds(1)) : Replay::beginning();
+  }
+
+  [[nodiscard]] bool is_of_this_log(const PluginEvent& event) const {
+    return event.topic().starts_with("audit.") && event.source() == plugin_id();
+  }
+
+  /// What is published when mutex_ is free.
+  struct News {
+    std::string failed{};       // why; empty: nothing new
+    std::uint64_t resumed = 0;  // after so many failures; 0: it has not
+  };
 
   /// A fault of the disk passes: the event is tried again. A line that is too long stays so.
   Outcome keep(const PluginEvent& event) {
     using Clock = std::chrono::steady_clock;
     const Clock::time_point given_up = Clock::now() + settings_.timeout;
+    if (is_of_this_log(event)) return Outcome::done();
     const std::string fields = record_of(event, secrets_);
     std::string rotated_to;
     std::string fault;
-    std::uint64_t resumed = 0;
+    News news;
     std::uint64_t rotated_seq = 0;
-    bool is_new_fault = false;
     bool is_of_the_event = false;
     {
       // A call that was left behind at its time-out may still be at it. One that comes to it late
@@ -101,36 +128,62 @@ class AuditLog : public busway::Plugin {
         rotated_seq = file_->last().seq - 1;
         ++recorded_;
         rotations_ += rotated_to.empty() ? 0U : 1U;
-        resumed = std::exchange(failing_, 0);
-        fault_.clear();
+        has_worked(write_fault_, news);
       } catch (const std::length_error& error) {
         fault = error.what();
         ++failed_;
         is_of_the_event = true;
+        news.failed = fault;
       } catch (const std::exception& error) {
         fault = error.what();
-        ++failed_;
-        is_new_fault = failing_++ == 0;
-        fault_ = fault;
+        has_failed(write_fault_, fault, news);
+      }
+      if (const std::string lost = file_->take_sync_fault(); !lost.empty()) {
+        has_failed(sync_fault_, lost, news);
       }
       sync_later();
     }
+    tell(news, fault.empty() ? nullptr : &event);
     if (!fault.empty()) {
-      if (is_new_fault || is_of_the_event) {
-        log(LogLevel::error, fault);
-        tell("audit.failed", {{"path", settings_.path},
-                              {"error", fault},
-                              {"topic", event.topic()},
-                              {"event_id", event.id()}});
-      }
       return is_of_the_event ? Outcome::dead_letter(fault) : Outcome::fail(fault);
     }
     if (!rotated_to.empty()) {
       tell("audit.rotated",
            {{"path", settings_.path}, {"rotated_to", rotated_to}, {"seq", rotated_seq}});
     }
-    if (resumed > 0) tell("audit.resumed", {{"path", settings_.path}, {"failed", resumed}});
     return Outcome::done();
+  }
+
+  // -- Faults. mutex_ is held.
+
+  /// Each of the two kinds is told once, until it works again.
+  void has_failed(std::string& fault, const std::string& why, News& news) {
+    ++failed_;
+    ++failing_;
+    if (fault.empty()) news.failed += (news.failed.empty() ? "" : "; ") + why;
+    fault = why;
+  }
+
+  void has_worked(std::string& fault, News& news) {
+    fault.clear();
+    if (write_fault_.empty() && sync_fault_.empty()) news.resumed = std::exchange(failing_, 0);
+  }
+
+  // -- Without it
+
+  void tell(const News& news, const PluginEvent* event = nullptr) {
+    if (!news.failed.empty()) {
+      log(LogLevel::error, news.failed);
+      Json payload{{"path", settings_.path}, {"error", news.failed}};
+      if (event != nullptr) {
+        payload["topic"] = event->topic();
+        payload["event_id"] = event->id();
+      }
+      tell("audit.failed", payload);
+    }
+    if (news.resumed > 0) {
+      tell("audit.resumed", {{"path", settings_.path}, {"failed", news.resumed}});
+    }
   }
 
   /// What happened to the log is told when it can be; the log itself comes first.
@@ -145,21 +198,27 @@ class AuditLog : public busway::Plugin {
   // -- Fsync::interval. mutex_ is held.
 
   void sync_later() {
-    if (settings_.fsync != Fsync::interval || sync_is_due_ || !file_->dirty()) return;
-    sync_is_due_ = true;
+    if (settings_.fsync != Fsync::interval || sync_is_due_ || !file_ || !file_->dirty()) return;
     after(settings_.fsync_interval, [this] {
-      const std::lock_guard lock(mutex_);
-      sync_is_due_ = false;
-      sync();
+      News news;
+      {
+        const std::lock_guard lock(mutex_);
+        sync_is_due_ = false;
+        sync(news);
+        sync_later();  // what has failed is tried again
+      }
+      tell(news);
     });
+    sync_is_due_ = true;
   }
 
-  void sync() {
-    if (settings_.fsync == Fsync::never || !file_) return;
+  void sync(News& news) {
+    if (settings_.fsync != Fsync::interval || !file_) return;
     try {
       file_->sync();
+      has_worked(sync_fault_, news);
     } catch (const std::exception& error) {
-      if (std::exchange(fault_, error.what()).empty()) report_error(error.what());
+      has_failed(sync_fault_, error.what(), news);
     }
   }
 
@@ -168,7 +227,8 @@ class AuditLog : public busway::Plugin {
 
   std::mutex mutex_;  // guards what follows
   std::optional<AuditFile> file_;
-  std::string fault_;  // why the last line could not be kept
+  std::string write_fault_;  // why the last line could not be kept
+  std::string sync_fault_;   // why lines may not be on the disk that were to be
   std::uint64_t recorded_ = 0;
   std::uint64_t failed_ = 0;   // attempts
   std::uint64_t failing_ = 0;  // of them, since it last worked

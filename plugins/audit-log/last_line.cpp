@@ -61,6 +61,7 @@ FileEnd read_end(int fd, const std::string& path) {
     const std::size_t before = last == 0 ? std::string::npos : bytes.rfind('\n', last - 1);
     const std::size_t from = before == std::string::npos ? 0 : before + 1;
     end.line = bytes.substr(from, last - from);
+    end.line_at = begin + static_cast<off_t>(from);
   }
   return end;
 }

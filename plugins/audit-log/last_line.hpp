@@ -15,6 +15,7 @@ namespace audit_log {
 
 struct FileEnd {
   std::string line{};  // the last whole one, without its newline; empty: there is none
+  off_t line_at = 0;   // where it begins
   std::string torn{};  // what stands behind it
   off_t torn_at = 0;
 };

@@ -3,7 +3,8 @@
 //   listens to  user.login, user.login_failed, user.logout    {user_id, address, session_id?}
 //   answers     auth.sessions  {user_id} -> {user_id, sessions: [{session_id, address, since}]}
 //   publishes   auth.suspicious  {user_id, address, reason, failures?}
-//               run.summary      {logins, failures, suspicious, addresses, users, unusable?}
+//               run.summary      {logins, failures, suspicious, addresses, users, unusable?,
+//                                 untimed?, forgotten?}
 //
 // README.md lists the configuration and the reasons.
 #include <busway/plugin.hpp>
@@ -16,6 +17,7 @@
 #include <utility>
 #include <vector>
 
+#include "bounds.hpp"
 #include "guard.hpp"
 #include "sessions.hpp"
 #include "settings.hpp"
@@ -29,6 +31,10 @@ using busway::PluginEvent;
 using busway::PluginPublishOptions;
 using busway::Priority;
 using namespace auth_guard;
+
+/// A log that does not say its time zone may be read in another one, never more than a day away.
+/// What is from later is from no clock.
+constexpr std::chrono::hours kAheadMax(24);
 
 /// A text, or a number as one: ids are written both ways.
 std::string text_of(const Json& payload, const std::string& key) {
@@ -69,6 +75,7 @@ class AuthGuard : public busway::Plugin {
                  {"addresses", guard_->addresses()},
                  {"users", guard_->users()}};
     if (unusable_ > 0) summary["unusable"] = unusable_;
+    if (untimed_ > 0) summary["untimed"] = untimed_;
     if (guard_->forgotten() > 0) summary["forgotten"] = guard_->forgotten();
     publish("run.summary", summary);
   }
@@ -83,18 +90,17 @@ class AuthGuard : public busway::Plugin {
 
   void take(const PluginEvent& event) {
     Json payload = event.is_json() ? event.json() : Json();
-    Login login{.user_id = text_of(payload, "user_id"),
-                .address = text_of(payload, "address"),
+    Login login{.user_id = bounded_name(text_of(payload, "user_id")),
+                .address = bounded_name(text_of(payload, "address")),
                 .time = time_of(event, payload),
                 .count = count_of(payload)};
-    if (login.user_id.empty()) login.user_id = event.user_id();
-    latest_ = std::max(latest_, login.time);
+    if (login.user_id.empty()) login.user_id = bounded_name(std::string(event.user_id()));
     if (login.user_id.empty() && login.address.empty()) {
       ++unusable_;
       return;
     }
-    std::string session_id = text_of(payload, "session_id");
-    if (session_id.empty()) session_id = event.session_id();
+    std::string session_id = bounded_name(text_of(payload, "session_id"));
+    if (session_id.empty()) session_id = bounded_name(std::string(event.session_id()));
 
     if (event.topic() == "user.login_failed") {
       failures_ += login.count;
@@ -111,10 +117,29 @@ class AuthGuard : public busway::Plugin {
     }
   }
 
-  [[nodiscard]] Time time_of(const PluginEvent& event, const Json& payload) const {
-    if (settings_.time_field.empty()) return event.time();
-    const auto time = shared::parse_rfc3339(text_of(payload, settings_.time_field));
-    return time ? *time : event.time();
+  /// Where the event tells no time that can be one, it is of the time of those before it: what is
+  /// read from a log may be of any time, and one of its lines is not of another than the rest.
+  [[nodiscard]] Time time_of(const PluginEvent& event, const Json& payload) {
+    std::optional<Time> time = event.time();
+    if (!settings_.time_field.empty() && payload.is_object() &&
+        payload.contains(settings_.time_field)) {
+      time = shared::parse_rfc3339(text_of(payload, settings_.time_field));
+    }
+    if (time && can_be(*time)) {
+      latest_ = std::max(latest_.value_or(*time), *time);
+      return *time;
+    }
+    ++untimed_;
+    return latest_.value_or(now_of(event));
+  }
+
+  [[nodiscard]] static bool can_be(Time time) {
+    return time >= Time{} && time <= std::chrono::system_clock::now() + kAheadMax;
+  }
+
+  /// A publisher may stamp an event as it likes.
+  [[nodiscard]] static Time now_of(const PluginEvent& event) {
+    return can_be(event.time()) ? event.time() : Time(std::chrono::system_clock::now());
   }
 
   [[nodiscard]] std::uint64_t count_of(const Json& payload) const {
@@ -144,8 +169,8 @@ class AuthGuard : public busway::Plugin {
         event.is_json() ? text_of(event.json(), "user_id") : std::string(event.user_id());
     Json list = Json::array();
     // Logins that are read from a log are of another time than the question.
-    const Time now = settings_.time_field.empty() ? event.time() : latest_;
-    for (const Session& one : sessions_->of(user_id, now)) {
+    const Time now = settings_.time_field.empty() ? now_of(event) : latest_.value_or(now_of(event));
+    for (const Session& one : sessions_->of(bounded_name(user_id), now)) {
       list.push_back({{"session_id", one.session_id},
                       {"address", one.address},
                       {"since", shared::format_rfc3339(one.since)}});
@@ -156,11 +181,12 @@ class AuthGuard : public busway::Plugin {
   Settings settings_;
   std::optional<Guard> guard_;
   std::optional<Sessions> sessions_;
-  Time latest_{};  // of all logins
+  std::optional<Time> latest_;  // of all logins
   std::uint64_t logins_ = 0;
   std::uint64_t failures_ = 0;
   std::uint64_t suspicious_ = 0;
   std::uint64_t unusable_ = 0;
+  std::uint64_t untimed_ = 0;  // of which the time was not believed
 };
 
 }  // namespace

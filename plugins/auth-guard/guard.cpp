@@ -20,9 +20,9 @@ json write_failures(const Failures& failures) {
   return out;
 }
 
-Failures read_failures(const json& value, std::size_t kept) {
+Failures read_failures(const json& value, std::size_t kept, std::chrono::nanoseconds window) {
   Failures out;
-  for (const json& one : value) out.add(read_time(one), 1, kept);
+  for (const json& one : value) out.add(read_time(one), 1, kept, window);
   return out;
 }
 
@@ -37,21 +37,23 @@ Guard::Guard(const Rules& rules)
 
 std::vector<Finding> Guard::failed(const Login& login) {
   if (!login.user_id.empty()) {
-    failing_.touch(login.user_id).add(login.time, login.count, kept_);
+    failing_.touch(login.user_id).add(login.time, login.count, kept_, rules_.window);
   }
   if (login.address.empty()) return {};
   Address& address = addresses_.touch(login.address);
-  if (address.last && login.time - *address.last > rules_.window) {
+  if (address.last && *address.last < login.time - rules_.window) {
     address.told.reset();
     address.total = 0;
   }
-  address.failures.add(login.time, login.count, kept_);
+  address.failures.add(login.time, login.count, kept_, rules_.window);
   address.total += login.count;
   const Time now = address.failures.last();
   address.last = now;
+  // What was told at a time that has proved wrong does not keep quiet about all until then.
+  if (address.told) address.told = std::min(*address.told, now);
   if (address.failures.within(rules_.window, now) < rules_.failures_max) return {};
   const bool is_due =
-      !address.told || (rules_.remind.count() > 0 && now - *address.told >= rules_.remind);
+      !address.told || (rules_.remind.count() > 0 && *address.told <= now - rules_.remind);
   if (!is_due) return {};
   address.told = now;
   return {{.reason = "too_many_failures",
@@ -101,33 +103,34 @@ std::optional<Finding> Guard::check_address(const Login& login) {
   return Finding{.reason = "new_address", .user_id = login.user_id, .address = login.address};
 }
 
-json Guard::save() const {
-  json addresses = json::array();  // most recently used first
+json Guard::save(std::size_t list_bytes_max) const {
+  // Most recently used first: what does not fit is what would be forgotten first.
+  BoundedList addresses(list_bytes_max);
   for (const auto& [name, one] : addresses_) {
-    addresses.push_back({{"address", name},
-                         {"failures", write_failures(one.failures)},
-                         {"total", one.total},
-                         {"last", one.last ? write_time(*one.last) : json(nullptr)},
-                         {"told", one.told ? write_time(*one.told) : json(nullptr)}});
+    if (!addresses.add({{"address", name},
+                        {"failures", write_failures(one.failures)},
+                        {"total", one.total},
+                        {"last", one.last ? write_time(*one.last) : json(nullptr)},
+                        {"told", one.told ? write_time(*one.told) : json(nullptr)}})) {
+      break;
+    }
   }
-  json failing = json::array();
+  BoundedList failing(list_bytes_max);
   for (const auto& [name, one] : failing_) {
-    failing.push_back({{"user_id", name}, {"failures", write_failures(one)}});
+    if (!failing.add({{"user_id", name}, {"failures", write_failures(one)}})) break;
   }
-  json known = json::array();
+  BoundedList known(list_bytes_max);
   for (const auto& [name, one] : known_) {
-    known.push_back({{"user_id", name}, {"addresses", one}});
+    if (!known.add({{"user_id", name}, {"addresses", one}})) break;
   }
-  return {{"addresses", std::move(addresses)},
-          {"failing", std::move(failing)},
-          {"known", std::move(known)}};
+  return {{"addresses", addresses.take()}, {"failing", failing.take()}, {"known", known.take()}};
 }
 
 void Guard::restore(const json& state) {
   const json& addresses = state.at("addresses");
   for (auto one = addresses.rbegin(); one != addresses.rend(); ++one) {
-    Address& address = addresses_.touch(one->at("address").get<std::string>());
-    address.failures = read_failures(one->at("failures"), kept_);
+    Address& address = addresses_.touch(bounded_name(one->at("address").get<std::string>()));
+    address.failures = read_failures(one->at("failures"), kept_, rules_.window);
     address.total = one->at("total").get<std::uint64_t>();
     // Earlier builds kept no time of its own.
     if (const auto last = one->find("last"); last != one->end() && !last->is_null()) {
@@ -139,13 +142,14 @@ void Guard::restore(const json& state) {
   }
   const json& failing = state.at("failing");
   for (auto one = failing.rbegin(); one != failing.rend(); ++one) {
-    failing_.touch(one->at("user_id").get<std::string>()) =
-        read_failures(one->at("failures"), kept_);
+    failing_.touch(bounded_name(one->at("user_id").get<std::string>())) =
+        read_failures(one->at("failures"), kept_, rules_.window);
   }
   const json& known = state.at("known");
   for (auto one = known.rbegin(); one != known.rend(); ++one) {
-    Known& addresses_of_user = known_.touch(one->at("user_id").get<std::string>());
+    Known& addresses_of_user = known_.touch(bounded_name(one->at("user_id").get<std::string>()));
     addresses_of_user = one->at("addresses").get<Known>();
+    for (std::string& address : addresses_of_user) address = bounded_name(std::move(address));
     if (addresses_of_user.size() > rules_.addresses_of_user_max) {
       addresses_of_user.resize(rules_.addresses_of_user_max);
     }

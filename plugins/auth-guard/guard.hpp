@@ -6,7 +6,8 @@
 //            success_after_failures  a login of an address, or of a user from wherever, that has
 //                                    failed success_after times in the window
 //            new_address             a user comes from an address that is none of the last ones
-//            Bounded: addresses and users that were not seen for longest are forgotten first.
+//            Bounded: addresses and users that were not seen for longest are forgotten first,
+//            and a state leaves out those of them that do not fit it.
 // Threads    [not-concurrent]
 // Ownership  Owns what it remembers.
 // Errors     restore() throws what nlohmann throws for a state that is none.
@@ -20,6 +21,7 @@
 #include <string>
 #include <vector>
 
+#include "bounds.hpp"
 #include "failures.hpp"
 #include "settings.hpp"
 #include "shared/lru_map.hpp"
@@ -27,9 +29,9 @@
 namespace auth_guard {
 
 struct Login {
-  std::string user_id{};
+  std::string user_id{};  // this and the address: of at most kNameBytesMax
   std::string address{};  // empty: not known, and then no rule about addresses applies
-  Time time{};
+  Time time{};            // not before 1970
   std::uint64_t count = 1;
 };
 
@@ -47,7 +49,7 @@ class Guard {
   [[nodiscard]] std::vector<Finding> failed(const Login& login);
   [[nodiscard]] std::vector<Finding> succeeded(const Login& login);
 
-  [[nodiscard]] nlohmann::json save() const;
+  [[nodiscard]] nlohmann::json save(std::size_t list_bytes_max = kListBytesMax) const;
   void restore(const nlohmann::json& state);
 
   [[nodiscard]] std::size_t addresses() const noexcept { return addresses_.size(); }

@@ -40,14 +40,14 @@ void Sessions::end(std::string_view user_id, std::string_view session_id,
 std::vector<Session> Sessions::of(std::string_view user_id, Time now) {
   std::vector<Session>* all = users_.find(user_id);
   if (all == nullptr) return {};
-  std::erase_if(*all, [&](const Session& one) { return now - one.since > rules_.age_max; });
+  std::erase_if(*all, [&](const Session& one) { return one.since < now - rules_.age_max; });
   std::vector<Session> found = *all;
   if (all->empty()) users_.erase(user_id);
   return found;
 }
 
-json Sessions::save() const {
-  json out = json::array();
+json Sessions::save(std::size_t bytes_max) const {
+  BoundedList out(bytes_max);
   for (const auto& [user_id, sessions] : users_) {
     json list = json::array();
     for (const Session& one : sessions) {
@@ -55,17 +55,17 @@ json Sessions::save() const {
                       {"address", one.address},
                       {"since", one.since.time_since_epoch().count()}});
     }
-    out.push_back({{"user_id", user_id}, {"sessions", std::move(list)}});
+    if (!out.add({{"user_id", user_id}, {"sessions", std::move(list)}})) break;
   }
-  return out;
+  return out.take();
 }
 
 void Sessions::restore(const json& state) {
   for (auto user = state.rbegin(); user != state.rend(); ++user) {
     for (const json& one : user->at("sessions")) {
-      begin(user->at("user_id").get<std::string>(),
-            {.session_id = one.at("session_id").get<std::string>(),
-             .address = one.at("address").get<std::string>(),
+      begin(bounded_name(user->at("user_id").get<std::string>()),
+            {.session_id = bounded_name(one.at("session_id").get<std::string>()),
+             .address = bounded_name(one.at("address").get<std::string>()),
              .since = Time(std::chrono::nanoseconds(one.at("since").get<std::int64_t>()))});
     }
   }

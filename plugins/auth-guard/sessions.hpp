@@ -3,7 +3,7 @@
 // Model      A login begins a session, named by its id, or where it has none by its address; a
 //            logout ends the one of its id, else the latest of its address, else all of the user.
 //            One that is older than age_max is over. Bounded: users and sessions that began
-//            earliest are forgotten first.
+//            earliest are forgotten first; a state leaves out users that do not fit it.
 // Threads    [not-concurrent]
 // Ownership  Owns what it remembers.
 // Errors     restore() throws what nlohmann throws for a state that is none.
@@ -16,6 +16,7 @@
 #include <string_view>
 #include <vector>
 
+#include "bounds.hpp"
 #include "failures.hpp"
 #include "settings.hpp"
 #include "shared/lru_map.hpp"
@@ -39,7 +40,7 @@ class Sessions {
   [[nodiscard]] std::vector<Session> of(std::string_view user_id, Time now);
   [[nodiscard]] std::size_t users() const noexcept { return users_.size(); }
 
-  [[nodiscard]] nlohmann::json save() const;
+  [[nodiscard]] nlohmann::json save(std::size_t bytes_max = kListBytesMax) const;
   void restore(const nlohmann::json& state);
 
  private:

@@ -84,8 +84,17 @@ namespace audit_line_detail {
 
 }  // namespace audit_line_detail
 
+inline constexpr std::string_view kAuditLineBegin = "{\"seq\":";
+
+/// Whether it may be what a crash has left of a line: its beginning, or the zeros that some file
+/// systems leave after a power failure.
+[[nodiscard]] inline bool may_be_torn_audit_line(std::string_view text) noexcept {
+  return text.starts_with(kAuditLineBegin.substr(0, text.size())) ||
+         text.find_first_not_of('\0') == std::string_view::npos;
+}
+
 [[nodiscard]] inline AuditLine read_audit_line(std::string_view line) {
-  constexpr std::string_view kBegin = "{\"seq\":";
+  constexpr std::string_view kBegin = kAuditLineBegin;
   AuditLine read;
   read.problem = "this is no line of an audit log";
   if (!line.starts_with(kBegin) || !line.ends_with('}')) return read;

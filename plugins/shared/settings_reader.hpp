@@ -15,8 +15,8 @@
 // Threads    [not-concurrent]
 // Ownership  Borrows the JSON during the call.
 // Errors     std::invalid_argument with one sentence: the key with its path, what stands there
-//            (a secret as ***) and what would be right. Unknown keys come before missing ones:
-//            they are often the same.
+//            (a secret as ***) and what would be right. A wrong value comes first, then unknown
+//            keys, then missing ones: the last two are often the same.
 // Cost       For start-up.
 #pragma once
 
@@ -184,9 +184,8 @@ class SettingsReader {
   /// For checks of the plugin's own: what stands under the key is not what is wanted.
   [[noreturn]] void refuse(const std::string& key, const std::string& what_is_wanted) const {
     const auto at = config_->find(key);
-    throw std::invalid_argument(
-        path_ + key + ": " + what_is_wanted + " is wanted" +
-        (at == config_->end() ? "; it is missing" : ", not " + show(key, *at)));
+    if (at != config_->end()) refuse_value(key, what_is_wanted, *at);
+    throw std::invalid_argument(path_ + key + ": " + what_is_wanted + " is wanted; it is missing");
   }
 
   /// Reads one level and refuses what was not asked for.
@@ -195,15 +194,24 @@ class SettingsReader {
     SettingsReader in(who, path, config);
     try {
       read(in);
+    } catch (const Wrong&) {
+      throw;
     } catch (...) {
-      // A wrong value is told first; a missing one only when no key is a slip of it.
+      // What came of a key that is missing. Which keys are unknown nobody knows: not all that are
+      // known were asked for.
       if (in.missing_.empty()) throw;
+      throw std::invalid_argument(in.missing_);
     }
     in.refuse_unknown();
     if (!in.missing_.empty()) throw std::invalid_argument(in.missing_);
   }
 
  private:
+  /// What stands in the configuration is wrong, whatever else is missing.
+  struct Wrong : std::invalid_argument {
+    using std::invalid_argument::invalid_argument;
+  };
+
   [[nodiscard]] const Json* find(const std::string& key) {
     known_.insert(key);
     const auto at = config_->find(key);
@@ -261,14 +269,14 @@ class SettingsReader {
 
   [[noreturn]] void refuse_value(const std::string& key, const std::string& what,
                                  const Json& value) const {
-    throw std::invalid_argument(path_ + key + ": " + what + " is wanted, not " + show(key, value));
+    throw Wrong(path_ + key + ": " + what + " is wanted, not " + show(key, value));
   }
 
   void refuse_unknown() const {
     for (const auto& [key, value] : config_->items()) {
       if (known_.contains(key)) continue;
-      throw std::invalid_argument("unknown key " + show("", path_ + key) + "; " + who_ + " knows " +
-                                  list({known_.begin(), known_.end()}, " and "));
+      throw Wrong("unknown key " + show("", path_ + key) + "; " + who_ + " knows " +
+                  list({known_.begin(), known_.end()}, " and "));
     }
   }
 

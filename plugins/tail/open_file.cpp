@@ -12,11 +12,15 @@
 #include <system_error>
 #include <utility>
 
+#include "shared/sha256.hpp"
+
 namespace tail {
 namespace {
 
 constexpr std::size_t kChunk = 65'536;
-constexpr std::size_t kRemembered = 64;
+/// Enough for lines that differ by their time alone to be told apart from those that take their
+/// place.
+constexpr std::size_t kRemembered = 1024;
 
 [[noreturn]] void fail(const std::string& what, const std::string& path) {
   throw std::system_error(errno, std::generic_category(), what + " \"" + path + "\"");
@@ -123,15 +127,31 @@ void OpenFile::seek_end() {
   stand_at(begin);
 }
 
-bool OpenFile::seek(std::int64_t offset) {
-  if (offset < 0 || offset > size()) return false;
-  stand_at(offset);
+bool OpenFile::go_on_from(const Position& position) {
+  const auto last_bytes = static_cast<std::int64_t>(std::min(position.last_bytes, kRemembered));
+  if (position.offset < 0 || position.read < position.offset || last_bytes > position.read ||
+      position.read > size()) {
+    return false;
+  }
+  if (!position.last_sha256.empty()) {
+    std::string bytes(static_cast<std::size_t>(last_bytes), '\0');
+    bytes.resize(read_at(position.read - last_bytes, bytes.data(), bytes.size()));
+    if (shared::sha256(bytes) != position.last_sha256) return false;
+  }
+  stand_at(position.offset);
   return true;
 }
 
+Position OpenFile::position() const {
+  return {.identity = identity_,
+          .offset = line_begin_,
+          .read = offset_,
+          .last_bytes = before_.size(),
+          .last_sha256 = before_.empty() ? std::string() : shared::sha256(before_)};
+}
+
 bool OpenFile::was_truncated() const {
-  const std::int64_t end = size();
-  if (end <= offset_ || before_.empty()) return end < offset_;
+  if (size() < offset_) return true;
   std::array<char, kRemembered> bytes{};
   const std::int64_t from = offset_ - static_cast<std::int64_t>(before_.size());
   const std::size_t got = read_at(from, bytes.data(), before_.size());
@@ -158,8 +178,7 @@ OpenFile::Read OpenFile::read(std::size_t bytes_max, const OnLine& on_line) {
       remember(before.substr(0, taken));
       offset_ += static_cast<std::int64_t>(taken);
       if (!line) continue;
-      const std::int64_t begin = std::exchange(line_begin_, offset_);
-      if (!on_line(*line, begin)) return Read::stopped;
+      if (tell(*line, on_line) != Told::go_on) return Read::stopped;
     }
   }
   return total == 0 ? Read::nothing : Read::some;
@@ -167,8 +186,15 @@ OpenFile::Read OpenFile::read(std::size_t bytes_max, const OnLine& on_line) {
 
 void OpenFile::finish_line(const OnLine& on_line) {
   if (const std::optional<shared::Line> line = lines_.finish()) {
-    (void)on_line(*line, std::exchange(line_begin_, offset_));
+    (void)tell(*line, on_line);
   }
+}
+
+OpenFile::Told OpenFile::tell(const shared::Line& line, const OnLine& on_line) {
+  const std::int64_t begin = std::exchange(line_begin_, offset_);
+  const Told told = on_line(line, begin);
+  if (told == Told::refused) line_begin_ = begin;
+  return told;
 }
 
 void OpenFile::remember(std::string_view bytes) {

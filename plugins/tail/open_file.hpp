@@ -2,7 +2,8 @@
 //
 // Model      Knows where it has read to, and the last bytes before that: when the file has become
 //            shorter, or those bytes are others, it was truncated or written anew, and is read
-//            from its beginning. A line without its end waits for it.
+//            from its beginning. A Position takes that along to a later reader. A line without its
+//            end waits for it.
 // Threads    [not-concurrent]
 // Ownership  Owns the descriptor.
 // Errors     open() and read() throw std::system_error or std::runtime_error that name the path.
@@ -29,13 +30,25 @@ struct FileIdentity {
   bool operator==(const FileIdentity&) const = default;
 };
 
+/// Where a reader stood in a file, for the one that comes after it, and by what that one finds out
+/// whether it still is what was read. Without an inode: there was no file.
+struct Position {
+  FileIdentity identity{};
+  std::int64_t offset = 0;       // where the line begins that comes next
+  std::int64_t read = 0;         // the bytes that were read, a part of that line too
+  std::size_t last_bytes = 0;    // so many of them, the last ones, ...
+  std::string last_sha256 = {};  // ... have this sum; without it they may be any
+};
+
 /// Of the file that a path names now; nothing when there is none.
 [[nodiscard]] std::optional<FileIdentity> identity_of(const std::string& path);
 
 class OpenFile {
  public:
-  /// Whether to go on. `offset` is where the line begins.
-  using OnLine = std::function<bool(const shared::Line& line, std::int64_t offset)>;
+  /// What became of a line. refused: it is the next one, for a later reader; nothing more is read.
+  enum class Told : unsigned char { go_on, stop, refused };
+  /// `offset` is where the line begins.
+  using OnLine = std::function<Told(const shared::Line& line, std::int64_t offset)>;
 
   /// Nothing when there is no such file.
   [[nodiscard]] static std::optional<OpenFile> open(const std::string& path,
@@ -48,8 +61,10 @@ class OpenFile {
 
   /// To the beginning of the last line, when that is unfinished, else to the end.
   void seek_end();
-  /// Where an earlier reader stood; false when the file is shorter now.
-  bool seek(std::int64_t offset);
+  /// Where an earlier reader stood; false when this is no longer what it has read. Then the reader
+  /// stands where it stood before.
+  [[nodiscard]] bool go_on_from(const Position& position);
+  [[nodiscard]] Position position() const;
 
   /// Whether the file is no longer what was read. Then rewind().
   [[nodiscard]] bool was_truncated() const;
@@ -60,7 +75,7 @@ class OpenFile {
 
   enum class Read : unsigned char { nothing, some, stopped };
   /// Reads about as many bytes and tells of the lines that end in them. After `stopped` it stands
-  /// behind the line that was told last.
+  /// behind the line that was told last, or before the one that was refused.
   Read read(std::size_t bytes_max, const OnLine& on_line);
   /// The line without an end is a line, as nothing will come.
   void finish_line(const OnLine& on_line);
@@ -74,6 +89,7 @@ class OpenFile {
   OpenFile(int fd, std::string path, FileIdentity identity, std::size_t line_bytes_max);
   [[nodiscard]] std::int64_t size() const;
   [[nodiscard]] std::size_t read_at(std::int64_t offset, char* to, std::size_t size) const;
+  [[nodiscard]] Told tell(const shared::Line& line, const OnLine& on_line);
   void stand_at(std::int64_t offset);
   void remember(std::string_view bytes);
 

@@ -1,7 +1,10 @@
 #include "settings.hpp"
 
+#include <filesystem>
+#include <map>
 #include <nlohmann/json.hpp>
-#include <set>
+#include <system_error>
+#include <utility>
 
 #include "shared/settings_reader.hpp"
 
@@ -23,6 +26,25 @@ LinePattern read_line(shared::SettingsReader& in, Zone zone) {
     return {rule, zone};
   } catch (const BadRule& error) {
     in.refuse(error.key, error.what());
+  }
+}
+
+/// Each line would be two events, and of what one reads the other one would know nothing.
+void refuse_doubles(shared::SettingsReader& in, const std::vector<std::string>& files) {
+  std::map<std::filesystem::path, std::string> names;
+  for (const std::string& file : files) {
+    std::error_code error;
+    std::filesystem::path path = std::filesystem::absolute(file, error);
+    if (!error) path = std::filesystem::weakly_canonical(path, error);
+    if (error) path = file;
+    const auto [known, is_new] = names.emplace(std::move(path), file);
+    if (is_new) continue;
+    std::string wanted = "a list that names each file once";
+    if (known->second != file) {
+      wanted.append(" (\"").append(known->second).append("\" and \"").append(file);
+      wanted.append("\" lead to one file)");
+    }
+    in.refuse("files", wanted);
   }
 }
 
@@ -52,9 +74,7 @@ Settings read_settings(const nlohmann::json& config) {
     if (out.lines.empty() && out.unmatched.empty()) {
       in.refuse("lines", "a list of patterns, or \"unmatched\" with the topic of all lines,");
     }
-    if (std::set<std::string>(out.files.begin(), out.files.end()).size() != out.files.size()) {
-      in.refuse("files", "a list that names each file once");
-    }
+    refuse_doubles(in, out.files);
   });
   return out;
 }

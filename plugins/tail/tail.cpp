@@ -6,6 +6,7 @@
 //               tail.truncated  {path, read}     it was cut or written anew after so many bytes
 //               tail.overlong   {path, offset, bytes}   a line was refused
 //               tail.failed     {path, error}    a file cannot be read, until it can
+//               tail.lost       {path, read, error}   what a rotated file held after so many bytes
 //               run.summary     {lines, events, unmatched, overlong, repaired, unconverted,
 //                                refused}
 //
@@ -40,6 +41,9 @@ using busway::PluginError;
 using busway::PluginHealth;
 using busway::PluginPublishOptions;
 using namespace tail;
+
+/// Positions in their file: the disk has its say each time.
+constexpr std::chrono::seconds kKeepEach{1};
 
 class Tail : public busway::Plugin {
  private:
@@ -82,7 +86,8 @@ class Tail : public busway::Plugin {
   [[nodiscard]] Positions positions() const {
     Positions all = positions_;
     for (const auto& file : files_) {
-      if (const std::optional<Position> position = file->position()) all[file->path()] = *position;
+      if (const std::optional<PathPosition> position = file->position())
+        all[file->path()] = *position;
     }
     return all;
   }
@@ -106,33 +111,33 @@ class Tail : public busway::Plugin {
         failing += file->has_failed() ? 1U : 0U;
       }
       failing_ = failing;
-      keep_positions(more ? Keep::now_and_then : Keep::now);
       if (!goes_on()) break;
+      keep_positions(Keep::now_and_then);
       if (more) continue;
       if (settings_.follow == Follow::no) return end();
       changes.wait(patience());
     }
+    keep_positions(Keep::now);
   }
 
   enum class Keep : unsigned char { now, now_and_then };
 
-  /// While there is more to read at once, each second: what was read since is read again after a
+  /// At most once a second, as it waits for the disk: what was read since is read again after a
   /// crash.
   void keep_positions(Keep when) {
     if (settings_.positions.empty()) return;
-    if (lines_ == kept_at_line_ && !position_is_news_) return;
     const auto now = std::chrono::steady_clock::now();
-    if (when == Keep::now_and_then && now - kept_at_ < std::chrono::seconds(1)) return;
-    kept_at_ = now;
-    kept_at_line_ = lines_;
-    position_is_news_ = false;
+    if (when == Keep::now_and_then && now < keep_again_at_) return;
+    Json wanted = write_positions(positions());
+    if (wanted == kept_) return;
+    keep_again_at_ = now + kKeepEach;
     try {
-      store_positions(settings_.positions, positions());
+      store_positions(settings_.positions, wanted);
     } catch (const std::exception& error) {
-      position_is_news_ = true;
       if (!std::exchange(cannot_keep_, true)) report_error(error.what());
       return;
     }
+    kept_ = std::move(wanted);
     cannot_keep_ = false;
   }
 
@@ -164,28 +169,31 @@ class Tail : public busway::Plugin {
     if (!missing.empty()) throw std::runtime_error("could not be read: " + missing);
   }
 
-  /// Until the next look: a rotated file may have been silent long enough before.
+  /// Until the next look: a rotated file may have been silent long enough before, and what was read
+  /// is to be kept.
   [[nodiscard]] std::chrono::milliseconds patience() const {
     std::chrono::milliseconds time = settings_.poll;
     const auto now = std::chrono::steady_clock::now();
+    const auto no_longer_than = [&](FollowedFile::Time until) {
+      time = std::min(time, std::max(std::chrono::ceil<std::chrono::milliseconds>(until - now),
+                                     std::chrono::milliseconds(1)));
+    };
     for (const auto& file : files_) {
-      if (const auto until = file->wait_until()) {
-        time = std::min(time, std::max(std::chrono::ceil<std::chrono::milliseconds>(*until - now),
-                                       std::chrono::milliseconds(1)));
-      }
+      if (const auto until = file->wait_until()) no_longer_than(*until);
     }
+    if (now < keep_again_at_) no_longer_than(keep_again_at_);
     return time;
   }
 
-  /// Makes an event of a line. Whether to go on.
-  bool take(const std::string& path, const shared::Line& line, std::int64_t offset) {
+  /// Makes an event of a line.
+  OpenFile::Told take(const std::string& path, const shared::Line& line, std::int64_t offset) {
     ++lines_;
     if (line.cut_bytes > 0) {
       ++overlong_;
       if (settings_.overlong == Overlong::refuse) {
         note("tail.overlong",
              {{"path", path}, {"offset", offset}, {"bytes", line.text.size() + line.cut_bytes}});
-        return goes_on();
+        return told();
       }
     }
     const std::string text = shared::repair_text(line.text);
@@ -198,13 +206,13 @@ class Tail : public busway::Plugin {
     }
     if (!parsed) {
       ++unmatched_;
-      if (settings_.unmatched.empty()) return goes_on();
+      if (settings_.unmatched.empty()) return told();
       parsed = ParsedLine{.topic = settings_.unmatched, .payload = {{"text", text}}};
     }
     unconverted_ += parsed->unconverted;
     if (line.cut_bytes > 0) parsed->payload["cut_bytes"] = line.cut_bytes;
     announce(*parsed, path, offset);
-    return goes_on();
+    return told();
   }
 
   void announce(const ParsedLine& parsed, const std::string& path, std::int64_t offset) {
@@ -228,13 +236,28 @@ class Tail : public busway::Plugin {
   }
 
   void note(std::string_view topic, const Json& payload) {
-    position_is_news_ = true;
     if (topic == "tail.failed") log(LogLevel::error, payload.at("error").get<std::string>());
+    if (topic == "tail.lost") {
+      log(LogLevel::warning,
+          "what the rotated file of " + payload.at("path").get<std::string>() +
+              " held after its first " + std::to_string(payload.at("read").get<std::int64_t>()) +
+              " bytes, if anything, was not read: " + payload.at("error").get<std::string>());
+    }
     try {
       publish(topic, payload);
     } catch (const PluginError& error) {
-      if (error.status() != BUSWAY_STOPPED) log(LogLevel::error, error.what());
+      if (error.status() == BUSWAY_STOPPED) {
+        bus_has_stopped_ = true;
+      } else {
+        log(LogLevel::error, error.what());
+      }
     }
+  }
+
+  /// A line that the bus did not take any more has not been read.
+  [[nodiscard]] OpenFile::Told told() const {
+    if (bus_has_stopped_) return OpenFile::Told::refused;
+    return goes_on() ? OpenFile::Told::go_on : OpenFile::Told::stop;
   }
 
   [[nodiscard]] bool goes_on() const { return !stop_.stop_requested() && !bus_has_stopped_; }
@@ -244,9 +267,8 @@ class Tail : public busway::Plugin {
   std::vector<std::unique_ptr<FollowedFile>> files_;
   std::stop_token stop_;
   bool bus_has_stopped_ = false;
-  std::chrono::steady_clock::time_point kept_at_{};  // when positions were kept
-  std::uint64_t kept_at_line_ = 0;
-  bool position_is_news_ = true;  // whatever was read: a file was opened, rotated, truncated
+  FollowedFile::Time keep_again_at_{};  // positions, when they are others than
+  Json kept_;                           // these, which are in the file
   bool cannot_keep_ = false;
 
   // Written by the source's thread.

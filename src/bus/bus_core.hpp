@@ -216,7 +216,8 @@ class BusCore {
   bool wait_idle(Subscriber& subscriber, std::chrono::steady_clock::time_point deadline);
   std::vector<SubscriptionInfo> subscriptions(std::string_view owner);
   /// Whether a subscription that takes events now names this topic: a wildcard that happens to
-  /// match it is no sign that somebody answers its requests.
+  /// match it is no sign that somebody answers its requests. No lock while the topic's route is as
+  /// it was.
   [[nodiscard]] bool is_subscribed_by_name(std::string_view topic);
 
   // -- routes.cpp ---------------------------------------------------------------------------------
@@ -244,9 +245,13 @@ class BusCore {
   /// Null: the status of events is not kept.
   [[nodiscard]] StatusBook* status_book() const noexcept { return status_.get(); }
   [[nodiscard]] ReceiptCallbacks& receipt_callbacks() noexcept { return callbacks_; }
+  /// Who is waited for where it is asynchronous: all that get the event, or those that take events
+  /// and name its topic, as is_subscribed_by_name() sees it.
+  enum class Repliers : unsigned char { all, by_name };
   /// Ends with `stopped` when the token says so: whoever waits is to end.
   RequestResult request(std::string_view topic, const Draft& draft,
-                        std::chrono::nanoseconds timeout, const std::stop_token& stop = {});
+                        std::chrono::nanoseconds timeout, const std::stop_token& stop = {},
+                        Repliers repliers = Repliers::all);
   /// A new id, as events get them.
   [[nodiscard]] EventId make_id();
   bool reply(const EventId& request, Payload payload);

@@ -136,11 +136,6 @@ void invoke_queue(Subscriber* subscriber, const Event& event, Context& context) 
     }
     dispatch.receipt->references.fetch_add(1, std::memory_order_relaxed);
   }
-  if (QueuedInto* const note = thread_locals.queued_into; note != nullptr && note->id == event.id())
-      [[unlikely]] {
-    detail::retain(subscriber);
-    note->subscribers.list.push_back(subscriber);
-  }
   MayWait may_wait = MayWait::no;
   if (extra.mailbox->options().overflow == Overflow::block && !thread_locals.never_block &&
       may_wait_for(*subscriber)) {
@@ -154,10 +149,13 @@ void invoke_queue(Subscriber* subscriber, const Event& event, Context& context) 
     if (dispatch.receipt != nullptr) close_part(dispatch.receipt);
     throw;
   }
-  if (pushed == Pushed::accepted) [[likely]]
-    return;
-  if (pushed == Pushed::displaced) {
-    ++dispatch.dropped;
+  if (pushed == Pushed::accepted || pushed == Pushed::displaced) [[likely]] {
+    if (pushed == Pushed::displaced) ++dispatch.dropped;
+    if (QueuedInto* const note = thread_locals.queued_into;
+        note != nullptr && note->id == event.id()) [[unlikely]] {
+      detail::retain(subscriber);
+      note->subscribers.list.push_back(subscriber);
+    }
     return;
   }
   --dispatch.queued;

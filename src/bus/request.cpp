@@ -60,7 +60,8 @@ bool BusCore::reply(const EventId& request, Payload payload) {
 }
 
 RequestResult BusCore::request(std::string_view topic, const Draft& draft,
-                               std::chrono::nanoseconds timeout, const std::stop_token& stop) {
+                               std::chrono::nanoseconds timeout, const std::stop_token& stop,
+                               Repliers repliers) {
   if (timeout <= std::chrono::nanoseconds::zero()) {
     throw Error(ErrorCode::invalid_argument,
                 "request: the timeout is " + duration_words(timeout) + "; it is longer than 0");
@@ -119,15 +120,22 @@ RequestResult BusCore::request(std::string_view topic, const Draft& draft,
   if (published.matched == 0) {
     return {ErrorCode::no_responder, "no subscription matches the request " + quote(topic)};
   }
-  if (published.queued == 0) {
-    // Only handlers that have returned could have replied.
+  std::vector<const Subscriber*> awaited(queued.subscribers.list.begin(),
+                                         queued.subscribers.list.end());
+  if (repliers == Repliers::by_name) {
+    std::erase_if(awaited, [&](const Subscriber* one) { return !takes_by_name(*one, topic); });
+  }
+  // Deliveries of which it is not noted where they wait are waited for in any case.
+  const std::size_t passed_over = queued.subscribers.list.size() - awaited.size();
+  if (published.queued <= passed_over) {
+    // Only handlers that have returned could have replied: their silence is their answer.
     return fail(ErrorCode::handler_failed,
                 "no handler replied to the request " + quote(topic) + ", and all have returned");
   }
   // Where only this thread can run those who may reply, it runs them.
   std::vector<Executor*> here;
   bool elsewhere = false;
-  for (const Subscriber* one : queued.subscribers.list) {
+  for (const Subscriber* one : awaited) {
     Executor& where = one->extra->mailbox->executor();
     if (!where.pumped_by_this_thread()) {
       elsewhere = true;
@@ -150,11 +158,12 @@ RequestResult BusCore::request(std::string_view topic, const Draft& draft,
       }
     }
   } else {
-    std::vector<delivery_detail::WaitFor> repliers;
-    for (const Subscriber* one : queued.subscribers.list) {
-      repliers.push_back(delivery_detail::WaitFor::mailbox(*one->extra->mailbox, &event));
+    std::vector<delivery_detail::WaitFor> waits;
+    waits.reserve(awaited.size());
+    for (const Subscriber* one : awaited) {
+      waits.push_back(delivery_detail::WaitFor::mailbox(*one->extra->mailbox, &event));
     }
-    const delivery_detail::WaitEdge edge(std::move(repliers), delivery_detail::Needs::any);
+    const delivery_detail::WaitEdge edge(std::move(waits), delivery_detail::Needs::any);
     if (!edge.entered()) {
       return fail(ErrorCode::would_block,
                   "the request " + quote(topic) +

@@ -120,6 +120,9 @@ void breaker_changed(Subscriber& subscriber, const Event& event,
 /// Why a call was refused.
 [[nodiscard]] std::string breaker_words(const Subscriber& subscriber);
 
+/// Whether one of the topic's route takes events now and names the topic, alone or in a list.
+[[nodiscard]] bool takes_by_name(const Subscriber& subscriber, std::string_view topic) noexcept;
+
 /// The name, or the first pattern: for people.
 [[nodiscard]] std::string subscriber_name(const Subscriber& subscriber);
 [[nodiscard]] std::string_view owner_of(const Subscriber& subscriber) noexcept;

@@ -1,4 +1,4 @@
-// Subscriptions listed, with their counters.
+// Subscriptions listed, with their counters, and looked for by what they name.
 #include <algorithm>
 #include <memory>
 #include <unordered_map>
@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "bus/bus_core.hpp"
+#include "bus/publish_guards.hpp"
 
 namespace busway::detail {
 
@@ -24,26 +25,23 @@ void BusCore::sample(Subscriber& subscriber, std::uint64_t ns) {
   histogram->record(ns);
 }
 
+bool takes_by_name(const Subscriber& subscriber, std::string_view topic) noexcept {
+  if (state_of(subscriber) != SubscriberState::active) return false;
+  if (subscriber.topic != nullptr) return true;  // it is on the topic's route, so that is its name
+  const std::vector<Pattern>& patterns = subscriber.extra->patterns;
+  return std::any_of(patterns.begin(), patterns.end(), [&](const Pattern& pattern) {
+    return pattern.kind() == PatternKind::exact && pattern.text() == topic;
+  });
+}
+
 bool BusCore::is_subscribed_by_name(std::string_view topic) {
-  const auto takes_events = [](const Subscriber* one) {
-    return state_of(*one) == SubscriberState::active;
-  };
-  const std::lock_guard lock(mutex_);
-  if (const TopicEntry* entry = topics_.find(topic, hash_text(topic));
-      entry != nullptr && entry->exact != 0) {
-    std::vector<Subscriber*> own;
-    list_exact(*entry, own);
-    if (std::any_of(own.begin(), own.end(), takes_events)) return true;
-  }
-  std::vector<PatternIndex::Value> values;  // also of lists that have the name among their patterns
-  if (index_.size() != 0) index_.match(topic, values);
-  return std::any_of(values.begin(), values.end(), [&](PatternIndex::Value value) {
-    const auto* const one = reinterpret_cast<const Subscriber*>(value);
-    const std::vector<Pattern>& patterns = one->extra->patterns;
-    return takes_events(one) &&
-           std::any_of(patterns.begin(), patterns.end(), [&](const Pattern& pattern) {
-             return pattern.kind() == PatternKind::exact && pattern.text() == topic;
-           });
+  const FrameGuard guard(*this, thread_state());  // nothing that is seen here is freed meanwhile
+  TopicEntry* entry = topics_.find(topic, hash_text(topic));
+  if (entry == nullptr) entry = find_or_add_now(topic);
+  Route& route = *route_of(entry);
+  std::atomic<Subscriber*>* const listed = route.subscribers();
+  return std::any_of(listed, listed + route.size(), [&](const std::atomic<Subscriber*>& one) {
+    return takes_by_name(*one.load(std::memory_order_acquire), topic);
   });
 }
 

@@ -246,11 +246,6 @@ void PatternIndex::match(std::string_view topic, std::vector<Value>& out) const 
   }
 }
 
-void PatternIndex::match_exact(std::string_view topic, std::vector<Value>& out) const {
-  const NodeId id = find_exact(topic, text_tag(PatternKind::exact, topic));
-  if (id != kNone) nodes_[id].values.append_to(out);
-}
-
 PatternIndex::NodeId PatternIndex::find_exact(std::string_view topic, Tag tag) const {
   return nodes_by_tag_.find_if(tag, [&](TagTable::Value candidate) {
     const Node& node = nodes_[candidate];

@@ -57,9 +57,6 @@ class PatternIndex {
   /// Appends the value of each pattern that matches, one for each add(), in no particular order.
   void match(std::string_view topic, std::vector<Value>& out) const;
 
-  /// Appends the values of the exact pattern of this name only.
-  void match_exact(std::string_view topic, std::vector<Value>& out) const;
-
   /// The pattern as first added; equal patterns share its text.
   [[nodiscard]] const Pattern& pattern(Handle handle) const noexcept;
   [[nodiscard]] Value value(Handle handle) const noexcept;

@@ -44,7 +44,7 @@ RequestResult ask(detail::BusCore& core, const std::string& name, const std::str
   return core.request(
       topics::kPhaseLookup,
       {.type = nullptr, .object = nullptr, .block = payload.mine, .options = &options}, timeout,
-      context.stop_token());
+      context.stop_token(), detail::BusCore::Repliers::by_name);
 }
 
 }  // namespace

@@ -5,10 +5,11 @@
 //            key is the SHA-256 of the JSON array [name, request, data]: no spaces, the members of
 //            objects in the order of their bytes, numbers as short as they can be read back (1 and
 //            1.0 are two). Data that JSON cannot tell, such as a NaN, have no key.
-// Threads    [any-thread]; waits for the reply, at most kLookupTimeout.
+// Threads    [any-thread]; waits at most kLookupTimeout, and only for asynchronous responders that
+//            name the topic and took the question.
 // Errors     None: what goes wrong is logged and counts as not known.
-// Cost       Without a responder a lock and a probe of the subscriptions; with one a walk over the
-//            data and a request.
+// Cost       Without a responder a walk over those who listen to the topic, without a lock; with
+//            one a walk over the data and a request.
 #pragma once
 
 #include <optional>

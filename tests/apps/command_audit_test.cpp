@@ -157,6 +157,8 @@ TEST_F(AuditVerify, FindsLinesThatWereMovedOrRepeated) {
 TEST_F(AuditVerify, FindsWhatIsNoLineOfIt) {
   EXPECT_EQ(problems({"hello"}), Problems{"1: this is no line of an audit log"});
   EXPECT_EQ(problems({line(1), "", line(2)}), Problems{"2: this is no line of an audit log"});
+  EXPECT_EQ(problems({}, "hello"), Problems{"1: this is no line of an audit log"});
+  EXPECT_EQ(problems(some({1}), "hello"), Problems{"2: this is no line of an audit log"});
   EXPECT_EQ(problems(some({1}), line(2).substr(0, 40)),
             Problems{"2: the line is unfinished; the plugin cuts it off when it starts again"});
 }
@@ -175,10 +177,31 @@ TEST_F(AuditVerify, FindsThatTheEndWasRemovedWhenItIsToldAHashThatWasThere) {
 }
 
 TEST_F(AuditVerify, ShowsSomeProblemsAndCountsTheRest) {
-  const Ended ended = busway({"audit", "verify", write("log", std::vector<std::string>(150, "x"))});
+  std::vector<std::string> lines(150, "x");
+  lines.insert(lines.begin() + 70, line(1));
+  const Ended ended = busway({"audit", "verify", write("log", lines)});
   EXPECT_EQ(ended.code, 1);
   EXPECT_TRUE(has(ended.out, "\nand 50 more problems\n"));
   EXPECT_TRUE(has(ended.out, "not whole: 150 problems\n"));
+}
+
+TEST_F(AuditVerify, SaysOnceThatAFileIsNoAuditLog) {
+  const std::string other = write("notes.txt", std::vector<std::string>(150, "x"), "y");
+  const Ended ended = busway({"audit", "verify", other});
+  EXPECT_EQ(ended.code, 1);
+  EXPECT_EQ(ended.out, other +
+                           ":1: this is no audit log: none of its 151 lines is a line of one\n" +
+                           other + ": 151 lines\nnot whole: 1 problem\n");
+  // It hides nothing of the others.
+  const std::string log = write("log", some({1, 3}));
+  const Ended both = busway({"audit", "verify", other, log});
+  EXPECT_EQ(both.code, 1);
+  EXPECT_TRUE(has(both.out, log + ":2: lines are missing: 2\n")) << both.out;
+  EXPECT_TRUE(has(both.out, "not whole: 2 problems\n")) << both.out;
+  // A log of which each line was changed is one.
+  std::vector<std::string> changed = some({1, 2, 3});
+  for (std::string& one : changed) one.replace(one.find("\"t"), 2, "\"u");
+  EXPECT_EQ(problems(changed).size(), 3U);
 }
 
 TEST_F(AuditVerify, NamesAFileThatCannotBeRead) {

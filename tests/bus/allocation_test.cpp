@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <new>
 
+#include "bus/bus_core.hpp"
 #include "bus_fixture.hpp"
 
 namespace {
@@ -57,6 +58,15 @@ struct Allocations : ::testing::Test {
   std::vector<Subscription> kept;
   int calls = 0;
 };
+
+TEST_F(Allocations, AreNoneWhenItIsAskedWhoNamesATopic) {
+  detail::BusCore& core = detail::Dispatch::core_of(bus);
+  bool named = false;
+  EXPECT_EQ(allocations_of([&] { named = core.is_subscribed_by_name("point.turned"); }), 0U);
+  EXPECT_FALSE(named) << "point.* matches it and does not name it";
+  EXPECT_EQ(allocations_of([&] { named = core.is_subscribed_by_name("x"); }), 0U);
+  EXPECT_TRUE(named);
+}
 
 TEST_F(Allocations, OfASynchronousPublishOfASmallEventAreNone) {
   EXPECT_EQ(allocations_of([&] { bus.publish(Point{1, 2}); }), 0U);

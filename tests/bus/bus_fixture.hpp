@@ -8,9 +8,12 @@
 #include <condition_variable>
 #include <cstdint>
 #include <eventually.hpp>
+#include <expect_error.hpp>
 #include <functional>
+#include <gate.hpp>
 #include <memory>
 #include <mutex>
+#include <quiet.hpp>
 #include <string>
 #include <thread>
 #include <utility>
@@ -39,12 +42,6 @@ struct Note {
   NLOHMANN_DEFINE_TYPE_INTRUSIVE(Note, text, numbers)
 };
 
-/// Says nothing on standard error.
-inline BusOptions quiet(BusOptions options = {}) {
-  if (!options.log) options.log = [](LogLevel, std::string_view, std::span<const LogField>) {};
-  return options;
-}
-
 /// A bus whose asynchronous handlers run when the test says.
 struct Pumped {
   explicit Pumped(BusOptions options = {}) : bus(with_executor(std::move(options))) {}
@@ -56,48 +53,10 @@ struct Pumped {
   Bus bus;
 };
 
-/// A door that stays open once opened.
-class Gate {
- public:
-  void open() {
-    const std::lock_guard lock(mutex_);
-    open_ = true;
-    changed_.notify_all();
-  }
-  /// False after a minute, which only a broken build needs.
-  bool wait() {
-    std::unique_lock lock(mutex_);
-    return changed_.wait_for(lock, std::chrono::minutes(1), [&] { return open_; });
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  bool open_ = false;
-};
-
 inline Subscription note_topics(Bus& bus, const Patterns& patterns, Names& into,
                                 const SubscriptionOptions& options = {}) {
   return bus.subscribe(
       patterns, [&into](const Event& event) { into.emplace_back(event.topic()); }, options);
-}
-
-/// The message; fails the test when nothing, something else or another code is thrown.
-template <class Action>
-std::string error_of(ErrorCode code, const Action& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    EXPECT_EQ(to_string(error.code()), to_string(code)) << error.what();
-    return error.what();
-  }
-  ADD_FAILURE() << "nothing was thrown where " << to_string(code) << " was expected";
-  return {};
-}
-
-inline ::testing::AssertionResult mentions(const std::string& text, const std::string& part) {
-  if (text.find(part) != std::string::npos) return ::testing::AssertionSuccess();
-  return ::testing::AssertionFailure() << '"' << text << "\" does not mention \"" << part << '"';
 }
 
 template <class Counters>

@@ -11,10 +11,15 @@
 #include <busway/typed.hpp>
 
 #include <chrono>
+#include <condition_variable>
+#include <future>
+#include <iostream>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <stdexcept>
+#include <stop_token>
 #include <string>
 #include <utility>
 #include <vector>
@@ -81,6 +86,45 @@ TEST(PhasesPage, AGraphRunsSideBySideWhatNeedNotWait) {
       {.request = "buses"}, {.stop = cancel.get_token(), .timeout = 5min});
   // end: phase_graph
   EXPECT_EQ(result.output.data, (Json{{"sources", "sources"}, {"pictures", "pictures"}}));
+}
+
+TEST(PhasesPage, AChainIsCancelled) {
+  Bus bus;
+  std::string events;
+  const auto listener = bus.subscribe({"chain.*", "phase.failed"}, [&](const Event& event) {
+    events += std::string(event.topic()) + ' ';
+  });
+  const PhaseOrchestrator orchestrator(bus);
+  std::promise<void> button;
+  const std::future<void> pressed = button.get_future();
+  const auto outline = make_phase("outline", [](const Json&) { return Json({"one", "two"}); });
+  const auto search = make_phase("search", [&](const Json&, PhaseContext& context) -> Json {
+    button.set_value();
+    std::mutex mutex;
+    std::unique_lock lock(mutex);
+    std::condition_variable_any().wait(lock, context.stop_token(), [] { return false; });
+    throw std::runtime_error("asked to stop");
+  });
+  const auto writer = make_phase("writer", [](const Json& data) { return data; });
+  // begin: phase_cancel
+  std::stop_source cancel;
+  auto running = std::async(std::launch::async, [&] {
+    return orchestrator.execute_chain({outline, search, writer}, {.request = "buses"},
+                                      {.stop = cancel.get_token()});
+  });
+  pressed.wait();  // until somebody presses the button
+  cancel.request_stop();
+  const ChainResult result = running.get();
+  if (!result.ok() && result.error->fault == PhaseFault::cancelled) {
+    std::clog << result.error->message << '\n';  // phase "search" was cancelled: asked to stop
+    const PhaseOutput* const kept = result.output_of("outline");  // what had been done is there
+    if (kept != nullptr) std::clog << "so far: " << kept->data << '\n';
+  }
+  // end: phase_cancel
+  EXPECT_EQ(result.error->message, "phase \"search\" was cancelled: asked to stop");
+  ASSERT_NE(result.output_of("outline"), nullptr);
+  EXPECT_EQ(result.output_of("outline")->data, Json({"one", "two"}));
+  EXPECT_EQ(events, "chain.started phase.failed chain.failed ");
 }
 
 TEST(PhasesPage, APhaseIsTriedAgain) {

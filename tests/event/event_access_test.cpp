@@ -9,8 +9,8 @@
 #include <utility>
 
 #include <allocation_count.hpp>
+#include <expect_error.hpp>
 #include "busway/typed_event.hpp"
-#include "expect_error.hpp"
 
 namespace busway {
 namespace {

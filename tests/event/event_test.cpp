@@ -6,8 +6,8 @@
 #include <string>
 #include <utility>
 
+#include <expect_error.hpp>
 #include "busway/typed_event.hpp"
-#include "expect_error.hpp"
 
 namespace busway {
 namespace {

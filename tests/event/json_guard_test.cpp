@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include "expect_error.hpp"
+#include <expect_error.hpp>
 
 namespace busway::detail {
 namespace {

@@ -5,8 +5,8 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include <expect_error.hpp>
 #include "busway/limits.hpp"
-#include "expect_error.hpp"
 
 namespace busway {
 namespace {

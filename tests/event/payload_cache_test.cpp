@@ -9,9 +9,9 @@
 #include <thread>
 #include <vector>
 
+#include <expect_error.hpp>
 #include "busway/typed_event.hpp"
 #include "event/event_access.hpp"
-#include "expect_error.hpp"
 
 namespace busway {
 namespace {

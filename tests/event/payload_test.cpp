@@ -6,9 +6,9 @@
 #include <string>
 
 #include <allocation_count.hpp>
+#include <expect_error.hpp>
 #include "busway/event.hpp"
 #include "event/bytes_value.hpp"
-#include "expect_error.hpp"
 
 namespace busway {
 namespace {

@@ -6,7 +6,7 @@
 #include <string>
 
 #include <allocation_count.hpp>
-#include "expect_error.hpp"
+#include <expect_error.hpp>
 
 namespace busway::detail {
 namespace {

@@ -4,8 +4,8 @@
 
 #include <string>
 
+#include <expect_error.hpp>
 #include "busway/limits.hpp"
-#include "expect_error.hpp"
 
 namespace busway::detail {
 namespace {

@@ -6,7 +6,7 @@
 #include <stdexcept>
 #include <string>
 
-#include "expect_error.hpp"
+#include <expect_error.hpp>
 
 namespace busway {
 namespace shop {

@@ -7,8 +7,8 @@
 #include <thread>
 #include <vector>
 
+#include <expect_error.hpp>
 #include "busway/typed_event.hpp"
-#include "expect_error.hpp"
 
 namespace busway {
 namespace {

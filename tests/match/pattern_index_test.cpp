@@ -71,17 +71,6 @@ TEST(PatternIndex, EqualPatternsShareTheirTextAndKeepEachValue) {
   EXPECT_EQ(index.size(), 0U);
 }
 
-TEST(PatternIndex, MatchExactSeesOnlyTheExactPattern) {
-  PatternIndex index;
-  static_cast<void>(index.add(Pattern::exact("a.b"), 1));
-  static_cast<void>(index.add(Pattern::glob("a.b"), 2));
-  static_cast<void>(index.add(Pattern::segments("a.b"), 3));
-  Values out;
-  index.match_exact("a.b", out);
-  EXPECT_EQ(out, Values{1});
-  EXPECT_EQ(matches(index, "a.b"), (Values{1, 2, 3}));
-}
-
 TEST(PatternIndex, AManyfoldNameGivesAllItsValuesAndLosesThemOneByOne) {
   PatternIndex index;
   constexpr std::size_t kCount = 40000;

@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <condition_variable>
 #include <memory>
 #include <mutex>
 #include <stdexcept>
@@ -13,6 +12,9 @@
 #include <vector>
 
 #include <eventually.hpp>
+#include <expect_error.hpp>
+#include <gate.hpp>
+#include <quiet.hpp>
 
 #include "busway/bus.hpp"
 #include "busway/events/cache_hit.hpp"
@@ -29,11 +31,6 @@ namespace busway::phase {
 using testing::ManualClock;
 using Lines = std::vector<std::string>;
 using Shared = std::shared_ptr<Phase>;
-
-inline BusOptions quiet(BusOptions options = {}) {
-  options.log = [](LogLevel, std::string_view, std::span<const LogField>) {};
-  return options;
-}
 
 /// All that phases and chains say, but for the question phase.lookup.
 class Heard {
@@ -88,26 +85,6 @@ class Heard {
   mutable std::mutex mutex_;
   std::vector<Event> events_;
   Subscription subscription_;
-};
-
-/// A door that stays open once opened.
-class Door {
- public:
-  void open() {
-    const std::lock_guard lock(mutex_);
-    open_ = true;
-    changed_.notify_all();
-  }
-  /// False after a minute, which only a broken build needs.
-  bool wait() {
-    std::unique_lock lock(mutex_);
-    return changed_.wait_for(lock, std::chrono::minutes(1), [&] { return open_; });
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  bool open_ = false;
 };
 
 /// A std::stop_source that g++ 12 does not take for one that is not initialised.
@@ -166,18 +143,6 @@ inline PhaseError failure_of(Phase& phase, const PhaseInput& input = {},
 inline PhaseOutput run(Phase& phase, const PhaseInput& input = {}) {
   PhaseContext context;
   return phase.execute(input, context);
-}
-
-template <class Action>
-std::string error_of(ErrorCode code, const Action& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    EXPECT_EQ(to_string(error.code()), to_string(code)) << error.what();
-    return error.what();
-  }
-  ADD_FAILURE() << "nothing was thrown where " << to_string(code) << " was expected";
-  return {};
 }
 
 }  // namespace busway::phase

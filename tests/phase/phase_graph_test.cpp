@@ -75,9 +75,9 @@ TEST_F(Graph, OfSeveralEndsGivesTheirDataByName) {
 }
 
 TEST_F(Graph, RunsSideBySideWhatNeedNotWait) {
-  Door one;
-  Door two;
-  const auto meeting = [](const std::string& name, Door& mine, Door& other) {
+  Gate one;
+  Gate two;
+  const auto meeting = [](const std::string& name, Gate& mine, Gate& other) {
     return make_phase(name, [&](const Json&) {
       mine.open();
       return Json(other.wait());
@@ -109,9 +109,9 @@ TEST_F(Graph, BeginsNoMoreThanItMayAtOnceInTheOrderGiven) {
 }
 
 TEST_F(Graph, StopsWhatRunsBesideAPhaseThatFailsAndBeginsNothingMore) {
-  Door listening;
+  Gate listening;
   const auto patient = make_phase("patient", [&](const Json&, PhaseContext& context) -> Json {
-    Door stopped;
+    Gate stopped;
     const std::stop_callback listen(context.stop_token(), [&] { stopped.open(); });
     listening.open();
     EXPECT_TRUE(stopped.wait());
@@ -137,8 +137,8 @@ TEST_F(Graph, StopsWhatRunsBesideAPhaseThatFailsAndBeginsNothingMore) {
 }
 
 TEST_F(Graph, KeepsWhatCompletedBesideAFailure) {
-  Door begun;
-  Door failed;
+  Gate begun;
+  Gate failed;
   const auto listener = bus_.subscribe("phase.failed", [&](const Event&) { failed.open(); });
   const auto steady = make_phase("steady", [&](const Json&) {
     begun.open();
@@ -159,12 +159,12 @@ TEST_F(Graph, BoundsAPhaseByTheTimeOfItsStep) {
   const auto clock = std::make_shared<ManualClock>();
   Bus bus(quiet({.clock = clock}));
   const Heard heard(bus);
-  const auto door = std::make_shared<Door>();
+  const auto gate = std::make_shared<Gate>();
   const auto state = std::make_shared<std::atomic<int>>(0);
   const auto hanging = make_phase("slow",
                                   [=](const Json&) {
                                     *state = 1;
-                                    EXPECT_TRUE(door->wait());
+                                    EXPECT_TRUE(gate->wait());
                                     *state = 2;
                                     return Json();
                                   },
@@ -178,7 +178,7 @@ TEST_F(Graph, BoundsAPhaseByTheTimeOfItsStep) {
   other.join();
   EXPECT_EQ(result.error->message, "phase \"slow\" did not end within 1s");
   EXPECT_EQ(result.completed_phases, (Lines{"beside"}));
-  door->open();
+  gate->open();
   EXPECT_TRUE(eventually([&] { return *state == 2; }));
 }
 
@@ -198,7 +198,7 @@ TEST_F(Graph, InsideAHandlerIsCausedByItsEventOnEachThread) {
 TEST_F(Graph, InsideAHandlerClosesNoCircleOfWaits) {
   for (const auto timeout : {std::optional<std::chrono::nanoseconds>(), std::optional(1h + 0ns)}) {
     std::atomic<ErrorCode> code{ErrorCode::ok};
-    Door ended;
+    Gate ended;
     const auto handler =
         bus_.subscribe({"go", "ask"},
                        [&](const Event& event) {

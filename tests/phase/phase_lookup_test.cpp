@@ -1,4 +1,6 @@
 // The question whether an output is known, and what a reply does.
+#include <cmath>
+#include <cstdint>
 #include <limits>
 #include <map>
 
@@ -45,7 +47,19 @@ class PhaseLookups : public ::testing::Test {
   }
   [[nodiscard]] bool was_asked() const { return !bus_.history("phase.lookup").empty(); }
 
-  Bus bus_{quiet()};
+  /// Counts the questions that ended because the time for a reply was over.
+  [[nodiscard]] BusOptions watching() {
+    return {.log = [this](LogLevel, std::string_view, std::span<const LogField> fields) {
+      for (const LogField& field : fields) {
+        if (field.value.find("no reply to the request") != std::string_view::npos) {
+          ++gave_up_waiting_;
+        }
+      }
+    }};
+  }
+
+  std::atomic<int> gave_up_waiting_{0};
+  Bus bus_{watching()};
   const Heard heard_{bus_};
   std::vector<PhaseLookup> asked_;
   int executed_ = 0;
@@ -127,14 +141,72 @@ TEST_F(PhaseLookups, ThatAreNotAnsweredLeaveTheKeyForTheCacheToKeepTheOutputUnde
 TEST_F(PhaseLookups, AreOverAtOnceWhereTheResponderSaysThatItDoesNotKnow) {
   // An analysis gets the question too, and is at work for as long as the phase is: only the answer
   // can end the wait.
-  Door door;
+  Gate gate;
   const auto analysis =
-      bus_.subscribe("*", [&](const Event&) { EXPECT_TRUE(door.wait()); }, {.mode = Mode::async});
+      bus_.subscribe("*", [&](const Event&) { EXPECT_TRUE(gate.wait()); }, {.mode = Mode::async});
   const auto cache = answering("phase.lookup", Payload::json(nullptr));
   EventAwarePhase phase(counting(), bus_);
   EXPECT_EQ(run(phase).data, "made");
   EXPECT_TRUE(heard_.only<PhaseEventData>("phase.completed").metadata.contains("cache_key"));
-  door.open();
+  gate.open();
+}
+
+TEST_F(PhaseLookups, WaitForNobodyWhoDoesNotNameTheQuestion) {
+  // The analysis gets the question and stays at work: whoever waited for it would wait in vain.
+  Gate gate;
+  const auto analysis =
+      bus_.subscribe({"*", "phase.started"}, [&](const Event&) { EXPECT_TRUE(gate.wait()); },
+                     {.mode = Mode::async});
+  const auto silent = bus_.subscribe("phase.lookup", [](const Event&) {});
+  EventAwarePhase phase(counting(), bus_);
+  EXPECT_EQ(run(phase).data, "made");
+  EXPECT_TRUE(heard_.only<PhaseEventData>("phase.completed").metadata.contains("cache_key"));
+  EXPECT_EQ(gave_up_waiting_, 0);
+  gate.open();
+}
+
+TEST_F(PhaseLookups, WaitForNobodyWhoseMailboxRefusedTheQuestion) {
+  Gate gate;
+  const auto analysis =
+      bus_.subscribe("*", [&](const Event&) { EXPECT_TRUE(gate.wait()); }, {.mode = Mode::async});
+  Gate begun;
+  const auto full =
+      bus_.subscribe("phase.lookup",
+                     [&](const Event&) {
+                       begun.open();
+                       EXPECT_TRUE(gate.wait());
+                     },
+                     {.mode = Mode::async, .queue_capacity = 1, .overflow = Overflow::reject});
+  bus_.publish("phase.lookup");
+  ASSERT_TRUE(begun.wait());
+  bus_.publish("phase.lookup");
+  EventAwarePhase phase(counting(), bus_);
+  EXPECT_EQ(run(phase).data, "made");
+  EXPECT_EQ(gave_up_waiting_, 0);
+  gate.open();
+}
+
+TEST_F(PhaseLookups, WaitForNobodyWhoIsPaused) {
+  Subscription paused = bus_.subscribe("phase.lookup", [](const Event&) {}, {.mode = Mode::async});
+  paused.pause();
+  const auto silent = bus_.subscribe("phase.lookup", [](const Event&) {});
+  EventAwarePhase phase(counting(), bus_);
+  EXPECT_EQ(run(phase).data, "made");
+  EXPECT_EQ(gave_up_waiting_, 0);
+}
+
+TEST_F(PhaseLookups, WaitForAResponderThatAnswersInItsOwnTime) {
+  const auto analysis = bus_.subscribe("*", [](const Event&) {}, {.mode = Mode::async});
+  const auto silent = bus_.subscribe("phase.lookup", [](const Event&) {});
+  for (const Patterns& patterns :
+       {Patterns{"phase.lookup"}, Patterns{"cache.clear", "phase.lookup"}}) {
+    const auto cache = bus_.subscribe(
+        patterns, [](const Event&, Context& context) { context.reply(Json("kept")); },
+        {.mode = Mode::async});
+    EventAwarePhase phase(counting(), bus_);
+    EXPECT_EQ(run(phase).data, "kept");
+  }
+  EXPECT_EQ(executed_, 0);
 }
 
 TEST_F(PhaseLookups, AreNoneOfTheTopicsThatSayWhatAPhaseDoes) {
@@ -170,6 +242,51 @@ TEST_F(PhaseLookups, AskByASumOfNameRequestAndData) {
   other.data["a"] = 2;
   EXPECT_NE(key_of("plan", other), kKnownKey);
   EXPECT_NE(key_of("a", {.request = "b\",\"c"}), key_of("a\",\"b", {.request = "c"}));
+}
+
+TEST_F(PhaseLookups, TellNumbersApartThatJsonTellsApart) {
+  const auto cache = answering("phase.lookup", {});
+  const auto key = [&](Json data) { return key_of("plan", {.request = "r", .data = data}); };
+  constexpr std::uint64_t kTwoTo63 = std::uint64_t{1} << 63U;
+  constexpr auto kMax = std::numeric_limits<std::uint64_t>::max();
+  const std::vector<Json> numbers{0,
+                                  0.0,
+                                  -0.0,
+                                  1,
+                                  1.0,
+                                  0.1,
+                                  std::nextafter(0.1, 1.0),
+                                  kTwoTo63 - 1,
+                                  kTwoTo63,
+                                  0x1p63,
+                                  std::numeric_limits<std::int64_t>::min(),
+                                  kMax - 1,
+                                  kMax,
+                                  0x1p64};
+  std::map<std::string, std::vector<Json>> by_key;
+  for (const Json& number : numbers) by_key[key(number)].push_back(number);
+  EXPECT_FALSE(by_key.contains("")) << "each of them has a key";
+  EXPECT_EQ(by_key.size(), numbers.size());
+  EXPECT_EQ(key(1), key(1U)) << "the type that holds an integer is none of JSON's";
+  EXPECT_EQ(key(kTwoTo63 - 1), key(std::numeric_limits<std::int64_t>::max()));
+  EXPECT_EQ(key(0.1), key(Json::parse("1.0e-1")));
+}
+
+TEST_F(PhaseLookups, AskByTheSumOfWhatTheDocumentedTextHas) {
+  const auto cache = answering("phase.lookup", {});
+  Json data = Json::object();
+  data["\u00e9"] = Json::array();
+  data["z"] = Json::object();
+  data["n"] = {std::numeric_limits<std::int64_t>::min(), std::numeric_limits<std::int64_t>::max(),
+               std::uint64_t{1} << 63U, std::numeric_limits<std::uint64_t>::max(), 0x1p63};
+  data["a/b"] = "\u0001\"\\\n\x7f\u20ac";
+  data["Z"] = {-0.0, 0.0, 0, 1.0, 1, 0.1, 1e100, 5e-324};
+  // The sum, without the breaks and with the bytes of the code points U+7F, U+20AC and U+E9, of
+  // ["plan","r",{"Z":[-0.0,0.0,0,1.0,1,0.1,1e+100,5e-324],"a/b":"\u0001\"\\\n(7f)(20ac)","n":[
+  // -9223372036854775808,9223372036854775807,9223372036854775808,18446744073709551615,
+  // 9.223372036854776e+18],"z":{},"(e9)":[]}]
+  EXPECT_EQ(key_of("plan", {.request = "r", .data = data}),
+            "e628a46042d3951ba97df0d1c7707b56750c6ef4e6c6d570e8d6666fc69040d4");
 }
 
 TEST_F(PhaseLookups, AreNotMadeForDataThatJsonCannotTell) {

@@ -189,6 +189,48 @@ TEST_F(Chain, EndsBetweenPhasesWhenItIsCancelled) {
             (Lines{"chain.started", "phase.started a", "phase.completed a", "chain.failed b"}));
 }
 
+TEST_F(Chain, ThatIsCancelledBeforeItBeginsExecutesNothing) {
+  Stopper stop;
+  stop.request_stop();
+  int executed = 0;
+  const auto counting = make_phase("a", [&](const Json&) { return Json(++executed); });
+  const ChainResult result =
+      execute({counting, adding("b")}, {.session_id = "s"}, {.stop = stop.get_token()});
+  EXPECT_EQ(executed, 0);
+  EXPECT_EQ(result.error->fault, PhaseFault::cancelled);
+  EXPECT_EQ(result.error->message, "the chain was cancelled before phase \"a\"");
+  EXPECT_EQ(heard_.lines(), (Lines{"chain.started", "chain.failed a"}));
+  EXPECT_EQ(heard_.events().back().json(), (Json{{"session_id", "s"},
+                                                 {"phase_count", 2},
+                                                 {"phase_names", {"a", "b"}},
+                                                 {"completed_phases", Json::array()},
+                                                 {"failed_phase", "a"},
+                                                 {"phase_index", 0},
+                                                 {"error", result.error->message},
+                                                 {"elapsed_ms", 0.0}}));
+}
+
+TEST_F(Chain, TellsWhereAndWhyItWasCancelled) {
+  Stopper stop;
+  const auto slow = make_phase("b", [&](const Json&) -> Json {
+    clock_->advance(3ms);
+    stop.request_stop();
+    throw std::runtime_error("as asked");
+  });
+  execute({adding("a"), slow, adding("c")}, {.session_id = "s"}, {.stop = stop.get_token()});
+  EXPECT_EQ(heard_.lines(), (Lines{"chain.started", "phase.started a", "phase.completed a",
+                                   "phase.started b", "phase.failed b", "chain.failed b"}));
+  EXPECT_EQ(heard_.only<PhaseEventData>("phase.failed").metadata["fault"], "cancelled");
+  EXPECT_EQ(heard_.events().back().json(), (Json{{"session_id", "s"},
+                                                 {"phase_count", 3},
+                                                 {"phase_names", {"a", "b", "c"}},
+                                                 {"completed_phases", Json::array({"a"})},
+                                                 {"failed_phase", "b"},
+                                                 {"phase_index", 1},
+                                                 {"error", "phase \"b\" was cancelled: as asked"},
+                                                 {"elapsed_ms", 3.0}}));
+}
+
 TEST_F(Chain, ThatIsCancelledInItsLastPhaseIsCompletedIfThatIs) {
   Stopper stop;
   const auto stopping = make_phase("a", [&](const Json&) {
@@ -211,11 +253,11 @@ TEST_F(Chain, TellsThePhaseThatRunsWhenItIsCancelled) {
 }
 
 TEST_F(Chain, DoesNotOutlastAPhaseThatHangsPastTheChainsTime) {
-  const auto door = std::make_shared<Door>();
+  const auto gate = std::make_shared<Gate>();
   const auto state = std::make_shared<std::atomic<int>>(0);
   const auto hanging = make_phase("slow", [=](const Json&) {
     *state = 1;
-    EXPECT_TRUE(door->wait());
+    EXPECT_TRUE(gate->wait());
     *state = 2;
     return Json();
   });
@@ -229,7 +271,15 @@ TEST_F(Chain, DoesNotOutlastAPhaseThatHangsPastTheChainsTime) {
   EXPECT_EQ(result.error->message, "phase \"slow\" had not ended at the deadline of its chain");
   EXPECT_EQ(heard_.lines(), (Lines{"chain.started", "phase.started slow", "phase.failed slow",
                                    "chain.failed slow"}));
-  door->open();
+  EXPECT_EQ(heard_.events().back().json(), (Json{{"session_id", result.session_id},
+                                                 {"phase_count", 2},
+                                                 {"phase_names", {"slow", "b"}},
+                                                 {"completed_phases", Json::array()},
+                                                 {"failed_phase", "slow"},
+                                                 {"phase_index", 0},
+                                                 {"error", result.error->message},
+                                                 {"elapsed_ms", 1000.0}}));
+  gate->open();
   EXPECT_TRUE(eventually([&] { return *state == 2; }));
 }
 
@@ -244,6 +294,94 @@ TEST_F(Chain, BeginsNoPhaseAfterItsTime) {
   EXPECT_EQ(result.error->message,
             "the chain did not end within 8s: the time was over before phase \"a\"");
   EXPECT_EQ(result.failed_phase, "a");
+  EXPECT_EQ(result.error->fault, PhaseFault::timed_out);
+  EXPECT_EQ(heard_.lines(),
+            (Lines{"chain.started", "phase.started x", "phase.completed x", "chain.failed a"}));
+  EXPECT_EQ(heard_.events().back().json(), (Json{{"session_id", result.session_id},
+                                                 {"phase_count", 2},
+                                                 {"phase_names", {"x", "a"}},
+                                                 {"completed_phases", Json::array({"x"})},
+                                                 {"failed_phase", "a"},
+                                                 {"phase_index", 1},
+                                                 {"error", result.error->message},
+                                                 {"elapsed_ms", 10000.0}}));
+}
+
+TEST_F(Chain, TriesNothingAgainThatHungUntilTheChainsTimeWasOver) {
+  const auto patient = std::make_shared<RetryablePhase>(
+      make_phase("a",
+                 [clock = clock_](const Json&, PhaseContext& context) {
+                   clock->advance(1s);
+                   EXPECT_TRUE(eventually([&] { return context.stop_requested(); }));
+                   return Json("late");
+                 }),
+      bus_, 3, Backoff{.initial_delay = 0ns});
+  const ChainResult result = execute({patient, adding("b")}, {}, {.timeout = 1s});
+  EXPECT_EQ(result.error->fault, PhaseFault::timed_out);
+  EXPECT_EQ(result.error->message,
+            "phase \"a\" had not ended at the deadline of its chain; another attempt could only "
+            "begin after the deadline");
+  EXPECT_EQ(heard_.lines(), (Lines{"chain.started", "phase.started a", "phase.failed a",
+                                   "phase.final_failure a", "chain.failed a"}));
+  const auto failure = heard_.only<PhaseEventData>("phase.final_failure");
+  EXPECT_EQ(failure.error, result.error->message);
+  EXPECT_EQ(failure.attempt, 1);
+  EXPECT_EQ(failure.duration_ms, 1000.0);
+  EXPECT_EQ(failure.metadata, (Json{{"fault", "timed_out"}}));
+}
+
+// A failed publish never fails the chain.
+
+/// What is logged of a chain on a bus that is spoilt before it runs or while it does.
+Lines logged_of_chain(
+    BusOptions options, const std::function<void(Bus&)>& before,
+    const std::function<void(Bus&)>& meanwhile = [](Bus&) {}) {
+  Lines logged;
+  options.log = [&](LogLevel, std::string_view message, std::span<const LogField> fields) {
+    std::string line(message);
+    for (const LogField& field : fields) {
+      if (field.name == "topic") line += " " + std::string(field.value);
+    }
+    logged.push_back(line);
+  };
+  Bus bus(options);
+  before(bus);
+  const auto spoiling = make_phase("a", [&](const Json&) {
+    meanwhile(bus);
+    return Json::array({"a"});
+  });
+  const PhaseOrchestrator orchestrator(bus);
+  EXPECT_EQ(orchestrator.execute_chain({spoiling, adding("b")}).output.data, (Json{"a", "b"}));
+  const ChainResult failed = orchestrator.execute_chain({failing("c")});
+  EXPECT_EQ(failed.error->message, "phase \"c\" failed: no network");
+  return logged;
+}
+
+TEST(ChainOnASpoiltBus, DoesItsWorkAndLogsWhatWasNotPublished) {
+  const std::string what = "an event of a phase was not published ";
+  const Lines failed{what + "chain.started", what + "phase.started", what + "phase.failed",
+                     what + "chain.failed"};
+  Lines after{what + "phase.completed", what + "phase.started", what + "phase.completed",
+              what + "chain.completed"};
+  after.insert(after.end(), failed.begin(), failed.end());
+  Lines all{what + "chain.started", what + "phase.started"};
+  all.insert(all.end(), after.begin(), after.end());
+  const auto stop = [](Bus& bus) { bus.stop(); };
+  EXPECT_EQ(logged_of_chain({}, stop), all);
+  EXPECT_EQ(logged_of_chain(
+                {}, [](Bus&) {}, stop),
+            after);
+}
+
+TEST(ChainOnASpoiltBus, DoesItsWorkAndSaysNothingOfWhatSomebodyWants) {
+  EXPECT_EQ(logged_of_chain({.enabled = false}, [](Bus&) {}), Lines{});
+  EXPECT_EQ(logged_of_chain({},
+                            [](Bus& bus) {
+                              bus.add_filter("no chains", [](const Event& event) {
+                                return !event.topic().starts_with("chain.");
+                              });
+                            }),
+            Lines{});
 }
 
 TEST_F(Chain, InsideAHandlerIsCausedByItsEvent) {

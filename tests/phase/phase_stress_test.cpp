@@ -71,5 +71,30 @@ TEST(PhaseStress, GraphsSideBySideTellEachOfTheirPhases) {
   }
 }
 
+TEST(PhaseStress, APhaseFindsTheResponderThatIsThereWhileOthersComeAndGo) {
+  constexpr int kThreads = 3;
+  constexpr int kRounds = 200;
+  Bus bus(quiet({.history = 0}));
+  const auto knows = [](const PhaseLookup&, Context& context) { context.reply(Json("kept")); };
+  const auto listener = bus.subscribe("phase.*", [](const Event&) {});
+  const auto work = [&](int thread) {
+    const auto phase = PhaseOrchestrator(bus).wrap(
+        make_phase("p" + std::to_string(thread), [](const Json&) { return Json("made"); }));
+    for (int round = 0; round < kRounds; ++round) {
+      const Json before = run(*phase).data;
+      EXPECT_TRUE(before == "made" || before == "kept") << before;
+      const Patterns patterns =
+          round % 2 == 0 ? Patterns{"phase.lookup"} : Patterns{"phase.lookup", "cache.*"};
+      const auto responder = bus.subscribe<PhaseLookup>(patterns, knows);
+      EXPECT_EQ(run(*phase).data, "kept") << round;
+    }
+  };
+  std::vector<std::thread> threads;
+  for (int t = 0; t < kThreads; ++t) threads.emplace_back(work, t);
+  for (std::thread& thread : threads) thread.join();
+  const auto phase = PhaseOrchestrator(bus).wrap(adding("last"));
+  EXPECT_EQ(run(*phase).data, Json::array({"last"})) << "all have gone";
+}
+
 }  // namespace
 }  // namespace busway::phase

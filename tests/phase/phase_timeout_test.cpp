@@ -10,13 +10,13 @@ using namespace std::chrono_literals;
 
 class PhaseTimeout : public ::testing::Test {
  protected:
-  /// A phase that tells when it has begun, and hangs until the door opens.
+  /// A phase that tells when it has begun, and hangs until the gate opens.
   Shared hanging(PhaseOptions options = {.timeout = 50ms}) {
     return make_phase(
         "slow",
         [state = state_](const Json&, PhaseContext& context) -> Json {
           ++state->begun;
-          EXPECT_TRUE(state->door.wait());
+          EXPECT_TRUE(state->gate.wait());
           state->saw_stop = context.stop_requested();
           ++state->ended;
           return "late";
@@ -30,7 +30,7 @@ class PhaseTimeout : public ::testing::Test {
   }
 
   struct State {
-    Door door;
+    Gate gate;
     std::atomic<int> begun{0};
     std::atomic<int> ended{0};
     std::atomic<bool> saw_stop{false};
@@ -49,7 +49,7 @@ TEST_F(PhaseTimeout, LeavesTheCallBehindTellsItToStopAndDiscardsWhatItGivesLate)
   EXPECT_EQ(error.fault, PhaseFault::timed_out);
   EXPECT_EQ(error.message, "phase \"slow\" did not end within 50ms");
   EXPECT_EQ(state_->ended, 0);
-  state_->door.open();
+  state_->gate.open();
   ASSERT_TRUE(eventually([&] { return state_->ended == 1; }));
   EXPECT_TRUE(state_->saw_stop);
   EXPECT_EQ(heard_.lines(), (Lines{"phase.started slow", "phase.failed slow"}));
@@ -73,7 +73,7 @@ TEST_F(PhaseTimeout, IsTheDeadlineOfTheContextWhereThatComesFirst) {
       failure_of(phase, {}, PhaseContext(std::stop_token(), clock_->steady() + 20ms));
   other.join();
   EXPECT_EQ(error.message, "phase \"slow\" had not ended at the deadline of its chain");
-  state_->door.open();
+  state_->gate.open();
   ASSERT_TRUE(eventually([&] { return state_->ended == 1; }));
 }
 
@@ -94,7 +94,7 @@ TEST_F(PhaseTimeout, StopsAPhaseThatListensWhenItIsCancelled) {
   Stopper stop;
   EventAwarePhase phase(make_phase("a",
                                    [&](const Json&, PhaseContext& context) -> Json {
-                                     Door stopped;
+                                     Gate stopped;
                                      const std::stop_callback listen(context.stop_token(),
                                                                      [&] { stopped.open(); });
                                      ++state_->begun;
@@ -131,6 +131,36 @@ TEST_F(PhaseTimeout, KeepsWhatItPublishesInsideAHandlerTheHandlersDoing) {
   for (const Event& event : heard_.events()) EXPECT_EQ(event.causation_id(), go);
 }
 
+TEST_F(PhaseTimeout, LeavesACallBehindThatMayOutlastTheBus) {
+  auto bus = std::make_unique<Bus>(quiet({.clock = clock_}));
+  std::atomic<int> code{-1};
+  std::weak_ptr<Phase> left;
+  {
+    const Shared phase = make_phase(
+        "slow",
+        [state = state_, publisher = bus->publisher("slow"), &code](const Json&) mutable {
+          ++state->begun;
+          EXPECT_TRUE(state->gate.wait());
+          code = static_cast<int>(publisher.publish("too.late").code);
+          return Json("late");
+        },
+        {.timeout = 50ms});
+    left = phase;
+    // Inside a handler, so that the call has an event of the bus as its cause.
+    const auto handler = bus->subscribe("go", [&](const Event&) {
+      EXPECT_FALSE(PhaseOrchestrator(*bus).execute_chain({phase}).ok());
+    });
+    std::thread other([&] { advance_after(1, 50ms); });
+    bus->publish("go");
+    other.join();
+  }
+  bus.reset();
+  EXPECT_FALSE(left.expired()) << "the call owns what it touches";
+  state_->gate.open();
+  EXPECT_TRUE(eventually([&] { return left.expired(); }));
+  EXPECT_EQ(code, static_cast<int>(ErrorCode::stopped));
+}
+
 TEST_F(PhaseTimeout, RefusesToLeaveMoreCallsBehindThanTheLimit) {
   EventAwarePhase phase(hanging(), bus_);
   for (int i = 1; i <= static_cast<int>(phase_detail::kLeftBehindMax); ++i) {
@@ -146,7 +176,7 @@ TEST_F(PhaseTimeout, RefusesToLeaveMoreCallsBehindThanTheLimit) {
             "returned");
   EventAwarePhase without(adding("quick"), bus_);
   EXPECT_EQ(run(without).data, Json::array({"quick"})) << "needs no thread";
-  state_->door.open();
+  state_->gate.open();
   ASSERT_TRUE(eventually([&] { return state_->ended == 64; }));
   EventAwarePhase timed(adding("again", {.timeout = 1h}), bus_);
   EXPECT_TRUE(eventually([&] {

@@ -259,12 +259,12 @@ TEST(RetryablePhase, TriesAgainAfterATimeOut) {
   const auto clock = std::make_shared<ManualClock>();
   Bus bus(quiet({.clock = clock}));
   const Heard heard(bus);
-  const auto door = std::make_shared<Door>();
+  const auto gate = std::make_shared<Gate>();
   const auto calls = std::make_shared<std::atomic<int>>(0);
   const auto ended = std::make_shared<std::atomic<int>>(0);
   RetryablePhase phase(make_phase("a",
                                   [=](const Json&) -> Json {
-                                    if (++*calls == 1) door->wait();
+                                    if (++*calls == 1) gate->wait();
                                     ++*ended;
                                     return calls->load();
                                   },
@@ -276,7 +276,7 @@ TEST(RetryablePhase, TriesAgainAfterATimeOut) {
   });
   EXPECT_EQ(run(phase).data, 2);
   other.join();
-  door->open();
+  gate->open();
   EXPECT_TRUE(eventually([&] { return *ended == 2; }));
   EXPECT_EQ(heard.of<PhaseEventData>("phase.failed")[0].error, "phase \"a\" did not end within 1s");
   EXPECT_TRUE(heard.has("phase.retry_success"));

@@ -4,7 +4,7 @@
 #include <random>
 #include <string>
 
-#include "../expect_error.hpp"
+#include <expect_error.hpp>
 #include "busway/cloud_events.hpp"
 
 namespace busway {

@@ -3,7 +3,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "../expect_error.hpp"
+#include <expect_error.hpp>
 #include "busway/cloud_events.hpp"
 #include "busway/typed_event.hpp"
 

@@ -4,7 +4,7 @@
 #include <set>
 #include <string>
 
-#include "../expect_error.hpp"
+#include <expect_error.hpp>
 #include "busway/events/auth_suspicious.hpp"
 #include "busway/events/breaker_event_data.hpp"
 #include "busway/events/cache_hit.hpp"

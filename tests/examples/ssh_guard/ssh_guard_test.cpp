@@ -135,6 +135,30 @@ TEST_F(SshGuard, TellsOfEachAddressOnce) {
   EXPECT_EQ(notices_[2], from + "203.0.113.9: too_many_failures");
 }
 
+TEST_F(SshGuard, TheRepeatsThatItTellsAreAsManyAsTheLogHolds) {
+  // What syslog folded: the event counts for as many as the line says.
+  int failures = 0;
+  for (const Json& one : kept("user.login_failed")) failures += one.value("repeated", 1);
+  std::istringstream counted(
+      output_of("grep 'Failed password for' '" + std::string(kFolder) +
+                "/auth.log' | sed -nE 's/.*message repeated ([0-9]+) times.*/\\1/p;t;s/.*/1/p' | "
+                "awk '{all += $1} END {print all}'"));
+  int by_shell = 0;
+  counted >> by_shell;
+  EXPECT_EQ(failures, by_shell);
+  EXPECT_GT(failures, static_cast<int>(kept("user.login_failed").size()));
+
+  // What the notifier folded: each notice counts for as many as it says.
+  std::size_t noticed = 0;
+  for (const std::string& notice : notices_) {
+    const std::size_t times = notice.find(" times");
+    const std::size_t open = notice.rfind('(', times);
+    noticed += times == std::string::npos ? 1 : std::stoul(notice.substr(open + 1));
+  }
+  EXPECT_EQ(noticed, kept("auth.suspicious").size());
+  EXPECT_GT(noticed, notices_.size());
+}
+
 TEST_F(SshGuard, KeepsLoginsAndLogoutsToo) {
   EXPECT_EQ(kept("user.login").size(), 4U);
   EXPECT_EQ(kept("user.logout").size(), 3U);

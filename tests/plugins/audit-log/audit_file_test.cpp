@@ -22,6 +22,7 @@
 #include <vector>
 
 #include <temporary_folder.hpp>
+#include "file_faults.hpp"
 #include "shared/audit_line.hpp"
 
 namespace audit_log {
@@ -326,6 +327,135 @@ TEST_F(AuditFileTest, IsOnTheDiskWhenItSaysSo) {
   (void)always.open();
   (void)always.append(fields(1));
   EXPECT_FALSE(always.dirty());
+}
+
+TEST_F(AuditFileTest, GoesOnWithAWholeChainWhenALineThatFailedCouldNotBeCutOff) {
+  AuditFile::Options told = options();
+  told.fsync = Fsync::always;
+  for (const bool cut_in_the_end : {true, false}) {
+    fs::remove(path_);
+    AuditFile file(told);
+    (void)file.open();
+    (void)file.append(fields(1));
+    const FileFaults faults;
+    FileFaults::fail_syncs(1);
+    FileFaults::fail_cuts(cut_in_the_end ? 1 : FileFaults::kAll);
+    EXPECT_THROW((void)file.append(fields(2)), std::system_error);
+    EXPECT_EQ(chain().size(), 2U) << "nothing was left to be found";
+    (void)file.append(fields(2));
+    (void)file.append(fields(3));
+    EXPECT_EQ(chain().size(), cut_in_the_end ? 3U : 4U);
+    EXPECT_EQ(file.last().seq, chain().size());
+  }
+}
+
+TEST_F(AuditFileTest, GoesOnWithAWholeChainWhenItIsRestartedBehindALineThatFailed) {
+  AuditFile::Options told = options();
+  told.fsync = Fsync::always;
+  {
+    AuditFile file(told);
+    (void)file.open();
+    const FileFaults faults;
+    FileFaults::fail_syncs(1);
+    FileFaults::fail_cuts(FileFaults::kAll);
+    EXPECT_THROW((void)file.append(fields(1)), std::system_error);
+  }
+  AuditFile file(told);
+  (void)file.open();
+  (void)file.append(fields(1));
+  EXPECT_EQ(chain().size(), 2U);
+}
+
+TEST_F(AuditFileTest, CutsOffNoLineThatSomebodyElseHasPutThere) {
+  AuditFile::Options told = options();
+  told.fsync = Fsync::always;
+  AuditFile file(told);
+  (void)file.open();
+  (void)file.append(fields(1));
+  const FileFaults faults;
+  FileFaults::fail_syncs(1);
+  EXPECT_THROW((void)file.append(fields(2)), std::system_error);
+  std::string hash;
+  const std::string other =
+      shared::make_audit_line({.seq = 1, .hash = std::string(64, '0')}, "{}", hash) + '\n';
+  std::ofstream(path_, std::ios::binary | std::ios::app) << other;
+  (void)file.append(fields(2));
+  EXPECT_NE(read(path_).find(other), std::string::npos);
+}
+
+TEST_F(AuditFileTest, BringsAFileToTheDiskBeforeItLetsGoOfIt) {
+  AuditFile::Options told = options();
+  told.fsync = Fsync::interval;
+  const std::string moved = folder_.file("audit.jsonl.000001");
+  const FileFaults faults;
+  {
+    AuditFile file(told);
+    (void)file.open();
+    (void)file.append(fields(1));
+    EXPECT_EQ(FileFaults::syncs(), 0U);
+    fs::rename(path_, moved);
+    (void)file.append(fields(2));
+    EXPECT_EQ(FileFaults::syncs(), 1U);
+    EXPECT_EQ(file.take_sync_fault(), "");
+    fs::remove(path_);
+    FileFaults::fail_syncs(1);
+    (void)file.append(fields(3));
+    EXPECT_NE(file.take_sync_fault().find(path_), std::string::npos);
+    EXPECT_EQ(file.take_sync_fault(), "");
+    EXPECT_TRUE(file.dirty());
+  }
+  EXPECT_EQ(FileFaults::syncs(), 3U);
+}
+
+TEST_F(AuditFileTest, RotatesNoFileThatIsNotOnTheDisk) {
+  AuditFile::Options told = options(1024);
+  told.fsync = Fsync::interval;
+  AuditFile file(told);
+  (void)file.open();
+  const FileFaults faults;
+  int lines = 0;
+  while (fs::file_size(path_) < 800) (void)file.append(fields(++lines));
+  FileFaults::fail_syncs(2);
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_THROW((void)file.append("{\"data\":\"" + std::string(300, 'x') + "\"}"),
+                 std::system_error);
+    EXPECT_TRUE(file.dirty());
+    EXPECT_FALSE(fs::exists(path_ + ".000001"));
+  }
+  EXPECT_EQ(file.append("{\"data\":\"" + std::string(300, 'x') + "\"}"), path_ + ".000001");
+  EXPECT_EQ(chain().size(), static_cast<std::size_t>(lines) + 1);
+}
+
+TEST_F(AuditFileTest, AsksForNoSyncWhenItIsToldNeverTo) {
+  AuditFile file(options(1024));
+  (void)file.open();
+  const FileFaults faults;
+  FileFaults::fail_syncs(FileFaults::kAll);
+  for (int i = 0; i < 20; ++i) (void)file.append(fields(i));
+  EXPECT_EQ(FileFaults::syncs(), 0U);
+  EXPECT_EQ(chain().size(), 20U);
+}
+
+TEST_F(AuditFileTest, TakesNoNeighbourForARotatedFile) {
+  const std::vector<std::string> others{
+      "audit.jsonl.0000001", "audit.jsonl.1",      "audit.jsonl.000000",   "audit.jsonl.000001.gz",
+      "audit.jsonl-000001",  "audit.jsonl.+00001", "audit.jsonl.20260301", "audit.jsonl.000003"};
+  for (const std::string& name : others) std::ofstream(folder_.file(name)) << "not a log\n";
+  fs::create_directory(folder_.file("audit.jsonl.000002"));
+  {
+    AuditFile file(options(1024, 1));
+    (void)file.open();
+    EXPECT_EQ(file.last().seq, 0U) << "a chain of its own";
+    std::ofstream(folder_.file("audit.jsonl.30000000")) << "";
+    std::vector<std::string> rotated;
+    for (int i = 0; i < 40; ++i) {
+      if (std::string to = file.append(fields(i)); !to.empty()) rotated.push_back(to);
+    }
+    ASSERT_GE(rotated.size(), 2U);
+  }
+  for (const std::string& name : others) EXPECT_EQ(read(folder_.file(name)), "not a log\n");
+  EXPECT_TRUE(fs::exists(folder_.file("audit.jsonl.30000000")));
+  EXPECT_TRUE(fs::is_directory(folder_.file("audit.jsonl.000002")));
 }
 
 }  // namespace

@@ -19,6 +19,7 @@
 #include "busway/dead_letters.hpp"
 #include "busway/events/user_event_data.hpp"
 #include "busway/plugin_import.hpp"
+#include "file_faults.hpp"
 #include "shared/audit_line.hpp"
 
 BUSWAY_IMPORT_PLUGIN(busway_audit_log_static)
@@ -87,10 +88,11 @@ TEST_F(AuditLogTest, KeepsLoginsChangesOfDataAndThePluginsThatBeginUnlessToldOth
   audit.manager().start("second");
   (void)audit.finish();
   const std::vector<std::string> found = topics();
-  ASSERT_GE(found.size(), 6U);
-  EXPECT_EQ(std::vector<std::string>(found.begin(), found.begin() + 6),
-            (std::vector<std::string>{"plugin.running", "user.login", "user.logout", "data.created",
-                                      "data.updated", "data.deleted"}));
+  ASSERT_GE(found.size(), 7U);
+  EXPECT_EQ(
+      std::vector<std::string>(found.begin(), found.begin() + 7),
+      (std::vector<std::string>{"plugin.loaded", "plugin.running", "user.login", "user.logout",
+                                "data.created", "data.updated", "data.deleted"}));
   EXPECT_NE(std::find(found.begin(), found.end(), "plugin.loaded"), found.end());
   EXPECT_NE(std::find(found.begin(), found.end(), "plugin.running"), found.end());
 }
@@ -257,6 +259,154 @@ TEST_F(AuditLogTest, WorksLinkedInAndInAProcessOfItsOwn) {
     EXPECT_EQ(audit.finish().at("recorded"), 10);
   }
   EXPECT_EQ(records().size(), 20U);
+}
+
+TEST_F(AuditLogTest, KeepsThePluginsThatWereLoadedBeforeIt) {
+  for (const Form form : {Form::library, Form::process}) {
+    std::filesystem::remove(path_);
+    std::filesystem::remove(folder_.file("second"));
+    ShippedPlugin audit(kTarget, config(), form);
+    const std::string second = audit.manager().load(
+        PluginSpec{.path = std::string("static:busway_audit_log_static"),
+                   .id = "second",
+                   .config = {{"path", folder_.file("second")}, {"topics", "nothing"}}});
+    audit.manager().start(second);
+    (void)audit.bus().publish("user.login", Json{{"n", 1}});
+    audit.start();
+    (void)audit.bus().publish("user.login", Json{{"n", 2}});
+    (void)audit.finish();
+    std::vector<std::string> found;
+    for (const Json& one : records()) {
+      const Json& data = one.at("data");
+      found.push_back(
+          one.at("topic").get<std::string>() + ' ' +
+          (data.contains("n") ? data.at("n").dump() : data.at("plugin_name").get<std::string>()));
+    }
+    EXPECT_EQ(found, (std::vector<std::string>{"plugin.loaded audit-log", "plugin.loaded second",
+                                               "plugin.running second", "user.login 1",
+                                               "plugin.running audit-log", "user.login 2"}));
+  }
+}
+
+TEST_F(AuditLogTest, KeepsWhatHappenedWhileItWasStoppedAndNothingTwice) {
+  ShippedPlugin audit(kTarget, config({{"topics", "user.login"}}));
+  audit.start();
+  (void)audit.bus().publish("user.login", Json{{"n", 0}});
+  (void)audit.finish();
+  (void)audit.bus().publish("user.login", Json{{"n", 1}});
+  audit.start();
+  (void)audit.bus().publish("user.login", Json{{"n", 2}});
+  audit.manager().reload(audit.id());
+  (void)audit.bus().publish("user.login", Json{{"n", 3}});
+  EXPECT_TRUE(audit.manager().wait_until_idle(kGuard));
+  EXPECT_TRUE(audit.manager().stop_all().empty());
+  std::vector<int> kept;
+  for (const Json& one : records()) kept.push_back(one.at("data").at("n").get<int>());
+  EXPECT_EQ(kept, (std::vector<int>{0, 1, 2, 3}));
+}
+
+TEST_F(AuditLogTest, KeepsNoEventOfItsOwnFile) {
+  ShippedPlugin audit(kTarget, config({{"topics", "*"}, {"rotate_size", "1KiB"}, {"queue", 1}}));
+  audit.start();
+  for (int i = 0; i < 4; ++i) {
+    (void)audit.bus().publish("user.login", Json{{"long", std::string(700, 'x')}});
+  }
+  (void)audit.bus().publish("audit.passed", Json{{"by", "somebody"}});
+  const Json summary = audit.finish();
+  EXPECT_GE(audit.watcher().count("audit.rotated"), 3U);
+  EXPECT_EQ(summary.at("write_failures"), 0);
+  EXPECT_TRUE(audit.bus().dead_letters().list().empty());
+  std::set<std::string> kept;
+  for (const auto& entry : std::filesystem::directory_iterator(folder_.path())) {
+    std::ifstream in(entry.path());
+    for (std::string line; std::getline(in, line);) {
+      kept.insert(Json::parse(line).at("topic").get<std::string>());
+    }
+  }
+  EXPECT_TRUE(kept.contains("audit.passed"));
+  EXPECT_FALSE(kept.contains("audit.rotated"));
+}
+
+using audit_log::FileFaults;
+
+/// "ok", or why not.
+std::string health_of(ShippedPlugin& audit) {
+  for (const PluginInfo& info : audit.manager().examine(kGuard)) {
+    if (!info.health) continue;
+    return info.health->level == PluginHealthInfo::Level::ok ? "ok" : info.health->message;
+  }
+  return "none";
+}
+
+TEST_F(AuditLogTest, TellsOfASyncThatFailsAndIsFailingUntilOneHasWorked) {
+  for (const Form form : {Form::library, Form::linked_in}) {
+    const FileFaults faults;
+    ShippedPlugin audit(
+        kTarget,
+        config({{"topics", "user.login"}, {"fsync", "interval"}, {"fsync_interval", "10ms"}}),
+        form);
+    audit.start();
+    FileFaults::fail_syncs(FileFaults::kAll);
+    (void)audit.bus().publish("user.login", Json{{"n", 1}});
+    const Json failed = audit.watcher().wait("audit.failed").json();
+    EXPECT_EQ(failed.at("path"), path_);
+    EXPECT_NE(failed.at("error").get<std::string>().find("to the disk"), std::string::npos);
+    EXPECT_FALSE(failed.contains("event_id"));
+    // A line that is written hides nothing, and no line is needed for the next attempt.
+    (void)audit.bus().publish("user.login", Json{{"n", 2}});
+    EXPECT_TRUE(audit.manager().wait_until_idle(kGuard));
+    EXPECT_NE(health_of(audit).find("to the disk"), std::string::npos) << health_of(audit);
+    const std::size_t before = FileFaults::syncs();
+    EXPECT_TRUE(eventually([&] { return FileFaults::syncs() > before + 2; }));
+    FileFaults::fail_syncs(0);
+    EXPECT_GE(audit.watcher().wait("audit.resumed").json().at("failed").get<int>(), 3);
+    EXPECT_EQ(health_of(audit), "ok");
+    EXPECT_EQ(audit.finish().at("recorded"), 2);
+    EXPECT_EQ(audit.watcher().count("audit.failed"), 1U);
+    EXPECT_EQ(audit.watcher().count("audit.resumed"), 1U);
+    EXPECT_EQ(audit.watcher().count("plugin.error"), 0U);
+  }
+}
+
+TEST_F(AuditLogTest, SaysThatItsLastSyncHasFailed) {
+  const FileFaults faults;
+  ShippedPlugin audit(
+      kTarget, config({{"topics", "user.login"}, {"fsync", "interval"}, {"fsync_interval", "1h"}}));
+  audit.start();
+  (void)audit.bus().publish("user.login", Json{{"n", 1}});
+  EXPECT_TRUE(audit.manager().wait_until_idle(kGuard));
+  FileFaults::fail_syncs(FileFaults::kAll);
+  EXPECT_EQ(audit.finish().at("write_failures"), 1);
+  EXPECT_EQ(audit.watcher().count("audit.failed"), 1U);
+  const std::string error = audit.watcher().wait("plugin.error").json().at("error");
+  EXPECT_NE(error.find("to the disk"), std::string::npos) << error;
+}
+
+TEST_F(AuditLogTest, WithASyncOfEachLineLosesNoneAndKeepsNoneTwiceWhenSyncsFail) {
+  const FileFaults faults;
+  ShippedPlugin audit(
+      kTarget, config({{"topics", "user.login"}, {"fsync", "always"}, {"retry_delay", "1ms"}}));
+  audit.start();
+  FileFaults::fail_syncs(3);
+  FileFaults::fail_cuts(1);
+  for (int i = 0; i < 4; ++i) (void)audit.bus().publish("user.login", Json{{"n", i}});
+  EXPECT_GE(audit.watcher().wait("audit.resumed").json().at("failed").get<int>(), 1);
+  const Json summary = audit.finish();
+  EXPECT_EQ(summary.at("recorded"), 4);
+  EXPECT_EQ(summary.at("write_failures"), 3);
+  std::multiset<int> kept;
+  for (const Json& one : records()) kept.insert(one.at("data").at("n").get<int>());
+  EXPECT_EQ(kept, (std::multiset<int>{0, 1, 2, 3}));
+}
+
+TEST_F(AuditLogTest, WithoutSyncsNoneCanFail) {
+  const FileFaults faults;
+  ShippedPlugin audit(kTarget, config({{"topics", "user.login"}}));
+  audit.start();
+  FileFaults::fail_syncs(FileFaults::kAll);
+  (void)audit.bus().publish("user.login", Json{{"n", 1}});
+  EXPECT_EQ(audit.finish(), (Json{{"recorded", 1}, {"write_failures", 0}, {"rotated", 0}}));
+  EXPECT_EQ(FileFaults::syncs(), 0U);
 }
 
 }  // namespace

@@ -94,11 +94,101 @@ TEST(AuthGuard, GoesByTheTimesAndCountsOfALogWhenToldTo) {
   const Json by_log{{"failures_max", 3}, {"window", "90s"}, {"time_field", "time"}};
   EXPECT_EQ(count({{"failures_max", 3}}, ":00Z", 1), 1U);
   EXPECT_EQ(count(by_log, ":00Z", 1), 0U);
-  // What is no time counts as now.
+  // What is no time counts as of that of the one before, or else as now.
   EXPECT_EQ(count(by_log, "?", 1), 1U);
   Json with_count = by_log;
   with_count["count_field"] = "repeated";
   EXPECT_EQ(count(with_count, ":00Z", 5), 1U);
+}
+
+TEST(AuthGuard, KeepsALongNameAsItsHash) {
+  ShippedPlugin guard(kTarget, {{"failures_max", 3}, {"success_after", 3}});
+  guard.start();
+  const std::string longest(256, 'a');
+  const std::string longer(100'000, 'a');
+  for (const std::string& name : {longest, longer}) {
+    for (int i = 0; i < 3; ++i) {
+      (void)guard.bus().publish("user.login_failed", Json{{"user_id", name}, {"address", name}});
+    }
+    (void)guard.bus().publish(
+        "user.login", Json{{"user_id", name}, {"address", "10.0.0.1"}, {"session_id", name}});
+  }
+  ASSERT_TRUE(guard.manager().wait_until_idle(kGuard));
+  const RequestResult answer = guard.bus().request("auth.sessions", {{"user_id", longer}}, kGuard);
+  ASSERT_TRUE(answer.ok()) << answer.message();
+  ASSERT_EQ(answer.json().at("sessions").size(), 1U);
+  const std::string hash = answer.json().at("sessions")[0].at("session_id");
+  EXPECT_TRUE(hash.starts_with("sha256:"));
+  EXPECT_EQ(hash.size(), 71U);
+  (void)guard.bus().publish("user.logout", Json{{"user_id", longer}, {"session_id", longer}});
+  ASSERT_TRUE(guard.manager().wait_until_idle(kGuard));
+  EXPECT_TRUE(guard.bus()
+                  .request("auth.sessions", {{"user_id", longer}}, kGuard)
+                  .json()
+                  .at("sessions")
+                  .empty());
+  (void)guard.finish();
+  std::vector<std::string> told;
+  for (const Json& one : suspicions(guard)) {
+    told.push_back(one.at("reason").get<std::string>() + ' ' +
+                   one.at("user_id").get<std::string>());
+  }
+  EXPECT_EQ(told, (std::vector<std::string>{
+                      "too_many_failures " + longest, "success_after_failures " + longest,
+                      "too_many_failures " + hash, "success_after_failures " + hash}));
+}
+
+TEST(AuthGuard, BelievesNoTimeThatCannotBe) {
+  const auto told = [](const std::vector<std::string>& times, const Json& more = Json::object()) {
+    Json config{{"failures_max", 3}, {"window", "90s"}, {"time_field", "time"}};
+    config.update(more);
+    ShippedPlugin guard(kTarget, config);
+    guard.start();
+    for (const std::string& time : times) {
+      (void)guard.bus().publish("user.login_failed",
+                                Json{{"user_id", "root"}, {"address", "6.6.6.6"}, {"time", time}});
+    }
+    const Json summary = guard.finish();
+    return summary.at("suspicious").dump() + " of " + std::to_string(times.size()) + ", " +
+           std::to_string(summary.value("untimed", 0)) + " untimed";
+  };
+  for (const char* wrong :
+       {"2200-01-01T00:00:00Z", "2261-12-31T00:00:00Z", "1678-01-01T00:00:00Z", "yesterday", ""}) {
+    // Those before and after it are as far apart as they were, and the two that are close are two.
+    EXPECT_EQ(told({"2026-03-01T12:00:00Z", wrong, "2026-03-01T12:02:00Z", "2026-03-01T12:04:00Z",
+                    "2026-03-01T12:06:00Z"}),
+              "0 of 5, 1 untimed")
+        << wrong;
+    EXPECT_EQ(told({wrong, "2026-03-01T12:02:00Z", "2026-03-01T12:04:00Z", "2026-03-01T12:06:00Z"}),
+              "0 of 4, 1 untimed")
+        << wrong;
+    // It counts as of the time of the one before.
+    EXPECT_EQ(told({"2026-03-01T12:00:00Z", wrong, "2026-03-01T12:00:10Z"}), "1 of 3, 1 untimed")
+        << wrong;
+    // And it ends no attack and begins none.
+    EXPECT_EQ(told({"2026-03-01T12:00:00Z", "2026-03-01T12:00:00Z", "2026-03-01T12:00:00Z", wrong,
+                    "2026-03-01T12:00:10Z"}),
+              "1 of 5, 1 untimed")
+        << wrong;
+  }
+}
+
+TEST(AuthGuard, BelievesNoStampThatCannotBe) {
+  ShippedPlugin guard(kTarget, {{"failures_max", 3}, {"new_address", false}});
+  guard.start();
+  for (const WallTime time : {WallTime::max(), WallTime::min()}) {
+    (void)guard.bus().publish("user.login", Json{{"user_id", "ada"}, {"address", "10.0.0.1"}},
+                              EventOptions{.time = time});
+    (void)guard.bus().publish("user.login_failed", Json{{"user_id", "ada"}, {"address", "6.6.6.6"}},
+                              EventOptions{.time = time});
+  }
+  (void)guard.bus().publish(user_login_failed("ada", "", "6.6.6.6"));
+  ASSERT_TRUE(guard.manager().wait_until_idle(kGuard));
+  const RequestResult answer = guard.bus().request("auth.sessions", {{"user_id", "ada"}}, kGuard);
+  EXPECT_EQ(answer.json().at("sessions").size(), 1U);
+  const Json summary = guard.finish();
+  EXPECT_EQ(summary.at("untimed"), 4);
+  EXPECT_EQ(summary.at("suspicious"), 1);
 }
 
 TEST(AuthGuard, LeavesAloneWhatTellsNeitherAUserNorAnAddress) {

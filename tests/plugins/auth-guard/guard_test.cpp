@@ -209,6 +209,67 @@ TEST(Guard, TakesTimesThatGoBack) {
   EXPECT_EQ(on.failed("ada", "1.1.1.1", kNoon - 2h), Words{"too_many_failures ada 1.1.1.1 3"});
 }
 
+TEST(Guard, IsNotHeldUpByOneFailureOfATimeFarAhead) {
+  for (const Time far : {kNoon + 24h, kNoon + 24h * 365 * 230}) {
+    Guarded on;
+    (void)on.failed("ada", "1.1.1.1", kNoon);
+    (void)on.failed("ada", "1.1.1.1", far);
+    // Far apart, as if that one had never been.
+    for (int i = 1; i < 20; ++i) {
+      EXPECT_EQ(on.failed("ada", "1.1.1.1", kNoon + i * 61s), Words{}) << i;
+    }
+    const Time later = kNoon + 1h;
+    EXPECT_EQ(on.failed("ada", "1.1.1.1", later, 3), Words{"too_many_failures ada 1.1.1.1 3"});
+    EXPECT_EQ(on.failed("ada", "1.1.1.1", later + 2min, 3),
+              Words{"too_many_failures ada 1.1.1.1 3"});
+  }
+}
+
+TEST(Guard, TellsAnewAfterOneThatWasToldOfATimeFarAhead) {
+  Guarded on;
+  EXPECT_EQ(on.failed("ada", "1.1.1.1", kNoon + 24h, 3), Words{"too_many_failures ada 1.1.1.1 3"});
+  Words told;
+  for (int i = 0; i <= 90; ++i) {  // a quarter of an hour, each ten seconds
+    for (const std::string& one : on.failed("ada", "1.1.1.1", kNoon + i * 10s)) {
+      told.push_back(std::to_string(i) + " " + one);
+    }
+  }
+  EXPECT_EQ(told, Words{"60 too_many_failures ada 1.1.1.1 64"});
+}
+
+TEST(Guard, HandsOnNoMoreThanFitsWhatWasSeenLastFirst) {
+  Guarded before;
+  for (int i = 0; i < 100; ++i) {
+    (void)before.failed("u" + std::to_string(i), std::to_string(i), kNoon);
+    (void)before.succeeded("k" + std::to_string(i), "", kNoon);
+    (void)before.succeeded("k" + std::to_string(i), std::to_string(i), kNoon);
+  }
+  const nlohmann::json state = before.guard.save(1000);
+  for (const char* list : {"addresses", "failing", "known"}) {
+    EXPECT_LE(state.at(list).dump().size(), 1002U);
+    EXPECT_GE(state.at(list).size(), 5U);
+  }
+  Guarded after;
+  after.guard.restore(state);
+  EXPECT_EQ(after.succeeded("k99", "x", kNoon), Words{"new_address k99 x 0"});
+  EXPECT_EQ(after.succeeded("k0", "x", kNoon), Words{});
+}
+
+TEST(Guard, TakesAStateOfABuildThatKeptNamesOfAnyLength) {
+  const std::string name(5000, 'x');
+  Guarded on;
+  on.guard.restore({{"addresses",
+                     {{{"address", name},
+                       {"failures", {kNoon.time_since_epoch().count()}},
+                       {"total", 1},
+                       {"told", nullptr}}}},
+                    {"failing", {{{"user_id", name}, {"failures", nlohmann::json::array()}}}},
+                    {"known", {{{"user_id", name}, {"addresses", {name}}}}}});
+  EXPECT_LT(on.guard.save().dump().size(), 1000U);
+  EXPECT_EQ(on.failed("ada", bounded_name(name), kNoon, 2),
+            Words{"too_many_failures ada " + bounded_name(name) + " 3"});
+}
+
 TEST(Guard, HandsOnWhatItKnows) {
   Guarded before;
   (void)before.succeeded("ada", "1.1.1.1", kNoon);

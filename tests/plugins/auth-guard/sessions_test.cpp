@@ -69,6 +69,17 @@ TEST(Sessions, AreBounded) {
   EXPECT_EQ(of(sessions, "ada"), Words{});
 }
 
+TEST(Sessions, AreHandedOnAsFarAsTheyFit) {
+  Sessions before(SessionRules{});
+  for (int i = 0; i < 100; ++i) before.begin("u" + std::to_string(i), {"s", "a", kMorning});
+  const nlohmann::json state = before.save(1000);
+  EXPECT_LE(state.dump().size(), 1002U);
+  Sessions after(SessionRules{});
+  after.restore(state);
+  EXPECT_EQ(of(after, "u99"), Words{"s@a"});
+  EXPECT_EQ(of(after, "u0"), Words{});
+}
+
 TEST(Sessions, AreHandedOn) {
   Sessions before(SessionRules{});
   before.begin("ada", {"s1", "1.1.1.1", kMorning});

@@ -135,6 +135,29 @@ TEST(SettingsReader, RefusesUnknownKeysByNameAndTellsTheKnown) {
   EXPECT_EQ(refusal({{"follow", true}}, read), "path: a text is wanted; it is missing");
 }
 
+TEST(SettingsReader, NamesAWrongValueAndBlamesNoKeyThatWasNotAskedForYet) {
+  const auto read = [](SettingsReader& in) {
+    (void)in.text("path");
+    (void)in.flag("follow", true);
+    in.section("part", [](SettingsReader& part) { (void)part.flag("on", true); });
+    (void)in.flag("last", true);
+  };
+  EXPECT_EQ(refusal({{"follow", "no"}, {"part", {{"on", true}}}, {"last", true}}, read),
+            "follow: true or false is wanted, not \"no\"");
+  EXPECT_EQ(refusal({{"part", {{"on", 1}}}, {"last", true}}, read),
+            "part.on: true or false is wanted, not 1");
+  EXPECT_EQ(refusal({{"part", {{"off", true}}}, {"last", true}}, read),
+            "unknown key \"part.off\"; part knows on");
+}
+
+TEST(SettingsReader, NamesTheKeyThatIsMissingWhenAPluginCannotGoOnWithoutIt) {
+  const auto read = [](SettingsReader& in) {
+    if (in.text("pattern").empty()) throw std::runtime_error("an empty pattern");
+    (void)in.flag("last", true);
+  };
+  EXPECT_EQ(refusal({{"last", true}}, read), "pattern: a text is wanted; it is missing");
+}
+
 TEST(SettingsReader, ShowsNoSecretAndNoEndlessText) {
   EXPECT_EQ(refusal({{"password", 1234}}, [](SettingsReader& in) { (void)in.text("password"); }),
             "password: a text is wanted, not ***");

@@ -25,24 +25,24 @@ using Texts = std::vector<std::string>;
 class FollowedFileTest : public ::testing::Test {
  protected:
   void follow(Start start = Start::beginning, std::size_t line_bytes_max = 1000) {
-    file_ = std::make_unique<FollowedFile>(
-        FollowedFile::Options{.path = path_,
-                              .start = start,
-                              .line_bytes_max = line_bytes_max,
-                              .rotate_wait = 5s,
-                              .on_line =
-                                  [this](const shared::Line& line, std::int64_t offset) {
-                                    lines_.push_back(line.text + (line.cut_bytes > 0 ? "+" : ""));
-                                    offsets_.push_back(offset);
-                                    cut_bytes_ = line.cut_bytes;
-                                    return lines_.size() != stop_at_;
-                                  },
-                              .on_note =
-                                  [this](std::string_view topic, const nlohmann::json& payload) {
-                                    EXPECT_EQ(payload.at("path"), path_);
-                                    notes_.emplace_back(topic);
-                                    payload_ = payload;
-                                  }});
+    file_ = std::make_unique<FollowedFile>(FollowedFile::Options{
+        .path = path_,
+        .start = start,
+        .line_bytes_max = line_bytes_max,
+        .rotate_wait = 5s,
+        .on_line =
+            [this](const shared::Line& line, std::int64_t offset) {
+              lines_.push_back(line.text + (line.cut_bytes > 0 ? "+" : ""));
+              offsets_.push_back(offset);
+              cut_bytes_ = line.cut_bytes;
+              return lines_.size() != stop_at_ ? OpenFile::Told::go_on : stop_;
+            },
+        .on_note =
+            [this](std::string_view topic, const nlohmann::json& payload) {
+              EXPECT_EQ(payload.at("path"), path_);
+              notes_.emplace_back(topic);
+              payload_ = payload;
+            }});
   }
 
   /// What is read now.
@@ -70,6 +70,7 @@ class FollowedFileTest : public ::testing::Test {
   std::vector<std::int64_t> offsets_;
   std::size_t cut_bytes_ = 0;
   std::size_t stop_at_ = 0;
+  OpenFile::Told stop_ = OpenFile::Told::stop;
   Texts notes_;
   nlohmann::json payload_;
 };
@@ -245,8 +246,8 @@ TEST_F(FollowedFileTest, ToldToStopItGoesOnBehindTheLineThatItToldLast) {
   stop_at_ = 2;
   EXPECT_EQ(file_->check(now_), FollowedFile::Checked::stopped);
   EXPECT_EQ(std::exchange(lines_, {}), (Texts{"a", "b"}));
-  EXPECT_EQ(file_->position()->offset, 4);
-  const Position position = *file_->position();
+  EXPECT_EQ(file_->position()->current.offset, 4);
+  const PathPosition position = *file_->position();
   stop_at_ = 0;
   EXPECT_EQ(check(), Texts{"c"});
 
@@ -255,16 +256,79 @@ TEST_F(FollowedFileTest, ToldToStopItGoesOnBehindTheLineThatItToldLast) {
   EXPECT_EQ(check(), Texts{"c"});
 }
 
-TEST_F(FollowedFileTest, ReadsTheFileThatHasTakenThePlaceOfAnEarlierOneFromItsBeginning) {
+TEST_F(FollowedFileTest, ALineThatWasRefusedIsTheFirstOneOfALaterReader) {
+  append("a\nb\nc\n");
+  follow();
+  stop_at_ = 2;
+  stop_ = OpenFile::Told::refused;
+  EXPECT_EQ(file_->check(now_), FollowedFile::Checked::stopped);
+  EXPECT_EQ(std::exchange(lines_, {}), (Texts{"a", "b"}));
+  const PathPosition position = *file_->position();
+  stop_at_ = 0;
+  follow(Start::end);
+  file_->go_on_from(position);
+  EXPECT_EQ(check(), (Texts{"b", "c"}));
+}
+
+TEST_F(FollowedFileTest, NoticesATruncationAfterWhichTheFileIsAsLongAsItWas) {
   append("a\nb\n");
   follow();
   (void)check();
-  const Position position = *file_->position();
-  fs::rename(path_, path_ + ".1");
-  append("c\n");
-  follow(Start::end);
-  file_->go_on_from(position);
-  EXPECT_EQ(check(), Texts{"c"});
+  fs::resize_file(path_, 0);
+  append("c\nd\n");
+  EXPECT_EQ(check(), (Texts{"c", "d"}));
+  EXPECT_EQ(notes(), (Texts{"tail.opened", "tail.truncated"}));
+}
+
+/// A regular file that cannot be read, whoever asks.
+constexpr const char* kUnreadable = "/proc/self/mem";
+
+TEST_F(FollowedFileTest, AFileThatCannotBeReadDoesNotHideTheOneThatTakesItsPlace) {
+  fs::create_symlink(kUnreadable, path_);
+  follow();
+  EXPECT_EQ(check(), Texts{});
+  EXPECT_EQ(notes(), (Texts{"tail.opened", "tail.failed"}));
+  fs::remove(path_);
+  append("new\n");
+  EXPECT_EQ(check(), Texts{"new"});
+  EXPECT_TRUE(file_->has_failed());
+  EXPECT_EQ(notes(), (Texts{"tail.rotated", "tail.opened"}));
+}
+
+TEST_F(FollowedFileTest, ARotatedFileThatCannotBeReadIsGivenUpAfterSomeTriesAndThatIsTold) {
+  fs::create_symlink(kUnreadable, path_);
+  follow();
+  (void)check();
+  fs::remove(path_);
+  append("new\n");
+  EXPECT_EQ(check(), Texts{"new"});
+  (void)notes();
+  for (int tries = 2; tries < kTriesMax; ++tries) {
+    EXPECT_EQ(file_->wait_until(), now_ + 1s);
+    now_ += 1s;
+    append("next\n");
+    EXPECT_EQ(check(), Texts{"next"});
+    EXPECT_EQ(notes(), Texts{});
+  }
+  now_ += 1s;
+  EXPECT_EQ(check(), Texts{});
+  EXPECT_EQ(notes(), Texts{"tail.lost"});
+  EXPECT_EQ(payload_.at("read"), 0);
+  EXPECT_NE(payload_.at("error").get<std::string>().find("cannot read"), std::string::npos);
+  EXPECT_FALSE(file_->has_failed());
+  EXPECT_EQ(file_->wait_until(), std::nullopt);
+}
+
+TEST_F(FollowedFileTest, WhatCannotBeReadIsKeptForALaterReader) {
+  fs::create_symlink(kUnreadable, path_);
+  follow();
+  (void)check();
+  fs::remove(path_);
+  append("new\n");
+  (void)check();
+  file_->finish();
+  ASSERT_EQ(file_->position()->retired.size(), 1U);
+  EXPECT_NE(file_->position()->retired[0].identity, file_->position()->current.identity);
 }
 
 TEST_F(FollowedFileTest, TellsOnceWhatItCannotReadAndGoesOnWhenItCan) {

@@ -3,9 +3,12 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <filesystem>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 #include <string>
+#include <temporary_folder.hpp>
 
 namespace tail {
 namespace {
@@ -80,6 +83,23 @@ TEST(TailSettings, ABadExpressionIsOneErrorThatNamesItsPlace) {
   EXPECT_EQ(settings_refusal(with({{"lines", {{{"regex", "x"}, {"topic", "a.%n%"}}}}})),
             "lines[0].topic: a text that names groups of its regex (it has none) is wanted, not "
             "\"a.%n%\"");
+}
+
+TEST(TailSettings, TwoSpellingsOfOneFileAreOneClearError) {
+  namespace fs = std::filesystem;
+  const busway::TemporaryFolder folder;
+  const std::string file = folder.file("a.log");
+  const std::string link = folder.file("link.log");
+  const std::string around = folder.file("./a.log");
+  std::ofstream(file) << "text\n";
+  fs::create_symlink(file, link);
+  for (const std::string& other : {link, around}) {
+    EXPECT_EQ(settings_refusal(with({{"files", {file, other}}})),
+              "files: a list that names each file once (\"" + file + "\" and \"" + other +
+                  "\" lead to one file) is wanted, not [\"" + file + "\",\"" + other + "\"]");
+  }
+  EXPECT_NE(settings_refusal(with({{"files", {"none.log", "./none.log"}}})), "accepted");
+  EXPECT_EQ(settings_refusal(with({{"files", {file, folder.file("b.log")}}})), "accepted");
 }
 
 TEST(TailSettings, RefusalsSayWhatWouldBeRight) {

@@ -4,6 +4,7 @@
 #include <eventually.hpp>
 #include <filesystem>
 #include <fstream>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <temporary_folder.hpp>
@@ -239,6 +240,112 @@ TEST_F(TailTest, ReadsWhatCameWhileItWasAwayAlsoWhenItHadReadNothingBefore) {
     EXPECT_EQ(tail.stop().at("events"), 1);
   }
 }
+
+/// How one generation of the plugin follows another.
+enum class Following { restart, reload };
+
+/// What happened to the file while the plugin was away, or before it was replaced. It looks at the
+/// beginning, but a replaced one may have looked once more: what must come of it is the same.
+class TailThatReturns : public TailTest, public ::testing::WithParamInterface<Following> {
+ protected:
+  TailThatReturns() { begin(); }
+
+  void begin() {
+    tail_ = std::make_unique<ShippedPlugin>(kTarget,
+                                            config({{"positions", folder_.file("positions.json")},
+                                                    {"watch", "poll"},
+                                                    {"poll", "1h"},
+                                                    {"rotate_wait", "1h"},
+                                                    {"unmatched", "log.line"}}));
+    if (is_begun_) tail_->start();
+    is_begun_ = true;
+  }
+  void start_on(const std::string& text) {
+    append(text);
+    tail_->start();
+    (void)tail_->watcher().wait("log.line", 0);
+  }
+  template <class Meanwhile>
+  void return_after(const Meanwhile& meanwhile) {
+    if (GetParam() == Following::reload) {
+      seen_ = tail_->watcher().count("log.line");
+      meanwhile();
+      tail_->manager().reload(tail_->id());
+    } else {
+      (void)tail_->stop();
+      meanwhile();
+      begin();
+    }
+  }
+  /// The lines since.
+  std::vector<std::string> lines(std::size_t count) {
+    std::vector<std::string> found;
+    for (std::size_t i = 0; i < count; ++i) {
+      found.push_back(
+          tail_->watcher().wait("log.line", seen_ + i).json().at("text").get<std::string>());
+    }
+    (void)tail_->stop();
+    EXPECT_EQ(tail_->watcher().count("log.line"), seen_ + count);
+    return found;
+  }
+
+  std::unique_ptr<ShippedPlugin> tail_;
+  std::size_t seen_ = 0;
+  bool is_begun_ = false;
+};
+
+using TextLines = std::vector<std::string>;
+
+TEST_P(TailThatReturns, ReadsTheRestOfARotatedFile) {
+  start_on("a\nhalf");
+  return_after([&] {
+    append(" a line\nb\n");
+    fs::rename(path_, path_ + ".1");
+    append("c\n");
+  });
+  EXPECT_EQ(lines(3), (TextLines{"half a line", "b", "c"}));
+}
+
+TEST_P(TailThatReturns, ReadsAFileThatWasWrittenAnewFromItsBeginning) {
+  start_on("a\n");
+  return_after([&] {
+    fs::resize_file(path_, 0);
+    append("another\nand one\nand one more\n");
+  });
+  EXPECT_EQ(lines(3), (TextLines{"another", "and one", "and one more"}));
+  EXPECT_EQ(tail_->watcher().wait("tail.truncated").json(), (Json{{"path", path_}, {"read", 2}}));
+}
+
+TEST_P(TailThatReturns, TellsOfARotatedFileThatIsGone) {
+  start_on("a\n");
+  return_after([&] {
+    append("b\n");
+    fs::rename(path_, path_ + ".1");
+    append("c\n");
+    fs::remove(path_ + ".1");
+  });
+  const Json lost = tail_->watcher().wait("tail.lost").json();
+  EXPECT_EQ(lost.at("path"), path_);
+  EXPECT_EQ(lost.at("error"), "the rotated file is not in its folder any more");
+  // The one that was replaced may have read it to its end.
+  const bool has_read_it = GetParam() == Following::reload && lost.at("read") == 4;
+  EXPECT_EQ(lost.at("read"), has_read_it ? 4 : 2);
+  EXPECT_EQ(lines(has_read_it ? 2 : 1).back(), "c");
+}
+
+TEST_P(TailThatReturns, GoesOnInALineOfTenMegabytesAndMendsWhatIsNotUtf8) {
+  const std::string begun(5'000'000, 'x');
+  start_on("a\n" + begun);
+  return_after([&] { append(begun + "\ncaf\xE9\n"); });
+  EXPECT_EQ(lines(2), (TextLines{std::string(65'536, 'x'), "caf\xEF\xBF\xBD"}));
+}
+
+std::string following_name(const ::testing::TestParamInfo<Following>& info) {
+  return info.param == Following::restart ? "AfterARestart" : "AfterAReload";
+}
+
+INSTANTIATE_TEST_SUITE_P(Returning, TailThatReturns,
+                         ::testing::Values(Following::restart, Following::reload), following_name);
 
 TEST_F(TailTest, APositionsFileThatCannotBeWrittenIsAnErrorOnce) {
   append("info 1: a\n");
