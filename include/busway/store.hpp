@@ -57,9 +57,9 @@ class Store {
   /// calls. request.done() tells when each has its answer. A reader who has seen a sequence will
   /// never see a lower one appear.
   virtual void append(AppendRequest& request) noexcept = 0;
-  /// The same, and waits for the answers.
-  void append(std::span<const Event> events, std::span<AppendResult> results);
-  [[nodiscard]] AppendResult append(const Event& event);
+  /// The same, and waits for the answers. A store may do the work on this thread.
+  virtual void append(std::span<const Event> events, std::span<AppendResult> results) noexcept;
+  [[nodiscard]] AppendResult append(const Event& event) noexcept;
 
   [[nodiscard]] virtual StorePage read(const StoreQuery& query) = 0;
   /// By the event's id; no value: never stored, or trimmed, or corrupt.

@@ -112,6 +112,7 @@ BusCore::BusCore(BusOptions options)
   open_store();
   serial_ = enter_live_buses(this);
   known_at_ = static_cast<std::uint32_t>(serial_ % ThreadLocals::kKnown);
+  if (StoreLink* const store = link()) store->begin();
 }
 
 BusCore::~BusCore() {

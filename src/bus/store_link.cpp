@@ -51,9 +51,11 @@ StoreLink::StoreLink(BusCore& core, std::shared_ptr<Store> store, Whose whose,
       keep_(std::move(keep)),
       follows_(store_->features().shared),
       feeds_(core, *this) {
-  if (!follows_) return;
-  followed_to_ = store_->stats().last_sequence;
-  feeds_.begin();
+  if (follows_) followed_to_ = store_->stats().last_sequence;
+}
+
+void StoreLink::begin() {
+  if (follows_) feeds_.begin();
 }
 
 StoreLink::~StoreLink() {

@@ -58,6 +58,8 @@ class StoreLink {
   StoreLink& operator=(const StoreLink&) = delete;
   ~StoreLink();
 
+  /// From now on events of other openings may come: once the bus is ready for them.
+  void begin();
   [[nodiscard]] Store& store() noexcept { return *store_; }
   [[nodiscard]] const std::shared_ptr<Store>& shared() const noexcept { return store_; }
   [[nodiscard]] DurableFeeds& feeds() noexcept { return feeds_; }

@@ -18,14 +18,14 @@ class WaitedFor final : public AppendRequest {
 
 }  // namespace
 
-void Store::append(std::span<const Event> events, std::span<AppendResult> results) {
+void Store::append(std::span<const Event> events, std::span<AppendResult> results) noexcept {
   if (events.empty()) return;
   WaitedFor request(events, results);
   append(request);
   request.wait();
 }
 
-AppendResult Store::append(const Event& event) {
+AppendResult Store::append(const Event& event) noexcept {
   AppendResult result;
   append(std::span(&event, 1), std::span(&result, 1));
   return result;

@@ -108,6 +108,7 @@ DurableTables::DurableTables(Database& database)
     : database_(database),
       find_name_(database, std::string(kDurableColumns) + " WHERE name=?"),
       find_number_(database, std::string(kDurableColumns) + " WHERE id=?"),
+      version_(database, "SELECT sum FROM durables WHERE id=?"),
       all_(database, std::string(kDurableColumns) + " ORDER BY name"),
       add_(database,
            "INSERT INTO durables(name, patterns, ordering, start, created, opened, note, sum) "
@@ -189,6 +190,12 @@ std::optional<DurableRow> DurableTables::find(DurableNumber number) {
   auto out = find_number_.start(number).step() ? durable_at(find_number_) : std::nullopt;
   find_number_.reset();
   return out;
+}
+
+std::int64_t DurableTables::version(DurableNumber number) {
+  const std::int64_t sum = version_.start(number).step() ? version_.number(0) | 1 : 0;
+  version_.reset();
+  return sum;
 }
 
 std::vector<DurableRow> DurableTables::all() {

@@ -96,6 +96,8 @@ class DurableTables {
 
   [[nodiscard]] std::optional<DurableRow> find(std::string_view name);
   [[nodiscard]] std::optional<DurableRow> find(DurableNumber number);
+  /// Another one whenever the row has changed; 0: there is none.
+  [[nodiscard]] std::int64_t version(DurableNumber number);
   [[nodiscard]] std::vector<DurableRow> all();
   DurableNumber add(const DurableSpec& spec, std::uint64_t start, std::int64_t now);
   void update(const DurableRow& row);
@@ -144,10 +146,10 @@ class DurableTables {
   [[nodiscard]] std::uint64_t safe_cursor(DurableNumber number);
 
   Database& database_;
-  Statement find_name_, find_number_, all_, add_, update_, cursor_, put_cursor_, safe_, put_safe_,
-      lowest_lease_, lowest_exception_, leases_, lease_, add_lease_, update_lease_, remove_lease_,
-      exception_, due_, with_token_, living_, letters_, put_, remove_exception_, next_due_,
-      lowest_waiting_, letter_, put_letter_;
+  Statement find_name_, find_number_, version_, all_, add_, update_, cursor_, put_cursor_, safe_,
+      put_safe_, lowest_lease_, lowest_exception_, leases_, lease_, add_lease_, update_lease_,
+      remove_lease_, exception_, due_, with_token_, living_, letters_, put_, remove_exception_,
+      next_due_, lowest_waiting_, letter_, put_letter_;
   std::vector<std::string> damages_;
   std::vector<std::pair<DurableNumber, std::uint64_t>> bad_exceptions_;
   std::vector<std::int64_t> bad_leases_;

@@ -118,7 +118,7 @@ FetchResult SqliteConsumer::exchange(std::span<const Settlement> settlements, st
       if (max == 0) return true;
       const Core::Borrowed reader = core_->reader();
       candidates = read_candidates(*reader, max);
-      return has_work(*reader, plan) || !candidates.events.empty();
+      return !candidates.events.empty() || has_work(*reader, plan);
     });
     core_->set_aside(candidates.damaged);
     result.set_aside += candidates.damaged.size();
@@ -224,13 +224,21 @@ bool SqliteConsumer::has_work(Reader& reader, Plan& plan) {
 
 void SqliteConsumer::transact(Transaction& transaction, std::span<const Settlement> settlements,
                               std::size_t max, const Candidates& candidates, Plan& plan) {
-  const DurableRow row = require_row(transaction);
-  plan.patterns = row.spec.patterns;
-  plan.order = row.spec.order;
+  // Parsing what has not changed would be most of the work.
+  plan.version = transaction.durables.version(number_);
+  if (plan.version != version_) {
+    const DurableRow row = require_row(transaction);
+    plan.patterns = row.spec.patterns;
+    plan.order = row.spec.order;
+  } else {
+    plan.patterns = patterns_;
+    plan.order = order_;
+  }
   settle_all(transaction, settlements, plan);
+  plan.cursor = cursor_;
+  if (max == 0) return;
   CursorRow cursor = transaction.durables.cursor(number_);
   plan.cursor = cursor.cursor;
-  if (max == 0) return;
   if (plan.order != DurableOrder::relaxed && !lead(transaction, cursor, plan)) return;
   reclaim(transaction, plan);
   if (transaction.durables.repair(number_)) {
@@ -443,6 +451,7 @@ void SqliteConsumer::take(const Plan& plan) {
     scan_from_ = 0;
   }
   order_ = plan.order;
+  version_ = plan.version;
   if (plan.cursor < cursor_) scan_from_ = 0;  // it went back
   cursor_ = plan.cursor;
   last_now_ = core_->now();

@@ -66,6 +66,7 @@ class SqliteConsumer final : public StoreConsumer {
     std::optional<std::int64_t> due{};
     std::vector<Pattern> patterns{};
     DurableOrder order = DurableOrder::relaxed;
+    std::int64_t version = 0;  // of the name's row
   };
 
   FetchResult exchange(std::span<const Settlement> settlements, std::size_t max,
@@ -101,6 +102,7 @@ class SqliteConsumer final : public StoreConsumer {
   // Guarded by mutex_.
   std::vector<Pattern> patterns_;
   DurableOrder order_;
+  std::int64_t version_ = 0;                        // of the row that these were read from; 0: none
   std::unordered_map<std::int64_t, bool> matches_;  // by topic
   Held held_;
   std::uint64_t cursor_ = 0;     // the file's, as seen last

@@ -14,6 +14,7 @@
 #include <mutex>
 #include <optional>
 #include <random>
+#include <semaphore>
 #include <string>
 #include <system_error>
 #include <thread>
@@ -102,7 +103,7 @@ Durability durability_of(const StoreOptions& options, const std::string& path) {
 /// Opens the file, brings it up to date, and enters an opening, whose number it returns.
 std::uint64_t prepare(const std::string& path, const StoreOptions& options) {
   const bool is_new = FileIdentity::of(path) == FileIdentity{};
-  std::optional<Gate> gate;
+  std::optional<WriteGate> gate;
   try {
     gate.emplace(path + "-gate");
   } catch (const std::system_error& error) {
@@ -180,6 +181,7 @@ class SqliteStore final : public Store {
 
   using Store::append;
   void append(AppendRequest& request) noexcept override { core_->writer->append(request); }
+  void append(std::span<const Event> events, std::span<AppendResult> results) noexcept override;
   [[nodiscard]] StorePage read(const StoreQuery& query) override;
   [[nodiscard]] std::optional<StoredEvent> find(const EventId& id) override;
   [[nodiscard]] std::optional<StoredStatus> status(const EventId& id) override;
@@ -373,6 +375,28 @@ std::uint64_t SqliteStore::first_appended(Reader& reader, std::int64_t time) {
     reader.after.reset();
   }
   return low;
+}
+
+namespace {
+
+/// Waits for its answer without a thread to tell it, where it has come already.
+class Awaited final : public AppendRequest {
+ public:
+  using AppendRequest::AppendRequest;
+  void done() noexcept override { answered_.release(); }
+  void wait() noexcept { answered_.acquire(); }
+
+ private:
+  std::binary_semaphore answered_{0};
+};
+
+}  // namespace
+
+void SqliteStore::append(std::span<const Event> events, std::span<AppendResult> results) noexcept {
+  if (events.empty()) return;
+  Awaited request(events, results);
+  core_->writer->append_here(request);
+  request.wait();
 }
 
 StorePage SqliteStore::read(const StoreQuery& query) {

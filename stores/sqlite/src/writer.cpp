@@ -70,7 +70,7 @@ void Writer::append(AppendRequest& request) noexcept {
     refused = closing_;
     if (!refused) {
       appends_.push_back(&request);
-      wake = std::exchange(sleeping_, false);
+      wake = !writing_ && std::exchange(sleeping_, false);
     }
   } catch (...) {
     refuse(request, Appended::not_stored, "no memory");
@@ -85,16 +85,49 @@ void Writer::append(AppendRequest& request) noexcept {
   }
 }
 
-void Writer::call(std::function<void(Transaction&)> function) {
-  Call call{.function = std::move(function)};
+bool Writer::start_writing() noexcept {
+  const std::lock_guard lock(mutex_);
+  if (writing_ || closing_ || !appends_.empty() || !calls_.empty()) return false;
+  writing_ = true;
+  return true;
+}
+
+void Writer::stop_writing() noexcept {
   bool wake = false;
   {
     const std::lock_guard lock(mutex_);
-    if (closing_) throw Error(ErrorCode::stopped, sentence("it is closed"));
-    calls_.push_back(&call);
-    wake = std::exchange(sleeping_, false);
+    writing_ = false;
+    wake = !appends_.empty() || !calls_.empty() || closing_;
+    if (wake) sleeping_ = false;
   }
   if (wake) wanted_.notify_one();
+}
+
+void Writer::append_here(AppendRequest& request) noexcept {
+  if (!start_writing()) return append(request);
+  Batch batch;
+  batch.appends.push_back(&request);
+  commit(batch);
+  stop_writing();
+}
+
+void Writer::call(std::function<void(Transaction&)> function) {
+  Call call{.function = std::move(function)};
+  if (start_writing()) {
+    Batch batch;
+    batch.calls.push_back(&call);
+    commit(batch);
+    stop_writing();
+  } else {
+    bool wake = false;
+    {
+      const std::lock_guard lock(mutex_);
+      if (closing_) throw Error(ErrorCode::stopped, sentence("it is closed"));
+      calls_.push_back(&call);
+      wake = !writing_ && std::exchange(sleeping_, false);
+    }
+    if (wake) wanted_.notify_one();
+  }
   call.answered.acquire();
   if (call.error) std::rethrow_exception(call.error);
 }
@@ -109,17 +142,22 @@ void Writer::close() noexcept {
   if (thread_.joinable()) thread_.join();
 }
 
+/// Waits until there is something to write and nobody else writes. False: it is over.
 bool Writer::take(Batch& batch) {
   std::unique_lock lock(mutex_);
-  const auto is_wanted = [this] { return !appends_.empty() || !calls_.empty() || closing_; };
+  const auto is_wanted = [this] {
+    return !writing_ && (!appends_.empty() || !calls_.empty() || closing_);
+  };
   sleeping_ = !is_wanted();
-  if (sleeping_ && !wanted_.wait_for(lock, kIdleAfter, is_wanted)) {
-    sleeping_ = false;
+  const bool wanted = !sleeping_ || wanted_.wait_for(lock, kIdleAfter, is_wanted);
+  sleeping_ = false;
+  if (!wanted && writing_) return true;
+  writing_ = true;
+  if (!wanted) {
     lock.unlock();
     checkpoint();
     return true;
   }
-  sleeping_ = false;
   batch.calls.swap(calls_);
   std::size_t events = 0;
   std::size_t requests = 0;
@@ -138,6 +176,8 @@ void Writer::run() {
   pthread_sigmask(SIG_BLOCK, &all, nullptr);
   for (Batch batch; take(batch); batch = {}) {
     if (!batch.empty()) commit(batch);
+    const std::lock_guard lock(mutex_);
+    writing_ = false;
   }
   checkpoint();
 }

@@ -1,12 +1,14 @@
-// writer.hpp -- the one thread that writes: takes all that is queued into one transaction, again
-// and again.
+// writer.hpp -- all that is written goes through here: what is queued is taken into one
+// transaction, again and again.
 // Layer: store
 //
-// Model      gate, BEGIN IMMEDIATE, all operations, COMMIT, a checkpoint when the log has grown,
-//            gate open, answers. An operation that fails by itself is taken out and the rest is
-//            done again, so that nobody fails for another. What fails in COMMIT is `unknown` where
-//            the file may hold it.
-// Threads    append(), call() [any-thread]; operations and answers on the writer's thread.
+// Model      One thread writes at a time. Whoever finds nobody writing and waits for the answer
+//            anyway does it itself; what is queued meanwhile, and what nobody waits for, is done by
+//            a thread of the writer's own. The gate, BEGIN IMMEDIATE, all operations, COMMIT, a
+//            checkpoint when the log has grown, the gate open, answers. An operation that fails by
+//            itself is taken out and the rest is done again, so that nobody fails for another. What
+//            fails in COMMIT is `unknown` where the file may hold it.
+// Threads    append(), call() [any-thread]; operations and answers on whichever thread writes.
 // Ownership  Owns the connection that writes, and the gate.
 // Errors     As answers. call() throws what its function threw, or Error(store_unavailable,
 //            stopped).
@@ -29,7 +31,7 @@
 #include "database.hpp"
 #include "durable_tables.hpp"
 #include "event_rows.hpp"
-#include "gate.hpp"
+#include "write_gate.hpp"
 
 namespace busway::sqlite {
 
@@ -67,6 +69,8 @@ class Writer {
   ~Writer() { close(); }
 
   void append(AppendRequest& request) noexcept;
+  /// The same for a request that the caller waits for: may be answered when this returns.
+  void append_here(AppendRequest& request) noexcept;
 
   /// Runs the function in a transaction and waits until it is durable. The function may run more
   /// than once, each time from the beginning, and must not keep what a run before has done. What it
@@ -93,6 +97,9 @@ class Writer {
 
   void run();
   [[nodiscard]] bool take(Batch& batch);
+  /// True: this thread writes from now on, until stop_writing().
+  [[nodiscard]] bool start_writing() noexcept;
+  void stop_writing() noexcept;
   void commit(Batch& batch);
   /// Throws Fault with culprit set where one operation alone is to blame.
   void run_all(Batch& batch);
@@ -104,7 +111,7 @@ class Writer {
   [[nodiscard]] std::string sentence(const std::string& why) const;
 
   const Settings settings_;
-  Gate gate_;
+  WriteGate gate_;
   Database database_;
   Statement begin_;
   Statement commit_;
@@ -118,10 +125,11 @@ class Writer {
   std::vector<AppendRequest*> appends_;
   std::vector<Call*> calls_;
   bool sleeping_ = false;
+  bool writing_ = false;  // somebody is
   bool closing_ = false;
   bool closed_ = false;
 
-  // Of the writer's thread.
+  // Of the thread that writes.
   AppendRequest* culprit_append_ = nullptr;
   Call* culprit_call_ = nullptr;
   std::uint64_t next_sequence_ = 0;

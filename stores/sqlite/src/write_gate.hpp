@@ -1,4 +1,4 @@
-// gate.hpp -- lets one process at a time write: a lock on a file beside the database.
+// write_gate.hpp -- lets one process at a time write: a lock on a file beside the database.
 // Layer: store
 //
 // Model      Held over each writing transaction and each checkpoint. It is a file of its own:
@@ -20,12 +20,12 @@
 
 namespace busway::sqlite {
 
-class Gate {
+class WriteGate {
  public:
-  explicit Gate(const std::string& path);
-  Gate(const Gate&) = delete;
-  Gate& operator=(const Gate&) = delete;
-  ~Gate();
+  explicit WriteGate(const std::string& path);
+  WriteGate(const WriteGate&) = delete;
+  WriteGate& operator=(const WriteGate&) = delete;
+  ~WriteGate();
 
   /// False at the deadline.
   [[nodiscard]] bool lock(std::chrono::nanoseconds timeout);

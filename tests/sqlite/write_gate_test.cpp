@@ -1,4 +1,4 @@
-#include "gate.hpp"
+#include "write_gate.hpp"
 
 #include <memory>
 #include <thread>
@@ -13,8 +13,8 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 TEST_F(SqliteFolder, TheGateLetsOneInAndTellsTheOtherAtItsDeadline) {
-  sqlite::Gate one(path + "-gate");
-  sqlite::Gate other(path + "-gate");
+  sqlite::WriteGate one(path + "-gate");
+  sqlite::WriteGate other(path + "-gate");
   ASSERT_TRUE(one.lock(seconds(0)));
   EXPECT_FALSE(other.lock(milliseconds(5)));
   one.unlock();
@@ -25,8 +25,8 @@ TEST_F(SqliteFolder, TheGateLetsOneInAndTellsTheOtherAtItsDeadline) {
 }
 
 TEST_F(SqliteFolder, AWaitForTheGateEndsWhenItOpens) {
-  sqlite::Gate one(path + "-gate");
-  sqlite::Gate other(path + "-gate");
+  sqlite::WriteGate one(path + "-gate");
+  sqlite::WriteGate other(path + "-gate");
   ASSERT_TRUE(one.lock(seconds(0)));
   std::thread waits([&] {
     EXPECT_TRUE(other.lock(seconds(60)));
@@ -41,11 +41,11 @@ TEST_F(SqliteFolder, AGateThatIsHeldForEverEndsNobodysProgram) {
   Process holder({BUSWAY_SQLITE_WORKER, "hold", path});
   ASSERT_EQ(holder.read_line(), "ready");
   {
-    sqlite::Gate gate(path + "-gate");
+    sqlite::WriteGate gate(path + "-gate");
     EXPECT_FALSE(gate.lock(milliseconds(1)));
   }
   holder.kill_now();
-  sqlite::Gate gate(path + "-gate");
+  sqlite::WriteGate gate(path + "-gate");
   EXPECT_TRUE(gate.lock(seconds(60)));
 }
 

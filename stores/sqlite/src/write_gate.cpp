@@ -1,4 +1,4 @@
-#include "gate.hpp"
+#include "write_gate.hpp"
 
 #include <fcntl.h>
 #include <pthread.h>
@@ -22,15 +22,15 @@ int flock_whole(int descriptor, int how) noexcept {
 
 }  // namespace
 
-Gate::State::~State() { close(descriptor); }
+WriteGate::State::~State() { close(descriptor); }
 
-Gate::Gate(const std::string& path) {
+WriteGate::WriteGate(const std::string& path) {
   const int descriptor = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
   if (descriptor < 0) throw std::system_error(errno, std::generic_category(), path);
   state_ = std::make_shared<State>(descriptor);
 }
 
-Gate::~Gate() {
+WriteGate::~WriteGate() {
   bool in_line = false;
   {
     const std::lock_guard lock(state_->mutex);
@@ -47,7 +47,7 @@ Gate::~Gate() {
   }
 }
 
-bool Gate::lock(std::chrono::nanoseconds timeout) {
+bool WriteGate::lock(std::chrono::nanoseconds timeout) {
   State& state = *state_;
   std::unique_lock lock(state.mutex);
   // A wait that was given up may have come to its end meanwhile, or still be in line.
@@ -66,9 +66,9 @@ bool Gate::lock(std::chrono::nanoseconds timeout) {
   return got;
 }
 
-void Gate::unlock() noexcept { (void)flock_whole(state_->descriptor, LOCK_UN); }
+void WriteGate::unlock() noexcept { (void)flock_whole(state_->descriptor, LOCK_UN); }
 
-void Gate::wait_in_line(State& state) {
+void WriteGate::wait_in_line(State& state) {
   sigset_t all;
   sigfillset(&all);
   pthread_sigmask(SIG_BLOCK, &all, nullptr);
