@@ -110,7 +110,7 @@ TEST(CheckConfig, LeavesOutLibrariesThatAreNotEnabled) {
 }
 
 TEST(CheckConfig, RefusesAProviderOfALaterVersion) {
-  EXPECT_EQ(lines(check("event_broker:\n  provider: sqlite\n")),
+  EXPECT_EQ(lines(check("event_broker:\n  provider: redis\n")),
             std::vector<std::string>{"2 error event_broker.provider"});
 }
 
