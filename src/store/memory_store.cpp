@@ -49,9 +49,8 @@ std::string list_of(const std::vector<Pattern>& patterns) {
 std::uint64_t start_of(const DurableSpec& spec, const MemoryLog& log) {
   const Replay& start = spec.start;
   const auto matches = [&](const MemoryLog::Entry& entry) {
-    return std::any_of(spec.patterns.begin(), spec.patterns.end(), [&](const Pattern& one) {
-      return one.matches(entry.event.topic());
-    });
+    return std::any_of(spec.patterns.begin(), spec.patterns.end(),
+                       [&](const Pattern& one) { return one.matches(entry.event.topic()); });
   };
   switch (start.from) {
     case Replay::From::none: break;
@@ -154,11 +153,10 @@ void MemoryStore::append(AppendRequest& request) noexcept {
       stored = true;
     } else {
       const auto at = static_cast<std::size_t>(bad - items.begin());
-      const std::string name = items.size() == 1
-                                   ? std::string()
-                                   : "event " + std::to_string(at + 1) + " of the batch, ";
-      refuse_all(request, name + "topic " + quote(request.events()[at].topic(), 80) + ": " +
-                              bad->refused);
+      const std::string name =
+          items.size() == 1 ? std::string() : "event " + std::to_string(at + 1) + " of the batch, ";
+      refuse_all(request,
+                 name + "topic " + quote(request.events()[at].topic(), 80) + ": " + bad->refused);
     }
   } catch (const std::exception& error) {
     refuse_all(request, error.what());

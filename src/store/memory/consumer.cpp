@@ -24,8 +24,7 @@ void MemoryConsumer::check_usable() const {
 }
 
 SettleResult MemoryConsumer::settle_locked(std::span<const Settlement> settlements) {
-  const SettleResult result =
-      name_->settle(token_, settlements, state_->letters, state_->now());
+  const SettleResult result = name_->settle(token_, settlements, state_->letters, state_->now());
   state_->counts.settled += result.accepted;
   state_->counts.stale += result.stale;
   return result;
@@ -69,10 +68,10 @@ bool MemoryConsumer::renew() {
 
 void MemoryConsumer::keep_note(std::string_view note) {
   if (note.size() > limits::kDurableNoteBytesMax) {
-    throw Error(ErrorCode::invalid_argument,
-                "durable " + name_->name() + ": a note of " + std::to_string(note.size()) +
-                    " bytes; at most " + std::to_string(limits::kDurableNoteBytesMax) +
-                    " are kept");
+    throw Error(ErrorCode::invalid_argument, "durable " + name_->name() + ": a note of " +
+                                                 std::to_string(note.size()) + " bytes; at most " +
+                                                 std::to_string(limits::kDurableNoteBytesMax) +
+                                                 " are kept");
   }
   const std::lock_guard lock(state_->mutex);
   check_usable();

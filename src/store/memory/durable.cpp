@@ -146,8 +146,7 @@ std::optional<WallTime> MemoryDurable::activate(Token token, Opening& opening, W
   return std::nullopt;
 }
 
-FetchResult MemoryDurable::fetch(Token token, std::size_t max, const MemoryLog& log,
-                                 WallTime now) {
+FetchResult MemoryDurable::fetch(Token token, std::size_t max, const MemoryLog& log, WallTime now) {
   observe(now);
   Opening& opening = openings_.at(token);
   if (order_ != DurableOrder::relaxed) {

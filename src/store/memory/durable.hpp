@@ -100,7 +100,7 @@ class MemoryDurable {
   struct Opening {
     std::chrono::nanoseconds lease{};
     std::set<Moment> leases;
-    std::size_t suspects = 0;  // of those leased
+    std::size_t suspects = 0;   // of those leased
     std::size_t repeaters = 0;  // of the suspects: those that have lapsed more than once
     bool lapsed = false;        // something has, since the last renew()
   };

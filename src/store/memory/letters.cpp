@@ -7,8 +7,7 @@
 namespace busway::store_detail {
 namespace {
 
-std::pair<std::string, std::uint64_t> letter_key(std::string_view durable,
-                                                 std::uint64_t sequence) {
+std::pair<std::string, std::uint64_t> letter_key(std::string_view durable, std::uint64_t sequence) {
   return {std::string(durable), sequence};
 }
 

@@ -55,7 +55,8 @@ Event own_copy(const Event& event) {
 LogItem item_of(const Event& event) {
   LogItem item;
   if (event.id().is_nil()) {
-    item.refused = "the event has no id; the bus gives it one, or Event(topic, payload, {.id = ...})";
+    item.refused =
+        "the event has no id; the bus gives it one, or Event(topic, payload, {.id = ...})";
     return item;
   }
   if (event.is_typed() && EventAccess::type(event)->to_json == nullptr) {

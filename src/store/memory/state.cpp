@@ -129,9 +129,8 @@ TrimResult MemoryState::trim(const Retention& retention) {
     if (std::binary_search(held.begin(), held.end(), entry.sequence)) return true;
     if (entry.sequence <= settled_to) return false;
     const std::vector<MemoryDurable*> durables = matching(entry.event.topic());
-    return std::any_of(durables.begin(), durables.end(), [&](const MemoryDurable* one) {
-      return one->cursor() < entry.sequence;
-    });
+    return std::any_of(durables.begin(), durables.end(),
+                       [&](const MemoryDurable* one) { return one->cursor() < entry.sequence; });
   };
   std::vector<std::size_t> indexes = beyond(retention);
   TrimResult result;

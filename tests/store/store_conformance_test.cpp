@@ -1,0 +1,83 @@
+// The suite itself: what it runs, what it leaves out, and that a store which breaks a promise fails.
+#include "busway/testing/store_conformance.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+
+#include "broken_store.hpp"
+#include "busway/memory_store.hpp"
+
+namespace busway::testing {
+namespace {
+
+const ConformanceCase& case_of(std::string_view name) {
+  for (const ConformanceCase& one : store_conformance()) {
+    if (one.name == name) return one;
+  }
+  throw std::runtime_error("no case " + std::string(name));
+}
+
+/// What a case says of a store with this defect; empty: it has not noticed.
+std::string verdict(std::string_view name, Defect defect) {
+  BrokenHarness harness(defect);
+  try {
+    static_cast<void>(run_case(case_of(name), harness));
+    return {};
+  } catch (const std::exception& error) {
+    return error.what();
+  }
+}
+
+TEST(StoreConformance, NamesEachCaseOnceAndAsAnIdentifier) {
+  std::set<std::string_view> names;
+  for (const ConformanceCase& one : store_conformance()) {
+    EXPECT_TRUE(names.insert(one.name).second) << one.name;
+    EXPECT_TRUE(std::all_of(one.name.begin(), one.name.end(), [](unsigned char c) {
+      return std::isalnum(c) != 0;
+    })) << one.name;
+    EXPECT_NE(one.run, nullptr);
+    EXPECT_EQ(one.needs == nullptr, one.needs_name.empty()) << one.name;
+  }
+  EXPECT_GE(names.size(), 90U);
+}
+
+TEST(StoreConformance, SaysWhyACaseIsLeftOut) {
+  BrokenHarness harness(Defect::none);
+  EXPECT_EQ(run_case(case_of("ANoteIsKeptAcrossARestart"), harness),
+            "left out: broken does not offer persistent");
+  harness.use_system_clock();
+  EXPECT_EQ(run_case(case_of("AFetchTellsTheEarliestDue"), harness),
+            "left out: it moves the clock, and broken has its own");
+}
+
+TEST(StoreConformance, NamesFileLineAndValuesOfAFailure) {
+  const std::string said = verdict("ARepeatedIdIsADuplicateAndDeliversNothing", Defect::no_dedupe);
+  EXPECT_NE(said.find("publishing.cpp:"), std::string::npos) << said;
+  EXPECT_NE(said.find("got stored, expected duplicate"), std::string::npos) << said;
+}
+
+TEST(StoreConformance, NoticesAStoreThatBreaksAPromise) {
+  EXPECT_NE(verdict("AHundredEventsArriveWithPayloadAndMetadata", Defect::forgets_metadata), "");
+  EXPECT_NE(verdict("TwoOpeningsOfANameShareWithoutOverlap", Defect::gives_twice), "");
+  EXPECT_NE(verdict("WhatFailedTwiceArrivesTheThirdTime", Defect::counts_no_attempts), "");
+  EXPECT_NE(verdict("ALapsedLeaseIsTakenOverAndALateSettlementIsStale", Defect::takes_the_stale),
+            "");
+  EXPECT_NE(verdict("ANameRemovedWhileOpenIsNotFound", Defect::forgets_to_remove), "");
+  EXPECT_NE(verdict("PagesFollowEachOtherWithoutGapOrOverlap", Defect::pages_overlap), "");
+  EXPECT_NE(verdict("AClosedStoreAnswersAndRefuses", Defect::stays_open), "");
+}
+
+TEST(StoreConformance, FindsNothingWrongWithTheSameStoreWithoutADefect) {
+  for (const ConformanceCase& one : store_conformance()) {
+    if (one.name.find("TenThousand") != std::string_view::npos) continue;  // with the real one
+    EXPECT_EQ(verdict(one.name, Defect::none), "") << one.name;
+  }
+}
+
+}  // namespace
+}  // namespace busway::testing
