@@ -1,7 +1,8 @@
 // store/watch_list.hpp -- who wants to hear that a store has news.
 // Layer: store
 //
-// Model      Store::watch() of any store: add() gives a handle, tell() calls all whose handle lives.
+// Model      Store::watch() of any store: add() gives a handle, tell() calls all whose handle
+//            lives.
 // Threads    [any-thread]. tell() calls on its own thread, with no lock but the watch's own; a
 //            handle that goes waits for a running call, unless it goes inside that call.
 // Ownership  A handle may outlive the list.

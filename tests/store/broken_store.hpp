@@ -2,13 +2,14 @@
 #pragma once
 
 #include <memory>
-#include <set>
+#include <optional>
 #include <utility>
 #include <vector>
 
 #include "busway/event_record.hpp"
 #include "busway/memory_store.hpp"
 #include "busway/testing/store_conformance.hpp"
+#include "forwarding_store.hpp"
 
 namespace busway::testing {
 
@@ -24,10 +25,10 @@ enum class Defect : unsigned char {
   stays_open
 };
 
-class BrokenConsumer final : public StoreConsumer {
+class BrokenConsumer final : public ForwardingConsumer {
  public:
   BrokenConsumer(std::unique_ptr<StoreConsumer> real, Defect defect)
-      : real_(std::move(real)), defect_(defect) {}
+      : ForwardingConsumer(std::move(real)), defect_(defect) {}
 
   FetchResult fetch(std::size_t max) override {
     FetchResult result = real_->fetch(max);
@@ -48,34 +49,23 @@ class BrokenConsumer final : public StoreConsumer {
   }
   SettleResult settle(std::span<const Settlement> settlements) override {
     SettleResult result = real_->settle(settlements);
-    if (defect_ == Defect::takes_the_stale) {
-      result.accepted += std::exchange(result.stale, 0);
-    }
+    if (defect_ == Defect::takes_the_stale) result.accepted += std::exchange(result.stale, 0);
     return result;
   }
-  bool renew() override { return real_->renew(); }
-  void keep_note(std::string_view note) override { real_->keep_note(note); }
-  std::string note() override { return real_->note(); }
-  void close() noexcept override { real_->close(); }
 
  private:
-  const std::unique_ptr<StoreConsumer> real_;
   const Defect defect_;
   std::optional<Leased> last_;
 };
 
-class BrokenStore final : public Store {
+class BrokenStore final : public ForwardingStore {
  public:
   BrokenStore(std::shared_ptr<Store> real, Defect defect)
-      : real_(std::move(real)), defect_(defect) {}
+      : ForwardingStore(std::move(real)), defect_(defect) {}
 
-  StoreInfo info() const override { return real_->info(); }
-  StoreFeatures features() const noexcept override { return real_->features(); }
-  StoreStats stats() override { return real_->stats(); }
-  std::uint64_t writer() const noexcept override { return real_->writer(); }
   using Store::append;
   void append(AppendRequest& request) noexcept override {
-    Inner inner(request);
+    InnerRequest inner(request);
     real_->append(inner);
     if (defect_ == Defect::no_dedupe) {
       for (AppendResult& result : request.results()) {
@@ -91,38 +81,17 @@ class BrokenStore final : public Store {
     }
     return page;
   }
-  std::optional<StoredEvent> find(const EventId& id) override { return real_->find(id); }
-  std::optional<StoredStatus> status(const EventId& id) override { return real_->status(id); }
-  Watch watch(std::function<void()> news) override { return real_->watch(std::move(news)); }
   std::unique_ptr<StoreConsumer> open(const DurableSpec& spec) override {
     return std::make_unique<BrokenConsumer>(real_->open(spec), defect_);
   }
   bool remove(std::string_view durable) override {
-    if (defect_ == Defect::forgets_to_remove) return true;
-    return real_->remove(durable);
+    return defect_ == Defect::forgets_to_remove || real_->remove(durable);
   }
-  std::vector<DurableInfo> durables() override { return real_->durables(); }
-  std::vector<StoredLetter> dead_letters(const StoredLetterQuery& query) override {
-    return real_->dead_letters(query);
-  }
-  std::size_t redrive(const StoredLetterQuery& query) override { return real_->redrive(query); }
-  std::size_t purge(const StoredLetterQuery& query) override { return real_->purge(query); }
-  TrimResult trim(const Retention& retention) override { return real_->trim(retention); }
-  std::vector<std::string> check() override { return real_->check(); }
-  void backup(const std::string& path) override { real_->backup(path); }
-  void vacuum() override { real_->vacuum(); }
   void close() noexcept override {
     if (defect_ != Defect::stays_open) real_->close();
   }
 
  private:
-  /// Answers into the same results, inside the call, as the memory store does.
-  struct Inner final : AppendRequest {
-    explicit Inner(const AppendRequest& outer) : AppendRequest(outer.events(), outer.results()) {}
-    void done() noexcept override {}
-  };
-
-  const std::shared_ptr<Store> real_;
   const Defect defect_;
 };
 
@@ -139,7 +108,6 @@ class BrokenHarness final : public StoreHarness {
   }
   std::shared_ptr<ManualClock> clock() const override { return clock_; }
   double scale() const override { return 0.05; }
-  std::chrono::nanoseconds short_lease() const override { return std::chrono::milliseconds(100); }
   void use_system_clock() { clock_.reset(); }
 
  private:

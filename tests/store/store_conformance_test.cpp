@@ -1,4 +1,4 @@
-// The suite itself: what it runs, what it leaves out, and that a store which breaks a promise fails.
+// The suite itself: what it runs, what it leaves out, that it notices a broken promise.
 #include "busway/testing/store_conformance.hpp"
 
 #include <gtest/gtest.h>
@@ -11,9 +11,15 @@
 
 #include "broken_store.hpp"
 #include "busway/memory_store.hpp"
+#include "busway/testing/store_conformance_gtest.hpp"
+#include "shared_store.hpp"
 
 namespace busway::testing {
 namespace {
+
+// Its cases of several openings and of restarts, which memory: leaves out.
+const bool kRegistered = register_store_conformance(
+    "SharedStoreConformance", [] { return std::make_unique<SharedHarness>(); });
 
 const ConformanceCase& case_of(std::string_view name) {
   for (const ConformanceCase& one : store_conformance()) {

@@ -12,7 +12,8 @@
 // Threads    [not-concurrent]; guarded by the store's mutex.
 // Ownership  Refers to the log and the letters of its store for the call.
 // Errors     None but std::bad_alloc.
-// Cost       O(log n) a delivery; a fetch looks at no more than kScanAtOnce events that do not match.
+// Cost       O(log n) a delivery; a fetch looks at no more than kScanAtOnce events that do not
+//            match.
 #pragma once
 
 #include <cstddef>

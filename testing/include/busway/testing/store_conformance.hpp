@@ -10,7 +10,7 @@
 // Errors     A case that does not hold throws ConformanceFailure with file, line and values;
 //            whatever else a case throws is a failure as well.
 // Cost       Where the harness has a ManualClock: less than ten seconds on a store in memory. Else
-//            the cases that let time pass sleep for real leases, less than a second each.
+//            those that let time pass sleep for real leases, some twenty in all.
 // Example    docs/writing_a_store.md
 #pragma once
 
