@@ -18,6 +18,7 @@ namespace {
 using namespace std::chrono_literals;
 using testing::ManualClock;
 
+// begin: harness
 class MemoryHarness final : public testing::StoreHarness {
  public:
   std::string_view name() const override { return "memory"; }
@@ -32,9 +33,12 @@ class MemoryHarness final : public testing::StoreHarness {
  private:
   const std::shared_ptr<ManualClock> clock_ = std::make_shared<ManualClock>();
 };
+// end: harness
 
+// begin: registered
 const bool kRegistered = testing::register_store_conformance(
     "MemoryStoreConformance", [] { return std::make_unique<MemoryHarness>(); });
+// end: registered
 
 struct Point {
   static constexpr std::string_view topic = "point";

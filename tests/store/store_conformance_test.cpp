@@ -4,10 +4,19 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <exception>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <memory>
-#include <optional>
+#include <regex>
 #include <set>
+#include <sstream>
+#include <stdexcept>
 #include <string>
+#include <string_view>
+
+#include <test_paths.hpp>
 
 #include "broken_store.hpp"
 #include "busway/memory_store.hpp"
@@ -50,6 +59,47 @@ TEST(StoreConformance, NamesEachCaseOnceAndAsAnIdentifier) {
     EXPECT_EQ(one.needs == nullptr, one.needs_name.empty()) << one.name;
   }
   EXPECT_GE(names.size(), 90U);
+}
+
+TEST(StoreConformance, RunsWithoutATestFramework) {
+  SharedHarness harness;
+  std::ostringstream said;
+  // begin: by_hand
+  int failed = 0;
+  for (const ConformanceCase& one : store_conformance()) {
+    try {
+      const std::string left_out = run_case(one, harness);
+      said << one.name << ": " << (left_out.empty() ? "holds" : left_out) << "\n";
+    } catch (const std::exception& error) {
+      said << one.name << ": " << error.what() << "\n";
+      ++failed;
+    }
+  }
+  // end: by_hand
+  EXPECT_EQ(failed, 0) << said.str();
+  EXPECT_NE(said.str().find("TwoNamesEachGetEverything: holds\n"), std::string::npos);
+}
+
+/// What a page calls a case, in the last cells of its rows.
+std::set<std::string> named_in(const std::string& page) {
+  std::set<std::string> names;
+  std::istringstream lines(page);
+  for (std::string line; std::getline(lines, line);) {
+    if (!line.starts_with("| ")) continue;
+    static const std::regex kCase("`([A-Z][A-Za-z]+)`");
+    const std::string cells = line.substr(line.find('|', 2));
+    for (std::sregex_iterator at(cells.begin(), cells.end(), kCase), end; at != end; ++at) {
+      names.insert((*at)[1]);
+    }
+  }
+  return names;
+}
+
+TEST(StoreConformance, HasEachCaseThatThePageNames) {
+  std::ifstream file(std::filesystem::path(BUSWAY_SOURCE_DIR) / "docs/writing_a_store.md");
+  const std::set<std::string> named = named_in({std::istreambuf_iterator<char>(file), {}});
+  EXPECT_GE(named.size(), 40U);
+  for (const std::string& name : named) EXPECT_NO_THROW(static_cast<void>(case_of(name))) << name;
 }
 
 TEST(StoreConformance, SaysWhyACaseIsLeftOut) {
