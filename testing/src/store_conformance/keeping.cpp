@@ -3,7 +3,7 @@
 #include <memory>
 #include <vector>
 
-#include "store_conformance/support.hpp"
+#include "support.hpp"
 
 namespace busway::testing::conformance {
 namespace {

@@ -6,7 +6,7 @@
 #include <set>
 #include <vector>
 
-#include "store_conformance/support.hpp"
+#include "support.hpp"
 
 namespace busway::testing::conformance {
 namespace {

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "busway/limits.hpp"
-#include "store_conformance/support.hpp"
+#include "support.hpp"
 
 namespace busway::testing::conformance {
 namespace {

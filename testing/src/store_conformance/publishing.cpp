@@ -5,7 +5,7 @@
 
 #include "busway/event_record.hpp"
 #include "busway/typed_event.hpp"
-#include "store_conformance/support.hpp"
+#include "support.hpp"
 
 namespace busway::testing::conformance {
 namespace {

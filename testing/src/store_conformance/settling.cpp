@@ -3,7 +3,7 @@
 #include <map>
 #include <vector>
 
-#include "store_conformance/support.hpp"
+#include "support.hpp"
 
 namespace busway::testing::conformance {
 namespace {

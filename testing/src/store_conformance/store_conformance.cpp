@@ -2,7 +2,7 @@
 
 #include <vector>
 
-#include "store_conformance/support.hpp"
+#include "support.hpp"
 
 namespace busway::testing {
 

@@ -1,4 +1,4 @@
-#include "store_conformance/support.hpp"
+#include "support.hpp"
 
 #include <algorithm>
 #include <nlohmann/json.hpp>

@@ -9,7 +9,7 @@
 #include <thread>
 #include <vector>
 
-#include "store_conformance/support.hpp"
+#include "support.hpp"
 
 namespace busway::testing::conformance {
 namespace {
