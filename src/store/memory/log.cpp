@@ -12,7 +12,6 @@ namespace busway::store_detail {
 namespace {
 
 using detail::EventAccess;
-using detail::RareText;
 
 constexpr std::uint64_t kEnvelopeBytes = 160;
 

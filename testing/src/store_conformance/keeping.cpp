@@ -18,9 +18,9 @@ void nothing_to_trim(StoreHarness& harness) {
   Place place(harness);
   place.put(place.events(10));
   const TrimResult result = place.store().trim({});
-  CHECK_EQ(result.removed + result.held, 0U);
-  CHECK_EQ(place.store().trim(at_most_events(10)).removed, 0U);
-  CHECK_EQ(place.store().stats().events, 10U);
+  BUSWAY_CHECK_EQ(result.removed + result.held, 0U);
+  BUSWAY_CHECK_EQ(place.store().trim(at_most_events(10)).removed, 0U);
+  BUSWAY_CHECK_EQ(place.store().stats().events, 10U);
 }
 
 void by_number(StoreHarness& harness) {
@@ -28,22 +28,23 @@ void by_number(StoreHarness& harness) {
   const std::vector<Event> events = place.events(20);
   const std::vector<std::uint64_t> s = place.put(events);
   const TrimResult result = place.store().trim(at_most_events(5));
-  CHECK_EQ(result.removed, 15U);
-  CHECK_EQ(result.held, 0U);
-  CHECK(!place.other().find(events[14].id()).has_value());
-  CHECK(place.other().find(events[15].id()).has_value());
+  BUSWAY_CHECK_EQ(result.removed, 15U);
+  BUSWAY_CHECK_EQ(result.held, 0U);
+  BUSWAY_CHECK(!place.other().find(events[14].id()).has_value());
+  BUSWAY_CHECK(place.other().find(events[15].id()).has_value());
   const StoreStats stats = place.store().stats();
-  CHECK_EQ(stats.events, 5U);
-  CHECK_EQ(stats.first_sequence, s[15]);
-  CHECK_EQ(stats.last_sequence, s[19]);
-  CHECK_EQ(place.store().trim(at_most_events(0)).removed, 5U);
-  CHECK_EQ(place.store().stats().last_sequence, s[19]);
-  CHECK(place.put(place.event()) > s[19]);  // a sequence is never used again
+  BUSWAY_CHECK_EQ(stats.events, 5U);
+  BUSWAY_CHECK_EQ(stats.first_sequence, s[15]);
+  BUSWAY_CHECK_EQ(stats.last_sequence, s[19]);
+  BUSWAY_CHECK_EQ(place.store().trim(at_most_events(0)).removed, 5U);
+  BUSWAY_CHECK_EQ(place.store().stats().last_sequence, s[19]);
+  BUSWAY_CHECK(place.put(place.event()) > s[19]);  // a sequence is never used again
 }
 
 void by_size(StoreHarness& harness) {
   Place place(harness);
   std::vector<Event> events;
+  events.reserve(10);
   for (int i = 0; i < 10; ++i) {
     events.push_back(Event("big", bytes(std::string(10'000, static_cast<char>('a' + i))),
                            {.id = new_id(), .time = place.now()}));
@@ -51,12 +52,12 @@ void by_size(StoreHarness& harness) {
   place.put(events);
   Retention retention;
   retention.max_bytes = 1'000'000;
-  CHECK_EQ(place.store().trim(retention).removed, 0U);
+  BUSWAY_CHECK_EQ(place.store().trim(retention).removed, 0U);
   retention.max_bytes = 45'000;  // four with their envelopes, where none is compressed
   const std::uint64_t removed = place.store().trim(retention).removed;
-  CHECK(removed <= 6U);
+  BUSWAY_CHECK(removed <= 6U);
   retention.max_bytes = 0;
-  CHECK_EQ(place.store().trim(retention).removed, 10U - removed);
+  BUSWAY_CHECK_EQ(place.store().trim(retention).removed, 10U - removed);
 }
 
 void by_age(StoreHarness& harness) {
@@ -69,8 +70,8 @@ void by_age(StoreHarness& harness) {
       Event("test.event", {}, {.id = new_id(), .time = place.now() - std::chrono::hours(1'000)}));
   Retention retention;
   retention.max_age = std::chrono::hours(1);
-  CHECK_EQ(place.store().trim(retention).removed, 3U);
-  CHECK_EQ(place.store().stats().events, 1U);
+  BUSWAY_CHECK_EQ(place.store().trim(retention).removed, 3U);
+  BUSWAY_CHECK_EQ(place.store().stats().events, 1U);
 }
 
 void never_the_unsettled(StoreHarness& harness) {
@@ -86,22 +87,22 @@ void never_the_unsettled(StoreHarness& harness) {
   settle(*consumer, bury(leased[2].sequence));
   // Settled: 0 and the users'. Held: a retry, a dead letter, one in hand, two nobody was given.
   TrimResult result = place.store().trim(at_most_events(0));
-  CHECK_EQ(result.removed, 5U);
-  CHECK_EQ(result.held, 5U);
+  BUSWAY_CHECK_EQ(result.removed, 5U);
+  BUSWAY_CHECK_EQ(result.held, 5U);
   for (std::size_t n = 0; n < 10; ++n) {
-    CHECK_EQ(place.store().find(events[n].id()).has_value(), n >= 1 && n < 6);
+    BUSWAY_CHECK_EQ(place.store().find(events[n].id()).has_value(), n >= 1 && n < 6);
   }
   settle(*consumer, done(leased[3].sequence));
   finish(*consumer, 2);
-  CHECK_EQ(place.store().trim(at_most_events(0)).removed, 3U);
+  BUSWAY_CHECK_EQ(place.store().trim(at_most_events(0)).removed, 3U);
   check_same(place.store().dead_letters({}).at(0).event, events[2]);
-  CHECK_EQ(place.store().purge({}), 1U);
-  CHECK_EQ(place.store().trim(at_most_events(0)).removed, 1U);
-  CHECK(place.store().remove("mailer"));  // and with it what it has not settled
+  BUSWAY_CHECK_EQ(place.store().purge({}), 1U);
+  BUSWAY_CHECK_EQ(place.store().trim(at_most_events(0)).removed, 1U);
+  BUSWAY_CHECK(place.store().remove("mailer"));  // and with it what it has not settled
   result = place.store().trim(at_most_events(0));
-  CHECK_EQ(result.removed, 1U);
-  CHECK_EQ(result.held, 0U);
-  CHECK_EQ(place.store().stats().events, 0U);
+  BUSWAY_CHECK_EQ(result.removed, 1U);
+  BUSWAY_CHECK_EQ(result.held, 0U);
+  BUSWAY_CHECK_EQ(place.store().stats().events, 0U);
 }
 
 void goes_on_behind_a_trim(StoreHarness& harness) {
@@ -112,10 +113,10 @@ void goes_on_behind_a_trim(StoreHarness& harness) {
     place.put(place.events(20));
     settled += finish(*consumer, 15).size();
     place.store().trim(at_most_events(3));
-    CHECK_EQ(place.store().stats().events, 5 * round);  // what is not settled
+    BUSWAY_CHECK_EQ(place.store().stats().events, 5 * round);  // what is not settled
   }
   settled += finish(*consumer, 200 - settled).size();
-  CHECK_EQ(settled, 200U);
+  BUSWAY_CHECK_EQ(settled, 200U);
   check_nothing(*consumer);
 }
 
@@ -128,8 +129,8 @@ void by_itself(StoreHarness& harness) {
     place.put(place.events(100));
     place.pass(place.is_manual() ? nanoseconds(std::chrono::minutes(1)) : milliseconds(20));
   }
-  CHECK(place.store().stats().first_sequence > 1U);
-  CHECK(place.store().stats().events >= 100U);
+  BUSWAY_CHECK(place.store().stats().first_sequence > 1U);
+  BUSWAY_CHECK(place.store().stats().events >= 100U);
 }
 
 void houses_of_its_own(StoreHarness& harness) {
@@ -137,18 +138,18 @@ void houses_of_its_own(StoreHarness& harness) {
   place.put(place.events(3));
   const StoreFeatures features = place.store().features();
   if (features.check) {
-    CHECK_EQ(place.store().check().size(), 0U);
+    BUSWAY_CHECK_EQ(place.store().check().size(), 0U);
   } else {
-    CHECK_ERROR(place.store().check(), not_offered);
+    BUSWAY_CHECK_ERROR(place.store().check(), not_offered);
   }
   if (features.vacuum) {
     place.store().vacuum();
   } else {
-    CHECK_ERROR(place.store().vacuum(), not_offered);
+    BUSWAY_CHECK_ERROR(place.store().vacuum(), not_offered);
   }
-  if (!features.backup) CHECK_ERROR(place.store().backup("nowhere"), not_offered);
-  if (!features.trim) CHECK_ERROR(place.store().trim(at_most_events(1)), not_offered);
-  CHECK_EQ(place.store().read({}).events.size(), 3U);
+  if (!features.backup) BUSWAY_CHECK_ERROR(place.store().backup("nowhere"), not_offered);
+  if (!features.trim) BUSWAY_CHECK_ERROR(place.store().trim(at_most_events(1)), not_offered);
+  BUSWAY_CHECK_EQ(place.store().read({}).events.size(), 3U);
 }
 
 void watched(StoreHarness& harness) {
@@ -161,8 +162,9 @@ void watched(StoreHarness& harness) {
     wait_until([&] { return news > before; }, what);
   };
   const auto consumer = place.other().open(place.spec("mailer"));
-  told_after([&] { CHECK(place.store().append(place.event()).ok()); }, "news of an append");
-  told_after([&] { CHECK(place.other().append(place.event()).ok()); }, "news of another's append");
+  told_after([&] { BUSWAY_CHECK(place.store().append(place.event()).ok()); }, "news of an append");
+  told_after([&] { BUSWAY_CHECK(place.other().append(place.event()).ok()); },
+             "news of another's append");
   Leased one = take_one(*consumer);
   told_after([&] { settle(*consumer, done(one.sequence)); }, "news of a settlement");
   one = take_one(*consumer);
@@ -172,7 +174,8 @@ void watched(StoreHarness& harness) {
 
   const Store::Watch copy = watch;
   watch.reset();
-  told_after([&] { CHECK(place.store().append(place.event()).ok()); }, "a copy keeps the watch");
+  told_after([&] { BUSWAY_CHECK(place.store().append(place.event()).ok()); },
+             "a copy keeps the watch");
 }
 
 void watched_no_more(StoreHarness& harness) {
@@ -183,11 +186,11 @@ void watched_no_more(StoreHarness& harness) {
     Store::Watch watch = place.store().watch([&] {
       if (!*alive) touched_late = true;
     });
-    CHECK(place.store().append(place.event()).ok());
+    BUSWAY_CHECK(place.store().append(place.event()).ok());
     watch.reset();  // from here on it neither runs nor will run
     *alive = false;
-    CHECK(place.store().append(place.event()).ok());
-    CHECK(!touched_late);
+    BUSWAY_CHECK(place.store().append(place.event()).ok());
+    BUSWAY_CHECK(!touched_late);
   }
 }
 
@@ -195,28 +198,28 @@ void of_itself(StoreHarness& harness) {
   Place place(harness);
   Store& store = place.store();
   const StoreInfo info = store.info();
-  CHECK(!info.provider.empty());
-  CHECK(info.address.starts_with(info.provider));
-  CHECK(!info.engine.empty());
-  CHECK(!info.format.empty());
-  CHECK(!to_string(info.durability).empty());
-  if (store.features().persistent) CHECK(info.durability != Durability::memory);
+  BUSWAY_CHECK(!info.provider.empty());
+  BUSWAY_CHECK(info.address.starts_with(info.provider));
+  BUSWAY_CHECK(!info.engine.empty());
+  BUSWAY_CHECK(!info.format.empty());
+  BUSWAY_CHECK(!to_string(info.durability).empty());
+  if (store.features().persistent) BUSWAY_CHECK(info.durability != Durability::memory);
 
   const auto consumer = place.open("mailer");
   const std::vector<std::uint64_t> s = place.put(place.events(5));
   finish(*consumer, 3);
   const StoreStats stats = store.stats();
-  CHECK_EQ(stats.events, 5U);
-  CHECK(stats.bytes > 0);
-  CHECK_EQ(stats.first_sequence, s.front());
-  CHECK_EQ(stats.last_sequence, s.back());
-  CHECK_EQ(stats.appended, 5U);
-  CHECK_EQ(stats.duplicates, 0U);
-  CHECK(stats.commits >= 1U);
-  CHECK_EQ(stats.settled, 3U);
-  CHECK_EQ(stats.corrupt, 0U);
-  CHECK_EQ(stats.durables, 1U);
-  CHECK(stats.opened <= place.now() + milliseconds(1));
+  BUSWAY_CHECK_EQ(stats.events, 5U);
+  BUSWAY_CHECK(stats.bytes > 0);
+  BUSWAY_CHECK_EQ(stats.first_sequence, s.front());
+  BUSWAY_CHECK_EQ(stats.last_sequence, s.back());
+  BUSWAY_CHECK_EQ(stats.appended, 5U);
+  BUSWAY_CHECK_EQ(stats.duplicates, 0U);
+  BUSWAY_CHECK(stats.commits >= 1U);
+  BUSWAY_CHECK_EQ(stats.settled, 3U);
+  BUSWAY_CHECK_EQ(stats.corrupt, 0U);
+  BUSWAY_CHECK_EQ(stats.durables, 1U);
+  BUSWAY_CHECK(stats.opened <= place.now() + milliseconds(1));
 }
 
 void more_than_it_can_promise(StoreHarness& harness) {
@@ -231,10 +234,10 @@ void more_than_it_can_promise(StoreHarness& harness) {
   try {
     store = harness.open(options);
   } catch (const Error& error) {
-    CHECK_EQ(error.code(), ErrorCode::invalid_option);
+    BUSWAY_CHECK_EQ(error.code(), ErrorCode::invalid_option);
     return;
   }
-  CHECK_EQ(store->info().durability, Durability::power_loss);  // it could after all
+  BUSWAY_CHECK_EQ(store->info().durability, Durability::power_loss);  // it could after all
 }
 
 void closed(StoreHarness& harness) {
@@ -247,21 +250,21 @@ void closed(StoreHarness& harness) {
   store.close();
   store.close();
   const AppendResult late = store.append(place.event());
-  CHECK_EQ(late.answer, Appended::not_stored);
-  CHECK(!late.error.empty());
-  CHECK_ERROR(store.read({}), stopped);
-  CHECK_ERROR(store.find(event.id()), stopped);
-  CHECK_ERROR(store.status(event.id()), stopped);
-  CHECK_ERROR(place.open("another"), stopped);
-  CHECK_ERROR(store.remove("mailer"), stopped);
-  CHECK_ERROR(store.durables(), stopped);
-  CHECK_ERROR(store.dead_letters({}), stopped);
-  CHECK_ERROR(store.redrive({}), stopped);
-  CHECK_ERROR(store.purge({}), stopped);
+  BUSWAY_CHECK_EQ(late.answer, Appended::not_stored);
+  BUSWAY_CHECK(!late.error.empty());
+  BUSWAY_CHECK_ERROR(store.read({}), stopped);
+  BUSWAY_CHECK_ERROR(store.find(event.id()), stopped);
+  BUSWAY_CHECK_ERROR(store.status(event.id()), stopped);
+  BUSWAY_CHECK_ERROR(place.open("another"), stopped);
+  BUSWAY_CHECK_ERROR(store.remove("mailer"), stopped);
+  BUSWAY_CHECK_ERROR(store.durables(), stopped);
+  BUSWAY_CHECK_ERROR(store.dead_letters({}), stopped);
+  BUSWAY_CHECK_ERROR(store.redrive({}), stopped);
+  BUSWAY_CHECK_ERROR(store.purge({}), stopped);
   const Settlement settlement = done(leased.sequence);
-  CHECK_ERROR(consumer->fetch(1), stopped);
-  CHECK_ERROR(consumer->settle(std::span(&settlement, 1)), stopped);
-  CHECK_ERROR(consumer->renew(), stopped);
+  BUSWAY_CHECK_ERROR(consumer->fetch(1), stopped);
+  BUSWAY_CHECK_ERROR(consumer->settle(std::span(&settlement, 1)), stopped);
+  BUSWAY_CHECK_ERROR(consumer->renew(), stopped);
   consumer->close();
 }
 
@@ -269,12 +272,12 @@ void closing_a_store_gives_back(StoreHarness& harness) {
   Place place(harness);
   auto consumer = place.open("mailer");
   place.put(place.events(3));
-  CHECK_EQ(take(*consumer, 3).size(), 3U);
+  BUSWAY_CHECK_EQ(take(*consumer, 3).size(), 3U);
   place.store().close();
   consumer.reset();
   place.reopen();
   consumer = place.open("mailer");
-  for (const Leased& one : finish(*consumer, 3)) CHECK_EQ(one.attempt, 1U);
+  for (const Leased& one : finish(*consumer, 3)) BUSWAY_CHECK_EQ(one.attempt, 1U);
 }
 
 }  // namespace

@@ -28,10 +28,10 @@ void not_twice(StoreHarness& harness) {
   const std::vector<Leased> leased = take(*first, 5);
   check_nothing(*first);
   const FetchResult fetched = second->fetch(10);
-  CHECK_EQ(fetched.deliveries.size(), 0U);
-  CHECK(fetched.due.has_value());
+  BUSWAY_CHECK_EQ(fetched.deliveries.size(), 0U);
+  BUSWAY_CHECK(fetched.due.has_value());
   if (place.is_manual()) {
-    CHECK_EQ(*fetched.due, place.now() + place.spec("name").lease);
+    BUSWAY_CHECK_EQ(*fetched.due, place.now() + place.spec("name").lease);
     place.pass(place.spec("name").lease - nanoseconds(1));
     check_nothing(*second);
   }
@@ -49,35 +49,35 @@ void taken_over(StoreHarness& harness) {
   check_nothing(*next);
   place.pass(place.lease());
   const Leased again = take_one(*next);
-  CHECK_EQ(again.sequence, first.sequence);
-  CHECK_EQ(again.attempt, 2U);
+  BUSWAY_CHECK_EQ(again.sequence, first.sequence);
+  BUSWAY_CHECK_EQ(again.attempt, 2U);
 
   // It was not dead after all: what it says now comes too late, and is counted.
   const std::uint64_t stale = place.other().stats().stale;
   for (const Settlement& late :
        {done(first.sequence), retry(first.sequence), bury(first.sequence)}) {
     const SettleResult result = dead->settle(std::span(&late, 1));
-    CHECK_EQ(result.accepted, 0U);
-    CHECK_EQ(result.stale, 1U);
+    BUSWAY_CHECK_EQ(result.accepted, 0U);
+    BUSWAY_CHECK_EQ(result.stale, 1U);
   }
-  CHECK_EQ(place.other().stats().stale, stale + 3);
+  BUSWAY_CHECK_EQ(place.other().stats().stale, stale + 3);
   settle(*next, done(again.sequence));
   check_nothing(*next);
   check_nothing(*dead);
-  CHECK_EQ(place.store().dead_letters({}).size(), 0U);
+  BUSWAY_CHECK_EQ(place.store().dead_letters({}).size(), 0U);
 }
 
 void all_taken_over(StoreHarness& harness) {
   Place place(harness);
   const auto dead = open_briefly(place, place.other(), "name");
   place.put(place.events(100));
-  CHECK_EQ(take(*dead, 100).size(), 100U);
+  BUSWAY_CHECK_EQ(take(*dead, 100).size(), 100U);
   place.pass(place.lease());
   const auto next = place.open("name");
   std::set<std::uint64_t> seen;
   for (const Leased& one : finish(*next, 100)) {
-    CHECK_EQ(one.attempt, 2U);
-    CHECK(seen.insert(one.sequence).second);
+    BUSWAY_CHECK_EQ(one.attempt, 2U);
+    BUSWAY_CHECK(seen.insert(one.sequence).second);
   }
   check_nothing(*next);
 }
@@ -91,11 +91,11 @@ void late_without_a_successor(StoreHarness& harness) {
   // Refused or taken: but never both done and given out again, nor neither.
   const Settlement late = done(one.sequence);
   const SettleResult result = consumer->settle(std::span(&late, 1));
-  CHECK_EQ(result.accepted + result.stale, 1U);
+  BUSWAY_CHECK_EQ(result.accepted + result.stale, 1U);
   if (result.accepted == 1) {
     check_nothing(*consumer);
   } else {
-    CHECK_EQ(finish(*consumer, 1)[0].sequence, one.sequence);
+    BUSWAY_CHECK_EQ(finish(*consumer, 1)[0].sequence, one.sequence);
   }
 }
 
@@ -107,19 +107,20 @@ void renewed(StoreHarness& harness) {
   const std::vector<Leased> leased = take(*consumer, 3);
   for (int i = 0; i < 4; ++i) {
     place.pass(place.lease() / 2);
-    CHECK(consumer->renew());
+    BUSWAY_CHECK(consumer->renew());
     check_nothing(*other);
   }
   std::vector<Settlement> all;
+  all.reserve(leased.size());
   for (const Leased& one : leased) all.push_back(done(one.sequence));
-  CHECK_EQ(consumer->settle(all).accepted, 3U);
+  BUSWAY_CHECK_EQ(consumer->settle(all).accepted, 3U);
 
   place.put(place.event());
-  CHECK_EQ(take(*consumer, 1).size(), 1U);
+  BUSWAY_CHECK_EQ(take(*consumer, 1).size(), 1U);
   place.pass(place.lease());
-  CHECK(!consumer->renew());
-  CHECK_EQ(finish(*other, 1)[0].attempt, 2U);
-  CHECK(consumer->renew());  // of nothing
+  BUSWAY_CHECK(!consumer->renew());
+  BUSWAY_CHECK_EQ(finish(*other, 1)[0].attempt, 2U);
+  BUSWAY_CHECK(consumer->renew());  // of nothing
 }
 
 /// The event with number 13 kills whoever has it in hand.
@@ -134,7 +135,7 @@ void poisonous(StoreHarness& harness) {
     const FetchResult fetched = consumer->fetch(40);
     if (fetched.deliveries.empty()) {
       // All is done, or waits until the lease of the dead has lapsed.
-      CHECK(fetched.due.has_value());
+      BUSWAY_CHECK(fetched.due.has_value());
       place.pass(*fetched.due - place.now() + nanoseconds(1));
       continue;
     }
@@ -150,7 +151,7 @@ void poisonous(StoreHarness& harness) {
       place.pass(place.lease());
       consumer = open_briefly(place, place.store(), "name");
       // Its lease has lapsed, so that it cannot give back.
-      CHECK(!dead->renew());
+      BUSWAY_CHECK(!dead->renew());
       continue;
     }
     for (const Leased& one : fetched.deliveries) {
@@ -158,15 +159,15 @@ void poisonous(StoreHarness& harness) {
       settled.insert(number_of(one.event));
     }
   }
-  CHECK_EQ(settled.size(), 40U);
-  CHECK_EQ(attempts[kPoison], 6U);
+  BUSWAY_CHECK_EQ(settled.size(), 40U);
+  BUSWAY_CHECK_EQ(attempts[kPoison], 6U);
   std::size_t hurt = 0;
   for (const auto& [number, most] : attempts) {
     if (number == kPoison) continue;
-    CHECK(most <= 4U);  // of six deaths that they could have shared
+    BUSWAY_CHECK(most <= 4U);  // of six deaths that they could have shared
     if (most > 2) ++hurt;
   }
-  CHECK(hurt <= 15U);
+  BUSWAY_CHECK(hurt <= 15U);
 }
 
 void standby(StoreHarness& harness, DurableOrder order) {
@@ -176,30 +177,30 @@ void standby(StoreHarness& harness, DurableOrder order) {
   place.put(place.events(6));
   const Leased first = take_one(*active);
   FetchResult fetched = waiting->fetch(10);
-  CHECK(!fetched.active);
-  CHECK_EQ(fetched.deliveries.size(), 0U);
-  CHECK(fetched.due.has_value());
+  BUSWAY_CHECK(!fetched.active);
+  BUSWAY_CHECK_EQ(fetched.deliveries.size(), 0U);
+  BUSWAY_CHECK(fetched.due.has_value());
   settle(*active, done(first.sequence));
-  CHECK(!waiting->fetch(10).active);  // also while nothing is in hand
+  BUSWAY_CHECK(!waiting->fetch(10).active);  // also while nothing is in hand
 
   // It closes: the other one goes on at once.
   active->close();
   const std::vector<Leased> second = take(*waiting, 2);
-  CHECK_EQ(second[0].attempt, 1U);
+  BUSWAY_CHECK_EQ(second[0].attempt, 1U);
   active = open_briefly(place, place.store(), "name", order);
-  CHECK(!active->fetch(10).active);
+  BUSWAY_CHECK(!active->fetch(10).active);
 
   // It dies: the other one goes on once its lease has lapsed, in order.
   place.pass(place.lease());
   std::vector<std::size_t> got;
   for (const Leased& one : finish(*active, 5)) {
     got.push_back(number_of(one.event));
-    CHECK_EQ(one.attempt, got.size() <= 2 ? 2U : 1U);
+    BUSWAY_CHECK_EQ(one.attempt, got.size() <= 2 ? 2U : 1U);
   }
-  CHECK(got == (std::vector<std::size_t>{1, 2, 3, 4, 5}));
-  CHECK(!waiting->fetch(10).active);
+  BUSWAY_CHECK(got == (std::vector<std::size_t>{1, 2, 3, 4, 5}));
+  BUSWAY_CHECK(!waiting->fetch(10).active);
   const Settlement late = done(second[0].sequence);
-  CHECK_EQ(waiting->settle(std::span(&late, 1)).stale, 1U);
+  BUSWAY_CHECK_EQ(waiting->settle(std::span(&late, 1)).stale, 1U);
 }
 void key_standby(StoreHarness& harness) { standby(harness, DurableOrder::key); }
 void strict_standby(StoreHarness& harness) { standby(harness, DurableOrder::strict); }
@@ -211,12 +212,12 @@ void idle_but_renewed(StoreHarness& harness) {
   check_nothing(*active);
   for (int i = 0; i < 4; ++i) {
     place.pass(place.lease() / 2);
-    CHECK(active->renew());
-    CHECK(!waiting->fetch(1).active);
+    BUSWAY_CHECK(active->renew());
+    BUSWAY_CHECK(!waiting->fetch(1).active);
   }
   place.pass(place.lease());
-  CHECK(waiting->fetch(1).active);
-  CHECK(!active->fetch(1).active);
+  BUSWAY_CHECK(waiting->fetch(1).active);
+  BUSWAY_CHECK(!active->fetch(1).active);
 }
 
 void clock_forward(StoreHarness& harness) {
@@ -237,7 +238,7 @@ void clock_forward(StoreHarness& harness) {
       settle(*consumer, done(one.sequence));
     }
   }
-  CHECK(got == (std::set<std::size_t>{0, 2, 3, 4, 5, 6, 7, 8, 9, 10}));
+  BUSWAY_CHECK(got == (std::set<std::size_t>{0, 2, 3, 4, 5, 6, 7, 8, 9, 10}));
 }
 
 void clock_back(StoreHarness& harness) {
@@ -253,11 +254,11 @@ void clock_back(StoreHarness& harness) {
   const auto next = place.open("name");
   std::set<std::size_t> got;
   for (const Leased& one : finish(*next, 3)) got.insert(number_of(one.event));
-  CHECK(got == (std::set<std::size_t>{2, 3, 4}));
+  BUSWAY_CHECK(got == (std::set<std::size_t>{2, 3, 4}));
   place.pass(seconds(10));
-  CHECK_EQ(number_of(finish(*next, 1)[0].event), 0U);
+  BUSWAY_CHECK_EQ(number_of(finish(*next, 1)[0].event), 0U);
   place.pass(place.spec("name").lease);
-  CHECK_EQ(number_of(finish(*next, 1)[0].event), 1U);
+  BUSWAY_CHECK_EQ(number_of(finish(*next, 1)[0].event), 1U);
   check_nothing(*next);
 }
 
@@ -275,7 +276,7 @@ void clock_back_and_forth(StoreHarness& harness) {
         settle(*consumer, retry(one.sequence, seconds(5)));
       } else if (number_of(one.event) % 3 != 1 || one.attempt > 1) {
         settle(*consumer, done(one.sequence));
-        CHECK(settled.insert(number_of(one.event)).second);
+        BUSWAY_CHECK(settled.insert(number_of(one.event)).second);
       }  // else it is left until its lease lapses
     }
   }
@@ -283,10 +284,10 @@ void clock_back_and_forth(StoreHarness& harness) {
     place.pass(seconds(1));
     for (const Leased& one : consumer->fetch(100).deliveries) {
       settle(*consumer, done(one.sequence));
-      CHECK(settled.insert(number_of(one.event)).second);
+      BUSWAY_CHECK(settled.insert(number_of(one.event)).second);
     }
   }
-  CHECK_EQ(settled.size(), 60U);
+  BUSWAY_CHECK_EQ(settled.size(), 60U);
 }
 
 }  // namespace

@@ -35,20 +35,20 @@ void kept_whole(StoreHarness& harness) {
   check_nothing(*consumer);
 
   const std::vector<StoredLetter> letters = place.other().dead_letters({});
-  CHECK_EQ(letters.size(), 1U);
+  BUSWAY_CHECK_EQ(letters.size(), 1U);
   const StoredLetter& letter = letters[0];
-  CHECK(letter.id != 0);
-  CHECK_EQ(letter.durable, "mailer");
-  CHECK_EQ(letter.sequence, sequence);
+  BUSWAY_CHECK(letter.id != 0);
+  BUSWAY_CHECK_EQ(letter.durable, "mailer");
+  BUSWAY_CHECK_EQ(letter.sequence, sequence);
   check_same(letter.event, event);
-  CHECK(!letter.redriving);
-  CHECK_EQ(letter.history.size(), 1U);
-  CHECK_EQ(letter.history[0].code, ErrorCode::timed_out);
-  CHECK_EQ(letter.history[0].reason, "after 30 s\nline two");
-  CHECK_EQ(letter.history[0].attempts, 2U);
-  CHECK(letter.history[0].time >= begin - milliseconds(1));
-  CHECK(letter.history[0].time <= place.now() + milliseconds(1));
-  CHECK_EQ(place.store().stats().dead_letters, 1U);
+  BUSWAY_CHECK(!letter.redriving);
+  BUSWAY_CHECK_EQ(letter.history.size(), 1U);
+  BUSWAY_CHECK_EQ(letter.history[0].code, ErrorCode::timed_out);
+  BUSWAY_CHECK_EQ(letter.history[0].reason, "after 30 s\nline two");
+  BUSWAY_CHECK_EQ(letter.history[0].attempts, 2U);
+  BUSWAY_CHECK(letter.history[0].time >= begin - milliseconds(1));
+  BUSWAY_CHECK(letter.history[0].time <= place.now() + milliseconds(1));
+  BUSWAY_CHECK_EQ(place.store().stats().dead_letters, 1U);
 }
 
 void kept_across_a_restart(StoreHarness& harness) {
@@ -60,16 +60,16 @@ void kept_across_a_restart(StoreHarness& harness) {
     give_up(*consumer);
     StoredLetterQuery first;
     first.limit = 1;
-    CHECK_EQ(place.store().redrive(first), 1U);
+    BUSWAY_CHECK_EQ(place.store().redrive(first), 1U);
   }
   const Ids before = ids_of(place.store());
   place.reopen();
-  CHECK(ids_of(place.store()) == before);
+  BUSWAY_CHECK(ids_of(place.store()) == before);
   const auto consumer = place.open("mailer");
   const Leased again = take_one(*consumer);
-  CHECK(again.redriven);
+  BUSWAY_CHECK(again.redriven);
   settle(*consumer, done(again.sequence));
-  CHECK_EQ(ids_of(place.store()).size(), 1U);
+  BUSWAY_CHECK_EQ(ids_of(place.store()).size(), 1U);
 }
 
 void queries(StoreHarness& harness) {
@@ -90,11 +90,11 @@ void queries(StoreHarness& harness) {
   give_up(*biller, ErrorCode::payload_type);
   Store& store = place.store();
   const Ids all = ids_of(store);
-  CHECK_EQ(all.size(), 4U);
-  CHECK(std::is_sorted(all.begin(), all.end()));
+  BUSWAY_CHECK_EQ(all.size(), 4U);
+  BUSWAY_CHECK(std::is_sorted(all.begin(), all.end()));
 
   const auto expect = [&](const StoredLetterQuery& query, const Ids& ids) {
-    CHECK(ids_of(store, query) == ids);
+    BUSWAY_CHECK(ids_of(store, query) == ids);
   };
   StoredLetterQuery query;
   query.durable = "mailer";
@@ -140,24 +140,24 @@ void sent_again_and_done(StoreHarness& harness) {
   finish(*consumer, 1);
   StoredLetterQuery query;
   query.id = ids_of(place.store()).front();
-  CHECK_EQ(place.other().redrive(query), 1U);
-  CHECK_EQ(place.store().redrive(query), 0U);  // under way
-  CHECK_EQ(place.store().purge(query), 0U);
-  CHECK(place.store().dead_letters(query).at(0).redriving);
+  BUSWAY_CHECK_EQ(place.other().redrive(query), 1U);
+  BUSWAY_CHECK_EQ(place.store().redrive(query), 0U);  // under way
+  BUSWAY_CHECK_EQ(place.store().purge(query), 0U);
+  BUSWAY_CHECK(place.store().dead_letters(query).at(0).redriving);
 
   const Leased again = take_one(*consumer);
-  CHECK_EQ(again.sequence, sequences[0]);
-  CHECK_EQ(again.attempt, 1U);
-  CHECK(again.redriven);
+  BUSWAY_CHECK_EQ(again.sequence, sequences[0]);
+  BUSWAY_CHECK_EQ(again.attempt, 1U);
+  BUSWAY_CHECK(again.redriven);
   check_nothing(*consumer);
   settle(*consumer, retry(again.sequence));  // it stays until the delivery has ended well
-  CHECK_EQ(ids_of(place.store()).size(), 2U);
+  BUSWAY_CHECK_EQ(ids_of(place.store()).size(), 2U);
   const Leased second = take_one(*consumer);
-  CHECK_EQ(second.attempt, 2U);
-  CHECK(second.redriven);
+  BUSWAY_CHECK_EQ(second.attempt, 2U);
+  BUSWAY_CHECK(second.redriven);
   settle(*consumer, done(second.sequence));
-  CHECK_EQ(ids_of(place.store()).size(), 1U);
-  CHECK_EQ(place.store().dead_letters({}).at(0).sequence, sequences[1]);
+  BUSWAY_CHECK_EQ(ids_of(place.store()).size(), 1U);
+  BUSWAY_CHECK_EQ(place.store().dead_letters({}).at(0).sequence, sequences[1]);
   check_nothing(*consumer);
 }
 
@@ -168,21 +168,21 @@ void dies_again(StoreHarness& harness) {
   give_up(*consumer, ErrorCode::handler_failed, "death 1");
   const std::uint64_t id = ids_of(place.store()).front();
   for (std::size_t death = 2; death <= limits::kDeathsMax + 4; ++death) {
-    CHECK_EQ(place.store().redrive({}), 1U);
+    BUSWAY_CHECK_EQ(place.store().redrive({}), 1U);
     give_up(*consumer, death % 2 == 0 ? ErrorCode::timed_out : ErrorCode::handler_failed,
             "death " + std::to_string(death));
     const std::vector<StoredLetter> letters = place.store().dead_letters({});
-    CHECK_EQ(letters.size(), 1U);
-    CHECK_EQ(letters[0].id, id);
-    CHECK(!letters[0].redriving);
-    CHECK_EQ(letters[0].history.size(), std::min(death, limits::kDeathsMax));
-    CHECK_EQ(letters[0].history.back().reason, "death " + std::to_string(death));
+    BUSWAY_CHECK_EQ(letters.size(), 1U);
+    BUSWAY_CHECK_EQ(letters[0].id, id);
+    BUSWAY_CHECK(!letters[0].redriving);
+    BUSWAY_CHECK_EQ(letters[0].history.size(), std::min(death, limits::kDeathsMax));
+    BUSWAY_CHECK_EQ(letters[0].history.back().reason, "death " + std::to_string(death));
   }
   const StoredLetter letter = place.store().dead_letters({}).at(0);
-  CHECK_EQ(letter.history.front().reason, "death 5");
+  BUSWAY_CHECK_EQ(letter.history.front().reason, "death 5");
   StoredLetterQuery query;
   query.code = ErrorCode::handler_failed;  // that of the last death counts
-  CHECK_EQ(place.store().dead_letters(query).size(), 0U);
+  BUSWAY_CHECK_EQ(place.store().dead_letters(query).size(), 0U);
 }
 
 void sent_again_and_lapsed(StoreHarness& harness) {
@@ -192,16 +192,16 @@ void sent_again_and_lapsed(StoreHarness& harness) {
   const auto dead = place.store().open(spec);
   place.put(place.event());
   give_up(*dead);
-  CHECK_EQ(place.store().redrive({}), 1U);
-  CHECK(take_one(*dead).redriven);
+  BUSWAY_CHECK_EQ(place.store().redrive({}), 1U);
+  BUSWAY_CHECK(take_one(*dead).redriven);
   place.pass(place.lease());
   const auto next = place.store().open(spec);
-  CHECK(place.store().dead_letters({}).at(0).redriving);
+  BUSWAY_CHECK(place.store().dead_letters({}).at(0).redriving);
   const Leased again = take_one(*next);
-  CHECK(again.redriven);
-  CHECK_EQ(again.attempt, 2U);
+  BUSWAY_CHECK(again.redriven);
+  BUSWAY_CHECK_EQ(again.attempt, 2U);
   settle(*next, done(again.sequence));
-  CHECK_EQ(ids_of(place.store()).size(), 0U);
+  BUSWAY_CHECK_EQ(ids_of(place.store()).size(), 0U);
 }
 
 void forgotten(StoreHarness& harness) {
@@ -215,20 +215,20 @@ void forgotten(StoreHarness& harness) {
   StoredLetterQuery query;
   query.code = ErrorCode::timed_out;
   query.limit = 2;
-  CHECK_EQ(place.store().purge(query), 2U);
-  CHECK(ids_of(place.store()) == (Ids{all[2], all[3], all[4]}));
+  BUSWAY_CHECK_EQ(place.store().purge(query), 2U);
+  BUSWAY_CHECK(ids_of(place.store()) == (Ids{all[2], all[3], all[4]}));
   query = {};
   query.id = all[3];
-  CHECK_EQ(place.store().redrive(query), 1U);
-  CHECK_EQ(place.store().purge({}), 2U);  // not the one under way
-  CHECK(ids_of(place.store()) == Ids{all[3]});
+  BUSWAY_CHECK_EQ(place.store().redrive(query), 1U);
+  BUSWAY_CHECK_EQ(place.store().purge({}), 2U);  // not the one under way
+  BUSWAY_CHECK(ids_of(place.store()) == Ids{all[3]});
   finish(*consumer, 1);
   check_nothing(*consumer);
-  CHECK_EQ(place.store().purge({}), 0U);
+  BUSWAY_CHECK_EQ(place.store().purge({}), 0U);
 
   place.put(place.event());
   give_up(*consumer);
-  CHECK(ids_of(place.store()).front() > all[4]);  // an id is never used again
+  BUSWAY_CHECK(ids_of(place.store()).front() > all[4]);  // an id is never used again
 }
 
 void of_each_name(StoreHarness& harness) {
@@ -238,14 +238,14 @@ void of_each_name(StoreHarness& harness) {
   place.put(place.event());
   give_up(*first);
   give_up(*second);
-  CHECK_EQ(ids_of(place.store()).size(), 2U);
+  BUSWAY_CHECK_EQ(ids_of(place.store()).size(), 2U);
   StoredLetterQuery query;
   query.durable = "first";
-  CHECK_EQ(place.store().redrive(query), 1U);
+  BUSWAY_CHECK_EQ(place.store().redrive(query), 1U);
   check_nothing(*second);
-  CHECK(finish(*first, 1)[0].redriven);
-  CHECK(place.store().remove("second"));
-  CHECK_EQ(ids_of(place.store()).size(), 0U);
+  BUSWAY_CHECK(finish(*first, 1)[0].redriven);
+  BUSWAY_CHECK(place.store().remove("second"));
+  BUSWAY_CHECK_EQ(ids_of(place.store()).size(), 0U);
 }
 
 void many_sent_again(StoreHarness& harness) {
@@ -255,12 +255,13 @@ void many_sent_again(StoreHarness& harness) {
   place.put(place.events(count));
   std::vector<Settlement> all;
   for (const Leased& one : take(*consumer, count)) all.push_back(bury(one.sequence));
-  CHECK_EQ(consumer->settle(all).accepted, count);
-  CHECK_EQ(place.store().redrive({}), count);
+  BUSWAY_CHECK_EQ(consumer->settle(all).accepted, count);
+  BUSWAY_CHECK_EQ(place.store().redrive({}), count);
   const std::vector<Leased> again = finish(*consumer, count);
-  CHECK(std::is_sorted(again.begin(), again.end(),
-                       [](const Leased& a, const Leased& b) { return a.sequence < b.sequence; }));
-  CHECK_EQ(ids_of(place.store()).size(), 0U);
+  BUSWAY_CHECK(std::is_sorted(again.begin(), again.end(), [](const Leased& a, const Leased& b) {
+    return a.sequence < b.sequence;
+  }));
+  BUSWAY_CHECK_EQ(ids_of(place.store()).size(), 0U);
 }
 
 }  // namespace

@@ -57,21 +57,21 @@ Event whole_event(WallTime time) {
 void check_round_trip(Place& place, StoreConsumer& consumer, const Event& event) {
   const std::uint64_t sequence = place.put(event);
   const Leased leased = take_one(consumer);
-  CHECK_EQ(leased.sequence, sequence);
+  BUSWAY_CHECK_EQ(leased.sequence, sequence);
   check_same(leased.event, event);
   settle(consumer, done(leased.sequence));
 
   StoreQuery query;
   query.after = sequence - 1;
   const StorePage page = place.store().read(query);
-  CHECK_EQ(page.events.size(), 1U);
-  CHECK_EQ(page.events[0].sequence, sequence);
-  CHECK_EQ(page.events[0].writer, place.store().writer());
+  BUSWAY_CHECK_EQ(page.events.size(), 1U);
+  BUSWAY_CHECK_EQ(page.events[0].sequence, sequence);
+  BUSWAY_CHECK_EQ(page.events[0].writer, place.store().writer());
   check_same(page.events[0].event, event);
 
   const std::optional<StoredEvent> found = place.store().find(event.id());
-  CHECK(found.has_value());
-  CHECK_EQ(found->sequence, sequence);
+  BUSWAY_CHECK(found.has_value());
+  BUSWAY_CHECK_EQ(found->sequence, sequence);
   check_same(found->event, event);
 }
 
@@ -208,9 +208,9 @@ void json_and_typed_payloads(StoreHarness& harness) {
   check_round_trip(place, *consumer, typed);
   place.put(place.event());
   const std::optional<StoredEvent> found = place.store().find(typed.id());
-  CHECK(found.has_value());
-  CHECK_EQ(found->event.schema_version(), 3U);
-  CHECK_EQ(found->event.as<Order>().customer, "Ann");
+  BUSWAY_CHECK(found.has_value());
+  BUSWAY_CHECK_EQ(found->event.schema_version(), 3U);
+  BUSWAY_CHECK_EQ(found->event.as<Order>().customer, "Ann");
 }
 
 void what_cannot_be_kept(StoreHarness& harness) {
@@ -220,18 +220,18 @@ void what_cannot_be_kept(StoreHarness& harness) {
   const Event no_id("test.event");
   for (const Event& event : {no_json, no_id}) {
     const AppendResult result = place.store().append(event);
-    CHECK_EQ(result.answer, Appended::not_stored);
-    CHECK(!result.ok());
-    CHECK(!result.error.empty());
+    BUSWAY_CHECK_EQ(result.answer, Appended::not_stored);
+    BUSWAY_CHECK(!result.ok());
+    BUSWAY_CHECK(!result.error.empty());
   }
-  CHECK_EQ(place.store().read({}).events.size(), 0U);
+  BUSWAY_CHECK_EQ(place.store().read({}).events.size(), 0U);
 }
 
 void each_of_a_batch(StoreHarness& harness) {
   Place place(harness);
   const std::vector<Event> first = place.events(10);
   const std::vector<std::uint64_t> sequences = place.put(first);
-  CHECK(std::is_sorted(sequences.begin(), sequences.end()));
+  BUSWAY_CHECK(std::is_sorted(sequences.begin(), sequences.end()));
 
   // Of a batch only what is really there is a duplicate: 2 before, 1 within.
   std::vector<Event> second = place.events(3);
@@ -243,14 +243,14 @@ void each_of_a_batch(StoreHarness& harness) {
   const std::vector<Appended> expected{Appended::stored, Appended::duplicate, Appended::stored,
                                        Appended::stored, Appended::duplicate, Appended::duplicate};
   for (std::size_t i = 0; i < expected.size(); ++i) {
-    CHECK_EQ(results[i].answer, expected[i]);
-    CHECK(results[i].ok());
-    CHECK_EQ(results[i].error, "");
+    BUSWAY_CHECK_EQ(results[i].answer, expected[i]);
+    BUSWAY_CHECK(results[i].ok());
+    BUSWAY_CHECK_EQ(results[i].error, "");
   }
-  CHECK_EQ(results[1].sequence, sequences[4]);
-  CHECK_EQ(results[4].sequence, sequences[9]);
-  CHECK_EQ(results[5].sequence, results[0].sequence);
-  CHECK_EQ(place.store().read({}).events.size(), 13U);
+  BUSWAY_CHECK_EQ(results[1].sequence, sequences[4]);
+  BUSWAY_CHECK_EQ(results[4].sequence, sequences[9]);
+  BUSWAY_CHECK_EQ(results[5].sequence, results[0].sequence);
+  BUSWAY_CHECK_EQ(place.store().read({}).events.size(), 13U);
   place.store().append(std::span<const Event>(), std::span<AppendResult>());  // of nothing
 }
 
@@ -261,11 +261,11 @@ void whole_or_not_at_all(StoreHarness& harness) {
   std::vector<AppendResult> results(3);
   place.store().append(batch, results);
   for (const AppendResult& result : results) {
-    CHECK_EQ(result.answer, Appended::not_stored);
-    CHECK(!result.error.empty());
+    BUSWAY_CHECK_EQ(result.answer, Appended::not_stored);
+    BUSWAY_CHECK(!result.error.empty());
   }
-  CHECK_EQ(place.store().read({}).events.size(), 0U);
-  CHECK(!place.store().find(good[0].id()).has_value());
+  BUSWAY_CHECK_EQ(place.store().read({}).events.size(), 0U);
+  BUSWAY_CHECK(!place.store().find(good[0].id()).has_value());
   place.put(good);  // their ids are not taken
 }
 
@@ -276,20 +276,21 @@ void a_repeat(StoreHarness& harness) {
   const std::uint64_t sequence = place.put(event);
   for (Store* store : {&place.store(), &place.other()}) {
     const AppendResult repeat = store->append(event);
-    CHECK_EQ(repeat.answer, Appended::duplicate);
-    CHECK_EQ(repeat.sequence, sequence);
-    CHECK(repeat.ok());
+    BUSWAY_CHECK_EQ(repeat.answer, Appended::duplicate);
+    BUSWAY_CHECK_EQ(repeat.sequence, sequence);
+    BUSWAY_CHECK(repeat.ok());
   }
   // The id decides, whatever else is said.
   const AppendResult other =
       place.store().append(Event("other.topic", {}, {.id = event.id(), .time = place.now()}));
-  CHECK_EQ(other.answer, Appended::duplicate);
+  BUSWAY_CHECK_EQ(other.answer, Appended::duplicate);
   const std::vector<Leased> got = finish(*consumer, 1);
   check_same(got[0].event, event);
   check_nothing(*consumer);
-  CHECK_EQ(place.store().append(event).answer, Appended::duplicate);  // also when it is settled
+  BUSWAY_CHECK_EQ(place.store().append(event).answer,
+                  Appended::duplicate);  // also when it is settled
   check_nothing(*consumer);
-  CHECK(place.store().stats().duplicates >= 3U);
+  BUSWAY_CHECK(place.store().stats().duplicates >= 3U);
 }
 
 void a_repeat_after_reopening(StoreHarness& harness) {
@@ -300,8 +301,8 @@ void a_repeat_after_reopening(StoreHarness& harness) {
   std::vector<AppendResult> results(5);
   place.store().append(events, results);
   for (std::size_t i = 0; i < 5; ++i) {
-    CHECK_EQ(results[i].answer, Appended::duplicate);
-    CHECK_EQ(results[i].sequence, sequences[i]);
+    BUSWAY_CHECK_EQ(results[i].answer, Appended::duplicate);
+    BUSWAY_CHECK_EQ(results[i].sequence, sequences[i]);
   }
 }
 
@@ -310,25 +311,25 @@ void known_as_long_as_kept(StoreHarness& harness) {
   const std::vector<Event> events = place.events(4);
   const std::vector<std::uint64_t> sequences = place.put(events);
   place.pass(std::chrono::hours(24 * 400) * (place.is_manual() ? 1 : 0));
-  CHECK_EQ(place.store().append(events[0]).answer, Appended::duplicate);
+  BUSWAY_CHECK_EQ(place.store().append(events[0]).answer, Appended::duplicate);
   if (!place.store().features().trim) return;
   Retention retention;
   retention.max_events = 1;
-  CHECK_EQ(place.store().trim(retention).removed, 3U);
+  BUSWAY_CHECK_EQ(place.store().trim(retention).removed, 3U);
   const AppendResult again = place.store().append(events[0]);
-  CHECK_EQ(again.answer, Appended::stored);
-  CHECK(again.sequence > sequences[3]);
+  BUSWAY_CHECK_EQ(again.answer, Appended::stored);
+  BUSWAY_CHECK(again.sequence > sequences[3]);
 }
 
 void sequences_have_no_gaps(StoreHarness& harness) {
   Place place(harness);
   const std::uint64_t first = place.put(place.event());
-  CHECK_EQ(first, 1U);
+  BUSWAY_CHECK_EQ(first, 1U);
   const std::vector<Event> events = place.events(3);
-  CHECK_EQ(place.put(events).back(), 4U);
-  CHECK_EQ(place.store().append(events[0]).sequence, 2U);
-  CHECK_EQ(place.put(place.event()), 5U);
-  CHECK_EQ(place.store().stats().last_sequence, 5U);
+  BUSWAY_CHECK_EQ(place.put(events).back(), 4U);
+  BUSWAY_CHECK_EQ(place.store().append(events[0]).sequence, 2U);
+  BUSWAY_CHECK_EQ(place.put(place.event()), 5U);
+  BUSWAY_CHECK_EQ(place.store().stats().last_sequence, 5U);
 }
 
 }  // namespace

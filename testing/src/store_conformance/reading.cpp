@@ -25,11 +25,11 @@ Sequences all_pages(Store& store, StoreQuery query, std::size_t limit) {
   Sequences all;
   for (int pages = 0; pages < 10'000; ++pages) {
     const StorePage page = store.read(query);
-    CHECK(page.events.size() <= limit);
-    CHECK_EQ(page.set_aside, 0U);
+    BUSWAY_CHECK(page.events.size() <= limit);
+    BUSWAY_CHECK_EQ(page.set_aside, 0U);
     for (const StoredEvent& one : page.events) all.push_back(one.sequence);
     if (!page.more) return all;
-    CHECK(page.next != query.after);
+    BUSWAY_CHECK(page.next != query.after);
     query.after = page.next;
   }
   fail(__FILE__, __LINE__, "pages come to an end", "10,000 pages");
@@ -40,26 +40,26 @@ void directions(StoreHarness& harness) {
   const Sequences s = place.put(place.events(10));
   Store& store = place.other();
   StoreQuery query;
-  CHECK(sequences_of(store.read(query)) == s);
+  BUSWAY_CHECK(sequences_of(store.read(query)) == s);
   query.after = s[2];
   query.up_to = s[5];
-  CHECK(sequences_of(store.read(query)) == (Sequences{s[3], s[4], s[5]}));
+  BUSWAY_CHECK(sequences_of(store.read(query)) == (Sequences{s[3], s[4], s[5]}));
   query = {};
   query.direction = Direction::newest_first;
-  CHECK(sequences_of(store.read(query)) == Sequences(s.rbegin(), s.rend()));
+  BUSWAY_CHECK(sequences_of(store.read(query)) == Sequences(s.rbegin(), s.rend()));
   query.after = s[5];
   query.up_to = s[2];
-  CHECK(sequences_of(store.read(query)) == (Sequences{s[4], s[3], s[2]}));
+  BUSWAY_CHECK(sequences_of(store.read(query)) == (Sequences{s[4], s[3], s[2]}));
   query = {};
   query.after = s[9];
   const StorePage nothing = store.read(query);
-  CHECK_EQ(nothing.events.size(), 0U);
-  CHECK(!nothing.more);
-  CHECK_EQ(nothing.next, s[9]);  // where news will come
+  BUSWAY_CHECK_EQ(nothing.events.size(), 0U);
+  BUSWAY_CHECK(!nothing.more);
+  BUSWAY_CHECK_EQ(nothing.next, s[9]);  // where news will come
   query.after = 0;
   query.limit = 4;
   query.direction = Direction::newest_first;
-  CHECK(sequences_of(store.read(query)) == (Sequences{s[9], s[8], s[7], s[6]}));
+  BUSWAY_CHECK(sequences_of(store.read(query)) == (Sequences{s[9], s[8], s[7], s[6]}));
 }
 
 void pages(StoreHarness& harness) {
@@ -74,40 +74,40 @@ void pages(StoreHarness& harness) {
   query.patterns = patterns;
   for (const std::size_t limit : {1U, 7U, 60U, 1'000U}) {
     query.direction = Direction::oldest_first;
-    CHECK(all_pages(place.store(), query, limit) == odd);
+    BUSWAY_CHECK(all_pages(place.store(), query, limit) == odd);
     query.direction = Direction::newest_first;
-    CHECK(all_pages(place.store(), query, limit) == Sequences(odd.rbegin(), odd.rend()));
+    BUSWAY_CHECK(all_pages(place.store(), query, limit) == Sequences(odd.rbegin(), odd.rend()));
   }
   query.direction = Direction::oldest_first;
   query.limit = 5;
   const StorePage page = place.store().read(query);
-  CHECK_EQ(page.events.size(), 5U);
-  CHECK(page.more);
+  BUSWAY_CHECK_EQ(page.events.size(), 5U);
+  BUSWAY_CHECK(page.more);
 }
 
 void a_page_of_its_own(StoreHarness& harness) {
   Place place(harness);
   place.put(place.events(limits::kStorePage + 5));
   const StorePage page = place.store().read({});
-  CHECK(page.more);
-  CHECK(page.events.size() <= limits::kStorePage);
-  CHECK(!page.events.empty());
-  CHECK_EQ(all_pages(place.store(), {}, 100'000).size(), limits::kStorePage + 5);
+  BUSWAY_CHECK(page.more);
+  BUSWAY_CHECK(page.events.size() <= limits::kStorePage);
+  BUSWAY_CHECK(!page.events.empty());
+  BUSWAY_CHECK_EQ(all_pages(place.store(), {}, 100'000).size(), limits::kStorePage + 5);
 }
 
 void an_empty_log(StoreHarness& harness) {
   Place place(harness);
   StoreQuery query;
-  CHECK_EQ(place.store().read(query).events.size(), 0U);
-  CHECK(!place.store().read(query).more);
+  BUSWAY_CHECK_EQ(place.store().read(query).events.size(), 0U);
+  BUSWAY_CHECK(!place.store().read(query).more);
   query.direction = Direction::newest_first;
-  CHECK_EQ(place.store().read(query).events.size(), 0U);
-  CHECK(!place.store().find(new_id()).has_value());
-  CHECK(!place.store().status(new_id()).has_value());
+  BUSWAY_CHECK_EQ(place.store().read(query).events.size(), 0U);
+  BUSWAY_CHECK(!place.store().find(new_id()).has_value());
+  BUSWAY_CHECK(!place.store().status(new_id()).has_value());
   const StoreStats stats = place.store().stats();
-  CHECK_EQ(stats.events, 0U);
-  CHECK_EQ(stats.first_sequence, 0U);
-  CHECK_EQ(stats.last_sequence, 0U);
+  BUSWAY_CHECK_EQ(stats.events, 0U);
+  BUSWAY_CHECK_EQ(stats.first_sequence, 0U);
+  BUSWAY_CHECK_EQ(stats.last_sequence, 0U);
 }
 
 void by_topic(StoreHarness& harness) {
@@ -120,9 +120,10 @@ void by_topic(StoreHarness& harness) {
     query.patterns = patterns;
     return sequences_of(place.store().read(query));
   };
-  CHECK(of({Pattern::parse("order.*")}) == (Sequences{created, paid}));
-  CHECK(of({Pattern::parse("order.paid"), Pattern::parse("re:^user")}) == (Sequences{paid, user}));
-  CHECK(of({Pattern::parse("nothing")}) == Sequences{});
+  BUSWAY_CHECK(of({Pattern::parse("order.*")}) == (Sequences{created, paid}));
+  BUSWAY_CHECK(of({Pattern::parse("order.paid"), Pattern::parse("re:^user")}) ==
+               (Sequences{paid, user}));
+  BUSWAY_CHECK(of({Pattern::parse("nothing")}).empty());
 }
 
 void by_time(StoreHarness& harness) {
@@ -134,13 +135,13 @@ void by_time(StoreHarness& harness) {
   }
   StoreQuery query;
   query.since = begin + seconds(5);
-  CHECK(sequences_of(place.store().read(query)) == (Sequences{s[1], s[2], s[3]}));
+  BUSWAY_CHECK(sequences_of(place.store().read(query)) == (Sequences{s[1], s[2], s[3]}));
   query.until = begin + seconds(20);
-  CHECK(sequences_of(place.store().read(query)) == (Sequences{s[1], s[2]}));
+  BUSWAY_CHECK(sequences_of(place.store().read(query)) == (Sequences{s[1], s[2]}));
   query.since.reset();
-  CHECK(sequences_of(place.store().read(query)) == (Sequences{s[0], s[1], s[2]}));
+  BUSWAY_CHECK(sequences_of(place.store().read(query)) == (Sequences{s[0], s[1], s[2]}));
   query.direction = Direction::newest_first;
-  CHECK(sequences_of(place.store().read(query)) == (Sequences{s[2], s[1], s[0]}));
+  BUSWAY_CHECK(sequences_of(place.store().read(query)) == (Sequences{s[2], s[1], s[0]}));
 }
 
 void by_each_field(StoreHarness& harness) {
@@ -163,7 +164,7 @@ void by_each_field(StoreHarness& harness) {
   const auto check = [&](const std::function<void(StoreQuery&)>& set, const Sequences& expected) {
     StoreQuery query;
     set(query);
-    CHECK(sequences_of(place.store().read(query)) == expected);
+    BUSWAY_CHECK(sequences_of(place.store().read(query)) == expected);
   };
   using Field = std::optional<std::string_view> StoreQuery::*;
   const std::vector<std::pair<Field, std::string_view>> fields{
@@ -171,7 +172,9 @@ void by_each_field(StoreHarness& harness) {
       {&StoreQuery::session_id, "s1"},    {&StoreQuery::instance_id, "i1"},
       {&StoreQuery::schema, "schema1"},   {&StoreQuery::entity, "order"},
       {&StoreQuery::operation, "create"}, {&StoreQuery::correlation_id, "c1"}};
-  for (const auto& [field, value] : fields) {
+  for (const auto& one : fields) {
+    const Field field = one.first;  // clang 14 captures no structured bindings
+    const std::string_view value = one.second;
     check([&](StoreQuery& query) { query.*field = value; }, {of_full});
     check([&](StoreQuery& query) { query.*field = "x"; }, {});
     check([&](StoreQuery& query) { query.*field = "x' OR '1'='1"; }, {});
@@ -197,17 +200,18 @@ void not_by_a_writer(StoreHarness& harness) {
   StoreQuery query;
   query.not_by = first.writer();
   const bool two = &first != &second;
-  CHECK_EQ(two, first.writer() != second.writer());
+  BUSWAY_CHECK_EQ(two, first.writer() != second.writer());
   const Sequences expected = two ? Sequences{of_second.sequence} : Sequences{};
-  CHECK(sequences_of(first.read(query)) == expected);
+  BUSWAY_CHECK(sequences_of(first.read(query)) == expected);
   query.not_by = 0;  // nobody's
   while (query.not_by == first.writer() || query.not_by == second.writer()) ++*query.not_by;
-  CHECK(sequences_of(first.read(query)) == (Sequences{of_first.sequence, of_second.sequence}));
+  BUSWAY_CHECK(sequences_of(first.read(query)) ==
+               (Sequences{of_first.sequence, of_second.sequence}));
 }
 
 StoredDelivery delivery_of(Store& store, const Event& event, std::string_view durable) {
   const std::optional<StoredStatus> status = store.status(event.id());
-  CHECK(status.has_value());
+  BUSWAY_CHECK(status.has_value());
   check_same(status->stored.event, event);
   for (const StoredDelivery& one : status->deliveries) {
     if (one.durable == durable) return one;
@@ -228,28 +232,28 @@ void status_of_each_state(StoreHarness& harness) {
   const Event event = place.event("order.created");
   place.put(other);
   place.put(event);
-  CHECK_EQ(status_of(store, other), EventStatus::completed);  // none matches
-  CHECK_EQ(store.status(other.id())->deliveries.size(), 0U);
-  CHECK_EQ(status_of(store, event), EventStatus::pending);
-  CHECK_EQ(delivery_of(store, event, "mailer").state, State::pending);
+  BUSWAY_CHECK_EQ(status_of(store, other), EventStatus::completed);  // none matches
+  BUSWAY_CHECK_EQ(store.status(other.id())->deliveries.size(), 0U);
+  BUSWAY_CHECK_EQ(status_of(store, event), EventStatus::pending);
+  BUSWAY_CHECK_EQ(delivery_of(store, event, "mailer").state, State::pending);
 
   Leased leased = take_one(*consumer);
   StoredDelivery delivery = delivery_of(place.other(), event, "mailer");
-  CHECK_EQ(delivery.state, State::processing);
-  CHECK_EQ(delivery.attempts, 1U);
-  CHECK_EQ(status_of(store, event), EventStatus::processing);
+  BUSWAY_CHECK_EQ(delivery.state, State::processing);
+  BUSWAY_CHECK_EQ(delivery.attempts, 1U);
+  BUSWAY_CHECK_EQ(status_of(store, event), EventStatus::processing);
 
   const WallTime failed = place.now();
   settle(*consumer, retry(leased.sequence, seconds(100), ErrorCode::timed_out, "too slow"));
   delivery = delivery_of(store, event, "mailer");
-  CHECK_EQ(delivery.state, State::retrying);
-  CHECK_EQ(delivery.attempts, 1U);
-  CHECK(delivery.changed.has_value());
-  CHECK(*delivery.changed >= failed - milliseconds(1));
-  CHECK(delivery.due.has_value());
-  CHECK(*delivery.due >= failed + seconds(99));
-  CHECK(delivery.error.find("too slow") != std::string::npos);
-  CHECK_EQ(status_of(store, event), EventStatus::processing);
+  BUSWAY_CHECK_EQ(delivery.state, State::retrying);
+  BUSWAY_CHECK_EQ(delivery.attempts, 1U);
+  BUSWAY_CHECK(delivery.changed.has_value());
+  BUSWAY_CHECK(*delivery.changed >= failed - milliseconds(1));
+  BUSWAY_CHECK(delivery.due.has_value());
+  BUSWAY_CHECK(*delivery.due >= failed + seconds(99));
+  BUSWAY_CHECK(delivery.error.find("too slow") != std::string::npos);
+  BUSWAY_CHECK_EQ(status_of(store, event), EventStatus::processing);
 }
 
 void status_at_the_end(StoreHarness& harness) {
@@ -261,27 +265,27 @@ void status_at_the_end(StoreHarness& harness) {
   const Event event = place.event();
   place.put(event);
   finish(*good, 1);
-  CHECK_EQ(delivery_of(store, event, "good").state, State::completed);
-  CHECK_EQ(delivery_of(store, event, "bad").state, State::pending);
-  CHECK_EQ(status_of(store, event), EventStatus::processing);
+  BUSWAY_CHECK_EQ(delivery_of(store, event, "good").state, State::completed);
+  BUSWAY_CHECK_EQ(delivery_of(store, event, "bad").state, State::pending);
+  BUSWAY_CHECK_EQ(status_of(store, event), EventStatus::processing);
 
   settle(*bad, bury(take_one(*bad).sequence, ErrorCode::handler_failed, "broken"));
   const StoredDelivery delivery = delivery_of(store, event, "bad");
-  CHECK_EQ(delivery.state, State::dead_lettered);
-  CHECK_EQ(delivery.attempts, 1U);
-  CHECK(delivery.changed.has_value());
-  CHECK(delivery.error.find("broken") != std::string::npos);
-  CHECK_EQ(status_of(store, event), EventStatus::failed);
+  BUSWAY_CHECK_EQ(delivery.state, State::dead_lettered);
+  BUSWAY_CHECK_EQ(delivery.attempts, 1U);
+  BUSWAY_CHECK(delivery.changed.has_value());
+  BUSWAY_CHECK(delivery.error.find("broken") != std::string::npos);
+  BUSWAY_CHECK_EQ(status_of(store, event), EventStatus::failed);
 
-  CHECK_EQ(store.redrive({}), 1U);
-  CHECK_EQ(status_of(store, event), EventStatus::failed);  // until it has ended well
+  BUSWAY_CHECK_EQ(store.redrive({}), 1U);
+  BUSWAY_CHECK_EQ(status_of(store, event), EventStatus::failed);  // until it has ended well
   finish(*bad, 1);
-  CHECK_EQ(status_of(store, event), EventStatus::completed);
-  CHECK_EQ(delivery_of(store, event, "bad").state, State::completed);
+  BUSWAY_CHECK_EQ(status_of(store, event), EventStatus::completed);
+  BUSWAY_CHECK_EQ(delivery_of(store, event, "bad").state, State::completed);
 
   // A name that begins later has nothing to do with it.
   const auto late = place.open("late");
-  CHECK_EQ(store.status(event.id())->deliveries.size(), 2U);
+  BUSWAY_CHECK_EQ(store.status(event.id())->deliveries.size(), 2U);
 }
 
 void by_status(StoreHarness& harness) {
@@ -297,10 +301,10 @@ void by_status(StoreHarness& harness) {
     query.status = status;
     return sequences_of(place.store().read(query));
   };
-  CHECK(of(EventStatus::completed) == Sequences{s[0]});
-  CHECK(of(EventStatus::processing) == (Sequences{s[1], s[3]}));
-  CHECK(of(EventStatus::failed) == Sequences{s[2]});
-  CHECK(of(EventStatus::pending) == Sequences{s[4]});
+  BUSWAY_CHECK(of(EventStatus::completed) == Sequences{s[0]});
+  BUSWAY_CHECK(of(EventStatus::processing) == (Sequences{s[1], s[3]}));
+  BUSWAY_CHECK(of(EventStatus::failed) == Sequences{s[2]});
+  BUSWAY_CHECK(of(EventStatus::pending) == Sequences{s[4]});
 }
 
 }  // namespace

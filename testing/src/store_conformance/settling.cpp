@@ -14,17 +14,17 @@ void failed_twice(StoreHarness& harness) {
   place.put(place.events(100));
   for (unsigned attempt = 1; attempt <= 2; ++attempt) {
     for (const Leased& one : take(*consumer, 100)) {
-      CHECK_EQ(one.attempt, attempt);
+      BUSWAY_CHECK_EQ(one.attempt, attempt);
       settle(*consumer, retry(one.sequence));
     }
   }
   std::vector<bool> seen(100);
   for (const Leased& one : finish(*consumer, 100)) {
-    CHECK_EQ(one.attempt, 3U);
-    CHECK(!one.redriven);
+    BUSWAY_CHECK_EQ(one.attempt, 3U);
+    BUSWAY_CHECK(!one.redriven);
     seen[number_of(one.event)] = true;
   }
-  CHECK(std::all_of(seen.begin(), seen.end(), [](bool one) { return one; }));
+  BUSWAY_CHECK(std::all_of(seen.begin(), seen.end(), [](bool one) { return one; }));
   check_nothing(*consumer);
 }
 
@@ -35,8 +35,8 @@ void goes_on_after_errors(StoreHarness& harness) {
     place.put(place.events(100));
     std::vector<Settlement> failures;
     for (const Leased& one : take(*consumer, 100)) failures.push_back(retry(one.sequence));
-    CHECK_EQ(consumer->settle(failures).accepted, 100U);
-    CHECK_EQ(finish(*consumer, 100).size(), 100U);
+    BUSWAY_CHECK_EQ(consumer->settle(failures).accepted, 100U);
+    BUSWAY_CHECK_EQ(finish(*consumer, 100).size(), 100U);
   }
   check_nothing(*consumer);
 }
@@ -52,7 +52,7 @@ void first_two_and_every_fifth(StoreHarness& harness) {
   while (completed < 40) {
     const Leased one = take_one(*consumer);
     ++deliveries;
-    CHECK_EQ(one.attempt, failures[one.sequence] + 1);
+    BUSWAY_CHECK_EQ(one.attempt, failures[one.sequence] + 1);
     if (deliveries <= 2 || deliveries % 5 == 0) {
       ++failures[one.sequence];
       settle(*consumer, retry(one.sequence));
@@ -73,14 +73,14 @@ void each_of_a_batch_by_itself(StoreHarness& harness) {
                                       release(all[2].sequence), bury(all[3].sequence),
                                       done(1'000'000),          done(all[0].sequence)};
   const SettleResult result = consumer->settle(mixed);
-  CHECK_EQ(result.accepted, 4U);
-  CHECK_EQ(result.stale, 2U);
+  BUSWAY_CHECK_EQ(result.accepted, 4U);
+  BUSWAY_CHECK_EQ(result.stale, 2U);
   const std::vector<Leased> again = finish(*consumer, 2);
-  CHECK_EQ(again[0].sequence, all[1].sequence);
-  CHECK_EQ(again[0].attempt, 2U);
-  CHECK_EQ(again[1].sequence, all[2].sequence);
-  CHECK_EQ(again[1].attempt, 1U);
-  CHECK_EQ(place.store().dead_letters({}).size(), 1U);
+  BUSWAY_CHECK_EQ(again[0].sequence, all[1].sequence);
+  BUSWAY_CHECK_EQ(again[0].attempt, 2U);
+  BUSWAY_CHECK_EQ(again[1].sequence, all[2].sequence);
+  BUSWAY_CHECK_EQ(again[1].attempt, 1U);
+  BUSWAY_CHECK_EQ(place.store().dead_letters({}).size(), 1U);
   check_nothing(*consumer);
 }
 
@@ -93,14 +93,14 @@ void settled_once(StoreHarness& harness) {
   for (const Settlement& again :
        {done(one.sequence), retry(one.sequence), release(one.sequence), bury(one.sequence)}) {
     const SettleResult result = consumer->settle(std::span(&again, 1));
-    CHECK_EQ(result.accepted, 0U);
-    CHECK_EQ(result.stale, 1U);
+    BUSWAY_CHECK_EQ(result.accepted, 0U);
+    BUSWAY_CHECK_EQ(result.stale, 1U);
   }
   check_nothing(*consumer);
-  CHECK_EQ(place.store().dead_letters({}).size(), 0U);
+  BUSWAY_CHECK_EQ(place.store().dead_letters({}).size(), 0U);
   const StoreStats stats = place.store().stats();
-  CHECK_EQ(stats.settled, 1U);
-  CHECK_EQ(stats.stale, 4U);
+  BUSWAY_CHECK_EQ(stats.settled, 1U);
+  BUSWAY_CHECK_EQ(stats.stale, 4U);
 }
 
 void not_before_it_is_due(StoreHarness& harness) {
@@ -112,10 +112,10 @@ void not_before_it_is_due(StoreHarness& harness) {
   settle(*consumer, retry(take_one(*consumer).sequence, delay));
 
   FetchResult fetched = consumer->fetch(10);
-  CHECK_EQ(fetched.deliveries.size(), 0U);
-  CHECK(fetched.due.has_value());
-  CHECK(*fetched.due >= failed + delay - milliseconds(1));
-  CHECK(*fetched.due <= place.now() + delay + milliseconds(1));
+  BUSWAY_CHECK_EQ(fetched.deliveries.size(), 0U);
+  BUSWAY_CHECK(fetched.due.has_value());
+  BUSWAY_CHECK(*fetched.due >= failed + delay - milliseconds(1));
+  BUSWAY_CHECK(*fetched.due <= place.now() + delay + milliseconds(1));
   if (place.is_manual()) {
     place.pass(delay - nanoseconds(milliseconds(1)));
     check_nothing(*consumer);
@@ -124,10 +124,10 @@ void not_before_it_is_due(StoreHarness& harness) {
     place.pass(delay);
   }
   const Leased again = take_one(*consumer);
-  CHECK(place.now() >= failed + delay - milliseconds(1));
-  CHECK_EQ(again.attempt, 2U);
+  BUSWAY_CHECK(place.now() >= failed + delay - milliseconds(1));
+  BUSWAY_CHECK_EQ(again.attempt, 2U);
   settle(*consumer, done(again.sequence));
-  CHECK(!consumer->fetch(1).due.has_value());
+  BUSWAY_CHECK(!consumer->fetch(1).due.has_value());
 }
 
 void the_earliest_is_due(StoreHarness& harness) {
@@ -141,13 +141,13 @@ void the_earliest_is_due(StoreHarness& harness) {
   settle(*consumer, retry(all[2].sequence, seconds(200)));
   for (const std::size_t next : {1U, 2U, 0U}) {
     const FetchResult fetched = consumer->fetch(10);
-    CHECK_EQ(fetched.deliveries.size(), 0U);
-    CHECK(fetched.due.has_value());
-    CHECK_EQ(*fetched.due, begin + seconds(next == 1 ? 100 : next == 2 ? 200 : 300));
+    BUSWAY_CHECK_EQ(fetched.deliveries.size(), 0U);
+    BUSWAY_CHECK(fetched.due.has_value());
+    BUSWAY_CHECK_EQ(*fetched.due, begin + seconds(next == 1 ? 100 : next == 2 ? 200 : 300));
     place.pass(*fetched.due - place.now());
     const std::vector<Leased> due = finish(*consumer, 1);
-    CHECK_EQ(due[0].sequence, all[next].sequence);
-    CHECK_EQ(due[0].attempt, next == 1 ? 1U : 2U);
+    BUSWAY_CHECK_EQ(due[0].sequence, all[next].sequence);
+    BUSWAY_CHECK_EQ(due[0].attempt, next == 1 ? 1U : 2U);
   }
 }
 
@@ -158,7 +158,7 @@ void a_week_at_most(StoreHarness& harness) {
   const std::vector<Leased> all = take(*consumer, 2);
   settle(*consumer, retry(all[0].sequence, nanoseconds::max()));  // does not wrap around
   settle(*consumer, retry(all[1].sequence, nanoseconds(-5)));     // at once
-  CHECK_EQ(finish(*consumer, 1)[0].sequence, all[1].sequence);
+  BUSWAY_CHECK_EQ(finish(*consumer, 1)[0].sequence, all[1].sequence);
   check_nothing(*consumer);
 }
 
@@ -168,16 +168,16 @@ void released_uncounted(StoreHarness& harness) {
   place.put(place.event());
   for (int i = 0; i < 5; ++i) {
     const Leased one = take_one(*consumer);
-    CHECK_EQ(one.attempt, 1U);
+    BUSWAY_CHECK_EQ(one.attempt, 1U);
     settle(*consumer, release(one.sequence));
   }
   settle(*consumer, retry(take_one(*consumer).sequence));
   for (int i = 0; i < 3; ++i) {
     const Leased one = take_one(*consumer);
-    CHECK_EQ(one.attempt, 2U);
+    BUSWAY_CHECK_EQ(one.attempt, 2U);
     settle(*consumer, release(one.sequence));
   }
-  CHECK_EQ(finish(*consumer, 1)[0].attempt, 2U);
+  BUSWAY_CHECK_EQ(finish(*consumer, 1)[0].attempt, 2U);
 }
 
 void retries_come_first(StoreHarness& harness) {
@@ -186,9 +186,9 @@ void retries_come_first(StoreHarness& harness) {
   const std::vector<std::uint64_t> sequences = place.put(place.events(20));
   settle(*consumer, retry(take_one(*consumer).sequence));
   const std::vector<Leased> next = finish(*consumer, 3);
-  CHECK_EQ(next[0].sequence, sequences[0]);
-  CHECK_EQ(next[1].sequence, sequences[1]);
-  CHECK_EQ(next[2].sequence, sequences[2]);
+  BUSWAY_CHECK_EQ(next[0].sequence, sequences[0]);
+  BUSWAY_CHECK_EQ(next[1].sequence, sequences[1]);
+  BUSWAY_CHECK_EQ(next[2].sequence, sequences[2]);
 }
 
 void passed_by_later_events(StoreHarness& harness, DurableOrder order) {
@@ -199,7 +199,7 @@ void passed_by_later_events(StoreHarness& harness, DurableOrder order) {
   const std::vector<std::uint64_t> sequences = place.put(place.events(5));
   settle(*consumer, retry(take_one(*consumer).sequence, seconds(100)));
   for (std::size_t n = 1; n < 5; ++n) {
-    CHECK_EQ(finish(*consumer, 1)[0].sequence, sequences[n]);
+    BUSWAY_CHECK_EQ(finish(*consumer, 1)[0].sequence, sequences[n]);
   }
   check_nothing(*consumer);
 }
@@ -221,13 +221,13 @@ void strict_holds_back(StoreHarness& harness) {
   settle(*consumer, retry(first[1].sequence, delay));
   settle(*consumer, release(first[2].sequence));
   const FetchResult held = consumer->fetch(10);
-  CHECK_EQ(held.deliveries.size(), 0U);
-  CHECK(held.active);
-  CHECK(held.due.has_value());
+  BUSWAY_CHECK_EQ(held.deliveries.size(), 0U);
+  BUSWAY_CHECK(held.active);
+  BUSWAY_CHECK(held.due.has_value());
   place.pass(delay);
   std::vector<std::uint64_t> got;
   for (const Leased& one : finish(*consumer, 5)) got.push_back(one.sequence);
-  CHECK(got == std::vector<std::uint64_t>(sequences.begin() + 1, sequences.end()));
+  BUSWAY_CHECK(got == std::vector<std::uint64_t>(sequences.begin() + 1, sequences.end()));
 }
 
 void settled_and_fetched(StoreHarness& harness) {
@@ -238,10 +238,10 @@ void settled_and_fetched(StoreHarness& harness) {
   const std::vector<Settlement> settlements{done(first.sequence), done(9'999)};
   SettleResult settled;
   const FetchResult fetched = consumer->settle_and_fetch(settlements, 1, settled);
-  CHECK_EQ(settled.accepted, 1U);
-  CHECK_EQ(settled.stale, 1U);
-  CHECK_EQ(fetched.deliveries.size(), 1U);
-  CHECK_EQ(fetched.deliveries[0].sequence, sequences[1]);
+  BUSWAY_CHECK_EQ(settled.accepted, 1U);
+  BUSWAY_CHECK_EQ(settled.stale, 1U);
+  BUSWAY_CHECK_EQ(fetched.deliveries.size(), 1U);
+  BUSWAY_CHECK_EQ(fetched.deliveries[0].sequence, sequences[1]);
   check_same(fetched.deliveries[0].event,
              place.store().find(fetched.deliveries[0].event.id()).value().event);
 }

@@ -3,6 +3,7 @@
 #include <map>
 #include <memory>
 #include <set>
+#include <unordered_set>
 #include <vector>
 
 #include "busway/limits.hpp"
@@ -13,6 +14,7 @@ namespace {
 
 std::vector<std::size_t> numbers_of(const std::vector<Leased>& all) {
   std::vector<std::size_t> numbers;
+  numbers.reserve(all.size());
   for (const Leased& one : all) numbers.push_back(number_of(one.event));
   return numbers;
 }
@@ -29,8 +31,8 @@ void two_names(StoreHarness& harness) {
   const auto mailer = place.open("mailer");
   const auto biller = place.other().open(place.spec("biller"));
   place.put(place.events(50));
-  CHECK(numbers_of(finish(*mailer, 50)) == counting_to(50));
-  CHECK(numbers_of(finish(*biller, 50)) == counting_to(50));
+  BUSWAY_CHECK(numbers_of(finish(*mailer, 50)) == counting_to(50));
+  BUSWAY_CHECK(numbers_of(finish(*biller, 50)) == counting_to(50));
   check_nothing(*mailer);
   check_nothing(*biller);
 }
@@ -45,13 +47,13 @@ void two_openings(StoreHarness& harness) {
   for (std::size_t round = 0; round < 4; ++round) {
     for (std::size_t i = 0; i < 2; ++i) {
       for (const Leased& one : finish(i == 0 ? *first : *second, 5)) {
-        CHECK(seen.insert(number_of(one.event)).second);
+        BUSWAY_CHECK(seen.insert(number_of(one.event)).second);
         ++counts[i];
       }
     }
   }
-  CHECK_EQ(counts[0], 20U);
-  CHECK_EQ(counts[1], 20U);
+  BUSWAY_CHECK_EQ(counts[0], 20U);
+  BUSWAY_CHECK_EQ(counts[1], 20U);
   check_nothing(*first);
   check_nothing(*second);
 }
@@ -65,9 +67,9 @@ void instance_ids_do_not_matter(StoreHarness& harness) {
   place.put(place.events(2));
   const Leased of_first = take_one(*first);
   const Leased of_second = take_one(*second);
-  CHECK(of_first.sequence != of_second.sequence);
+  BUSWAY_CHECK(of_first.sequence != of_second.sequence);
   const Settlement not_its_own = done(of_second.sequence);
-  CHECK_EQ(first->settle(std::span(&not_its_own, 1)).stale, 1U);
+  BUSWAY_CHECK_EQ(first->settle(std::span(&not_its_own, 1)).stale, 1U);
   settle(*first, done(of_first.sequence));
   settle(*second, done(of_second.sequence));
 }
@@ -85,7 +87,7 @@ void in_order(StoreHarness& harness) {
       settle(*consumer, done(one.sequence));
     }
   }
-  CHECK(got == counting_to(count));
+  BUSWAY_CHECK(got == counting_to(count));
 }
 
 void sixteen_keys(StoreHarness& harness) {
@@ -105,10 +107,10 @@ void sixteen_keys(StoreHarness& harness) {
   for (const Leased& one : finish(*consumer, count)) {
     const auto n = one.event.json().get<std::size_t>();
     const auto [known, first] = last.try_emplace(std::string(one.event.key()), n);
-    CHECK(first || known->second + 16 == n);
+    BUSWAY_CHECK(first || known->second + 16 == n);
     known->second = n;
   }
-  CHECK_EQ(last.size(), 16U);
+  BUSWAY_CHECK_EQ(last.size(), 16U);
 }
 
 void topics_are_isolated(StoreHarness& harness) {
@@ -120,8 +122,8 @@ void topics_are_isolated(StoreHarness& harness) {
     place.put(place.event("order.created", n));
     place.put(place.event("user.created", 100 + n));
   }
-  for (const Leased& one : finish(*orders, 20)) CHECK_EQ(one.event.topic(), "order.created");
-  for (const Leased& one : finish(*users, 20)) CHECK_EQ(one.event.topic(), "user.created");
+  for (const Leased& one : finish(*orders, 20)) BUSWAY_CHECK_EQ(one.event.topic(), "order.created");
+  for (const Leased& one : finish(*users, 20)) BUSWAY_CHECK_EQ(one.event.topic(), "user.created");
   check_nothing(*orders);
   check_nothing(*users);
   check_nothing(*nobody);
@@ -136,6 +138,7 @@ void every_kind_of_pattern(StoreHarness& harness) {
       {"seg:order.**", {0, 1}},     {"re:created$", {0, 2}},       {"glob:gr??e.*", {3}},
       {"glob:*", {0, 1, 2, 3}},     {"glob:[ou]*.created", {0, 2}}};
   std::vector<std::unique_ptr<StoreConsumer>> consumers;
+  consumers.reserve(patterns.size());
   for (const auto& [pattern, expected] : patterns) {
     consumers.push_back(place.open("name" + std::to_string(consumers.size()), pattern));
   }
@@ -144,10 +147,11 @@ void every_kind_of_pattern(StoreHarness& harness) {
   const auto both = place.store().open(two);
   for (std::size_t n = 0; n < topics.size(); ++n) place.put(place.event(topics[n], n));
   for (std::size_t i = 0; i < patterns.size(); ++i) {
-    CHECK(numbers_of(finish(*consumers[i], patterns[i].second.size())) == patterns[i].second);
+    BUSWAY_CHECK(numbers_of(finish(*consumers[i], patterns[i].second.size())) ==
+                 patterns[i].second);
     check_nothing(*consumers[i]);
   }
-  CHECK(numbers_of(finish(*both, 2)) == (std::vector<std::size_t>{0, 2}));
+  BUSWAY_CHECK(numbers_of(finish(*both, 2)) == (std::vector<std::size_t>{0, 2}));
   check_nothing(*both);
 }
 
@@ -171,10 +175,10 @@ void ten_thousand_names(StoreHarness& harness) {
   }
   for (std::size_t i = 0; i < count; ++i) {
     const auto consumer = place.open("n" + std::to_string(i), pattern_of(i));
-    CHECK_EQ(number_of(take_one(*consumer).event), i % kTopics);
+    BUSWAY_CHECK_EQ(number_of(take_one(*consumer).event), i % kTopics);
     check_nothing(*consumer);
   }
-  CHECK_EQ(place.store().durables().size(), count);
+  BUSWAY_CHECK_EQ(place.store().durables().size(), count);
 }
 
 void passes_what_matches_nobody(StoreHarness& harness) {
@@ -183,43 +187,43 @@ void passes_what_matches_nobody(StoreHarness& harness) {
   std::vector<Event> events = place.events(300, "other.topic");
   place.put(events);
   place.put(place.event("order.created", 7));
-  CHECK_EQ(number_of(finish(*consumer, 1)[0].event), 7U);
+  BUSWAY_CHECK_EQ(number_of(finish(*consumer, 1)[0].event), 7U);
   check_nothing(*consumer);
   place.put(place.events(300, "other.topic"));
   check_nothing(*consumer);
   const DurableInfo info = place.store().durables().at(0);
-  CHECK_EQ(info.lag, 0U);
-  CHECK_EQ(info.leased + info.retrying, 0U);
+  BUSWAY_CHECK_EQ(info.lag, 0U);
+  BUSWAY_CHECK_EQ(info.leased + info.retrying, 0U);
 }
 
 void at_most_as_many_as_asked_for(StoreHarness& harness) {
   Place place(harness);
   const auto consumer = place.open("all");
   place.put(place.events(limits::kFetchMax + 10));
-  CHECK_EQ(consumer->fetch(0).deliveries.size(), 0U);
-  CHECK_EQ(consumer->fetch(1).deliveries.size(), 1U);
-  CHECK(consumer->fetch(7).deliveries.size() <= 7U);
-  CHECK(consumer->fetch(10 * limits::kFetchMax).deliveries.size() <= limits::kFetchMax);
+  BUSWAY_CHECK_EQ(consumer->fetch(0).deliveries.size(), 0U);
+  BUSWAY_CHECK_EQ(consumer->fetch(1).deliveries.size(), 1U);
+  BUSWAY_CHECK(consumer->fetch(7).deliveries.size() <= 7U);
+  BUSWAY_CHECK(consumer->fetch(10 * limits::kFetchMax).deliveries.size() <= limits::kFetchMax);
 }
 
 void closing_gives_back(StoreHarness& harness) {
   Place place(harness);
   auto consumer = place.open("all");
   place.put(place.events(10));
-  CHECK_EQ(take(*consumer, 10).size(), 10U);
+  BUSWAY_CHECK_EQ(take(*consumer, 10).size(), 10U);
   consumer->close();
-  CHECK_ERROR(consumer->fetch(1), stopped);
-  CHECK_ERROR(consumer->settle({}), stopped);
-  CHECK_ERROR(consumer->renew(), stopped);
-  CHECK_ERROR(consumer->note(), stopped);
-  CHECK_ERROR(consumer->keep_note("x"), stopped);
+  BUSWAY_CHECK_ERROR(consumer->fetch(1), stopped);
+  BUSWAY_CHECK_ERROR(consumer->settle({}), stopped);
+  BUSWAY_CHECK_ERROR(consumer->renew(), stopped);
+  BUSWAY_CHECK_ERROR(consumer->note(), stopped);
+  BUSWAY_CHECK_ERROR(consumer->keep_note("x"), stopped);
   consumer->close();  // once more
 
   auto next = place.open("all");
-  for (const Leased& one : take(*next, 10)) CHECK_EQ(one.attempt, 1U);
+  for (const Leased& one : take(*next, 10)) BUSWAY_CHECK_EQ(one.attempt, 1U);
   next.reset();  // the destructor does the same
   next = place.open("all");
-  for (const Leased& one : finish(*next, 10)) CHECK_EQ(one.attempt, 1U);
+  for (const Leased& one : finish(*next, 10)) BUSWAY_CHECK_EQ(one.attempt, 1U);
 }
 
 void reopening_loses_nothing(StoreHarness& harness) {
@@ -233,10 +237,10 @@ void reopening_loses_nothing(StoreHarness& harness) {
     const auto consumer = place.open("all");
     std::size_t i = 0;
     for (const Leased& one : consumer->fetch(100).deliveries) {
-      CHECK_EQ(one.attempt, 1U);
+      BUSWAY_CHECK_EQ(one.attempt, 1U);
       if (i++ % 3 == 2) continue;
       settle(*consumer, done(one.sequence));
-      CHECK_EQ(++settled[one.sequence], 1U);
+      BUSWAY_CHECK_EQ(++settled[one.sequence], 1U);
     }
   }
   check_nothing(*place.open("all"));
@@ -245,15 +249,16 @@ void reopening_loses_nothing(StoreHarness& harness) {
 void consumers_leave_one_by_one(StoreHarness& harness) {
   Place place(harness);
   std::vector<std::unique_ptr<StoreConsumer>> consumers;
+  consumers.reserve(5);
   for (int i = 0; i < 5; ++i) consumers.push_back(place.open("shared"));
   std::set<std::uint64_t> seen;
   while (!consumers.empty()) {
     place.put(place.events(5));
-    for (const auto& consumer : consumers) CHECK_EQ(take_one(*consumer).attempt, 1U);
+    for (const auto& consumer : consumers) BUSWAY_CHECK_EQ(take_one(*consumer).attempt, 1U);
     consumers.pop_back();  // what it had goes to those who are left
   }
   const auto last = place.open("shared");
-  for (const Leased& one : finish(*last, 25)) CHECK(seen.insert(one.sequence).second);
+  for (const Leased& one : finish(*last, 25)) BUSWAY_CHECK(seen.insert(one.sequence).second);
   check_nothing(*last);
 }
 
@@ -271,21 +276,21 @@ void resumes_after_restart(StoreHarness& harness) {
 
   consumer = place.open("all");
   for (const Leased& one : finish(*consumer, 70)) {
-    CHECK(settled.insert(one.sequence).second);
-    CHECK_EQ(one.attempt, one.sequence == in_hand[0].sequence ? 2U : 1U);
+    BUSWAY_CHECK(settled.insert(one.sequence).second);
+    BUSWAY_CHECK_EQ(one.attempt, one.sequence == in_hand[0].sequence ? 2U : 1U);
   }
-  CHECK_EQ(settled.size(), 100U);
+  BUSWAY_CHECK_EQ(settled.size(), 100U);
   check_nothing(*consumer);
 }
 
 void reconnects(StoreHarness& harness) {
   Place place(harness);
   place.open("all");
-  std::set<EventId> sent;
-  std::set<EventId> got;
+  std::unordered_set<EventId> sent;
+  std::unordered_set<EventId> got;
   for (int round = 0; round < 3; ++round) {
     for (const Event& event : place.events(place.many(1'000))) {
-      CHECK(place.store().append(event).ok());
+      BUSWAY_CHECK(place.store().append(event).ok());
       sent.insert(event.id());
     }
     auto consumer = place.open("all");
@@ -295,7 +300,7 @@ void reconnects(StoreHarness& harness) {
   }
   const auto consumer = place.open("all");
   for (const Leased& one : finish(*consumer, sent.size() - got.size())) got.insert(one.event.id());
-  CHECK(got == sent);
+  BUSWAY_CHECK(got == sent);
   check_nothing(*consumer);
 }
 

@@ -87,8 +87,8 @@ std::vector<std::uint64_t> Place::put(std::span<const Event> events) {
   store().append(events, results);
   std::vector<std::uint64_t> sequences;
   for (const AppendResult& result : results) {
-    CHECK_EQ(result.error, "");
-    CHECK_EQ(result.answer, Appended::stored);
+    BUSWAY_CHECK_EQ(result.error, "");
+    BUSWAY_CHECK_EQ(result.answer, Appended::stored);
     sequences.push_back(result.sequence);
   }
   return sequences;
@@ -104,32 +104,32 @@ EventId new_id() {
 std::size_t number_of(const Event& event) { return event.json().at("n").get<std::size_t>(); }
 
 void check_same(const Event& actual, const Event& expected) {
-  CHECK_EQ(actual.id(), expected.id());
-  CHECK_EQ(actual.topic(), expected.topic());
-  CHECK_EQ(actual.source(), expected.source());
-  CHECK_EQ(actual.time(), expected.time());
-  CHECK_EQ(actual.origin(), expected.origin());
-  CHECK_EQ(actual.priority(), expected.priority());
-  CHECK_EQ(actual.schema_version(), expected.schema_version());
-  CHECK_EQ(actual.hops(), expected.hops());
-  CHECK_EQ(actual.causation_id(), expected.causation_id());
-  CHECK_EQ(actual.key(), expected.key());
-  CHECK_EQ(actual.user_id(), expected.user_id());
-  CHECK_EQ(actual.session_id(), expected.session_id());
-  CHECK_EQ(actual.instance_id(), expected.instance_id());
-  CHECK_EQ(actual.schema(), expected.schema());
-  CHECK_EQ(actual.entity(), expected.entity());
-  CHECK_EQ(actual.operation(), expected.operation());
-  CHECK_EQ(actual.correlation_id(), expected.correlation_id());
-  CHECK_EQ(actual.traceparent(), expected.traceparent());
-  CHECK_EQ(actual.metadata().json(), expected.metadata().json());
-  CHECK_EQ(actual.extensions(), expected.extensions());
-  CHECK_EQ(actual.has_payload(), expected.has_payload());
-  CHECK_EQ(actual.content_type(), expected.content_type());
+  BUSWAY_CHECK_EQ(actual.id(), expected.id());
+  BUSWAY_CHECK_EQ(actual.topic(), expected.topic());
+  BUSWAY_CHECK_EQ(actual.source(), expected.source());
+  BUSWAY_CHECK_EQ(actual.time(), expected.time());
+  BUSWAY_CHECK_EQ(actual.origin(), expected.origin());
+  BUSWAY_CHECK_EQ(actual.priority(), expected.priority());
+  BUSWAY_CHECK_EQ(actual.schema_version(), expected.schema_version());
+  BUSWAY_CHECK_EQ(actual.hops(), expected.hops());
+  BUSWAY_CHECK_EQ(actual.causation_id(), expected.causation_id());
+  BUSWAY_CHECK_EQ(actual.key(), expected.key());
+  BUSWAY_CHECK_EQ(actual.user_id(), expected.user_id());
+  BUSWAY_CHECK_EQ(actual.session_id(), expected.session_id());
+  BUSWAY_CHECK_EQ(actual.instance_id(), expected.instance_id());
+  BUSWAY_CHECK_EQ(actual.schema(), expected.schema());
+  BUSWAY_CHECK_EQ(actual.entity(), expected.entity());
+  BUSWAY_CHECK_EQ(actual.operation(), expected.operation());
+  BUSWAY_CHECK_EQ(actual.correlation_id(), expected.correlation_id());
+  BUSWAY_CHECK_EQ(actual.traceparent(), expected.traceparent());
+  BUSWAY_CHECK_EQ(actual.metadata().json(), expected.metadata().json());
+  BUSWAY_CHECK_EQ(actual.extensions(), expected.extensions());
+  BUSWAY_CHECK_EQ(actual.has_payload(), expected.has_payload());
+  BUSWAY_CHECK_EQ(actual.content_type(), expected.content_type());
   const auto got = actual.bytes();
   const auto sent = expected.bytes();
-  CHECK_EQ(got.size(), sent.size());
-  CHECK(std::equal(got.begin(), got.end(), sent.begin()));
+  BUSWAY_CHECK_EQ(got.size(), sent.size());
+  BUSWAY_CHECK(std::equal(got.begin(), got.end(), sent.begin()));
 }
 
 // -- Consuming ------------------------------------------------------------------------------------
@@ -163,8 +163,8 @@ Settlement bury(std::uint64_t sequence, ErrorCode code, std::string reason) {
 
 void settle(StoreConsumer& consumer, const Settlement& settlement) {
   const SettleResult result = consumer.settle(std::span(&settlement, 1));
-  CHECK_EQ(result.accepted, 1U);
-  CHECK_EQ(result.stale, 0U);
+  BUSWAY_CHECK_EQ(result.accepted, 1U);
+  BUSWAY_CHECK_EQ(result.stale, 0U);
 }
 
 void wait_until(const std::function<bool()>& condition, const char* what) {
@@ -182,9 +182,9 @@ std::vector<Leased> take(StoreConsumer& consumer, std::size_t count) {
   wait_until(
       [&] {
         FetchResult fetched = consumer.fetch(count - taken.size());
-        CHECK_EQ(fetched.set_aside, 0U);
+        BUSWAY_CHECK_EQ(fetched.set_aside, 0U);
         for (Leased& one : fetched.deliveries) taken.push_back(std::move(one));
-        CHECK(taken.size() <= count);
+        BUSWAY_CHECK(taken.size() <= count);
         return taken.size() == count;
       },
       "as many events come as were asked for");
@@ -203,7 +203,7 @@ std::vector<Leased> finish(StoreConsumer& consumer, std::size_t count) {
           settlements.push_back(done(one.sequence));
           finished.push_back(std::move(one));
         }
-        CHECK_EQ(consumer.settle(settlements).accepted, settlements.size());
+        BUSWAY_CHECK_EQ(consumer.settle(settlements).accepted, settlements.size());
         return finished.size() >= count;
       },
       "as many events come as were asked for");
@@ -212,7 +212,7 @@ std::vector<Leased> finish(StoreConsumer& consumer, std::size_t count) {
 
 void check_nothing(StoreConsumer& consumer) {
   const FetchResult fetched = consumer.fetch(100);
-  CHECK_EQ(fetched.deliveries.size(), 0U);
+  BUSWAY_CHECK_EQ(fetched.deliveries.size(), 0U);
 }
 
 }  // namespace busway::testing::conformance

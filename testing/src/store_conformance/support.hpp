@@ -19,16 +19,16 @@
 #include "busway/error.hpp"
 #include "busway/testing/store_conformance.hpp"
 
-// Both show where and what; only CHECK_EQ shows values.
-#define CHECK(condition)                                                                        \
+// Both show where and what; only BUSWAY_CHECK_EQ shows values.
+#define BUSWAY_CHECK(condition)                                                                 \
   do {                                                                                          \
     if (!(condition)) ::busway::testing::conformance::fail(__FILE__, __LINE__, #condition, ""); \
   } while (false)
-#define CHECK_EQ(actual, expected)                                                            \
+#define BUSWAY_CHECK_EQ(actual, expected)                                                     \
   ::busway::testing::conformance::check_equal((actual), (expected), #actual " == " #expected, \
                                               __FILE__, __LINE__)
 /// The statement throws Error with this code.
-#define CHECK_ERROR(statement, wanted)                                               \
+#define BUSWAY_CHECK_ERROR(statement, wanted)                                        \
   ::busway::testing::conformance::check_error([&] { static_cast<void>(statement); }, \
                                               ErrorCode::wanted, #statement, __FILE__, __LINE__)
 

@@ -7,6 +7,7 @@
 #include <mutex>
 #include <set>
 #include <thread>
+#include <unordered_set>
 #include <vector>
 
 #include "support.hpp"
@@ -54,7 +55,7 @@ void consume(Store& store, const DurableSpec& spec, std::atomic<std::size_t>& se
   const auto consumer = store.open(spec);
   const auto end = std::chrono::steady_clock::now() + seconds(60);
   while (settled < total) {
-    CHECK(std::chrono::steady_clock::now() < end);
+    BUSWAY_CHECK(std::chrono::steady_clock::now() < end);
     const FetchResult fetched = consumer->fetch(at_once);
     if (fetched.deliveries.empty()) {
       std::this_thread::yield();
@@ -65,7 +66,7 @@ void consume(Store& store, const DurableSpec& spec, std::atomic<std::size_t>& se
       seen(one);
       settlements.push_back(done(one.sequence));
     }
-    CHECK_EQ(consumer->settle(settlements).accepted, settlements.size());
+    BUSWAY_CHECK_EQ(consumer->settle(settlements).accepted, settlements.size());
     settled += settlements.size();
   }
 }
@@ -77,15 +78,15 @@ void fifty_and_fifty(StoreHarness& harness) {
   place.open("name");
   Store& other = place.other();
   std::mutex mutex;
-  std::multiset<EventId> sent;
-  std::multiset<EventId> got;
+  std::unordered_multiset<EventId> sent;
+  std::unordered_multiset<EventId> got;
   std::atomic<std::size_t> settled{0};
   Threads threads;
   threads.run(50, [&](std::size_t i) {
     Store& store = i % 2 == 0 ? place.store() : other;
     for (std::size_t n = 0; n < total / 50; ++n) {
       const Event event = place.event();
-      CHECK_EQ(store.append(event).answer, Appended::stored);
+      BUSWAY_CHECK_EQ(store.append(event).answer, Appended::stored);
       const std::lock_guard lock(mutex);
       sent.insert(event.id());
     }
@@ -97,8 +98,8 @@ void fifty_and_fifty(StoreHarness& harness) {
     });
   });
   threads.join();
-  CHECK_EQ(got.size(), total);
-  CHECK(got == sent);
+  BUSWAY_CHECK_EQ(got.size(), total);
+  BUSWAY_CHECK(got == sent);
 }
 
 void twenty_topics(StoreHarness& harness) {
@@ -112,7 +113,7 @@ void twenty_topics(StoreHarness& harness) {
   Threads threads;
   threads.run(20, [&](std::size_t i) {
     for (std::size_t n = 0; n < each; ++n) {
-      CHECK(place.store().append(place.event("topic" + std::to_string(i), n)).ok());
+      BUSWAY_CHECK(place.store().append(place.event("topic" + std::to_string(i), n)).ok());
     }
   });
   threads.run(20, [&](std::size_t i) {
@@ -120,8 +121,8 @@ void twenty_topics(StoreHarness& harness) {
     std::size_t next = 0;
     consume(place.store(), place.spec("name" + n, "topic" + n), settled[i], each,
             [&](const Leased& one) {
-              CHECK_EQ(one.event.topic(), "topic" + n);
-              CHECK_EQ(number_of(one.event), next++);
+              BUSWAY_CHECK_EQ(one.event.topic(), "topic" + n);
+              BUSWAY_CHECK_EQ(number_of(one.event), next++);
             });
   });
   threads.join();
@@ -142,12 +143,12 @@ void fetches_of_any_size(StoreHarness& harness) {
         place.store(), place.spec("name"), settled, total,
         [&](const Leased& one) {
           const std::lock_guard lock(mutex);
-          CHECK(got.insert(one.sequence).second);
+          BUSWAY_CHECK(got.insert(one.sequence).second);
         },
         sizes[i]);
   });
   threads.join();
-  CHECK_EQ(got.size(), total);
+  BUSWAY_CHECK_EQ(got.size(), total);
 }
 
 void never_a_lower_one(StoreHarness& harness) {
@@ -164,13 +165,13 @@ void never_a_lower_one(StoreHarness& harness) {
       const bool last = over;
       const StorePage page = other.read(query);
       for (const StoredEvent& one : page.events) {
-        CHECK(one.sequence > query.after);
+        BUSWAY_CHECK(one.sequence > query.after);
         query.after = one.sequence;
         ++seen;
       }
       if (last && page.events.empty() && !page.more) break;
     }
-    CHECK_EQ(seen, total);
+    BUSWAY_CHECK_EQ(seen, total);
   });
   Threads writers;
   writers.run(10, [&](std::size_t i) {
@@ -179,7 +180,7 @@ void never_a_lower_one(StoreHarness& harness) {
       const std::vector<Event> two = place.events(2);
       std::vector<AppendResult> results(2);
       store.append(two, results);
-      CHECK(results[0].ok() && results[1].ok());
+      BUSWAY_CHECK(results[0].ok() && results[1].ok());
     }
   });
   try {
@@ -202,8 +203,8 @@ void in_the_order_of_a_thread(StoreHarness& harness) {
     for (std::size_t n = 0; n < each; ++n) {
       const AppendResult result =
           place.store().append(place.event("thread" + std::to_string(i), n));
-      CHECK(result.ok());
-      CHECK(result.sequence > last);
+      BUSWAY_CHECK(result.ok());
+      BUSWAY_CHECK(result.sequence > last);
       last = result.sequence;
     }
   });
@@ -211,7 +212,7 @@ void in_the_order_of_a_thread(StoreHarness& harness) {
   std::vector<std::size_t> next(8);
   for (const Leased& one : finish(*consumer, 8 * each)) {
     const auto i = static_cast<std::size_t>(one.event.topic().back() - '0');
-    CHECK_EQ(number_of(one.event), next[i]++);
+    BUSWAY_CHECK_EQ(number_of(one.event), next[i]++);
   }
 }
 
@@ -241,10 +242,10 @@ void answered_once(StoreHarness& harness) {
   std::uint64_t last = 0;
   for (const auto& one : all) {
     wait_until([&] { return one->request.times > 0; }, "each request is answered");
-    CHECK_EQ(one->request.times.load(), 1);
+    BUSWAY_CHECK_EQ(one->request.times.load(), 1);
     for (const AppendResult& result : one->results) {
-      CHECK_EQ(result.answer, Appended::stored);
-      CHECK(result.sequence > last);
+      BUSWAY_CHECK_EQ(result.answer, Appended::stored);
+      BUSWAY_CHECK(result.sequence > last);
       last = result.sequence;
     }
   }
@@ -259,13 +260,13 @@ void the_same_ids_at_once(StoreHarness& harness) {
   threads.run(8, [&](std::size_t i) {
     for (std::size_t n = 0; n < events.size(); ++n) {
       const AppendResult result = (i % 2 == 0 ? place.store() : other).append(events[n]);
-      CHECK(result.ok());
+      BUSWAY_CHECK(result.ok());
       if (result.answer == Appended::stored) ++stored[n];
     }
   });
   threads.join();
-  for (const auto& times : stored) CHECK_EQ(times.load(), 1);
-  CHECK_EQ(place.store().stats().events, events.size());
+  for (const auto& times : stored) BUSWAY_CHECK_EQ(times.load(), 1);
+  BUSWAY_CHECK_EQ(place.store().stats().events, events.size());
 }
 
 void closed_during_use(StoreHarness& harness) {
@@ -281,7 +282,7 @@ void closed_during_use(StoreHarness& harness) {
       const AppendResult result = place.store().append(event);
       ++begun;
       if (!result.ok()) {
-        CHECK(!result.error.empty());
+        BUSWAY_CHECK(!result.error.empty());
         return;
       }
       const std::lock_guard lock(mutex);
@@ -299,14 +300,14 @@ void closed_during_use(StoreHarness& harness) {
         static_cast<void>(consumer->renew());
       }
     } catch (const Error& error) {
-      CHECK_EQ(error.code(), ErrorCode::stopped);
+      BUSWAY_CHECK_EQ(error.code(), ErrorCode::stopped);
     }
   });
   threads.run(1, [&](std::size_t) {
     try {
       while (true) static_cast<void>(place.store().read({}));
     } catch (const Error& error) {
-      CHECK_EQ(error.code(), ErrorCode::stopped);
+      BUSWAY_CHECK_EQ(error.code(), ErrorCode::stopped);
     }
   });
   while (begun < 100 && !threads.failed()) std::this_thread::yield();
@@ -315,8 +316,8 @@ void closed_during_use(StoreHarness& harness) {
   threads.join();
   if (!place.store().features().persistent) return;
   place.reopen();
-  for (const Event& event : acknowledged) CHECK(place.store().find(event.id()).has_value());
-  CHECK_EQ(finish(*place.open("name"), acknowledged.size()).size(), acknowledged.size());
+  for (const Event& event : acknowledged) BUSWAY_CHECK(place.store().find(event.id()).has_value());
+  BUSWAY_CHECK_EQ(finish(*place.open("name"), acknowledged.size()).size(), acknowledged.size());
 }
 
 void openings_come_and_go(StoreHarness& harness) {
@@ -331,22 +332,22 @@ void openings_come_and_go(StoreHarness& harness) {
   threads.run(8, [&](std::size_t i) {
     const auto end = std::chrono::steady_clock::now() + seconds(60);
     while (settled < total) {
-      CHECK(std::chrono::steady_clock::now() < end);
+      BUSWAY_CHECK(std::chrono::steady_clock::now() < end);
       const auto consumer = place.open("name");
       std::size_t n = i;
       for (const Leased& one : consumer->fetch(16).deliveries) {
-        CHECK_EQ(one.attempt, 1U);
+        BUSWAY_CHECK_EQ(one.attempt, 1U);
         if (++n % 4 == 0) continue;  // closing gives it back
         const Settlement settlement = done(one.sequence);
-        CHECK_EQ(consumer->settle(std::span(&settlement, 1)).accepted, 1U);
+        BUSWAY_CHECK_EQ(consumer->settle(std::span(&settlement, 1)).accepted, 1U);
         ++settled;
         const std::lock_guard lock(mutex);
-        CHECK(got.insert(one.sequence).second);
+        BUSWAY_CHECK(got.insert(one.sequence).second);
       }
     }
   });
   threads.join();
-  CHECK_EQ(got.size(), total);
+  BUSWAY_CHECK_EQ(got.size(), total);
 }
 
 }  // namespace
