@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <exception>
+#include <new>
 #include <string>
 #include <utility>
 #include <vector>
@@ -124,7 +125,7 @@ class MemoryStore final : public Store {
 
  private:
   [[noreturn]] void not_offered(const std::string& what) const;
-  void append_items(AppendRequest& request, std::vector<LogItem>& items);
+  std::vector<std::string> append_items(AppendRequest& request, std::vector<LogItem>& items);
   [[nodiscard]] MemoryState::Name name_for(const DurableSpec& spec, bool& changed);
   void report_expired(const std::vector<std::string>& names) const;
 
@@ -142,6 +143,7 @@ void MemoryStore::not_offered(const std::string& what) const {
 
 void MemoryStore::append(AppendRequest& request) noexcept {
   bool stored = false;
+  std::vector<std::string> expired;
   try {
     std::vector<LogItem> items;  // copied before the lock is taken
     items.reserve(request.events().size());
@@ -149,7 +151,7 @@ void MemoryStore::append(AppendRequest& request) noexcept {
     const auto bad = std::find_if(items.begin(), items.end(),
                                   [](const LogItem& item) { return !item.refused.empty(); });
     if (bad == items.end()) {
-      append_items(request, items);
+      expired = append_items(request, items);
       stored = true;
     } else {
       const auto at = static_cast<std::size_t>(bad - items.begin());
@@ -163,10 +165,12 @@ void MemoryStore::append(AppendRequest& request) noexcept {
   }
   request.done();
   if (stored) state_->watches.tell();
+  report_expired(expired);
 }
 
-/// All or, with an exception, none.
-void MemoryStore::append_items(AppendRequest& request, std::vector<LogItem>& items) {
+/// All or, with an exception, none. Returns the names that were forgotten on this occasion.
+std::vector<std::string> MemoryStore::append_items(AppendRequest& request,
+                                                   std::vector<LogItem>& items) {
   const std::lock_guard lock(state_->mutex);
   state_->check_open();
   const WallTime now = state_->now();
@@ -189,7 +193,11 @@ void MemoryStore::append_items(AppendRequest& request, std::vector<LogItem>& ite
   state_->counts.appended += fresh;
   state_->counts.duplicates += duplicates;
   if (fresh > 0) ++state_->counts.commits;
-  state_->tidy();
+  try {
+    return state_->tidy();
+  } catch (const std::bad_alloc&) {
+    return {};  // the events are stored; it is tidied another time
+  }
 }
 
 std::optional<StoredEvent> MemoryStore::find(const EventId& id) {

@@ -263,6 +263,21 @@ TEST_F(MemoryStoreTest, TrimsByItselfAndKeepsWhatIsNotSettled) {
   EXPECT_GE(store->stats().events, 10U);
 }
 
+TEST_F(MemoryStoreTest, LetsNoForgottenNameHoldTheLogForEver) {
+  StoreOptions options;
+  options.retention.max_events = 10;
+  options.durable_expiry = 1h;
+  options.log = [](LogLevel, std::string_view, std::span<const LogField>) {};
+  make(options);
+  open();
+  for (std::uint64_t n = 1; n <= 1'000; ++n) put(n);
+  EXPECT_EQ(store->stats().events, 1'000U);
+  clock->advance(2h);
+  for (std::uint64_t n = 1'001; n <= 2'000; ++n) put(n);
+  EXPECT_LE(store->stats().events, 300U);
+  EXPECT_EQ(store->stats().durables, 0U);
+}
+
 TEST_F(MemoryStoreTest, TellsTheLogWhichNamesItForgets) {
   std::vector<std::string> said;
   StoreOptions options;

@@ -7,10 +7,6 @@
 namespace busway::store_detail {
 namespace {
 
-std::pair<std::string, std::uint64_t> letter_key(std::string_view durable, std::uint64_t sequence) {
-  return {std::string(durable), sequence};
-}
-
 bool letter_fits(const MemoryLetters::Letter& letter, const StoredLetterQuery& query,
                  const MemoryLog& log) {
   const StoredLetter::Death& last = letter.history.back();
@@ -29,7 +25,7 @@ bool letter_fits(const MemoryLetters::Letter& letter, const StoredLetterQuery& q
 
 void MemoryLetters::bury(std::string_view durable, std::uint64_t sequence,
                          StoredLetter::Death death) {
-  const auto [known, fresh] = ids_.try_emplace(letter_key(durable, sequence), last_id_ + 1);
+  const auto [known, fresh] = ids_.try_emplace({sequence, std::string(durable)}, last_id_ + 1);
   if (fresh) ++last_id_;
   Letter& letter = letters_[known->second];
   letter.durable = durable;
@@ -40,14 +36,14 @@ void MemoryLetters::bury(std::string_view durable, std::uint64_t sequence,
 }
 
 void MemoryLetters::forget(std::string_view durable, std::uint64_t sequence) {
-  const auto known = ids_.find(letter_key(durable, sequence));
+  const auto known = ids_.find(Key{sequence, durable});
   if (known == ids_.end()) return;
   letters_.erase(known->second);
   ids_.erase(known);
 }
 
 void MemoryLetters::forget_all_of(std::string_view durable) {
-  std::erase_if(ids_, [&](const auto& one) { return one.first.first == durable; });
+  std::erase_if(ids_, [&](const auto& one) { return one.first.second == durable; });
   std::erase_if(letters_, [&](const auto& one) { return one.second.durable == durable; });
 }
 
@@ -65,21 +61,21 @@ std::vector<std::uint64_t> MemoryLetters::select(const StoredLetterQuery& query,
 
 const MemoryLetters::Letter* MemoryLetters::find(std::string_view durable,
                                                  std::uint64_t sequence) const {
-  const auto known = ids_.find(letter_key(durable, sequence));
+  const auto known = ids_.find(Key{sequence, durable});
   return known == ids_.end() ? nullptr : &letters_.at(known->second);
 }
 
 void MemoryLetters::erase(std::uint64_t id) {
   const auto known = letters_.find(id);
   if (known == letters_.end()) return;
-  ids_.erase(letter_key(known->second.durable, known->second.sequence));
+  ids_.erase(ids_.find(Key{known->second.sequence, known->second.durable}));
   letters_.erase(known);
 }
 
 std::size_t MemoryLetters::count_of(std::string_view durable) const {
-  const auto first = ids_.lower_bound(letter_key(durable, 0));
-  const auto end = ids_.upper_bound(letter_key(durable, ~std::uint64_t{0}));
-  return static_cast<std::size_t>(std::distance(first, end));
+  return static_cast<std::size_t>(
+      std::count_if(letters_.begin(), letters_.end(),
+                    [&](const auto& one) { return one.second.durable == durable; }));
 }
 
 void MemoryLetters::add_sequences(std::vector<std::uint64_t>& held) const {

@@ -48,7 +48,17 @@ class MemoryLetters {
 
  private:
   std::map<std::uint64_t, Letter> letters_;
-  std::map<std::pair<std::string, std::uint64_t>, std::uint64_t, std::less<>> ids_;
+  /// By sequence and name; looked up by a view of the name.
+  struct ByDelivery {
+    using is_transparent = void;
+    template <class A, class B>
+    bool operator()(const A& a, const B& b) const noexcept {
+      if (a.first != b.first) return a.first < b.first;
+      return std::string_view(a.second) < std::string_view(b.second);
+    }
+  };
+  using Key = std::pair<std::uint64_t, std::string_view>;
+  std::map<std::pair<std::uint64_t, std::string>, std::uint64_t, ByDelivery> ids_;
   std::uint64_t last_id_ = 0;
 };
 

@@ -153,12 +153,13 @@ std::vector<std::string> MemoryState::expire() {
   return expired;
 }
 
-void MemoryState::tidy() {
-  if (options.retention.keeps_all()) return;
+std::vector<std::string> MemoryState::tidy() {
   const std::uint64_t appended = log.last() - tidied_at_;
-  if (appended < std::max<std::uint64_t>(kTidyEvery, log.size() / 8)) return;
+  if (appended < std::max<std::uint64_t>(kTidyEvery, log.size() / 8)) return {};
   tidied_at_ = log.last();
+  std::vector<std::string> expired = expire();  // first: what they held may go
   trim(options.retention);
+  return expired;
 }
 
 }  // namespace busway::store_detail

@@ -46,8 +46,8 @@ struct MemoryState {
   TrimResult trim(const Retention& retention);
   /// Forgets names that nobody has opened for durable_expiry; returns them.
   std::vector<std::string> expire();
-  /// What a store does by itself now and then.
-  void tidy();
+  /// What a store does by itself now and then; returns the names it has forgotten.
+  std::vector<std::string> tidy();
 
   StoreOptions options;
   const std::uint64_t writer;
