@@ -1,6 +1,8 @@
 // Keeping house: trim, watches, what a store says of itself, closing.
 #include <atomic>
+#include <exception>
 #include <memory>
+#include <thread>
 #include <vector>
 
 #include "support.hpp"
@@ -152,6 +154,46 @@ void houses_of_its_own(StoreHarness& harness) {
   BUSWAY_CHECK_EQ(place.store().read({}).events.size(), 3U);
 }
 
+void backed_up(StoreHarness& harness) {
+  Place place(harness);
+  const auto consumer = place.open("mailer");
+  const std::vector<Event> events = place.events(50);
+  place.put(events);
+  const std::vector<Leased> leased = take(*consumer, 3);
+  settle(*consumer, done(leased[0].sequence));
+  settle(*consumer, bury(leased[1].sequence));
+  settle(*consumer, retry(leased[2].sequence));
+  consumer->keep_note("a note");
+
+  // Others go on meanwhile.
+  std::atomic<bool> over{false};
+  std::thread writer([&] {
+    while (!over) static_cast<void>(place.store().append(place.event("meanwhile")));
+  });
+  const std::string path = harness.free_backup_path();
+  std::exception_ptr failure;
+  try {
+    place.store().backup(path);
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  over = true;
+  writer.join();
+  if (failure) std::rethrow_exception(failure);
+  BUSWAY_CHECK_ERROR(place.store().backup(path), already_exists);
+
+  const std::shared_ptr<Store> copy = harness.open_backup(path);
+  for (const Event& event : events) check_same(copy->find(event.id()).value().event, event);
+  BUSWAY_CHECK_EQ(copy->dead_letters({}).size(), 1U);
+  const auto of_copy = copy->open(place.spec("mailer"));
+  BUSWAY_CHECK_EQ(of_copy->note(), "a note");
+  const Leased again = take_one(*of_copy);
+  BUSWAY_CHECK_EQ(again.sequence, leased[2].sequence);
+  BUSWAY_CHECK_EQ(again.attempt, 2U);
+  finish(*of_copy, 47);
+  BUSWAY_CHECK_EQ(take_one(*consumer).sequence, leased[2].sequence);  // the two are apart
+}
+
 void watched(StoreHarness& harness) {
   Place place(harness);
   std::atomic<int> news{0};
@@ -293,6 +335,8 @@ Cases keeping_cases() {
       {"NothingIsLostBehindATrim", &goes_on_behind_a_trim, &StoreFeatures::trim, "trim"},
       {"ARetentionIsAppliedByTheStoreItself", &by_itself, &StoreFeatures::trim, "trim"},
       {"WhatIsNotOfferedSaysSo", &houses_of_its_own},
+      {"ABackupIsACopyThatCanBeUsedAndOverwritesNothing", &backed_up, &StoreFeatures::backup,
+       "backup"},
       {"AWatchHearsOfAppendsSettlementsAndReleases", &watched},
       {"AWatchThatEndedIsNotCalled", &watched_no_more},
       {"AStoreTellsWhatItIsAndHolds", &of_itself},

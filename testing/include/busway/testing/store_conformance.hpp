@@ -50,6 +50,13 @@ class StoreHarness {
   /// The clock that the opened stores have; null: the machine's, and cases wait for real.
   [[nodiscard]] virtual std::shared_ptr<ManualClock> clock() const { return nullptr; }
 
+  /// Where features().backup: a path that is free, other each time, and an opening of the copy that
+  /// backup() has put there.
+  [[nodiscard]] virtual std::string free_backup_path() { return {}; }
+  [[nodiscard]] virtual std::shared_ptr<Store> open_backup(const std::string& path) {
+    return open_store(path);
+  }
+
   /// How many durable names and events the large cases use, in relation to a fast local store.
   [[nodiscard]] virtual double scale() const { return 1.0; }
 
