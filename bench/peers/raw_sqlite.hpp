@@ -40,7 +40,8 @@ class RawSqlite {
         "operation, correlation_id, traceparent, metadata, extensions, content_type, codec, "
         "payload FROM events WHERE seq > ? ORDER BY seq LIMIT ?");
     lease_ = prepare(
-        "INSERT INTO leases(durable, lo, hi, token, until, done, sum) VALUES(1,?,?,1,1,x'00',0)");
+        "INSERT INTO leases(durable, lo, hi, token, until, span, done, sum) "
+        "VALUES(1,?,?,1,1,1,x'00',0)");
     cursor_ = prepare("REPLACE INTO cursors VALUES(1,?,0,0,0)");
     settle_ = prepare("DELETE FROM leases WHERE durable=1 AND lo=?");
   }

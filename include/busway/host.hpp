@@ -12,10 +12,10 @@
 // Ownership  Owns the plugins, and shares the bus with default_bus(), which keeps it: it is then
 //            stopped but never destroyed.
 // Errors     initialize() throws ConfigError for a faulty file, with all that is wrong;
-//            Error(not_yet) for a provider that this program lacks; Error(plugin_requires) when a plugin
-//            requires one that the file does not have, or in a circle; Error(already_exists) when
-//            the program uses another default bus, or another program the control socket. Nothing
-//            is left running then. stop() in a handler or on a plugin's thread throws
+//            Error(not_yet) for a provider that this program lacks; Error(plugin_requires) when a
+//            plugin requires one that the file does not have, or in a circle; Error(already_exists)
+//            when the program uses another default bus, or another program the control socket.
+//            Nothing is left running then. stop() in a handler or on a plugin's thread throws
 //            Error(would_block).
 // Cost       That of the bus and the plugins.
 // Example    tests/host/host_test.cpp

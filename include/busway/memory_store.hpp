@@ -6,7 +6,9 @@
 // Threads    As Store; one mutex.
 // Ownership  Owns copies of the events.
 // Errors     As Store.
-// Cost       An append is one copy of the event and one hash insertion.
+// Cost       An append is one copy of the event and one hash insertion. Sizes in stats() and for
+//            Retention::max_bytes are estimates: JSON and typed values are not written out. A trim
+//            moves what it keeps among the oldest, with the mutex held.
 // Example    tests/store/memory_store_test.cpp
 #pragma once
 

@@ -7,7 +7,7 @@
 // Ownership  Owns nothing.
 // Errors     Checked by subscribe() and by stores: Error(invalid_option).
 // Cost       None.
-// Example    tests/bus/replay_test.cpp
+// Example    tests/bus/looking_back_test.cpp
 #pragma once
 
 #include <cstddef>

@@ -7,7 +7,7 @@
 // Ownership  Owns the functions; a watch may outlive it.
 // Errors     None: what a function throws ends the program, as Store::watch() forbids it.
 // Cost       tell(): one lock, and one a watch.
-// Example    src/store/memory_store.cpp
+// Example    tests/store/store_watches_test.cpp
 #pragma once
 
 #include <functional>

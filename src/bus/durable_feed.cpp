@@ -33,6 +33,7 @@ DurableFeed::DurableFeed(DurableFeeds& feeds, Subscriber& subscriber,
       name_(spec.name),
       capacity_(capacity),
       lease_(spec.lease),
+      exclusive_(spec.order != DurableOrder::relaxed),
       consumer_(std::move(consumer)),
       renew_at_(SteadyClock::now() + spec.lease / 3) {}
 
@@ -53,6 +54,8 @@ void DurableFeed::settle(Settlement settlement) {
       retry_at_ = std::max(retry_at_, core_.options().clock->wall() + settlement.after);
       more_ = true;  // the next fetch tells when it is due
     }
+    // What somebody died of, or hung in, comes in small portions: there may be more of it.
+    if (lapsed_.erase(settlement.sequence) != 0) more_ = true;
     pending_.push_back(std::move(settlement));
     // The first one starts the time of the others.
     wake = pending_.size() == 1 || pending_.size() == settle_at_once() || more_;
@@ -125,6 +128,9 @@ DurableFeed::Turn DurableFeed::turn(Fetching fetching) {
         due_ = fetched.due;
         standby_ = !fetched.active;
         out_ += fetched.deliveries.size();
+        for (const Leased& one : fetched.deliveries) {
+          if (one.attempt > 1) lapsed_.insert(one.sequence);
+        }
       }
       hand_over(fetched.deliveries);
     }
@@ -133,7 +139,8 @@ DurableFeed::Turn DurableFeed::turn(Fetching fetching) {
       bool out = false;
       {
         const std::lock_guard lock(mutex_);
-        out = out_ != 0 || standby_;
+        // The active one stays it also while there is nothing to do.
+        out = out_ != 0 || (exclusive_ && !standby_);
       }
       if (out) (void)consumer_->renew();
     }

@@ -20,6 +20,8 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <string>
+#include <unordered_set>
 #include <vector>
 
 #include "busway/durable_spec.hpp"
@@ -80,6 +82,7 @@ class DurableFeed {
   const std::string name_;
   const std::size_t capacity_;
   const std::chrono::nanoseconds lease_;
+  const bool exclusive_;
   std::unique_ptr<StoreConsumer> consumer_;
 
   mutable std::mutex mutex_;
@@ -87,7 +90,8 @@ class DurableFeed {
   std::vector<Settlement> pending_;
   SteadyClock::time_point pending_since_{};
   std::size_t out_ = 0;
-  WallTime retry_at_{};  // the latest that was settled here
+  std::unordered_set<std::uint64_t> lapsed_;  // of those, given out before
+  WallTime retry_at_{};                       // the latest that was settled here
   std::optional<WallTime> due_;
   bool standby_ = false;
   bool more_ = true;  // the last fetch may not have had all

@@ -1,425 +1,392 @@
 #include "busway/memory_store.hpp"
 
 #include <algorithm>
-#include <atomic>
-#include <map>
-#include <mutex>
+#include <array>
+#include <exception>
+#include <new>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "base/escape.hpp"
 #include "busway/error.hpp"
-#include "busway/store_watches.hpp"
-#include "store/event_query.hpp"
-#include "store/memory/memory_durable.hpp"
-#include "store/memory/memory_log.hpp"
+#include "store/memory/consumer.hpp"
+#include "store/memory/query.hpp"
+#include "store/memory/state.hpp"
 
 namespace busway {
 namespace {
 
+using store_detail::LogItem;
+using store_detail::MemoryConsumer;
 using store_detail::MemoryDurable;
+using store_detail::MemoryLetters;
 using store_detail::MemoryLog;
+using store_detail::MemoryState;
 
-/// Appends between two looks at the retention.
-constexpr std::uint64_t kTrimEvery = 256;
-
-[[noreturn]] void not_offered(std::string_view what) {
-  throw Error(ErrorCode::not_offered, "the store memory: has no " + std::string(what));
+void refuse_all(AppendRequest& request, std::string_view why) noexcept {
+  for (AppendResult& result : request.results()) {
+    result.answer = Appended::not_stored;
+    result.sequence = 0;
+    try {
+      result.error = why;
+    } catch (...) {  // no memory for words either
+      result.error.clear();
+    }
+  }
 }
 
-class MemoryStore;
+std::string list_of(const std::vector<Pattern>& patterns) {
+  std::string list;
+  for (const Pattern& pattern : patterns) {
+    if (!list.empty()) list += ", ";
+    if (list.size() > 400) return list + "...";
+    list += quote(to_string(pattern), 100);
+  }
+  return list;
+}
 
-class MemoryConsumer final : public StoreConsumer {
- public:
-  MemoryConsumer(std::shared_ptr<MemoryStore> store, std::string name, std::uint64_t token,
-                 std::chrono::nanoseconds lease)
-      : store_(std::move(store)), name_(std::move(name)), token_(token), lease_(lease) {}
-  ~MemoryConsumer() override { close(); }
+/// Where a new name begins: all up to there is none of its.
+std::uint64_t start_of(const DurableSpec& spec, const MemoryLog& log) {
+  const Replay& start = spec.start;
+  const auto matches = [&](const MemoryLog::Entry& entry) {
+    return std::any_of(spec.patterns.begin(), spec.patterns.end(),
+                       [&](const Pattern& one) { return one.matches(entry.event.topic()); });
+  };
+  switch (start.from) {
+    case Replay::From::none: break;
+    case Replay::From::beginning: return 0;
+    case Replay::From::sequence: return start.position == 0 ? 0 : start.position - 1;
+    case Replay::From::since:
+      for (std::size_t i = 0; i < log.size(); ++i) {
+        if (log.at(i).event.time() >= start.time) return log.at(i).sequence - 1;
+      }
+      break;
+    case Replay::From::last: {
+      std::size_t left = start.count;
+      std::uint64_t first = log.last() + 1;
+      for (std::size_t i = log.size(); i-- > 0 && left > 0;) {
+        if (!matches(log.at(i))) continue;
+        first = log.at(i).sequence;
+        --left;
+      }
+      return first - 1;
+    }
+  }
+  return log.last();
+}
 
-  FetchResult fetch(std::size_t max) override;
-  SettleResult settle(std::span<const Settlement> settlements) override;
-  bool renew() override;
-  void keep_note(std::string_view note) override;
-  [[nodiscard]] std::string note() override;
-  void close() noexcept override;
-
- private:
-  const std::shared_ptr<MemoryStore> store_;
-  const std::string name_;
-  const std::uint64_t token_;
-  const std::chrono::nanoseconds lease_;
-  std::atomic<bool> closed_{false};
-};
-
-class MemoryStore final : public Store, public std::enable_shared_from_this<MemoryStore> {
+class MemoryStore final : public Store {
  public:
   explicit MemoryStore(const StoreOptions& options)
-      : retention_(options.retention),
-        clock_(options.clock != nullptr ? options.clock : Clock::system()) {
-    if (options.durability && *options.durability != Durability::memory) {
-      throw Error(ErrorCode::invalid_option, "store memory: durability is to be " +
-                                                 std::string(to_string(*options.durability)) +
-                                                 ", and it promises memory; use sqlite:PATH");
-    }
-    stats_.opened = clock_->wall();
-  }
+      : state_(std::make_shared<MemoryState>(options)) {}
+  ~MemoryStore() override { MemoryStore::close(); }
 
-  [[nodiscard]] StoreInfo info() const override {
+  StoreInfo info() const override {
     return {.provider = "memory",
             .address = "memory:",
             .engine = "busway",
             .format = "none",
             .durability = Durability::memory,
-            .notes = {"what is kept ends with the process"}};
+            .notes = {"What is stored ends with this process."}};
   }
-  [[nodiscard]] StoreFeatures features() const noexcept override {
-    return {.atomic_batch = false,
+  StoreFeatures features() const noexcept override {
+    return {.atomic_batch = true,
             .dedupe_always = true,
             .ordered_log = true,
             .query = true,
             .trim = true};
   }
-  [[nodiscard]] StoreStats stats() override {
-    const std::lock_guard lock(mutex_);
-    StoreStats out = stats_;
-    out.events = log_.size();
-    out.bytes = log_.bytes();
-    out.first_sequence = log_.first();
-    out.last_sequence = log_.last();
-    out.durables = durables_.size();
-    for (const auto& [name, durable] : durables_) out.dead_letters += durable.dead_letters();
-    return out;
-  }
-  [[nodiscard]] std::uint64_t writer() const noexcept override { return 1; }
+  StoreStats stats() override;
+  std::uint64_t writer() const noexcept override { return state_->writer; }
 
   using Store::append;
-  void append(AppendRequest& request) noexcept override {
-    {
-      const std::lock_guard lock(mutex_);
-      for (std::size_t i = 0; i < request.events().size(); ++i) {
-        append_one(request.events()[i], request.results()[i]);
-      }
-      ++stats_.commits;
-    }
-    request.done();
-    watches_.tell();
-  }
+  void append(AppendRequest& request) noexcept override;
 
-  [[nodiscard]] StorePage read(const StoreQuery& query) override;
-  [[nodiscard]] std::optional<StoredEvent> find(const EventId& id) override {
-    const std::lock_guard lock(mutex_);
-    require_open();
-    const std::uint64_t sequence = log_.sequence_of(id);
-    if (sequence == 0) return std::nullopt;
-    return StoredEvent{log_.find(sequence)->event, sequence, writer()};
-  }
-  [[nodiscard]] std::optional<StoredStatus> status(const EventId& id) override {
-    const std::lock_guard lock(mutex_);
-    require_open();
-    const std::uint64_t sequence = log_.sequence_of(id);
-    if (sequence == 0) return std::nullopt;
-    StoredStatus out{.stored = {log_.find(sequence)->event, sequence, writer()}};
-    out.deliveries = deliveries_of(sequence, out.stored.event.topic());
-    out.status = store_detail::status_of(out.deliveries);
-    return out;
-  }
-  [[nodiscard]] Watch watch(std::function<void()> news) override {
-    return watches_.add(std::move(news));
-  }
+  StorePage read(const StoreQuery& query) override { return read_page(*state_, query); }
+  std::optional<StoredEvent> find(const EventId& id) override;
+  std::optional<StoredStatus> status(const EventId& id) override;
+  Watch watch(std::function<void()> news) override;
 
-  [[nodiscard]] std::unique_ptr<StoreConsumer> open(const DurableSpec& spec) override {
-    check_durable(spec);
-    const std::lock_guard lock(mutex_);
-    require_open();
-    const auto place = durables_.find(spec.name);
-    if (place == durables_.end()) {
-      durables_.try_emplace(spec.name, spec, log_, clock_->wall());
-    } else {
-      place->second.reopen(spec, clock_->wall());
-    }
-    return std::make_unique<MemoryConsumer>(shared_from_this(), spec.name, next_token_++,
-                                            spec.lease);
-  }
-  bool remove(std::string_view durable) override {
-    {
-      const std::lock_guard lock(mutex_);
-      require_open();
-      const auto place = durables_.find(durable);
-      if (place == durables_.end()) return false;
-      durables_.erase(place);
-    }
-    watches_.tell();
-    return true;
-  }
-  [[nodiscard]] std::vector<DurableInfo> durables() override {
-    const std::lock_guard lock(mutex_);
-    require_open();
-    std::vector<DurableInfo> out;
-    out.reserve(durables_.size());
-    for (const auto& [name, durable] : durables_) out.push_back(durable.info(clock_->wall()));
-    return out;
-  }
+  std::unique_ptr<StoreConsumer> open(const DurableSpec& spec) override;
+  bool remove(std::string_view durable) override;
+  std::vector<DurableInfo> durables() override;
 
-  [[nodiscard]] std::vector<StoredLetter> dead_letters(const StoredLetterQuery& query) override {
-    const std::lock_guard lock(mutex_);
-    require_open();
-    return letters(query);
-  }
-  std::size_t redrive(const StoredLetterQuery& query) override {
-    const std::size_t count =
-        with_each_at_rest(query, [this](MemoryDurable& durable, std::uint64_t sequence) {
-          durable.redrive(sequence, clock_->wall());
-        });
-    if (count != 0) watches_.tell();
-    return count;
-  }
-  std::size_t purge(const StoredLetterQuery& query) override {
-    return with_each_at_rest(
-        query, [](MemoryDurable& durable, std::uint64_t sequence) { durable.purge(sequence); });
-  }
+  std::vector<StoredLetter> dead_letters(const StoredLetterQuery& query) override;
+  std::size_t redrive(const StoredLetterQuery& query) override;
+  std::size_t purge(const StoredLetterQuery& query) override;
 
-  TrimResult trim(const Retention& retention) override {
-    const std::lock_guard lock(mutex_);
-    require_open();
-    return trim_now(retention);
-  }
-  [[nodiscard]] std::vector<std::string> check() override { not_offered("check"); }
-  void backup(const std::string& /*path*/) override { not_offered("backup"); }
+  TrimResult trim(const Retention& retention) override;
+  std::vector<std::string> check() override { not_offered("check"); }
+  void backup(const std::string& path) override { not_offered("backup to " + quote(path)); }
   void vacuum() override { not_offered("vacuum"); }
-  void close() noexcept override {
-    {
-      const std::lock_guard lock(mutex_);
-      closed_ = true;
-    }
-    watches_.tell();
-  }
 
-  /// Calls use(durable) for a consumer. Throws Error(stopped, not_found).
-  template <class Use>
-  auto with(const std::string& name, const Use& use) {
-    const std::lock_guard lock(mutex_);
-    require_open();
-    const auto place = durables_.find(name);
-    if (place == durables_.end()) {
-      throw Error(ErrorCode::not_found, "the durable subscription " + quote(name) + " was removed");
-    }
-    return use(place->second);
-  }
-  void give_back(const std::string& name, std::uint64_t token) noexcept {
-    {
-      const std::lock_guard lock(mutex_);
-      const auto place = durables_.find(name);
-      if (place == durables_.end()) return;
-      place->second.give_back(token, clock_->wall());
-    }
-    watches_.tell();
-  }
-  SettleResult settle(MemoryDurable& durable, std::uint64_t token,
-                      std::span<const Settlement> settlements) {
-    const SettleResult result = durable.settle(token, settlements, clock_->wall(), next_letter_);
-    stats_.settled += result.accepted;
-    stats_.stale += result.stale;
-    return result;
-  }
-  void tell() noexcept { watches_.tell(); }
-  [[nodiscard]] WallTime now() const noexcept { return clock_->wall(); }
+  void close() noexcept override;
 
  private:
-  void require_open() const {
-    if (closed_) throw Error(ErrorCode::stopped, "the store memory: is closed");
-  }
-  void append_one(const Event& event, AppendResult& result) noexcept;
-  [[nodiscard]] std::vector<StoredDelivery> deliveries_of(std::uint64_t sequence,
-                                                          std::string_view topic) const;
-  [[nodiscard]] std::vector<StoredLetter> letters(const StoredLetterQuery& query) const;
-  template <class Use>
-  std::size_t with_each_at_rest(const StoredLetterQuery& query, const Use& use);
-  TrimResult trim_now(const Retention& retention);
+  [[noreturn]] void not_offered(const std::string& what) const;
+  std::vector<std::string> append_items(AppendRequest& request, std::vector<LogItem>& items);
+  [[nodiscard]] MemoryState::Name name_for(const DurableSpec& spec, bool& changed);
+  void report_expired(const std::vector<std::string>& names) const;
 
-  const Retention retention_;
-  const std::shared_ptr<Clock> clock_;
-  StoreWatches watches_;
-  mutable std::mutex mutex_;
-  // Guarded by mutex_.
-  MemoryLog log_;
-  std::map<std::string, MemoryDurable, std::less<>> durables_;
-  std::uint64_t next_token_ = 1;
-  std::uint64_t next_letter_ = 1;
-  StoreStats stats_;
-  bool closed_ = false;
+  const std::shared_ptr<MemoryState> state_;
 };
 
-void MemoryStore::append_one(const Event& event, AppendResult& result) noexcept {
-  result = {};
-  if (closed_) {
-    result.answer = Appended::not_stored;
-    result.error = "the store memory: is closed";
-    return;
-  }
+void MemoryStore::not_offered(const std::string& what) const {
+  const std::lock_guard lock(state_->mutex);
+  state_->check_open();
+  throw Error(ErrorCode::not_offered,
+              "store memory: " + what + ": it has no file; sqlite: can do this");
+}
+
+// -- The log --------------------------------------------------------------------------------------
+
+void MemoryStore::append(AppendRequest& request) noexcept {
+  bool stored = false;
+  std::vector<std::string> expired;
   try {
-    const auto [sequence, is_new] = log_.append(event, clock_->wall());
-    result.sequence = sequence;
-    result.answer = is_new ? Appended::stored : Appended::duplicate;
-    ++(is_new ? stats_.appended : stats_.duplicates);
-    if (is_new && !retention_.keeps_all() && stats_.appended % kTrimEvery == 0) {
-      (void)trim_now(retention_);
+    std::vector<LogItem> items;  // copied before the lock is taken
+    items.reserve(request.events().size());
+    for (const Event& event : request.events()) items.push_back(store_detail::item_of(event));
+    const auto bad = std::find_if(items.begin(), items.end(),
+                                  [](const LogItem& item) { return !item.refused.empty(); });
+    if (bad == items.end()) {
+      expired = append_items(request, items);
+      stored = true;
+    } else {
+      const auto at = static_cast<std::size_t>(bad - items.begin());
+      const std::string name =
+          items.size() == 1 ? std::string() : "event " + std::to_string(at + 1) + " of the batch, ";
+      refuse_all(request,
+                 name + "topic " + quote(request.events()[at].topic(), 80) + ": " + bad->refused);
     }
   } catch (const std::exception& error) {
-    result.answer = Appended::not_stored;
-    result.error = error.what();
+    refuse_all(request, error.what());
   }
+  request.done();
+  if (stored) state_->watches.tell();
+  report_expired(expired);
 }
 
-std::vector<StoredDelivery> MemoryStore::deliveries_of(std::uint64_t sequence,
-                                                       std::string_view topic) const {
-  std::vector<StoredDelivery> out;
-  for (const auto& [name, durable] : durables_) {
-    if (auto one = durable.delivery_of(sequence, topic)) out.push_back(std::move(*one));
-  }
-  return out;
-}
-
-StorePage MemoryStore::read(const StoreQuery& query) {
-  const std::lock_guard lock(mutex_);
-  require_open();
-  StorePage page;
-  const std::size_t limit = query.limit != 0 ? query.limit : limits::kStorePage;
-  const bool forward = query.direction == StoreQuery::Direction::oldest_first;
-  const std::uint64_t first = log_.first();
-  const std::uint64_t last = log_.last();
-  page.next = query.after;
-  if (first == 0) return page;
-  std::uint64_t at = forward ? std::max(query.after + 1, first)
-                             : (query.after == 0 ? last : std::min(query.after - 1, last));
-  const std::uint64_t end = forward ? std::min(query.up_to.value_or(last), last)
-                                    : std::max(query.up_to.value_or(first), first);
-  for (; forward ? at <= end : at >= end; forward ? ++at : --at) {
-    if (page.events.size() == limit) {
-      page.more = true;
-      break;
+/// All or, with an exception, none. Returns the names that were forgotten on this occasion.
+std::vector<std::string> MemoryStore::append_items(AppendRequest& request,
+                                                   std::vector<LogItem>& items) {
+  const std::lock_guard lock(state_->mutex);
+  state_->check_open();
+  const WallTime now = state_->now();
+  const std::uint64_t last = state_->log.last();
+  std::uint64_t duplicates = 0;
+  try {
+    for (std::size_t i = 0; i < items.size(); ++i) {
+      const MemoryLog::Appended appended = state_->log.append(std::move(items[i]), now);
+      AppendResult& result = request.results()[i];
+      result.answer = appended.duplicate ? Appended::duplicate : Appended::stored;
+      result.sequence = appended.sequence;
+      result.error.clear();
+      if (appended.duplicate) ++duplicates;
     }
-    page.next = at;
-    const MemoryLog::Entry* const entry = log_.find(at);
-    if (entry == nullptr || query.not_by == writer()) continue;
-    if (!store_detail::fits(query, entry->event)) continue;
-    if (query.status &&
-        store_detail::status_of(deliveries_of(at, entry->event.topic())) != *query.status) {
+  } catch (...) {
+    state_->log.take_back(last);
+    throw;
+  }
+  const std::uint64_t fresh = state_->log.last() - last;
+  state_->counts.appended += fresh;
+  state_->counts.duplicates += duplicates;
+  if (fresh > 0) ++state_->counts.commits;
+  try {
+    return state_->tidy();
+  } catch (const std::bad_alloc&) {
+    return {};  // the events are stored; it is tidied another time
+  }
+}
+
+std::optional<StoredEvent> MemoryStore::find(const EventId& id) {
+  const std::lock_guard lock(state_->mutex);
+  state_->check_open();
+  const MemoryLog::Entry* const entry = state_->log.find(id);
+  if (entry == nullptr) return std::nullopt;
+  return StoredEvent{entry->event, entry->sequence, state_->writer};
+}
+
+std::optional<StoredStatus> MemoryStore::status(const EventId& id) {
+  const std::lock_guard lock(state_->mutex);
+  state_->check_open();
+  const MemoryLog::Entry* const entry = state_->log.find(id);
+  if (entry == nullptr) return std::nullopt;
+  return state_->status_of(*entry);
+}
+
+Store::Watch MemoryStore::watch(std::function<void()> news) {
+  const std::lock_guard lock(state_->mutex);
+  state_->check_open();
+  return state_->watches.add(std::move(news));
+}
+
+StoreStats MemoryStore::stats() {
+  const std::lock_guard lock(state_->mutex);
+  state_->check_open();
+  StoreStats stats = state_->counts;
+  const MemoryLog& log = state_->log;
+  stats.events = log.size();
+  stats.bytes = log.bytes();
+  stats.first_sequence = log.size() == 0 ? 0 : log.at(0).sequence;
+  stats.last_sequence = log.last();
+  stats.dead_letters = state_->letters.size();
+  stats.durables = state_->names.size();
+  return stats;
+}
+
+// -- Durable subscriptions ------------------------------------------------------------------------
+
+MemoryState::Name MemoryStore::name_for(const DurableSpec& spec, bool& changed) {
+  const auto known = state_->names.find(spec.name);
+  if (known == state_->names.end()) {
+    auto name = std::make_shared<MemoryDurable>(spec, start_of(spec, state_->log), state_->now());
+    state_->add(name);
+    return name;
+  }
+  MemoryState::Name name = known->second;
+  if (name->patterns() == spec.patterns && name->order() == spec.order) return name;
+  if (spec.on_change == OnChange::refuse) {
+    throw Error(ErrorCode::durable_mismatch,
+                "durable " + quote(spec.name) + ": it was made with " + list_of(name->patterns()) +
+                    ", order " + std::string(to_string(name->order())) + ", and is opened with " +
+                    list_of(spec.patterns) + ", order " + std::string(to_string(spec.order)) +
+                    "; on_change = replace takes the new ones for all events after its cursor");
+  }
+  name->replace(spec);
+  state_->index(*name);
+  changed = true;
+  return name;
+}
+
+std::unique_ptr<StoreConsumer> MemoryStore::open(const DurableSpec& spec) {
+  busway::check_durable(spec);
+  std::unique_ptr<StoreConsumer> consumer;
+  std::vector<std::string> expired;
+  bool changed = false;
+  {
+    const std::lock_guard lock(state_->mutex);
+    state_->check_open();
+    expired = state_->expire();
+    const MemoryState::Name name = name_for(spec, changed);
+    const MemoryDurable::Token token = ++state_->last_token;
+    consumer = std::make_unique<MemoryConsumer>(state_, name, token);
+    name->enter(token, spec.lease, state_->now());
+  }
+  report_expired(expired);
+  if (changed) state_->watches.tell();
+  return consumer;
+}
+
+bool MemoryStore::remove(std::string_view durable) {
+  const std::lock_guard lock(state_->mutex);
+  state_->check_open();
+  if (state_->names.find(durable) == state_->names.end()) return false;
+  state_->drop(durable);
+  return true;
+}
+
+std::vector<DurableInfo> MemoryStore::durables() {
+  std::vector<std::string> expired;
+  std::vector<DurableInfo> infos;
+  {
+    const std::lock_guard lock(state_->mutex);
+    state_->check_open();
+    expired = state_->expire();
+    for (const auto& [name, durable] : state_->names) {
+      durable->observe(state_->now());
+      infos.push_back(durable->info(state_->log, state_->letters));
+    }
+  }
+  report_expired(expired);
+  return infos;
+}
+
+void MemoryStore::report_expired(const std::vector<std::string>& names) const {
+  for (const std::string& name : names) {
+    const std::array fields{LogField{"durable", name}};
+    try {
+      state_->options.log(LogLevel::warning,
+                          "a durable subscription was not opened for durable_expiry and is "
+                          "forgotten",
+                          fields);
+    } catch (...) {  // a sink that throws is ignored
       continue;
     }
-    page.events.push_back({entry->event, at, writer()});
   }
-  return page;
 }
 
-std::vector<StoredLetter> MemoryStore::letters(const StoredLetterQuery& query) const {
-  std::vector<StoredLetter> out;
-  for (const auto& [name, durable] : durables_) {
-    if (!query.durable.empty() && query.durable != name) continue;
-    durable.for_each_letter([&, name = name](std::uint64_t sequence, std::uint64_t id,
-                                             const std::vector<StoredLetter::Death>& history,
-                                             bool redriving) {
-      StoredLetter letter{.id = id,
-                          .durable = name,
-                          .sequence = sequence,
-                          .event = log_.find(sequence)->event,
-                          .history = history,
-                          .redriving = redriving};
-      if (store_detail::fits(query, letter)) out.push_back(std::move(letter));
-    });
+// -- Dead letters ---------------------------------------------------------------------------------
+
+std::vector<StoredLetter> MemoryStore::dead_letters(const StoredLetterQuery& query) {
+  const std::lock_guard lock(state_->mutex);
+  state_->check_open();
+  std::vector<StoredLetter> letters;
+  for (const std::uint64_t id :
+       state_->letters.select(query, state_->log, MemoryLetters::Which::all)) {
+    const MemoryLetters::Letter& letter = state_->letters.at(id);
+    letters.push_back({.id = id,
+                       .durable = letter.durable,
+                       .sequence = letter.sequence,
+                       .event = state_->log.find(letter.sequence)->event,
+                       .history = letter.history,
+                       .redriving = letter.redriving});
   }
-  std::sort(out.begin(), out.end(),
-            [](const StoredLetter& a, const StoredLetter& b) { return a.id < b.id; });
-  if (query.limit != 0 && out.size() > query.limit) {
-    out.erase(out.begin() + static_cast<std::ptrdiff_t>(query.limit), out.end());
-  }
-  return out;
+  return letters;
 }
 
-template <class Use>
-std::size_t MemoryStore::with_each_at_rest(const StoredLetterQuery& query, const Use& use) {
-  const std::lock_guard lock(mutex_);
-  require_open();
-  std::size_t count = 0;
-  for (const StoredLetter& letter : letters(query)) {
-    if (letter.redriving) continue;
-    use(durables_.find(letter.durable)->second, letter.sequence);
-    ++count;
-  }
-  return count;
-}
-
-TrimResult MemoryStore::trim_now(const Retention& retention) {
-  TrimResult result;
-  if (retention.keeps_all() || log_.first() == 0) return result;
-  const WallTime now = clock_->wall();
-  std::uint64_t events = log_.size();
-  std::uint64_t bytes = log_.bytes();
-  const std::uint64_t last = log_.last();
-  for (std::uint64_t sequence = log_.first(); sequence <= last; ++sequence) {
-    const MemoryLog::Entry* const entry = log_.find(sequence);
-    if (entry == nullptr) continue;
-    const bool beyond = (retention.max_age && now - entry->appended > *retention.max_age) ||
-                        (retention.max_events && events > *retention.max_events) ||
-                        (retention.max_bytes && bytes > *retention.max_bytes);
-    if (!beyond) break;  // those behind it are younger
-    --events;
-    bytes -= entry->bytes;
-    const std::string_view topic = entry->event.topic();
-    const bool held = std::any_of(durables_.begin(), durables_.end(), [&](const auto& one) {
-      return one.second.needs(sequence, topic);
-    });
-    if (held) {
-      ++result.held;
-      continue;
+std::size_t MemoryStore::redrive(const StoredLetterQuery& query) {
+  std::size_t redriven = 0;
+  {
+    const std::lock_guard lock(state_->mutex);
+    state_->check_open();
+    for (const std::uint64_t id :
+         state_->letters.select(query, state_->log, MemoryLetters::Which::at_rest)) {
+      MemoryLetters::Letter& letter = state_->letters.at(id);
+      state_->names.find(letter.durable)->second->redrive(letter.sequence, state_->now());
+      letter.redriving = true;
+      ++redriven;
     }
-    log_.erase(sequence);
-    ++result.removed;
   }
-  return result;
+  if (redriven > 0) state_->watches.tell();
+  return redriven;
 }
 
-FetchResult MemoryConsumer::fetch(std::size_t max) {
-  if (closed_) throw Error(ErrorCode::stopped, "the opening of " + quote(name_) + " is closed");
-  return store_->with(name_, [&](MemoryDurable& durable) {
-    return durable.fetch(token_, lease_, max, store_->now());
-  });
+std::size_t MemoryStore::purge(const StoredLetterQuery& query) {
+  const std::lock_guard lock(state_->mutex);
+  state_->check_open();
+  const std::vector<std::uint64_t> ids =
+      state_->letters.select(query, state_->log, MemoryLetters::Which::at_rest);
+  for (const std::uint64_t id : ids) state_->letters.erase(id);
+  return ids.size();
 }
 
-SettleResult MemoryConsumer::settle(std::span<const Settlement> settlements) {
-  if (closed_) throw Error(ErrorCode::stopped, "the opening of " + quote(name_) + " is closed");
-  const SettleResult result = store_->with(
-      name_, [&](MemoryDurable& durable) { return store_->settle(durable, token_, settlements); });
-  store_->tell();
-  return result;
+// -- Keeping house --------------------------------------------------------------------------------
+
+TrimResult MemoryStore::trim(const Retention& retention) {
+  const std::lock_guard lock(state_->mutex);
+  state_->check_open();
+  return state_->trim(retention);
 }
 
-bool MemoryConsumer::renew() {
-  if (closed_) throw Error(ErrorCode::stopped, "the opening of " + quote(name_) + " is closed");
-  return store_->with(
-      name_, [&](MemoryDurable& durable) { return durable.renew(token_, lease_, store_->now()); });
-}
-
-void MemoryConsumer::keep_note(std::string_view note) {
-  if (note.size() > limits::kDurableNoteBytesMax) {
-    throw Error(ErrorCode::invalid_argument, "the note of " + quote(name_) + " has " +
-                                                 std::to_string(note.size()) + " bytes; at most " +
-                                                 std::to_string(limits::kDurableNoteBytesMax) +
-                                                 " are possible");
+void MemoryStore::close() noexcept {
+  {
+    const std::lock_guard lock(state_->mutex);
+    if (std::exchange(state_->closed, true)) return;
+    for (const auto& [name, durable] : state_->names) durable->leave_all(state_->now());
   }
-  store_->with(name_, [&](MemoryDurable& durable) { durable.note = std::string(note); });
-}
-
-std::string MemoryConsumer::note() {
-  return store_->with(name_, [](const MemoryDurable& durable) { return durable.note; });
-}
-
-void MemoryConsumer::close() noexcept {
-  if (closed_.exchange(true)) return;
-  store_->give_back(name_, token_);
+  state_->watches.tell();
 }
 
 }  // namespace
 
 std::shared_ptr<Store> make_memory_store(const StoreOptions& options) {
+  if (options.durability && *options.durability > Durability::memory) {
+    throw Error(ErrorCode::invalid_option,
+                "store memory: durability " + std::string(to_string(*options.durability)) +
+                    " is wanted; it can promise memory, which ends with the process");
+  }
   return std::make_shared<MemoryStore>(options);
 }
 

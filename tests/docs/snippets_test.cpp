@@ -56,6 +56,15 @@ TEST(PhasesPage, ShowsOnlyCodeThatIsCompiledAndAllOfIt) {
   EXPECT_EQ(joined(compare_with_regions(page, regions)), "");
 }
 
+TEST(WritingAStorePage, ShowsOnlyCodeThatIsCompiledAndAllOfIt) {
+  std::map<std::string, std::string> regions =
+      regions_of(read_text(kRoot / "tests/store/memory_store_test.cpp"));
+  regions.merge(regions_of(read_text(kRoot / "tests/store/store_conformance_test.cpp")));
+  EXPECT_EQ(regions.size(), 3U);
+  const Page page = read_page(read_text(kRoot / "docs/writing_a_store.md"));
+  EXPECT_EQ(joined(compare_with_regions(page, regions)), "");
+}
+
 TEST(WritingAPluginPage, ShowsOnlyCodeThatIsCompiledAndAllOfIt) {
   std::map<std::string, std::string> regions;
   for (const char* file : {"chatty", "patient", "points", "writing_a_plugin"}) {

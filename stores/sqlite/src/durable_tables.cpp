@@ -48,8 +48,9 @@ std::int64_t sum_of(DurableNumber number, const CursorRow& row) {
 }
 
 std::int64_t sum_of(DurableNumber number, const LeaseRow& row) {
-  return sum_of(std::array{number, to_signed(row.lo), to_signed(row.hi), row.token, row.until},
-                {text_of(row.done.bytes())});
+  return sum_of(
+      std::array{number, to_signed(row.lo), to_signed(row.hi), row.token, row.until, row.span},
+      {text_of(row.done.bytes())});
 }
 
 std::int64_t sum_of(DurableNumber number, const ExceptionRow& row, std::string_view deaths) {
@@ -125,13 +126,15 @@ DurableTables::DurableTables(Database& database)
       lowest_lease_(database, "SELECT min(lo) FROM leases WHERE durable=?"),
       lowest_exception_(database, "SELECT min(seq) FROM exceptions WHERE durable=? AND state < 2"),
       leases_(database,
-              "SELECT id, lo, hi, token, until, done, sum FROM leases WHERE durable=? ORDER BY lo"),
-      lease_(database,
-             "SELECT id, lo, hi, token, until, done, sum FROM leases WHERE durable=? AND id=?"),
+              "SELECT id, lo, hi, token, until, span, done, sum FROM leases WHERE durable=? ORDER "
+              "BY lo"),
+      lease_(
+          database,
+          "SELECT id, lo, hi, token, until, span, done, sum FROM leases WHERE durable=? AND id=?"),
       add_lease_(database,
-                 "INSERT INTO leases(durable, lo, hi, token, until, done, sum) "
-                 "VALUES(?,?,?,?,?,?,?)"),
-      update_lease_(database, "UPDATE leases SET until=?, done=?, sum=? WHERE id=?"),
+                 "INSERT INTO leases(durable, lo, hi, token, until, span, done, sum) "
+                 "VALUES(?,?,?,?,?,?,?,?)"),
+      update_lease_(database, "UPDATE leases SET until=?, span=?, done=?, sum=? WHERE id=?"),
       remove_lease_(database, "DELETE FROM leases WHERE id=?"),
       exception_(database, std::string(kExceptionColumns) + " AND seq=?"),
       due_(database, std::string(kExceptionColumns) +
@@ -308,8 +311,9 @@ std::optional<LeaseRow> DurableTables::lease_at(DurableNumber number, Statement&
                .hi = row.unsigned_number(2),
                .token = row.number(3),
                .until = row.number(4),
-               .done = RangeBits(row.blob(5))};
-  if (sum_of(number, out) == row.number(6)) return out;
+               .span = row.number(5),
+               .done = RangeBits(row.blob(6))};
+  if (sum_of(number, out) == row.number(7)) return out;
   damages_.push_back("a lease does not pass its checksum; what it held is given out again");
   bad_leases_.push_back(out.id);
   return std::nullopt;
@@ -332,13 +336,13 @@ std::optional<LeaseRow> DurableTables::lease(DurableNumber number, std::int64_t 
 }
 
 std::int64_t DurableTables::add_lease(DurableNumber number, const LeaseRow& row) {
-  add_lease_.run(number, row.lo, row.hi, row.token, row.until, row.done.bytes(),
+  add_lease_.run(number, row.lo, row.hi, row.token, row.until, row.span, row.done.bytes(),
                  sum_of(number, row));
   return sqlite3_last_insert_rowid(database_.handle());
 }
 
 void DurableTables::update_lease(DurableNumber number, const LeaseRow& row) {
-  update_lease_.run(row.until, row.done.bytes(), sum_of(number, row), row.id);
+  update_lease_.run(row.until, row.span, row.done.bytes(), sum_of(number, row), row.id);
 }
 
 void DurableTables::remove_lease(std::int64_t id) { remove_lease_.run(id); }
@@ -429,6 +433,27 @@ std::optional<std::uint64_t> DurableTables::lowest_waiting(DurableNumber number,
   }
   lowest_waiting_.reset();
   return out;
+}
+
+void DurableTables::shorten_waits(std::int64_t now) {
+  for (const DurableRow& durable : all()) {
+    const DurableNumber number = durable.number;
+    CursorRow row = cursor(number);
+    if (row.leader != 0) {
+      row.leader_until = std::min(row.leader_until, now + durable.spec.lease.count());
+      put_cursor(number, row);
+    }
+    for (LeaseRow& lease : leases(number)) {
+      if (lease.until - now <= lease.span) continue;
+      lease.until = now + lease.span;
+      update_lease(number, lease);
+    }
+    for (ExceptionRow& one : living(number)) {
+      if (one.until - now <= one.span) continue;
+      one.until = now + one.span;
+      put(number, one);
+    }
+  }
 }
 
 std::uint64_t DurableTables::new_letter() {

@@ -55,6 +55,7 @@ struct LeaseRow {
   std::uint64_t hi = 0;
   Token token = 0;
   std::int64_t until = 0;
+  std::int64_t span = 0;
   RangeBits done{};
   [[nodiscard]] std::size_t size() const noexcept { return static_cast<std::size_t>(hi - lo + 1); }
 };
@@ -133,6 +134,8 @@ class DurableTables {
   /// Of those that wait and are not due: the lowest sequence.
   [[nodiscard]] std::optional<std::uint64_t> lowest_waiting(DurableNumber number, std::int64_t now);
   [[nodiscard]] std::uint64_t new_letter();
+  /// Nothing waits longer than it was to, of any name: after the clock was set back.
+  void shorten_waits(std::int64_t now);
 
   /// Rows that did not pass their sum, since this was made.
   [[nodiscard]] const std::vector<std::string>& damages() const noexcept { return damages_; }

@@ -93,6 +93,9 @@ EventWriter::~EventWriter() { ZSTD_freeCCtx(context_); }
 
 bool EventWriter::insert(const Event& event, std::uint64_t sequence, std::int64_t appended,
                          std::uint64_t writer) {
+  if (event.id().is_nil()) {
+    throw Error(ErrorCode::invalid_argument, "the event has no id; a repeat could not be told");
+  }
   const EventRecord record = record_of(event, scratch_);
   std::int64_t codec = kPlain;
   std::span<const std::byte> payload = record.payload;

@@ -11,9 +11,11 @@
 namespace busway::sqlite {
 namespace {
 
-/// Of those whose last holder died or hung, so many are out at once: if one of them is what it died
-/// of, few others are counted an attempt with it.
+/// Of those whose last holder died or hung, so many are out at once, and nothing else with them: if
+/// one of them is what it died of, few others are counted an attempt with it. One that has lapsed
+/// more than once is out alone.
 constexpr std::size_t kSuspectsAtOnce = 4;
+constexpr unsigned kAloneFrom = 2;
 /// Rows that one fetch looks at, and the widest range of a lease.
 constexpr std::uint64_t kScanAtOnce = 65'536;
 /// The cursor in the file follows over events of others when it is so far behind.
@@ -27,7 +29,7 @@ constexpr std::int64_t kSetBack = 1'000'000'000;
 void wait(ExceptionRow& row, std::int64_t after, std::int64_t now) {
   row.state = ExceptionState::waiting;
   row.token = 0;
-  row.span = std::max<std::int64_t>(after, 0);
+  row.span = std::clamp<std::int64_t>(after, 0, limits::kRetryDelayMax.count());
   row.until = now + row.span;
 }
 
@@ -195,8 +197,9 @@ SqliteConsumer::Candidates SqliteConsumer::read_candidates(Reader& reader, std::
 
 bool SqliteConsumer::has_work(Reader& reader, Plan& plan) {
   const std::int64_t now = core_->now();
-  if (now + kSetBack < last_now_) return true;  // the clock was set back
+  if (now + kSetBack < core_->writer->last_now()) return true;  // the clock was set back
   DurableTables& tables = reader.tables;
+  if (tables.version(number_) == 0) return true;  // it was removed: the transaction says so
   if (order_ != DurableOrder::relaxed) {
     const CursorRow cursor = tables.cursor(number_);
     const bool other = cursor.leader != 0 && cursor.leader != token_;
@@ -226,7 +229,7 @@ void SqliteConsumer::transact(Transaction& transaction, std::span<const Settleme
                               std::size_t max, const Candidates& candidates, Plan& plan) {
   // Parsing what has not changed would be most of the work.
   plan.version = transaction.durables.version(number_);
-  if (plan.version != version_) {
+  if (plan.version == 0 || plan.version != version_) {
     const DurableRow row = require_row(transaction);
     plan.patterns = row.spec.patterns;
     plan.order = row.spec.order;
@@ -338,13 +341,8 @@ bool SqliteConsumer::lead(Transaction& transaction, CursorRow& cursor, Plan& pla
 void SqliteConsumer::reclaim(Transaction& transaction, Plan& plan) {
   DurableTables& tables = transaction.durables;
   const std::int64_t now = transaction.now;
-  const bool set_back = now + kSetBack < last_now_;
   const bool alone = plan.order != DurableOrder::relaxed;
-  for (LeaseRow& lease : tables.leases(number_)) {
-    if (set_back && lease.until > now + lease_) {
-      lease.until = now + lease_;
-      tables.update_lease(number_, lease);
-    }
+  for (const LeaseRow& lease : tables.leases(number_)) {
     if (lease.until > now && !(alone && lease.token != token_)) {
       if (lease.token != token_) due_at(plan, lease.until);
       continue;
@@ -359,24 +357,16 @@ void SqliteConsumer::reclaim(Transaction& transaction, Plan& plan) {
     tables.remove_lease(lease.id);
     plan.held.leases.erase(lease.id);
   }
-  std::vector<ExceptionRow> lapsed;
-  if (set_back || alone) {
-    lapsed = tables.living(number_);
-  } else {
-    lapsed = tables.due(number_, ExceptionState::leased, now, limits::kFetchMax);
-  }
-  for (ExceptionRow& row : lapsed) {
-    // A clock that was set back would make a wait longer than it was asked for.
-    const bool too_long = row.until > now + row.span;
-    if (too_long) row.until = now + row.span;
-    const bool over =
-        row.state == ExceptionState::leased && (row.until <= now || (alone && row.token != token_));
-    if (over) {
-      row.suspect = true;
-      wait(row, 0, now);
-      plan.held.exceptions.erase(row.sequence);
-    }
-    if (over || too_long) tables.put(number_, row);
+  std::vector<ExceptionRow> out =
+      alone ? tables.living(number_)
+            : tables.due(number_, ExceptionState::leased, now, limits::kFetchMax);
+  for (ExceptionRow& row : out) {
+    if (row.state != ExceptionState::leased) continue;
+    if (row.until > now && !(alone && row.token != token_)) continue;
+    row.suspect = true;
+    wait(row, 0, now);
+    plan.held.exceptions.erase(row.sequence);
+    tables.put(number_, row);
   }
 }
 
@@ -384,21 +374,35 @@ void SqliteConsumer::claim(Transaction& transaction, std::size_t max, const Cand
                            CursorRow& cursor, Plan& plan) {
   DurableTables& tables = transaction.durables;
   const std::int64_t now = transaction.now;
+  const bool strict = plan.order == DurableOrder::strict;
   std::optional<std::uint64_t> held_back;  // strict: nothing beyond it
-  if (plan.order == DurableOrder::strict) held_back = tables.lowest_waiting(number_, now);
-  auto suspects = static_cast<std::size_t>(
-      std::count_if(plan.held.exceptions.begin(), plan.held.exceptions.end(),
-                    [](const auto& one) { return one.second.suspect; }));
-  for (ExceptionRow& row : tables.due(number_, ExceptionState::waiting, now, limits::kFetchMax)) {
-    const bool wait_for_others = row.suspect && suspects >= kSuspectsAtOnce;
-    if (wait_for_others || plan.given.size() == max) {
-      if (plan.order == DurableOrder::strict) {
-        held_back = std::min(held_back.value_or(row.sequence), row.sequence);
-      }
+  if (strict) held_back = tables.lowest_waiting(number_, now);
+  std::vector<ExceptionRow> ready =
+      tables.due(number_, ExceptionState::waiting, now, limits::kFetchMax);
+  if (!strict) {
+    // Those that have lapsed seldom first: what kills its holder must not hold up the others.
+    std::stable_sort(ready.begin(), ready.end(), [](const auto& a, const auto& b) {
+      return (a.suspect ? a.attempts : 0) < (b.suspect ? b.attempts : 0);
+    });
+  }
+  std::size_t suspects = 0;
+  bool alone = false;
+  for (const auto& [sequence, row] : plan.held.exceptions) {
+    suspects += row.suspect ? 1 : 0;
+    alone = alone || (row.suspect && row.attempts > kAloneFrom);
+  }
+  for (ExceptionRow& row : ready) {
+    const bool by_itself = row.suspect && row.attempts >= kAloneFrom;
+    const bool room = !row.suspect || (!alone && suspects < (by_itself ? 1 : kSuspectsAtOnce));
+    // Nothing else goes with a suspect.
+    const bool company = row.suspect ? plan.given.size() > plan.given_suspects : suspects != 0;
+    if (!room || company || plan.given.size() == max || (held_back && row.sequence > *held_back)) {
+      if (strict) held_back = std::min(held_back.value_or(row.sequence), row.sequence);
       continue;
     }
-    if (held_back && row.sequence > *held_back) break;
     suspects += row.suspect ? 1 : 0;
+    plan.given_suspects += row.suspect ? 1 : 0;
+    alone = alone || by_itself;
     row.state = ExceptionState::leased;
     row.token = token_;
     row.span = lease_;
@@ -409,7 +413,7 @@ void SqliteConsumer::claim(Transaction& transaction, std::size_t max, const Cand
     plan.given.push_back(std::move(row));
   }
   if (const auto due = tables.next_due(number_, now)) due_at(plan, *due);
-  if (plan.stale || held_back) return;
+  if (plan.stale || held_back || suspects != 0) return;
 
   plan.taken = std::min(candidates.events.size(), max - plan.given.size());
   const bool all = plan.taken == candidates.events.size();
@@ -422,6 +426,7 @@ void SqliteConsumer::claim(Transaction& transaction, std::size_t max, const Cand
     lease.hi = candidates.events[plan.taken - 1].sequence;
     lease.token = token_;
     lease.until = now + lease_;
+    lease.span = lease_;
     lease.done = RangeBits(lease.size());
     std::size_t next = 0;
     for (std::uint64_t sequence = lease.lo; sequence <= lease.hi; ++sequence) {
@@ -454,7 +459,6 @@ void SqliteConsumer::take(const Plan& plan) {
   version_ = plan.version;
   if (plan.cursor < cursor_) scan_from_ = 0;  // it went back
   cursor_ = plan.cursor;
-  last_now_ = core_->now();
   ++claims_;
 }
 
@@ -511,6 +515,7 @@ bool SqliteConsumer::renew() {
         continue;
       }
       at->second.until = transaction.now + lease_;
+      at->second.span = lease_;
       tables.update_lease(number_, at->second);
       ++at;
     }
@@ -535,6 +540,31 @@ bool SqliteConsumer::renew() {
   });
   held_ = std::move(held);
   return all;
+}
+
+void SqliteConsumer::stay() noexcept {
+  const std::unique_lock lock(mutex_, std::try_to_lock);
+  if (!lock || closed_) return;  // it is at work
+  try {
+    core_->writer->call([&](Transaction& transaction) {
+      std::optional<DurableRow> row = transaction.durables.find(number_);
+      if (!row) return;
+      row->opened = transaction.now;
+      transaction.durables.update(*row);
+      CursorRow cursor = transaction.durables.cursor(number_);
+      if (cursor.cursor != cursor_ || scan_from_ <= cursor_) return;
+      cursor.cursor = scan_from_;
+      transaction.durables.put_cursor(number_, cursor);
+    });
+    cursor_ = std::max(cursor_, scan_from_);
+  } catch (const std::exception&) {
+    // It is tried again.
+  }
+}
+
+std::uint64_t SqliteConsumer::seen_to() const {
+  const std::lock_guard lock(mutex_);
+  return std::max(cursor_, scan_from_);
 }
 
 void SqliteConsumer::keep_note(std::string_view note) {
@@ -578,10 +608,14 @@ void SqliteConsumer::give_back() noexcept {
   try {
     core_->writer->call([&](Transaction& transaction) {
       DurableTables& tables = transaction.durables;
-      if (!tables.find(number_)) return;
+      std::optional<DurableRow> name = tables.find(number_);
+      if (!name) return;
+      name->opened = transaction.now;
+      tables.update(*name);
       for (const auto& [id, mine] : held_.leases) {
+        // What has lapsed is not its own any more, and counts.
         const auto row = tables.lease(number_, id);
-        if (!row || row->token != token_) continue;
+        if (!row || row->token != token_ || row->until <= transaction.now) continue;
         for (std::size_t i = 0; i < row->size(); ++i) {
           if (row->done.test(i)) continue;
           ExceptionRow one = row_of(row->lo + i);
@@ -592,6 +626,7 @@ void SqliteConsumer::give_back() noexcept {
         tables.remove_lease(id);
       }
       for (ExceptionRow& row : tables.with_token(number_, token_)) {
+        if (row.until <= transaction.now) continue;
         if (row.attempts > 0) --row.attempts;
         wait(row, 0, transaction.now);
         tables.put(number_, row);

@@ -41,6 +41,10 @@ class SqliteConsumer final : public StoreConsumer {
   void close() noexcept override;
   /// The same, for the store, which has taken it off its list.
   void give_back() noexcept;
+  /// Now and then: the name is in use, and has seen the log so far.
+  void stay() noexcept;
+  [[nodiscard]] DurableNumber number() const noexcept { return number_; }
+  [[nodiscard]] std::uint64_t seen_to() const;
 
  private:
   /// What is out, as the file has it.
@@ -59,6 +63,7 @@ class SqliteConsumer final : public StoreConsumer {
     Held held{};
     SettleResult settled{};
     std::vector<ExceptionRow> given{};
+    std::size_t given_suspects = 0;
     std::size_t taken = 0;  // of the candidates
     std::uint64_t cursor = 0;
     bool stale = false;  // the candidates are not what comes next
@@ -98,7 +103,7 @@ class SqliteConsumer final : public StoreConsumer {
   const std::int64_t lease_;
   std::atomic<bool> closed_{false};
 
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   // Guarded by mutex_.
   std::vector<Pattern> patterns_;
   DurableOrder order_;
@@ -107,7 +112,6 @@ class SqliteConsumer final : public StoreConsumer {
   Held held_;
   std::uint64_t cursor_ = 0;     // the file's, as seen last
   std::uint64_t scan_from_ = 0;  // nothing of this name lies between it and the cursor
-  std::int64_t last_now_ = 0;
   std::size_t claims_ = 0;
 };
 

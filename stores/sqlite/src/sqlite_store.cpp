@@ -42,6 +42,8 @@ constexpr auto kHouseEvery = std::chrono::seconds(5);
 /// Events that one transaction deletes, and pages that one gives back.
 constexpr std::int64_t kTrimAtOnce = 500;
 constexpr std::int64_t kVacuumAtOnce = 500;
+/// Appends after which the retention is looked at.
+constexpr std::uint64_t kTrimEvery = 256;
 /// An event may be older than its append, and its clock this much ahead.
 constexpr std::int64_t kClocksApart = 3'600'000'000'000;
 
@@ -224,6 +226,8 @@ class SqliteStore final : public Store {
   Doorbell doorbell_;
   std::mutex mutex_;
   std::vector<std::uint64_t> openings_;  // others; guarded by mutex_
+  std::uint64_t appended_at_house_ = 0;  // of whoever writes
+  std::atomic<bool> house_wanted_{false};
   std::atomic<bool> ending_{false};
   std::mutex close_mutex_;
   std::thread listener_;
@@ -278,6 +282,12 @@ void SqliteStore::committed() {
     }
   }
   core_->watches.tell();
+  if (core_->options.retention.keeps_all()) return;
+  const std::uint64_t appended = core_->writer->appended();
+  if (appended - appended_at_house_ < kTrimEvery) return;
+  appended_at_house_ = appended;
+  house_wanted_ = true;
+  doorbell_.wake();
 }
 
 void SqliteStore::refresh_openings() {
@@ -304,10 +314,8 @@ void SqliteStore::listen() {
     const Doorbell::Heard heard = doorbell_.wait(kLookEvery);
     if (ending_) return;
     if (heard == Doorbell::Heard::openings) refresh_openings();
-    if (heard != Doorbell::Heard::nothing) {
-      core_->watches.tell();
-      continue;
-    }
+    if (heard != Doorbell::Heard::nothing) core_->watches.tell();
+    if (heard != Doorbell::Heard::nothing && !house_wanted_) continue;
     try {
       if (!reader) reader.emplace(core_->path);
       const std::int64_t now = reader->database.number("PRAGMA data_version");
@@ -315,7 +323,7 @@ void SqliteStore::listen() {
     } catch (const Fault&) {
       reader.reset();
     }
-    if (std::chrono::steady_clock::now() >= house_at) {
+    if (house_wanted_.exchange(false) || std::chrono::steady_clock::now() >= house_at) {
       keep_house();
       house_at = std::chrono::steady_clock::now() + kHouseEvery;
     }
@@ -325,6 +333,10 @@ void SqliteStore::listen() {
 void SqliteStore::keep_house() {
   try {
     refresh_openings();
+    {
+      const std::lock_guard lock(core_->consumers_mutex);
+      for (SqliteConsumer* const one : core_->consumers) one->stay();
+    }
     std::vector<std::uint64_t> gone;
     {
       const std::lock_guard lock(mutex_);
@@ -341,7 +353,8 @@ void SqliteStore::keep_house() {
     if (const auto expiry = core_->options.durable_expiry) {
       const std::int64_t before = core_->now() - expiry->count();
       for (const DurableInfo& one : durables()) {
-        if (one.instances != 0 || one.opened.time_since_epoch().count() >= before) continue;
+        // Those that are open say so now and then.
+        if (one.opened.time_since_epoch().count() >= before) continue;
         core_->log(LogLevel::warning, "the durable subscription " + quote(one.name) +
                                           " was not opened for too long and is forgotten");
         (void)remove(one.name);
@@ -499,6 +512,8 @@ std::vector<StoredDelivery> SqliteStore::deliveries_of(Reader& reader,
           one.due = time(row->until);
           break;
       }
+      // One that is sent again is a failure until it has ended well.
+      if (row->letter != 0) one.state = State::dead_lettered;
       out.push_back(std::move(one));
       continue;
     }
@@ -595,6 +610,8 @@ std::unique_ptr<StoreConsumer> SqliteStore::open(const DurableSpec& spec) {
     (void)tables.living(row.number);
     (void)tables.repair(row.number);
     core_->tell_damages(tables);
+    // The clock may have been set back while nobody was here.
+    tables.shorten_waits(transaction.now);
   });
   return std::make_unique<SqliteConsumer>(core_, row, random_token(), spec.lease);
 }
@@ -611,6 +628,14 @@ bool SqliteStore::remove(std::string_view durable) {
 }
 
 std::vector<DurableInfo> SqliteStore::durables() {
+  std::unordered_map<DurableNumber, std::uint64_t> seen;
+  {
+    const std::lock_guard lock(core_->consumers_mutex);
+    for (const SqliteConsumer* const one : core_->consumers) {
+      std::uint64_t& most = seen[one->number()];
+      most = std::max(most, one->seen_to());
+    }
+  }
   return core_->asking([&] {
     std::vector<DurableInfo> out;
     const Core::Borrowed reader = core_->reader();
@@ -627,7 +652,10 @@ std::vector<DurableInfo> SqliteStore::durables() {
       info.opened = WallTime(std::chrono::nanoseconds(row.opened));
       const CursorRow cursor = reader->tables.cursor(row.number);
       info.cursor = cursor.cursor;
-      info.lag = last - std::min(last, cursor.cursor);
+      // What an opening has looked at and passed by is in the file a while later.
+      const auto here = seen.find(row.number);
+      if (here != seen.end()) info.cursor = std::max(info.cursor, here->second);
+      info.lag = last - std::min(last, info.cursor);
       std::vector<Token> holders;
       if (cursor.leader != 0 && cursor.leader_until > now) holders.push_back(cursor.leader);
       for (const LeaseRow& lease : reader->tables.leases(row.number)) {
@@ -744,7 +772,11 @@ StoreStats SqliteStore::stats() {
     Database& database = reader->database;
     out.events = static_cast<std::uint64_t>(database.number("SELECT count(*) FROM events"));
     out.first_sequence = static_cast<std::uint64_t>(database.number("SELECT min(seq) FROM events"));
-    out.last_sequence = static_cast<std::uint64_t>(database.number("SELECT max(seq) FROM events"));
+    out.last_sequence =
+        std::max(core_->writer->last_sequence(),
+                 static_cast<std::uint64_t>(database.number(
+                     "SELECT max(ifnull((SELECT max(seq) FROM events), 0), "
+                     "ifnull((SELECT value FROM meta WHERE name='last_sequence'), 0))")));
     out.bytes = static_cast<std::uint64_t>(
         (database.number("PRAGMA page_count") - database.number("PRAGMA freelist_count")) *
         database.number("PRAGMA page_size"));
@@ -772,26 +804,50 @@ std::size_t SqliteStore::trim_once(std::uint64_t up_to, std::uint64_t& from, Tri
     removed = 0;
     next = from;
     DurableTables& tables = transaction.durables;
-    // The last event stays, so that its sequence is never given again.
-    std::uint64_t end = std::min(up_to, transaction.last_sequence - 1);
-    for (const DurableRow& durable : tables.all()) {
-      end = std::min(end, tables.cursor(durable.number).cursor);
-      for (const LeaseRow& lease : tables.leases(durable.number)) end = std::min(end, lease.lo - 1);
+    struct Needs {
+      DurableRow row;
+      std::uint64_t cursor;
+      std::vector<LeaseRow> leases;
+    };
+    std::vector<Needs> names;
+    for (DurableRow& row : tables.all()) {
+      const DurableNumber number = row.number;
+      names.push_back({std::move(row), tables.cursor(number).cursor, tables.leases(number)});
     }
+    const auto is_needed = [&](std::uint64_t sequence, std::string_view topic) {
+      return std::any_of(names.begin(), names.end(), [&](const Needs& name) {
+        const bool is_out =
+            std::any_of(name.leases.begin(), name.leases.end(), [&](const LeaseRow& lease) {
+              return sequence >= lease.lo && sequence <= lease.hi &&
+                     !lease.done.test(static_cast<std::size_t>(sequence - lease.lo));
+            });
+        return is_out || (sequence > name.cursor &&
+                          std::any_of(name.row.spec.patterns.begin(), name.row.spec.patterns.end(),
+                                      [topic](const Pattern& one) { return one.matches(topic); }));
+      });
+    };
     Statement list(transaction.database,
-                   "SELECT seq, EXISTS(SELECT 1 FROM exceptions x WHERE x.seq = e.seq) "
-                   "FROM events e WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?");
+                   "SELECT e.seq, t.name, EXISTS(SELECT 1 FROM exceptions x WHERE x.seq = e.seq) "
+                   "FROM events e LEFT JOIN topics t ON t.id = e.topic "
+                   "WHERE e.seq > ? AND e.seq <= ? ORDER BY e.seq LIMIT ?");
     Statement remove(transaction.database, "DELETE FROM events WHERE seq=?");
     std::vector<std::uint64_t> sequences;
-    list.start(from, end, kTrimAtOnce);
+    list.start(from, up_to, kTrimAtOnce);
     while (list.step()) {
       ++looked;
       next = list.unsigned_number(0);
-      if (list.number(1) == 0) sequences.push_back(next);
+      if (list.number(2) == 0 && !is_needed(next, list.text(1))) sequences.push_back(next);
     }
     list.reset();
     for (const std::uint64_t one : sequences) remove.run(one);
     removed = sequences.size();
+    if (!sequences.empty() && sequences.back() == transaction.last_sequence) {
+      // No sequence is ever given twice.
+      Statement keep(transaction.database,
+                     "REPLACE INTO meta(name, value) VALUES('last_sequence', ?)");
+      keep.run(transaction.last_sequence);
+    }
+    core_->tell_damages(tables);
   });
   result.removed += removed;
   from = next;
@@ -911,6 +967,7 @@ void SqliteStore::vacuum() {
 void SqliteStore::close() noexcept {
   const std::lock_guard one_at_a_time(close_mutex_);
   if (ending_.exchange(true)) return;
+  core_->closed = true;  // whoever begins a call from now on is refused
   doorbell_.wake();
   if (listener_.joinable()) listener_.join();
   {
@@ -926,7 +983,6 @@ void SqliteStore::close() noexcept {
   } catch (const std::exception&) {
     // Whoever rings finds that nobody listens.
   }
-  core_->closed = true;
   core_->writer->close();
   core_->watches.tell();
 }

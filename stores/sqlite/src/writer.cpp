@@ -21,6 +21,8 @@ namespace {
 constexpr std::size_t kEventsAtOnce = 8'192;
 /// The write-ahead log is folded into the database when it has grown to so many pages (of 4 KiB).
 constexpr int kCheckpointPages = 2'000;
+/// A clock that steps back by less is taken for one that was corrected.
+constexpr std::int64_t kSetBack = 1'000'000'000;
 constexpr auto kIdleAfter = std::chrono::milliseconds(500);
 
 }  // namespace
@@ -43,7 +45,9 @@ Writer::Writer(Settings settings)
       database_(settings_.path, Database::Access::write),
       begin_(database_, "BEGIN IMMEDIATE"),
       commit_(database_, "COMMIT"),
-      last_(database_, "SELECT max(seq) FROM events"),
+      last_(database_,
+            "SELECT max(ifnull((SELECT max(seq) FROM events), 0), "
+            "ifnull((SELECT value FROM meta WHERE name='last_sequence'), 0))"),
       events_(database_, settings_.options.compress_above),
       durables_(database_) {
   database_.run(settings_.durability == Durability::power_loss ? "PRAGMA synchronous=FULL"
@@ -208,6 +212,7 @@ void Writer::commit(Batch& batch) {
       last_.reset();
       next_sequence_ = (last_.step() ? last_.unsigned_number(0) : 0) + 1;
       last_.reset();
+      if (now_ + kSetBack < last_now_) durables_.shorten_waits(now_);
       run_all(batch);
       committing = true;
       commit_.run();
@@ -235,6 +240,7 @@ void Writer::commit(Batch& batch) {
   }
   if (outcome == Outcome::committed) {
     last_sequence_ = next_sequence_ - 1;
+    last_now_ = now_;
     ++commits_;
     if (log_pages_ >= kCheckpointPages) {
       sqlite3_wal_checkpoint_v2(database_.handle(), nullptr, SQLITE_CHECKPOINT_PASSIVE, nullptr,

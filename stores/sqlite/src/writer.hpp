@@ -83,6 +83,8 @@ class Writer {
   [[nodiscard]] std::uint64_t appended() const noexcept { return appended_; }
   [[nodiscard]] std::uint64_t duplicates() const noexcept { return duplicates_; }
   [[nodiscard]] std::uint64_t commits() const noexcept { return commits_; }
+  /// The time of the last transaction, for whoever looks whether the clock was set back.
+  [[nodiscard]] std::int64_t last_now() const noexcept { return last_now_; }
   /// The last sequence that this or, as far as was seen, another opening has given.
   [[nodiscard]] std::uint64_t last_sequence() const noexcept { return last_sequence_; }
 
@@ -141,6 +143,7 @@ class Writer {
   std::atomic<std::uint64_t> duplicates_{0};
   std::atomic<std::uint64_t> commits_{0};
   std::atomic<std::uint64_t> last_sequence_{0};
+  std::atomic<std::int64_t> last_now_{0};
   std::thread thread_;
 };
 

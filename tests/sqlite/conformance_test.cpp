@@ -1,0 +1,50 @@
+// What every store must do, on a file: with time that is moved by hand, and in real time.
+#include <memory>
+#include <temporary_folder.hpp>
+
+#include "busway/sqlite.hpp"
+#include "busway/testing/store_conformance_gtest.hpp"
+
+namespace busway {
+namespace {
+
+class SqliteHarness final : public testing::StoreHarness {
+ public:
+  enum class Time : unsigned char { by_hand, real };
+  explicit SqliteHarness(Time time) {
+    if (time == Time::by_hand) clock_ = std::make_shared<testing::ManualClock>();
+  }
+  [[nodiscard]] std::string_view name() const override { return "sqlite"; }
+  void fresh() override { path_ = folder_.file(std::to_string(++places_) + ".db"); }
+  [[nodiscard]] std::shared_ptr<Store> open(const StoreOptions& options) override {
+    StoreOptions with = options;
+    if (with.clock == nullptr) with.clock = clock_;
+    // The suite asks for what the store promises, not for what a disk can do in a second.
+    if (!with.durability) with.durability = Durability::process_crash;
+    if (!with.log) with.log = [](LogLevel, std::string_view, std::span<const LogField>) {};
+    return open_sqlite_store(path_, with);
+  }
+  [[nodiscard]] std::shared_ptr<testing::ManualClock> clock() const override { return clock_; }
+  [[nodiscard]] std::string free_backup_path() override {
+    return folder_.file("backup" + std::to_string(++places_) + ".db");
+  }
+  [[nodiscard]] std::shared_ptr<Store> open_backup(const std::string& path) override {
+    return open_sqlite_store(path, {.clock = clock_});
+  }
+  [[nodiscard]] double scale() const override { return 0.1; }
+
+ private:
+  TemporaryFolder folder_;
+  std::shared_ptr<testing::ManualClock> clock_;
+  std::string path_;
+  int places_ = 0;
+};
+
+const bool registered = testing::register_store_conformance(
+    "SqliteStore", [] { return std::make_unique<SqliteHarness>(SqliteHarness::Time::by_hand); });
+const bool registered_in_real_time = testing::register_store_conformance(
+    "SqliteStoreInRealTime",
+    [] { return std::make_unique<SqliteHarness>(SqliteHarness::Time::real); });
+
+}  // namespace
+}  // namespace busway

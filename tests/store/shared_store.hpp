@@ -1,0 +1,176 @@
+// tests/store/shared_store.hpp -- several openings of one memory store that outlives them, so that
+// the suite's cases of shared and persistent stores are run without a server.
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+#include "busway/error.hpp"
+#include "busway/memory_store.hpp"
+#include "busway/testing/store_conformance.hpp"
+#include "forwarding_store.hpp"
+
+namespace busway::testing {
+
+/// What stays when all are closed.
+struct SharedPlace {
+  std::shared_ptr<Store> store;
+  std::mutex mutex;
+  std::map<std::uint64_t, std::uint64_t> writers;  // of each sequence
+  std::uint64_t last_writer = 0;
+};
+
+class SharedConsumer final : public ForwardingConsumer {
+ public:
+  SharedConsumer(std::unique_ptr<StoreConsumer> real,
+                 std::shared_ptr<const std::atomic<bool>> closed)
+      : ForwardingConsumer(std::move(real)), closed_(std::move(closed)) {}
+
+  FetchResult fetch(std::size_t max) override {
+    check_open();
+    return real_->fetch(max);
+  }
+  SettleResult settle(std::span<const Settlement> settlements) override {
+    check_open();
+    return real_->settle(settlements);
+  }
+  bool renew() override {
+    check_open();
+    return real_->renew();
+  }
+
+ private:
+  void check_open() const {
+    if (*closed_) throw Error(ErrorCode::stopped, "the shared store is closed");
+  }
+
+  const std::shared_ptr<const std::atomic<bool>> closed_;
+};
+
+class SharedStore final : public ForwardingStore {
+ public:
+  explicit SharedStore(std::shared_ptr<SharedPlace> place)
+      : ForwardingStore(place->store), place_(std::move(place)) {
+    const std::lock_guard lock(place_->mutex);
+    writer_ = ++place_->last_writer;
+  }
+  ~SharedStore() override { SharedStore::close(); }
+
+  StoreInfo info() const override {
+    StoreInfo info = real_->info();
+    info.durability = Durability::process_crash;
+    return info;
+  }
+  StoreFeatures features() const noexcept override {
+    StoreFeatures features = real_->features();
+    features.persistent = true;
+    features.shared = true;
+    return features;
+  }
+  std::uint64_t writer() const noexcept override { return writer_; }
+  using Store::append;
+  void append(AppendRequest& request) noexcept override {
+    if (*closed_) {
+      for (AppendResult& result : request.results()) {
+        result.answer = Appended::not_stored;
+        result.error = "the shared store is closed";
+      }
+      return request.done();
+    }
+    {
+      const std::lock_guard lock(place_->mutex);
+      InnerRequest inner(request);
+      real_->append(inner);
+      for (const AppendResult& result : request.results()) {
+        if (result.ok()) place_->writers.try_emplace(result.sequence, writer_);
+      }
+    }
+    request.done();
+  }
+  StorePage read(const StoreQuery& query) override {
+    check_open();
+    StoreQuery of_all = query;
+    of_all.not_by.reset();
+    StorePage page = real_->read(of_all);
+    const std::lock_guard lock(place_->mutex);
+    for (StoredEvent& one : page.events) name_writer(one);
+    std::erase_if(page.events, [&](const StoredEvent& one) { return query.not_by == one.writer; });
+    return page;
+  }
+  std::optional<StoredEvent> find(const EventId& id) override {
+    check_open();
+    std::optional<StoredEvent> found = real_->find(id);
+    const std::lock_guard lock(place_->mutex);
+    if (found) name_writer(*found);
+    return found;
+  }
+  std::optional<StoredStatus> status(const EventId& id) override {
+    check_open();
+    return real_->status(id);
+  }
+  std::unique_ptr<StoreConsumer> open(const DurableSpec& spec) override {
+    check_open();
+    return std::make_unique<SharedConsumer>(real_->open(spec), closed_);
+  }
+  bool remove(std::string_view durable) override {
+    check_open();
+    return real_->remove(durable);
+  }
+  std::vector<DurableInfo> durables() override {
+    check_open();
+    return real_->durables();
+  }
+  std::vector<StoredLetter> dead_letters(const StoredLetterQuery& query) override {
+    check_open();
+    return real_->dead_letters(query);
+  }
+  std::size_t redrive(const StoredLetterQuery& query) override {
+    check_open();
+    return real_->redrive(query);
+  }
+  std::size_t purge(const StoredLetterQuery& query) override {
+    check_open();
+    return real_->purge(query);
+  }
+  void close() noexcept override { *closed_ = true; }
+
+ private:
+  void check_open() const {
+    if (*closed_) throw Error(ErrorCode::stopped, "the shared store is closed");
+  }
+  void name_writer(StoredEvent& one) const {
+    const auto known = place_->writers.find(one.sequence);
+    if (known != place_->writers.end()) one.writer = known->second;
+  }
+
+  const std::shared_ptr<SharedPlace> place_;
+  const std::shared_ptr<std::atomic<bool>> closed_ = std::make_shared<std::atomic<bool>>(false);
+  std::uint64_t writer_ = 0;
+};
+
+class SharedHarness final : public StoreHarness {
+ public:
+  std::string_view name() const override { return "shared"; }
+  void fresh() override { place_ = nullptr; }
+  std::shared_ptr<Store> open(const StoreOptions& options) override {
+    if (!place_) {
+      StoreOptions with_clock = options;
+      with_clock.clock = clock_;
+      place_ = std::make_shared<SharedPlace>();
+      place_->store = make_memory_store(with_clock);
+    }
+    return std::make_shared<SharedStore>(place_);
+  }
+  std::shared_ptr<ManualClock> clock() const override { return clock_; }
+  double scale() const override { return 0.2; }
+
+ private:
+  const std::shared_ptr<ManualClock> clock_ = std::make_shared<ManualClock>();
+  std::shared_ptr<SharedPlace> place_;
+};
+
+}  // namespace busway::testing

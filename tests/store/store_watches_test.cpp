@@ -1,0 +1,71 @@
+#include "busway/store_watches.hpp"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <memory>
+#include <thread>
+
+namespace busway {
+namespace {
+
+TEST(StoreWatches, TellsAllUntilTheirLastHandleGoes) {
+  StoreWatches list;
+  list.tell();
+  int first = 0;
+  int second = 0;
+  std::shared_ptr<void> one = list.add([&] { ++first; });
+  const std::shared_ptr<void> two = list.add([&] { ++second; });
+  list.tell();
+  std::shared_ptr<void> copy = one;
+  one.reset();
+  list.tell();
+  copy.reset();
+  list.tell();
+  EXPECT_EQ(first, 2);
+  EXPECT_EQ(second, 3);
+}
+
+TEST(StoreWatches, LetsAWatchEndItself) {
+  StoreWatches list;
+  int told = 0;
+  std::shared_ptr<void> watch;
+  watch = list.add([&] {
+    ++told;
+    watch.reset();
+  });
+  list.tell();
+  list.tell();
+  EXPECT_EQ(told, 1);
+}
+
+TEST(StoreWatches, WaitsForARunningCallWhereAHandleGoes) {
+  StoreWatches list;
+  std::atomic<bool> inside{false};
+  std::atomic<bool> go_on{false};
+  std::atomic<bool> left{false};
+  std::shared_ptr<void> watch = list.add([&] {
+    inside = true;
+    while (!go_on) std::this_thread::yield();
+    left = true;
+  });
+  std::thread teller([&] { list.tell(); });
+  while (!inside) std::this_thread::yield();
+  std::thread releaser([&] { go_on = true; });
+  watch.reset();
+  EXPECT_TRUE(left);
+  teller.join();
+  releaser.join();
+}
+
+TEST(StoreWatches, MayEndBeforeItsHandles) {
+  std::shared_ptr<void> watch;
+  {
+    StoreWatches list;
+    watch = list.add([] {});
+  }
+  watch.reset();
+}
+
+}  // namespace
+}  // namespace busway
