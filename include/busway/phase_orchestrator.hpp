@@ -65,6 +65,18 @@ class PhaseOrchestrator {
   ChainResult execute_graph(const std::vector<ChainStep>& steps, PhaseInput input = {},
                             const ChainOptions& options = {}) const;
 
+  /// Goes on with the chain of that session after what of it has completed, as the bus's store
+  /// tells, or its history where nothing is kept: the phases given are those of the chain. Those
+  /// that have completed are not executed again and announce nothing; the others get what was
+  /// handed to them the first time. Where the input has neither request nor data, both are those
+  /// that the first phase was given. A chain that has completed gives its result and says nothing.
+  /// Throws Error(not_found) when nothing is known of the session.
+  ChainResult resume(const std::string& session_id,
+                     const std::vector<std::shared_ptr<Phase>>& phases, PhaseInput input = {},
+                     const ChainOptions& options = {}) const;
+  ChainResult resume_graph(const std::string& session_id, const std::vector<ChainStep>& steps,
+                           PhaseInput input = {}, const ChainOptions& options = {}) const;
+
  private:
   Bus& bus_;
 };

@@ -31,7 +31,7 @@ std::size_t parallel_of(const phase::ChainOptions& options) {
 }  // namespace
 
 ChainRun::ChainRun(detail::BusCore& core, std::vector<PlannedPhase> plan, PhaseInput input,
-                   const phase::ChainOptions& options)
+                   const phase::ChainOptions& options, const ChainPast& past)
     : core_(core),
       plan_(std::move(plan)),
       input_(std::move(input)),
@@ -48,6 +48,20 @@ ChainRun::ChainRun(detail::BusCore& core, std::vector<PlannedPhase> plan, PhaseI
     if (plan_[i].after.empty()) ready_.insert(i);
   }
   result_.session_id = input_.session_id;
+  take_up(past);
+}
+
+void ChainRun::take_up(const ChainPast& past) {
+  for (const auto& [name, data] : past.outputs) {
+    const auto one = std::find_if(plan_.begin(), plan_.end(),
+                                  [&, &known = name](const auto& p) { return p.name == known; });
+    if (one == plan_.end()) continue;
+    const auto phase = static_cast<std::size_t>(one - plan_.begin());
+    if (ready_.erase(phase) == 0) continue;
+    settle(phase,
+           PhaseOutput{.request = input_.request, .data = data, .session_id = input_.session_id});
+  }
+  says_nothing_ = past.completed && result_.completed_phases.size() == plan_.size();
 }
 
 ChainRun::~ChainRun() {
@@ -58,7 +72,11 @@ ChainRun::~ChainRun() {
 }
 
 phase::ChainResult ChainRun::run() {
-  announce(core_, topics::kChainStarted, event());
+  if (!says_nothing_) {
+    ChainEventData started = event();
+    started.completed_phases = result_.completed_phases;
+    announce(core_, topics::kChainStarted, std::move(started));
+  }
   {
     const std::stop_callback stopping(asked_, [this] { stop_.request_stop(); });
     do {
@@ -78,6 +96,7 @@ phase::ChainResult ChainRun::run() {
     ended.error = result_.error->message;
   }
   ended.phase_index = result_.phase_index;
+  if (says_nothing_) return std::move(result_);
   announce(core_, result_.ok() ? topics::kChainCompleted : topics::kChainFailed, std::move(ended));
   return std::move(result_);
 }

@@ -29,6 +29,7 @@
 #include "busway/events/chain_event_data.hpp"
 #include "delivery/wait_graph.hpp"
 #include "phase/attempt.hpp"
+#include "phase/chain_past.hpp"
 #include "phase/chain_plan.hpp"
 
 namespace busway::phase_detail {
@@ -36,7 +37,7 @@ namespace busway::phase_detail {
 class ChainRun {
  public:
   ChainRun(detail::BusCore& core, std::vector<PlannedPhase> plan, phase::PhaseInput input,
-           const phase::ChainOptions& options);
+           const phase::ChainOptions& options, const ChainPast& past);
   ChainRun(const ChainRun&) = delete;
   ChainRun& operator=(const ChainRun&) = delete;
   ~ChainRun();
@@ -49,6 +50,8 @@ class ChainRun {
     AttemptResult result;
   };
 
+  /// What has completed before counts, as far as all that it waits for has.
+  void take_up(const ChainPast& past);
   [[nodiscard]] ChainEventData event() const;
   [[nodiscard]] phase::PhaseInput input_of(const PlannedPhase& one) const;
   [[nodiscard]] AttemptResult execute(std::size_t phase, const phase::PhaseInput& input);
@@ -72,6 +75,7 @@ class ChainRun {
   const std::stop_token asked_;  // whoever began the chain wants it to end
   std::stop_source stop_;        // of the phases
   std::shared_ptr<const Event> cause_;
+  bool says_nothing_ = false;  // all was over before
 
   std::set<std::size_t> ready_;
   std::vector<std::size_t> open_;     // by phase: predecessors that have not completed

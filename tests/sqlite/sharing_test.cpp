@@ -1,10 +1,10 @@
 // Several openings of one file, as several processes have them.
 #include <atomic>
+#include <eventually.hpp>
 #include <set>
 #include <thread>
 
 #include "busway/busway.hpp"
-#include "eventually.hpp"
 #include "process.hpp"
 #include "sqlite_fixture.hpp"
 

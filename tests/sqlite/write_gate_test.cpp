@@ -1,7 +1,7 @@
-#include "write_gate.hpp"
-
+// One process at a time writes.
 #include <memory>
 #include <thread>
+#include <write_gate.hpp>
 
 #include "process.hpp"
 #include "sqlite_fixture.hpp"
