@@ -14,6 +14,12 @@ namespace busway::app {
 using Chosen = std::function<int()>;
 
 void add_audit(CLI::App& tool, Chosen& chosen);
+void add_dlq(CLI::App& tool, Chosen& chosen);
+void add_history(CLI::App& tool, Chosen& chosen);
+void add_pub(CLI::App& tool, Chosen& chosen);
+void add_status(CLI::App& tool, Chosen& chosen);
+void add_store(CLI::App& tool, Chosen& chosen);
+void add_sub(CLI::App& tool, Chosen& chosen);
 void add_check(CLI::App& tool, Chosen& chosen);
 void add_match(CLI::App& tool, Chosen& chosen);
 void add_plugins(CLI::App& tool, Chosen& chosen);

@@ -142,6 +142,12 @@ int main(int count, char** arguments) {
   add_check(tool, chosen);
   add_plugins(tool, chosen);
   add_audit(tool, chosen);
+  add_pub(tool, chosen);
+  add_sub(tool, chosen);
+  add_history(tool, chosen);
+  add_status(tool, chosen);
+  add_dlq(tool, chosen);
+  add_store(tool, chosen);
   try {
     tool.parse(count, arguments);
   } catch (const CLI::ParseError& error) {

@@ -39,8 +39,9 @@ struct StoreOptions {
   std::optional<std::chrono::nanoseconds>
       durable_expiry{};  ///< forget names not opened for so long
   std::chrono::nanoseconds timeout = std::chrono::seconds(5);  ///< of one request to the server
-  LogSink log{};                                               ///< default: log_to_stderr
-  std::shared_ptr<Clock> clock{};                              ///< default: the system's
+  bool create = true;              ///< false: Error(store_unavailable) where there is no store yet
+  LogSink log{};                   ///< default: log_to_stderr
+  std::shared_ptr<Clock> clock{};  ///< default: the system's
 };
 
 /// Opens, or creates, the store of an address: memory:, sqlite:PATH.

@@ -105,6 +105,9 @@ Durability durability_of(const StoreOptions& options, const std::string& path) {
 /// Opens the file, brings it up to date, and enters an opening, whose number it returns.
 std::uint64_t prepare(const std::string& path, const StoreOptions& options) {
   const bool is_new = FileIdentity::of(path) == FileIdentity{};
+  if (is_new && !options.create) {
+    refuse(ErrorCode::store_unavailable, path, "does not exist");
+  }
   std::optional<WriteGate> gate;
   try {
     gate.emplace(path + "-gate");

@@ -1,0 +1,45 @@
+// apps/busway/store_access.hpp -- what the verbs that look into a store have in common.
+//
+// Model      --store URL names it; a store that does not exist is made only by what writes events.
+// Errors     As an exit code, after one line on standard error.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "busway/pattern.hpp"
+#include "busway/store.hpp"
+
+namespace CLI {
+class App;
+}
+
+namespace busway::app {
+
+struct StoreChoice {
+  std::string address;
+};
+
+void add_store_option(CLI::App& command, StoreChoice& choice);
+
+enum class Missing : unsigned char { is_made, is_an_error };
+
+/// Opens the store and gives it to `use`; turns what is thrown into an exit code.
+int with_store(const StoreChoice& choice, Missing missing, const std::function<int(Store&)>& use);
+
+/// Throws Error(invalid_pattern).
+[[nodiscard]] std::vector<Pattern> read_patterns(const std::vector<std::string>& texts);
+
+/// For people: SEQUENCE, time, topic, source and the beginning of the payload, on one line.
+[[nodiscard]] std::string line_of(const StoredEvent& stored);
+/// The CloudEvent; JSON, which a store keeps as text, stands in it as such.
+[[nodiscard]] Json envelope_of(const Event& event);
+/// That, with the sequence as an extension, on one line.
+[[nodiscard]] std::string json_of(const StoredEvent& stored);
+
+[[nodiscard]] std::string words_of(WallTime time);
+
+}  // namespace busway::app

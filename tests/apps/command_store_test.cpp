@@ -1,0 +1,158 @@
+// The verbs that look into a store: pub, sub, history, status, dlq, store.
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <temporary_folder.hpp>
+
+#include "process.hpp"
+
+namespace busway::app {
+namespace {
+
+using nlohmann::json;
+
+struct StoreVerbs : ::testing::Test {
+  TemporaryFolder folder;
+  std::string store = "sqlite:" + folder.file("events.db");
+
+  std::string file(const std::string& text) const {
+    const std::string path = folder.file("lines.ndjson");
+    std::ofstream(path) << text;
+    return path;
+  }
+  void fill(int count) const {
+    std::string text;
+    for (int i = 1; i <= count; ++i) text += "{\"n\":" + std::to_string(i) + "}\n";
+    const Ended ended =
+        busway({"pub", "--store", store, "--topic", "order.made", "--source", "shop", file(text)});
+    EXPECT_EQ(ended.code, 0) << ended.err;
+    EXPECT_EQ(ended.out, "stored=" + std::to_string(count) + " duplicates=0 failed=0\n");
+  }
+};
+
+std::vector<json> lines_of(const std::string& text) {
+  std::vector<json> out;
+  std::size_t begin = 0;
+  for (std::size_t end = text.find('\n'); end != std::string::npos; end = text.find('\n', begin)) {
+    out.push_back(json::parse(text.substr(begin, end - begin)));
+    begin = end + 1;
+  }
+  return out;
+}
+
+TEST_F(StoreVerbs, WhatIsPublishedIsInTheHistoryNewestFirst) {
+  fill(3);
+  const Ended ended = busway({"history", "--store", store, "--json", "order.*"});
+  EXPECT_EQ(ended.code, 0) << ended.err;
+  const std::vector<json> lines = lines_of(ended.out);
+  ASSERT_EQ(lines.size(), 3U);
+  EXPECT_EQ(lines[0].at("data"), (json{{"n", 3}}));
+  EXPECT_EQ(lines[0].at("type"), "order.made");
+  EXPECT_EQ(lines[0].at("source"), "shop");
+  EXPECT_EQ(lines[0].at("sequence"), "3");
+  const Ended one = busway({"history", "--store", store, "--limit", "1", "--oldest-first"});
+  EXPECT_TRUE(has(one.out, "order.made from shop\t{\"n\":1}")) << one.out;
+  EXPECT_EQ(busway({"history", "--store", store, "--source", "other"}).out, "");
+}
+
+TEST_F(StoreVerbs, ACloudEventKeepsItsIdAndIsADuplicateTheSecondTime) {
+  fill(1);
+  const std::string history = busway({"history", "--store", store, "--json"}).out;
+  const Ended again = busway({"pub", "--store", store, file(history)});
+  EXPECT_EQ(again.code, 0) << again.err;
+  EXPECT_EQ(again.out, "stored=0 duplicates=1 failed=0\n");
+}
+
+TEST_F(StoreVerbs, AFaultyLineIsNamedAndTheOthersArePublished) {
+  const Ended ended = busway(
+      {"pub", "--store", store, "--topic", "a", "--json", file("{\"n\":1}\nnonsense\n\n[2]\n")});
+  EXPECT_EQ(ended.code, 1);
+  EXPECT_EQ(json::parse(ended.out), (json{{"stored", 2}, {"duplicates", 0}, {"failed", 1}}));
+  EXPECT_TRUE(has(ended.err, "line 2: ")) << ended.err;
+  const Ended topicless = busway({"pub", "--store", store, file("{}\n")});
+  EXPECT_EQ(topicless.code, 1);
+  EXPECT_TRUE(has(topicless.err, "--topic")) << topicless.err;
+}
+
+TEST_F(StoreVerbs, ADurableSubPrintsEachOnceAndGoesOn) {
+  fill(5);
+  const std::vector<std::string> sub{"sub",     "--store", store,       "--durable",
+                                     "mailer",  "--from",  "beginning", "--json",
+                                     "order.*", "--count", "2",         "--until-idle"};
+  const Ended first = busway(sub);
+  EXPECT_EQ(first.code, 0) << first.err;
+  EXPECT_EQ(lines_of(first.out).size(), 2U);
+  const Ended second =
+      busway({"sub", "--store", store, "--durable", "mailer", "--json", "order.*", "--until-idle"});
+  const std::vector<json> rest = lines_of(second.out);
+  ASSERT_EQ(rest.size(), 3U);
+  EXPECT_EQ(rest[0].at("data"), (json{{"n", 3}}));
+  const Ended names = busway({"store", "durable", "list", "--store", store, "--json"});
+  EXPECT_EQ(json::parse(names.out).at("lag"), 0);
+  EXPECT_EQ(json::parse(names.out).at("leased"), 0);
+  EXPECT_EQ(busway({"store", "durable", "rm", "--store", store, "mailer"}).code, 0);
+  EXPECT_EQ(busway({"store", "durable", "rm", "--store", store, "mailer"}).code, 4);
+}
+
+TEST_F(StoreVerbs, StatusTellsOfEachDurableName) {
+  fill(1);
+  const std::string id =
+      json::parse(busway({"history", "--store", store, "--json"}).out).at("id").get<std::string>();
+  EXPECT_EQ(busway({"sub", "--store", store, "--durable", "a", "--from", "beginning", "*",
+                    "--until-idle"})
+                .code,
+            0);
+  const Ended ended = busway({"status", "--store", store, "--json", id});
+  EXPECT_EQ(ended.code, 0) << ended.err;
+  const json status = json::parse(ended.out);
+  EXPECT_EQ(status.at("status"), "completed");
+  EXPECT_EQ(status.at("deliveries").at(0).at("durable"), "a");
+  EXPECT_EQ(busway({"status", "--store", store, "x"}).code, 2);
+  EXPECT_EQ(busway({"status", "--store", store, "01932c07-209b-7e5a-8e2f-5b8f6d2f3a11"}).code, 4);
+}
+
+TEST_F(StoreVerbs, TheStoreIsLookedAfter) {
+  fill(10);
+  const json info = json::parse(busway({"store", "info", "--store", store, "--json"}).out);
+  EXPECT_EQ(info.at("events"), 10);
+  EXPECT_EQ(info.at("durability"), "power_loss");
+  EXPECT_EQ(busway({"store", "check", "--store", store}).code, 0);
+  const std::string copy = folder.file("copy.db");
+  EXPECT_EQ(busway({"store", "backup", "--store", store, copy}).code, 0);
+  EXPECT_EQ(busway({"store", "backup", "--store", store, copy}).code, 4);
+  EXPECT_EQ(busway({"store", "trim", "--store", store}).code, 2);
+  EXPECT_EQ(busway({"store", "trim", "--store", store, "--max-events", "4"}).out,
+            "removed=6 held=0\n");
+  EXPECT_EQ(busway({"store", "vacuum", "--store", store}).code, 0);
+  EXPECT_EQ(json::parse(busway({"store", "info", "--store", "sqlite:" + copy, "--json"}).out)
+                .at("events"),
+            10);
+}
+
+TEST_F(StoreVerbs, DeadLettersAreListedRedrivenAndPurgedByName) {
+  fill(1);
+  const Ended none = busway({"dlq", "list", "--store", store});
+  EXPECT_EQ(none.code, 0);
+  EXPECT_TRUE(has(none.err, "0 dead letters")) << none.err;
+  EXPECT_EQ(busway({"dlq", "purge", "--store", store}).code, 2) << "all must be said";
+  EXPECT_EQ(busway({"dlq", "purge", "--store", store, "--all"}).out, "purged=0\n");
+  EXPECT_EQ(busway({"dlq", "redrive", "--store", store, "--id", "7"}).code, 4);
+}
+
+TEST_F(StoreVerbs, AStoreThatDoesNotExistIsMadeByPubAlone) {
+  for (const std::vector<std::string>& verb :
+       {std::vector<std::string>{"history"}, {"sub", "*"}, {"store", "info"}, {"dlq", "list"}}) {
+    std::vector<std::string> words = verb;
+    words.insert(words.end(), {"--store", store});
+    const Ended ended = busway(words);
+    EXPECT_EQ(ended.code, 4) << verb.front();
+    EXPECT_TRUE(has(ended.err, "does not exist")) << ended.err;
+  }
+  EXPECT_EQ(busway({"history", "--store", "redis://localhost"}).code, 2);
+  EXPECT_EQ(busway({"history", "--store", "nonsense"}).code, 2);
+}
+
+}  // namespace
+}  // namespace busway::app
