@@ -13,7 +13,7 @@
 #include "busway/pattern.hpp"
 #include "busway/store.hpp"
 
-namespace CLI {
+namespace CLI {  // NOLINT(readability-identifier-naming)
 class App;
 }
 

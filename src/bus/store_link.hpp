@@ -12,6 +12,8 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
+#include <condition_variable>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -20,7 +22,9 @@
 #include <vector>
 
 #include "bus/durable_feeds.hpp"
+#include "busway/event.hpp"
 #include "busway/pattern.hpp"
+#include "busway/publish_result.hpp"
 #include "busway/store.hpp"
 
 namespace busway::detail {

@@ -9,6 +9,7 @@
 // Cost       One question to the store.
 #pragma once
 
+#include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
 #include <vector>

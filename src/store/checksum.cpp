@@ -4,7 +4,7 @@
 
 #include "busway/event_record.hpp"
 
-#define XXH_INLINE_ALL
+#define XXH_INLINE_ALL  // NOLINT(readability-identifier-naming)
 #include <xxhash.h>
 
 namespace busway {

@@ -14,8 +14,6 @@
 namespace busway {
 namespace {
 
-using detail::RareText;
-
 Json object_of(std::string_view field, std::string_view text) {
   try {
     Json object = detail::parse_json(text);

@@ -251,7 +251,7 @@ CursorRow DurableTables::cursor(DurableNumber number) {
   }
   cursor_.reset();
   if (sound) return row;
-  damages_.push_back("a cursor does not pass its checksum; it goes back to the last safe one");
+  damages_.emplace_back("a cursor does not pass its checksum; it goes back to the last safe one");
   return {.cursor = safe_cursor(number)};
 }
 
@@ -314,7 +314,7 @@ std::optional<LeaseRow> DurableTables::lease_at(DurableNumber number, Statement&
                .span = row.number(5),
                .done = RangeBits(row.blob(6))};
   if (sum_of(number, out) == row.number(7)) return out;
-  damages_.push_back("a lease does not pass its checksum; what it held is given out again");
+  damages_.emplace_back("a lease does not pass its checksum; what it held is given out again");
   bad_leases_.push_back(out.id);
   return std::nullopt;
 }

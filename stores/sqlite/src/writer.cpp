@@ -1,7 +1,7 @@
 #include "writer.hpp"
 
 #include <pthread.h>
-#include <signal.h>
+#include <signal.h>  // NOLINT(modernize-deprecated-headers): sigset_t
 #include <sys/stat.h>
 
 #include <algorithm>
