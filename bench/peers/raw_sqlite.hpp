@@ -86,6 +86,7 @@ class RawSqlite {
     sqlite3_reset(select_);
     if (at_ < from) {
       commit();
+      at_ = 0;  // once more from the beginning
       return 0;
     }
     sqlite3_reset(lease_);
