@@ -48,7 +48,7 @@ TEST_P(FailingDisk, AnEventThatIsAcknowledgedIsThereAndOneThatIsRefusedIsNot) {
       std::istringstream words(line);
       if (line.starts_with("refused")) {
         refused = true;
-        EXPECT_TRUE(has(line, "events.db")) << line;
+        EXPECT_TRUE(mentions(line, "events.db")) << line;
         continue;
       }
       std::uint64_t number = 0;

@@ -21,7 +21,7 @@ TEST_F(SqliteFolder, IsKnownByItsAddress) {
   EXPECT_EQ(info.provider, "sqlite");
   EXPECT_EQ(info.address, "sqlite:" + path);
   EXPECT_EQ(info.durability, Durability::power_loss);
-  EXPECT_TRUE(has(info.engine, "SQLite 3."));
+  EXPECT_TRUE(mentions(info.engine, "SQLite 3."));
   EXPECT_EQ(info.format, "busway-sqlite 1");
   EXPECT_FALSE(info.notes.empty());
 }
@@ -29,43 +29,46 @@ TEST_F(SqliteFolder, IsKnownByItsAddress) {
 TEST_F(SqliteFolder, PromisesWhatItIsAskedForOrRefuses) {
   EXPECT_EQ(open({.durability = Durability::process_crash})->info().durability,
             Durability::process_crash);
-  EXPECT_TRUE(has(
-      thrown(ErrorCode::invalid_option, [&] { (void)open({.durability = Durability::memory}); }),
+  EXPECT_TRUE(mentions(
+      error_of(ErrorCode::invalid_option, [&] { (void)open({.durability = Durability::memory}); }),
       "process_crash or power_loss"));
 }
 
 TEST_F(SqliteFolder, SaysWhichFolderIsMissing) {
   path = folder.file("none/events.db");
-  const std::string why = thrown(ErrorCode::store_unavailable, [&] { (void)open(); });
-  EXPECT_TRUE(has(why, "events.db"));
-  EXPECT_TRUE(has(why, folder.file("none")));
+  const std::string why = error_of(ErrorCode::store_unavailable, [&] { (void)open(); });
+  EXPECT_TRUE(mentions(why, "events.db"));
+  EXPECT_TRUE(mentions(why, folder.file("none")));
   path = folder.path().string();
-  EXPECT_TRUE(has(thrown(ErrorCode::store_unavailable, [&] { (void)open(); }), "is a folder"));
+  EXPECT_TRUE(
+      mentions(error_of(ErrorCode::store_unavailable, [&] { (void)open(); }), "is a folder"));
   path = "";
-  EXPECT_TRUE(has(thrown(ErrorCode::invalid_option, [&] { (void)open(); }), "sqlite:PATH"));
+  EXPECT_TRUE(mentions(error_of(ErrorCode::invalid_option, [&] { (void)open(); }), "sqlite:PATH"));
 }
 
 TEST_F(SqliteFolder, RefusesWhatIsNoDatabaseAndLeavesItAlone) {
   const std::string text = "dear diary, this is no database, and it is long enough to be read " +
                            std::string(4'096, '.');
   { std::ofstream(path) << text; }
-  EXPECT_TRUE(has(thrown(ErrorCode::store_format, [&] { (void)open(); }), "no SQLite database"));
+  EXPECT_TRUE(
+      mentions(error_of(ErrorCode::store_format, [&] { (void)open(); }), "no SQLite database"));
   std::ifstream file(path);
   EXPECT_EQ(std::string(std::istreambuf_iterator<char>(file), {}), text);
 }
 
 TEST_F(SqliteFolder, RefusesTheDatabaseOfAnotherProgram) {
   run_sql("CREATE TABLE recipes(name TEXT); INSERT INTO recipes VALUES('soup')");
-  EXPECT_TRUE(has(thrown(ErrorCode::store_format, [&] { (void)open(); }), "another program"));
+  EXPECT_TRUE(
+      mentions(error_of(ErrorCode::store_format, [&] { (void)open(); }), "another program"));
   run_sql("INSERT INTO recipes VALUES('bread')");
 }
 
 TEST_F(SqliteFolder, RefusesALaterFormat) {
   { (void)open()->append(numbered(1)); }
   run_sql("PRAGMA user_version=7");
-  const std::string why = thrown(ErrorCode::store_format, [&] { (void)open(); });
-  EXPECT_TRUE(has(why, "format 7"));
-  EXPECT_TRUE(has(why, "later version"));
+  const std::string why = error_of(ErrorCode::store_format, [&] { (void)open(); });
+  EXPECT_TRUE(mentions(why, "format 7"));
+  EXPECT_TRUE(mentions(why, "later version"));
   run_sql("PRAGMA user_version=1");
   EXPECT_TRUE(open()->find(EventId{1, 1}));
 }
@@ -74,12 +77,13 @@ TEST_F(SqliteFolder, RefusesAFileThatItMayNotWrite) {
   if (geteuid() == 0) {
     // Root may write anything: a folder that nobody can write to stands in for it.
     path = "/proc/self/events.db";
-    EXPECT_TRUE(has(thrown(ErrorCode::store_unavailable, [&] { (void)open(); }), "cannot be"));
+    EXPECT_TRUE(
+        mentions(error_of(ErrorCode::store_unavailable, [&] { (void)open(); }), "cannot be"));
     return;
   }
   { (void)open()->append(numbered(1)); }
   fs::permissions(path, fs::perms::owner_read);
-  EXPECT_TRUE(has(thrown(ErrorCode::store_unavailable, [&] { (void)open(); }), "cannot be"));
+  EXPECT_TRUE(mentions(error_of(ErrorCode::store_unavailable, [&] { (void)open(); }), "cannot be"));
 }
 
 TEST_F(SqliteFolder, SaysThatAnotherProgramHasLockedTheFile) {
@@ -89,9 +93,9 @@ TEST_F(SqliteFolder, SaysThatAnotherProgramHasLockedTheFile) {
   ASSERT_EQ(sqlite3_exec(other, "PRAGMA locking_mode=EXCLUSIVE; BEGIN EXCLUSIVE", nullptr, nullptr,
                          nullptr),
             SQLITE_OK);
-  EXPECT_TRUE(has(thrown(ErrorCode::store_unavailable,
-                         [&] { (void)open({.timeout = std::chrono::milliseconds(20)}); }),
-                  "locked"));
+  EXPECT_TRUE(mentions(error_of(ErrorCode::store_unavailable,
+                                [&] { (void)open({.timeout = std::chrono::milliseconds(20)}); }),
+                       "locked"));
   sqlite3_close(other);
 }
 
@@ -101,7 +105,7 @@ TEST_F(SqliteFolder, AFileThatIsRemovedUnderItTakesNothingMore) {
   fs::remove(path);
   const AppendResult refused = store->append(numbered(2));
   EXPECT_EQ(refused.answer, Appended::not_stored);
-  EXPECT_TRUE(has(refused.error, "removed or replaced"));
+  EXPECT_TRUE(mentions(refused.error, "removed or replaced"));
 }
 
 TEST_F(SqliteFolder, OneThatIsReplacedByAnotherTakesNothingMore) {
@@ -123,9 +127,9 @@ TEST_F(SqliteFolder, AClosedOneRefusesWithAReason) {
   store->close();
   const AppendResult refused = store->append(numbered(1));
   EXPECT_EQ(refused.answer, Appended::not_stored);
-  EXPECT_TRUE(has(refused.error, "closed"));
-  (void)thrown(ErrorCode::stopped, [&] { (void)store->read({}); });
-  (void)thrown(ErrorCode::stopped, [&] { (void)consumer->fetch(1); });
+  EXPECT_TRUE(mentions(refused.error, "closed"));
+  (void)error_of(ErrorCode::stopped, [&] { (void)store->read({}); });
+  (void)error_of(ErrorCode::stopped, [&] { (void)consumer->fetch(1); });
 }
 
 TEST_F(SqliteFolder, ABusKeepsItsEventsThereByOneLine) {

@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <expect_error.hpp>
 #include <memory>
 #include <mutex>
 #include <span>
@@ -63,24 +64,6 @@ inline Event numbered(std::uint64_t n, const std::string& topic = "number.made")
 inline std::string text_of(const Event& event) {
   const auto data = event.bytes();
   return {reinterpret_cast<const char*>(data.data()), data.size()};
-}
-
-/// The message; fails the test when nothing, something else or another code is thrown.
-template <class Action>
-std::string thrown(ErrorCode code, const Action& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    EXPECT_EQ(to_string(error.code()), to_string(code)) << error.what();
-    return error.what();
-  }
-  ADD_FAILURE() << "nothing was thrown where " << to_string(code) << " was expected";
-  return {};
-}
-
-inline ::testing::AssertionResult has(const std::string& text, const std::string& part) {
-  if (text.find(part) != std::string::npos) return ::testing::AssertionSuccess();
-  return ::testing::AssertionFailure() << '"' << text << "\" does not mention \"" << part << '"';
 }
 
 }  // namespace busway

@@ -220,6 +220,10 @@ class SqliteStore final : public Store {
       std::string_view topic);
   [[nodiscard]] std::vector<StoredLetter> letters_of(Reader& reader,
                                                      const StoredLetterQuery& query);
+  /// Letters that are not under way, each in the transaction; returns how many.
+  std::size_t for_each_at_rest(
+      const StoredLetterQuery& query,
+      const std::function<void(Transaction&, DurableNumber, ExceptionRow&)>& use);
   [[nodiscard]] std::size_t trim_once(std::uint64_t up_to, std::uint64_t& from, TrimResult& result);
 
   const std::shared_ptr<Core> core_;
@@ -725,7 +729,9 @@ std::vector<StoredLetter> SqliteStore::dead_letters(const StoredLetterQuery& que
   });
 }
 
-std::size_t SqliteStore::redrive(const StoredLetterQuery& query) {
+std::size_t SqliteStore::for_each_at_rest(
+    const StoredLetterQuery& query,
+    const std::function<void(Transaction&, DurableNumber, ExceptionRow&)>& use) {
   const std::vector<StoredLetter> letters = dead_letters(query);
   std::size_t count = 0;
   if (letters.empty()) return count;
@@ -736,34 +742,30 @@ std::size_t SqliteStore::redrive(const StoredLetterQuery& query) {
       if (!durable) continue;
       auto row = transaction.durables.exception(durable->number, letter.sequence);
       if (!row || row->letter != letter.id || row->state != ExceptionState::dead) continue;
-      row->state = ExceptionState::waiting;
-      row->attempts = 0;
-      row->suspect = false;
-      row->span = 0;
-      row->until = transaction.now;
-      transaction.durables.put(durable->number, *row);
+      use(transaction, durable->number, *row);
       ++count;
     }
   });
   return count;
 }
 
+std::size_t SqliteStore::redrive(const StoredLetterQuery& query) {
+  return for_each_at_rest(query,
+                          [](Transaction& transaction, DurableNumber number, ExceptionRow& row) {
+                            row.state = ExceptionState::waiting;
+                            row.attempts = 0;
+                            row.suspect = false;
+                            row.span = 0;
+                            row.until = transaction.now;
+                            transaction.durables.put(number, row);
+                          });
+}
+
 std::size_t SqliteStore::purge(const StoredLetterQuery& query) {
-  const std::vector<StoredLetter> letters = dead_letters(query);
-  std::size_t count = 0;
-  if (letters.empty()) return count;
-  core_->writer->call([&](Transaction& transaction) {
-    count = 0;
-    for (const StoredLetter& letter : letters) {
-      const auto durable = transaction.durables.find(letter.durable);
-      if (!durable) continue;
-      const auto row = transaction.durables.exception(durable->number, letter.sequence);
-      if (!row || row->letter != letter.id || row->state != ExceptionState::dead) continue;
-      transaction.durables.remove_exception(durable->number, letter.sequence);
-      ++count;
-    }
-  });
-  return count;
+  return for_each_at_rest(query,
+                          [](Transaction& transaction, DurableNumber number, ExceptionRow& row) {
+                            transaction.durables.remove_exception(number, row.sequence);
+                          });
 }
 
 // -- Keeping house --------------------------------------------------------------------------------
