@@ -145,14 +145,16 @@ DurableFeed::Turn DurableFeed::turn(Fetching fetching) {
       if (out) (void)consumer_->renew();
     }
     backoff_ = std::chrono::milliseconds(0);
-  } catch (const Error& error) {
+  } catch (const std::exception& error) {
     {
       const std::lock_guard lock(mutex_);
       pending_.insert(pending_.begin(), std::make_move_iterator(batch.begin()),
                       std::make_move_iterator(batch.end()));
       more_ = true;
     }
-    if (error.code() == ErrorCode::not_found || error.code() == ErrorCode::stopped) {
+    const auto* const known = dynamic_cast<const Error*>(&error);
+    if (known != nullptr &&
+        (known->code() == ErrorCode::not_found || known->code() == ErrorCode::stopped)) {
       if (!ended) failed("a durable subscription has ended", error.what());
       close();
       return turn;

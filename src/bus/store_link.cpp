@@ -159,8 +159,9 @@ bool StoreLink::follow() {
   StorePage page;
   try {
     page = store_->read(query);
-  } catch (const Error& error) {
-    if (error.code() == ErrorCode::stopped) return false;
+  } catch (const std::exception& error) {
+    const auto* const known = dynamic_cast<const Error*>(&error);
+    if (known != nullptr && known->code() == ErrorCode::stopped) return false;
     const std::array fields{LogField{"reason", error.what()}};
     core_.log(LogLevel::error, "events of other instances cannot be read now", fields);
     return false;

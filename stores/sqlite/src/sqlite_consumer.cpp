@@ -146,7 +146,15 @@ FetchResult SqliteConsumer::exchange(std::span<const Settlement> settlements, st
     if (max == 0) return result;
     if (plan.due) result.due = WallTime(std::chrono::nanoseconds(*plan.due));
     result.active = plan.active;
-    if (!plan.given.empty()) read_given(plan.given, result);
+    if (!plan.given.empty()) {
+      try {
+        read_given(plan.given, result);
+      } catch (const Error& error) {
+        // They are out and nobody has them: their leases lapse, for they are not renewed.
+        core_->log(LogLevel::error, std::string("events that were given out: ") + error.what());
+        for (const ExceptionRow& one : plan.given) held_.exceptions.erase(one.sequence);
+      }
+    }
     for (std::size_t i = 0; i < plan.taken; ++i) {
       result.deliveries.push_back(std::move(candidates.events[i]));
     }

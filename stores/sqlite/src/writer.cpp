@@ -242,7 +242,10 @@ void Writer::commit(Batch& batch) {
     last_sequence_ = next_sequence_ - 1;
     last_now_ = now_;
     ++commits_;
-    if (log_pages_ >= kCheckpointPages) {
+    // One that a reader holds up is not tried again at each commit.
+    if (log_pages_ < checkpointed_at_) checkpointed_at_ = 0;
+    if (log_pages_ - checkpointed_at_ >= kCheckpointPages) {
+      checkpointed_at_ = log_pages_;
       sqlite3_wal_checkpoint_v2(database_.handle(), nullptr, SQLITE_CHECKPOINT_PASSIVE, nullptr,
                                 nullptr);
       log_has_more_ = false;
@@ -262,7 +265,9 @@ void Writer::run_all(Batch& batch) {
     try {
       call->function(transaction);
       database_.run("RELEASE one");
-    } catch (const Error&) {
+    } catch (const Fault&) {
+      throw;
+    } catch (const std::exception&) {
       // Its own affair: the others go on.
       call->error = std::current_exception();
       database_.run("ROLLBACK TO one");
@@ -290,7 +295,9 @@ void Writer::append_all(AppendRequest& request) {
         result.answer = Appended::duplicate;
         result.sequence = events_.sequence_of(event.id());
       }
-    } catch (const Error& error) {
+    } catch (const Fault&) {
+      throw;
+    } catch (const std::exception& error) {
       result.answer = Appended::not_stored;
       result.error = error.what();
     }

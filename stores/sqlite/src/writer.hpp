@@ -137,6 +137,7 @@ class Writer {
   std::uint64_t next_sequence_ = 0;
   std::int64_t now_ = 0;
   int log_pages_ = 0;          // of the write-ahead log, after the last commit
+  int checkpointed_at_ = 0;    // log_pages_ at the last checkpoint
   bool log_has_more_ = false;  // than was checkpointed
 
   std::atomic<std::uint64_t> appended_{0};
