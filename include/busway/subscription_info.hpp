@@ -52,6 +52,8 @@ struct SubscriptionInfo {
   int priority = 0;
   Mode mode = Mode::sync;
   enum class State : unsigned char { active, paused, replaying, ended } state = State::active;
+  std::string durable;         ///< its name at the store; empty: it is not durable
+  std::uint64_t filtered = 0;  ///< durable only: events settled because its filter rejected them
   std::size_t queued = 0;
   std::size_t queue_capacity = 0;
   std::size_t retries_waiting = 0;

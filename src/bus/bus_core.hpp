@@ -202,6 +202,8 @@ class BusCore {
   bool unsubscribe(SubscriptionId id);
   /// Its calls, synchronous ones, keep this deadline themselves.
   void set_own_timeout(SubscriptionId id, std::chrono::nanoseconds timeout);
+  /// A durable subscription that is held takes nothing new: what comes stays in the store.
+  void hold_durable(SubscriptionId id, bool held);
   /// Before its first event: `ahead` gets what is coming, on the thread that will handle it.
   void look_ahead(SubscriptionId id, decltype(SubscriberExtra::ahead) ahead);
   /// Ends an asynchronous subscription whose handler may never return, without waiting for it: what
@@ -417,7 +419,9 @@ class BusCore {
   void add_stored(std::span<const Pattern> patterns, std::size_t limit, WallTime since,
                   std::vector<delivery_detail::PastEvent>& past);
   /// Waits until the event is stored, if its topic is kept; false: it goes no further.
-  bool store(TopicEntry& entry, Event& event, PublishResult& result);
+  enum class Kept : unsigned char { yes, no, refused };
+  /// Appends the event if its topic is kept; refused: the store has not taken it, see the result.
+  Kept keep(TopicEntry& entry, Event& event, PublishResult& result);
 
   // routes.cpp: with mutex_ held, except what is named _now.
   [[nodiscard]] TopicEntry* entry_of(std::string_view name, Garbage& garbage);
@@ -581,6 +585,7 @@ void invoke_ended(Subscriber* subscriber, const Event& event, Context& context);
 void invoke_paused(Subscriber* subscriber, const Event& event, Context& context);
 void invoke_checked(Subscriber* subscriber, const Event& event, Context& context);
 void invoke_queue(Subscriber* subscriber, const Event& event, Context& context);
+void invoke_durable(Subscriber* subscriber, const Event& event, Context& context);
 /// One attempt of a synchronous handler.
 void make_call(Subscriber& subscriber, const Event& event, Dispatch& dispatch);
 /// Calls a synchronous handler until it is done or its policy ends.

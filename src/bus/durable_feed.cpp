@@ -64,7 +64,8 @@ void DurableFeed::settle(Settlement settlement) {
 }
 
 std::size_t DurableFeed::room(Fetching fetching) const {
-  if (fetching == Fetching::held || state_of(*subscriber_) != SubscriberState::active) return 0;
+  if (fetching == Fetching::held || held()) return 0;
+  if (state_of(*subscriber_) != SubscriberState::active) return 0;
   const SubscriberExtra& extra = *subscriber_->extra;
   const auto* const breaker = extra.breaker.load(std::memory_order_acquire);
   if (breaker != nullptr && breaker->state() == delivery_detail::Breaker::State::open) {

@@ -49,6 +49,10 @@ class DurableFeed {
   /// There is news of the store.
   void news() noexcept { news_.store(true, std::memory_order_release); }
 
+  /// Held, it takes nothing new; what was fetched is still handled.
+  void hold(bool held) noexcept { held_.store(held, std::memory_order_release); }
+  [[nodiscard]] bool held() const noexcept { return held_.load(std::memory_order_acquire); }
+
   enum class Fetching : unsigned char { allowed, held };
   struct Turn {
     bool did = false;  // something
@@ -97,6 +101,7 @@ class DurableFeed {
   bool more_ = true;  // the last fetch may not have had all
 
   std::atomic<bool> news_{true};
+  std::atomic<bool> held_{false};
   std::atomic<bool> closed_{false};
   // Of turn() alone.
   SteadyClock::time_point renew_at_{};

@@ -8,6 +8,7 @@
 
 #include "base/escape.hpp"
 #include "bus/bus_core.hpp"
+#include "bus/durable_feed.hpp"
 #include "bus/timed_call.hpp"
 #include "platform/fast_clock.hpp"
 
@@ -112,6 +113,17 @@ void invoke_checked(Subscriber* subscriber, const Event& event, Context& context
   call_guarded(*subscriber, event, dispatch);
 }
 
+/// What the store has comes from there. What it does not keep, and a request, comes as to others.
+void invoke_durable(Subscriber* subscriber, const Event& event, Context& context) {
+  Dispatch& dispatch = dispatch_of(context);
+  const SubscriberExtra& extra = *subscriber->extra;
+  if (dispatch.frame->dispatch.is_kept || extra.feed->held()) {
+    return pass_over(*subscriber, dispatch);
+  }
+  if (extra.filter || extra.dedupe != nullptr) return invoke_checked(subscriber, event, context);
+  invoke_queue(subscriber, event, context);
+}
+
 /// Whether waiting for room in the mailbox could wait for this very call: one further out on this
 /// thread, which the graph of waits does not see where the thread pumps.
 static bool may_wait_for(const Subscriber& subscriber) noexcept {
@@ -197,6 +209,7 @@ Invoke invoke_of(const Subscriber& subscriber) noexcept {
   }
   const SubscriberExtra* extra = subscriber.extra;
   if (extra == nullptr) return subscriber.call;
+  if (extra->feed != nullptr) return &invoke_durable;
   if (extra->filter || extra->dedupe != nullptr || extra->once ||
       (extra->mailbox == nullptr && (extra->retry || extra->timeout ||
                                      extra->breaker.load(std::memory_order_relaxed) != nullptr))) {

@@ -156,6 +156,7 @@ void BusCore::run_strand(delivery_detail::Delivery& delivery) {
   PublishResult parts;
   {
     const FrameGuard guard(*this, state);
+    const KeptGuard note(*guard.frame, receipt->is_foreign || receipt->pending != nullptr);
     TopicEntry* entry = topics_.find(delivery.event.topic(), hash_text(delivery.event.topic()));
     if (entry == nullptr) entry = find_or_add_now(delivery.event.topic());
     if (receipt->is_foreign) {

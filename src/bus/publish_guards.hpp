@@ -37,6 +37,18 @@ struct FrameGuard {
   Frame* const frame;
 };
 
+/// Tells the durable subscriptions of a frame's route that its event is in the store, or is not.
+struct KeptGuard {
+  KeptGuard(Frame& owner, bool is_kept) noexcept : frame(owner) {
+    frame.dispatch.is_kept = is_kept;
+  }
+  KeptGuard(const KeptGuard&) = delete;
+  KeptGuard& operator=(const KeptGuard&) = delete;
+  ~KeptGuard() { frame.dispatch.is_kept = false; }
+
+  Frame& frame;
+};
+
 /// Links a Dispatch into this thread's chain for as long as its handlers run.
 struct DispatchGuard {
   explicit DispatchGuard(Dispatch& dispatch) noexcept : mine(dispatch) {

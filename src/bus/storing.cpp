@@ -68,16 +68,16 @@ void BusCore::keep_also(const std::vector<Pattern>& patterns) {
   platform_detail::heavy_barrier();  // whoever publishes from now on sees it
 }
 
-bool BusCore::store(TopicEntry& entry, Event& event, PublishResult& result) {
+BusCore::Kept BusCore::keep(TopicEntry& entry, Event& event, PublishResult& result) {
   StoreLink& store = *link();
-  if (!store.keeps(entry)) return true;
+  if (!store.keeps(entry)) return Kept::no;
   // A request stays in this process.
   if (const QueuedInto* const request = thread_locals.queued_into;
       request != nullptr && request->id == event.id()) {
-    return true;
+    return Kept::no;
   }
   store.stamp(event);
-  return store.accept(store.store().append(event), event, result);
+  return store.accept(store.store().append(event), event, result) ? Kept::yes : Kept::refused;
 }
 
 bool BusCore::remove_durable(std::string_view name) {
@@ -152,12 +152,14 @@ std::vector<PublishResult> BusCore::publish_batch(std::span<const Event> events)
   std::size_t next = 0;
   for (std::size_t i = 0; i < events.size(); ++i) {
     const Event* event = &others[i];
-    if (next < places.size() && places[next] == i) {
+    const bool is_kept = next < places.size() && places[next] == i;
+    if (is_kept) {
       event = &kept[next];
       if (!store.accept(answers[next++], *event, results[i])) continue;
     }
     if (event->topic().empty()) continue;  // refused
     const FrameGuard guard(*this, state);
+    const KeptGuard note(*guard.frame, is_kept);
     TopicEntry* entry = topics_.find(event->topic(), hash_text(event->topic()));
     if (entry == nullptr) entry = find_or_add_now(event->topic());
     const std::uint32_t gate = gate_.load(std::memory_order_acquire);

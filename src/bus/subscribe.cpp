@@ -280,7 +280,7 @@ Subscriber* BusCore::subscribe(Subscriber* subscriber, const Patterns& patterns,
   check_options(options, *subscriber);
   subscriber->priority = options.priority;
 
-  // One exact topic, the usual case, needs no Pattern. A durable one is on no route.
+  // One exact topic, the usual case, needs no Pattern. A durable one tells its store.
   const bool durable = !options.durable.empty();
   std::string_view exact;
   std::vector<Pattern> list;
@@ -327,7 +327,6 @@ Subscriber* BusCore::subscribe(Subscriber* subscriber, const Patterns& patterns,
       SubscriberExtra& extra = *subscriber->extra;
       if (extra.mailbox != nullptr) join_async(subscriber);
       for (const Pattern& pattern : extra.patterns) {
-        if (durable) break;
         extra.handles.push_back(
             index_.add(pattern, reinterpret_cast<PatternIndex::Value>(subscriber)));
         if (pattern.kind() == PatternKind::exact) {

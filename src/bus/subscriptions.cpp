@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "bus/bus_core.hpp"
+#include "bus/durable_feed.hpp"
 #include "bus/publish_guards.hpp"
 
 namespace busway::detail {
@@ -105,6 +106,8 @@ std::vector<SubscriptionInfo> BusCore::subscriptions(std::string_view owner) {
       info.counters.failed += not_queued;
       info.queued = extra->mailbox->waiting();
       info.retries_waiting = extra->mailbox->waiting_again();
+      if (extra->feed != nullptr) info.durable = extra->feed->name();
+      info.filtered = extra->sink->filtered.load(std::memory_order_relaxed);
     } else {
       const auto live = counted.find(one);
       const std::uint64_t listed = one->base_matched.load(std::memory_order_relaxed) +

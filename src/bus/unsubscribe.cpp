@@ -8,6 +8,7 @@
 
 #include "bus/add_counters.hpp"
 #include "bus/bus_core.hpp"
+#include "bus/durable_feed.hpp"
 
 namespace busway::detail {
 namespace {
@@ -39,6 +40,16 @@ void BusCore::look_ahead(SubscriptionId id, decltype(SubscriberExtra::ahead) ahe
   if (one == nullptr || one->extra == nullptr || one->extra->mailbox == nullptr) return;
   one->extra->ahead = std::move(ahead);
   one->extra->mailbox->look_ahead();
+}
+
+void BusCore::hold_durable(SubscriptionId id, bool held) {
+  {
+    const std::lock_guard lock(mutex_);
+    const Subscriber* const one = find(id);
+    if (one == nullptr || one->extra == nullptr || one->extra->feed == nullptr) return;
+    one->extra->feed->hold(held);
+  }
+  if (!held) link()->feeds().wake();
 }
 
 void BusCore::bury(SubscriptionId id, const std::string& reason) {

@@ -467,6 +467,77 @@ TEST_P(Durable, RemovingItEndsItsOpenings) {
   EXPECT_TRUE(pumped.bus.idle());
 }
 
+TEST_P(Durable, ARequestReachesItThoughNoRequestIsKept) {
+  Pumped pumped(options());
+  const Subscription work = pumped.bus.subscribe("job.*",
+                                                 [](const Event&, Context& context) {
+                                                   (void)context.reply(Json{{"answer", 42}});
+                                                 },
+                                                 {.durable = "work"});
+  const RequestResult answer = pumped.bus.request("job.ask", Payload{}, seconds(5));
+  ASSERT_TRUE(answer.ok()) << answer.message();
+  EXPECT_EQ(answer.reply().json().at("answer"), 42);
+  EXPECT_EQ(store->stats().events, 0U);
+  // What is kept comes once, from the store.
+  EXPECT_EQ(pumped.bus.publish("job.a").queued, 0U);
+  (void)pumped.bus.poll();
+  EXPECT_EQ(pumped.bus.subscriptions().front().counters.delivered, 2U);
+  EXPECT_EQ(info("work").lag, 0U);
+}
+
+TEST_P(Durable, WhatIsNotKeptComesAsToAnyOther) {
+  BusOptions with = options();
+  with.keep = std::vector<std::string>{"order.*"};
+  Pumped pumped(with);
+  Names seen;
+  const Subscription all = note_topics(pumped.bus, "*", seen, {.durable = "all"});
+  EXPECT_EQ(pumped.bus.publish("order.placed").queued, 0U);
+  EXPECT_EQ(pumped.bus.publish("tick").queued, 1U);
+  (void)pumped.bus.publish_async(Event("order.paid"));
+  (void)pumped.bus.publish_async(Event("tock"));
+  const std::vector<Event> batch{Event("order.sent"), Event("tack")};
+  (void)pumped.bus.publish_batch(batch);
+  (void)pumped.bus.poll();
+  std::sort(seen.begin(), seen.end());
+  EXPECT_EQ(seen, (Names{"order.paid", "order.placed", "order.sent", "tack", "tick", "tock"}));
+  EXPECT_EQ(store->stats().events, 3U);
+}
+
+TEST_P(Durable, WhatAnotherInstanceKeepsComesOnce) {
+  BusOptions keeps_nothing = options();
+  keeps_nothing.keep = std::vector<std::string>{};
+  std::shared_ptr<Store> other = store;
+  if (std::string(GetParam()) == "sqlite:") {
+    other = open(clock);
+    keeps_nothing.opened_store = other;
+  }
+  Pumped here(keeps_nothing);
+  Pumped there(options());
+  Names seen;
+  const Subscription all = note_topics(here.bus, "*", seen, {.durable = "all"});
+  (void)there.bus.publish("order.placed");
+  for (int i = 0; i < 200 && seen.empty(); ++i) {
+    clock->advance(milliseconds(10));
+    (void)here.bus.poll();
+  }
+  (void)here.bus.poll();
+  EXPECT_EQ(seen, Names{"order.placed"});
+}
+
+TEST_P(Durable, TellsItsNameAndWhatItsFilterRejected) {
+  Pumped pumped(options());
+  const Subscription odd = pumped.bus.subscribe(
+      "job.*", [](const Event&) {},
+      {.filter = [](const Event& event) { return event.topic() == "job.a"; }, .durable = "odd"});
+  (void)pumped.bus.publish("job.a");
+  (void)pumped.bus.publish("job.b");
+  (void)pumped.bus.poll();
+  const SubscriptionInfo told = pumped.bus.subscriptions().front();
+  EXPECT_EQ(told.durable, "odd");
+  EXPECT_EQ(told.filtered, 1U);
+  EXPECT_EQ(told.counters.delivered, 1U);
+}
+
 INSTANTIATE_TEST_SUITE_P(Stores, Durable, ::testing::Values("memory:", "sqlite:"),
                          [](const auto& one) {
                            return std::string(one.param).substr(0, std::strlen(one.param) - 1);
