@@ -49,8 +49,7 @@ FollowedFile::Checked FollowedFile::check(Time now) {
   } catch (const std::exception&) {
     return Checked::done;  // as above
   }
-  retire_current(now);
-  return Checked::more;
+  return retire_current(now);
 }
 
 FollowedFile::Checked FollowedFile::check_retired(Time now) {
@@ -65,12 +64,14 @@ FollowedFile::Checked FollowedFile::check_retired(Time now) {
           one->tries = 0;
           one->failure.clear();
           if (read == OpenFile::Read::stopped) return Checked::stopped;
-          if (read == OpenFile::Read::some) {
+          if (read != OpenFile::Read::nothing) {
             one->silent_since = now;
-            return Checked::more;
+            return read == OpenFile::Read::truncated ? begin_anew(*one->file) : Checked::more;
           }
           is_over = now - one->silent_since >= options_.rotate_wait;
-          if (is_over) one->file->finish_line(options_.on_line);
+          if (is_over && one->file->finish_line(options_.on_line) == OpenFile::Told::refused) {
+            return Checked::stopped;
+          }
         }
       }
     } catch (const std::exception& error) {
@@ -86,13 +87,13 @@ bool FollowedFile::open_retired(Retired& one, Time now) {
   const std::optional<std::string> path =
       current_ && current_->identity() == one.wanted.identity
           ? std::nullopt  // its inode has been given to another file
-          : find_file(one.wanted.identity, options_.path);
+          : find_file(one.wanted, options_.path);
   if (!path) {
     give_up(one, "the rotated file is not in its folder any more");
     return false;
   }
   std::optional<OpenFile> file = OpenFile::open(*path, options_.line_bytes_max);
-  if (!file || file->identity() != one.wanted.identity) {
+  if (!file || !may_be(file->identity(), one.wanted)) {
     throw std::runtime_error("\"" + *path + "\" was renamed while it was opened");
   }
   if (!file->go_on_from(one.wanted)) {
@@ -120,19 +121,21 @@ FollowedFile::Checked FollowedFile::check_current(Time now) {
     // It has taken the place of one that is to be read before.
     if (!retired_.empty() && !retired_.back().file) return Checked::more;
   }
-  if (current_->was_truncated()) {
-    const std::int64_t read = current_->offset();
-    current_->finish_line(options_.on_line);
-    current_->rewind();
-    note("tail.truncated", {{"read", read}});
-  }
   switch (current_->read(kBytesACheck, options_.on_line)) {
     case OpenFile::Read::stopped: return Checked::stopped;
+    case OpenFile::Read::truncated: return begin_anew(*current_);
     case OpenFile::Read::some: return Checked::more;
     case OpenFile::Read::nothing: break;
   }
-  if (!is_rotated()) return Checked::done;
-  retire_current(now);
+  return is_rotated() ? retire_current(now) : Checked::done;
+}
+
+/// What was read is not in the file any more.
+FollowedFile::Checked FollowedFile::begin_anew(OpenFile& file) {
+  const std::int64_t read = file.offset();
+  if (file.finish_line(options_.on_line) == OpenFile::Told::refused) return Checked::stopped;
+  file.rewind();
+  note("tail.truncated", {{"read", read}});
   return Checked::more;
 }
 
@@ -142,11 +145,13 @@ bool FollowedFile::is_rotated() const {
   return named ? *named != current_->identity() : current_->is_deleted();
 }
 
-void FollowedFile::retire_current(Time now) {
+FollowedFile::Checked FollowedFile::retire_current(Time now) {
   while (retired_.size() >= kRetiredMax) {
     Retired& oldest = retired_.front();
     if (oldest.failure.empty()) {
-      oldest.file->finish_line(options_.on_line);
+      if (oldest.file->finish_line(options_.on_line) == OpenFile::Told::refused) {
+        return Checked::stopped;
+      }
     } else {
       give_up(oldest, oldest.failure);
     }
@@ -156,6 +161,7 @@ void FollowedFile::retire_current(Time now) {
       {.file = std::move(current_), .silent_since = now, .failure = std::exchange(failure_, {})});
   current_.reset();
   note("tail.rotated", nlohmann::json::object());
+  return Checked::more;
 }
 
 void FollowedFile::open_current() {
@@ -167,8 +173,10 @@ void FollowedFile::open_current() {
     if (had_one && is_first_look) open_renamed();
     return;
   }
-  const bool is_same = had_one && position_->identity == file->identity();
-  if (is_same && !file->go_on_from(*position_)) {
+  const bool goes_on =
+      had_one && may_be(file->identity(), *position_) && file->go_on_from(*position_);
+  const bool is_same = goes_on || (had_one && position_->identity == file->identity());
+  if (is_same && !goes_on) {
     note_soon("tail.truncated", {{"read", position_->read}});
   }
   if (!position_ && is_first_look && options_.start == Start::end) file->seek_end();
@@ -187,10 +195,10 @@ void FollowedFile::open_current() {
 /// the name that it has now. When it cannot be found, the path may come again (a file system that
 /// is mounted late); when it names another file, what has become of it is told.
 void FollowedFile::open_renamed() {
-  const std::optional<std::string> path = find_file(position_->identity, options_.path);
+  const std::optional<std::string> path = find_file(*position_, options_.path);
   if (!path) return;
   std::optional<OpenFile> file = OpenFile::open(*path, options_.line_bytes_max);
-  if (!file || file->identity() != position_->identity || !file->go_on_from(*position_)) return;
+  if (!file || !may_be(file->identity(), *position_) || !file->go_on_from(*position_)) return;
   note_soon("tail.opened", {{"offset", file->line_begin()}});
   position_.reset();
   current_ = std::move(file);
@@ -199,13 +207,14 @@ void FollowedFile::open_renamed() {
 void FollowedFile::finish() {
   for (auto one = retired_.begin(); one != retired_.end();) {
     if (one->failure.empty()) {
-      one->file->finish_line(options_.on_line);
+      if (one->file->finish_line(options_.on_line) == OpenFile::Told::refused) return;
       one = retired_.erase(one);
     } else {
       ++one;
     }
   }
-  if (current_) current_->finish_line(options_.on_line);
+  // One that is refused is in position().
+  if (current_) (void)current_->finish_line(options_.on_line);
 }
 
 bool FollowedFile::has_failed() const {

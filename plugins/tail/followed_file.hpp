@@ -97,8 +97,9 @@ class FollowedFile {
   [[nodiscard]] bool open_retired(Retired& one, Time now);
   [[nodiscard]] bool may_be_tried_again(Retired& one, const std::string& what, Time now);
   [[nodiscard]] Checked check_current(Time now);
+  [[nodiscard]] Checked begin_anew(OpenFile& file);
   [[nodiscard]] bool is_rotated() const;
-  void retire_current(Time now);
+  [[nodiscard]] Checked retire_current(Time now);
   void open_current();
   void open_renamed();
   void give_up(const Retired& one, const std::string& why);

@@ -35,6 +35,11 @@ bool is_not_there(int error) noexcept { return error == ENOENT || error == ENOTD
 
 }  // namespace
 
+bool may_be(const FileIdentity& file, const Position& position) {
+  return file == position.identity ||
+         (file.inode == position.identity.inode && !position.last_sha256.empty());
+}
+
 std::optional<FileIdentity> identity_of(const std::string& path) {
   struct stat status {};
   if (::stat(path.c_str(), &status) == 0) return identity_in(status);
@@ -150,27 +155,23 @@ Position OpenFile::position() const {
           .last_sha256 = before_.empty() ? std::string() : shared::sha256(before_)};
 }
 
-bool OpenFile::was_truncated() const {
-  if (size() < offset_) return true;
-  std::array<char, kRemembered> bytes{};
-  const std::int64_t from = offset_ - static_cast<std::int64_t>(before_.size());
-  const std::size_t got = read_at(from, bytes.data(), before_.size());
-  return std::string_view(bytes.data(), got) != before_;
-}
-
 bool OpenFile::is_deleted() const {
   struct stat status {};
   return ::fstat(fd_, &status) == 0 && status.st_nlink == 0;
 }
 
 OpenFile::Read OpenFile::read(std::size_t bytes_max, const OnLine& on_line) {
-  std::string buffer(kChunk, '\0');
+  std::string buffer(kRemembered + kChunk, '\0');
   std::size_t total = 0;
   while (total < bytes_max) {
-    const std::size_t got = read_at(offset_, buffer.data(), buffer.size());
-    if (got == 0) break;
-    total += got;
-    std::string_view unread(buffer.data(), got);
+    // What is new and what stands before it are read at once: between two reads the file may be
+    // written anew.
+    const std::int64_t from = offset_ - static_cast<std::int64_t>(before_.size());
+    std::string_view unread(buffer.data(), read_at(from, buffer.data(), buffer.size()));
+    if (!unread.starts_with(before_)) return Read::truncated;
+    unread.remove_prefix(before_.size());
+    if (unread.empty()) break;
+    total += unread.size();
     while (!unread.empty()) {
       const std::string_view before = unread;
       const std::optional<shared::Line> line = lines_.take(unread);
@@ -184,10 +185,9 @@ OpenFile::Read OpenFile::read(std::size_t bytes_max, const OnLine& on_line) {
   return total == 0 ? Read::nothing : Read::some;
 }
 
-void OpenFile::finish_line(const OnLine& on_line) {
-  if (const std::optional<shared::Line> line = lines_.finish()) {
-    (void)tell(*line, on_line);
-  }
+OpenFile::Told OpenFile::finish_line(const OnLine& on_line) {
+  const std::optional<shared::Line> line = lines_.finish();
+  return line ? tell(*line, on_line) : Told::go_on;
 }
 
 OpenFile::Told OpenFile::tell(const shared::Line& line, const OnLine& on_line) {

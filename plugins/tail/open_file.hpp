@@ -40,6 +40,10 @@ struct Position {
   std::string last_sha256 = {};  // ... have this sum; without it they may be any
 };
 
+/// Whether a file may be the one of which the position is: by its inode, and by its device when no
+/// sum says more, as a device may have another number after the machine was started again.
+[[nodiscard]] bool may_be(const FileIdentity& file, const Position& position);
+
 /// Of the file that a path names now; nothing when there is none.
 [[nodiscard]] std::optional<FileIdentity> identity_of(const std::string& path);
 
@@ -66,19 +70,18 @@ class OpenFile {
   [[nodiscard]] bool go_on_from(const Position& position);
   [[nodiscard]] Position position() const;
 
-  /// Whether the file is no longer what was read. Then rewind().
-  [[nodiscard]] bool was_truncated() const;
   /// To the beginning; a line without an end is forgotten.
   void rewind() { stand_at(0); }
   /// No name leads to it any more.
   [[nodiscard]] bool is_deleted() const;
 
-  enum class Read : unsigned char { nothing, some, stopped };
+  enum class Read : unsigned char { nothing, some, stopped, truncated };
   /// Reads about as many bytes and tells of the lines that end in them. After `stopped` it stands
-  /// behind the line that was told last, or before the one that was refused.
+  /// behind the line that was told last, or before the one that was refused. truncated: the file
+  /// is no longer what was read before; rewind().
   Read read(std::size_t bytes_max, const OnLine& on_line);
-  /// The line without an end is a line, as nothing will come.
-  void finish_line(const OnLine& on_line);
+  /// The line without an end is a line, as nothing will come; go_on when there is none.
+  [[nodiscard]] Told finish_line(const OnLine& on_line);
 
   [[nodiscard]] const FileIdentity& identity() const noexcept { return identity_; }
   [[nodiscard]] std::int64_t offset() const noexcept { return offset_; }

@@ -1,11 +1,14 @@
 #include "settings.hpp"
 
+#include <cstdint>
 #include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <system_error>
 #include <utility>
 
+#include "open_file.hpp"
 #include "shared/settings_reader.hpp"
 
 namespace tail {
@@ -31,20 +34,32 @@ LinePattern read_line(shared::SettingsReader& in, Zone zone) {
 
 /// Each line would be two events, and of what one reads the other one would know nothing.
 void refuse_doubles(shared::SettingsReader& in, const std::vector<std::string>& files) {
-  std::map<std::filesystem::path, std::string> names;
+  const auto refuse = [&](const std::string& one, const std::string& other) {
+    std::string wanted = "a list that names each file once";
+    if (one != other) {
+      wanted.append(" (\"").append(one).append("\" and \"").append(other);
+      wanted.append("\" lead to one file)");
+    }
+    in.refuse("files", wanted);
+  };
+  std::map<std::filesystem::path, std::string> paths;
+  std::map<std::pair<std::uint64_t, std::uint64_t>, std::string> hard_links;
   for (const std::string& file : files) {
     std::error_code error;
     std::filesystem::path path = std::filesystem::absolute(file, error);
     if (!error) path = std::filesystem::weakly_canonical(path, error);
     if (error) path = file;
-    const auto [known, is_new] = names.emplace(std::move(path), file);
-    if (is_new) continue;
-    std::string wanted = "a list that names each file once";
-    if (known->second != file) {
-      wanted.append(" (\"").append(known->second).append("\" and \"").append(file);
-      wanted.append("\" lead to one file)");
+    const auto [known, is_new] = paths.emplace(std::move(path), file);
+    if (!is_new) refuse(known->second, file);
+    try {
+      const std::optional<FileIdentity> identity = identity_of(file);
+      if (!identity) continue;
+      const auto [link, is_other] =
+          hard_links.emplace(std::pair(identity->device, identity->inode), file);
+      if (!is_other) refuse(link->second, file);
+    } catch (const std::system_error&) {
+      continue;  // tail.failed will tell
     }
-    in.refuse("files", wanted);
   }
 }
 

@@ -50,6 +50,7 @@ class Tail : public busway::Plugin {
   void setup(const Json& config) override { settings_ = read_settings(config); }
 
   void start() override {
+    if (!files_.empty()) begin_again();
     if (positions_.empty() && !settings_.positions.empty()) {
       positions_ = load_positions(settings_.positions);
     }
@@ -69,6 +70,22 @@ class Tail : public busway::Plugin {
       if (count > 0) summary[key] = count;
     }
     publish("run.summary", summary);
+  }
+
+  /// It was stopped, and goes on where it was.
+  void begin_again() {
+    positions_ = positions();
+    files_.clear();
+    stop_ = {};
+    bus_has_stopped_ = false;
+    keep_again_at_ = {};
+    kept_ = nullptr;
+    cannot_keep_ = false;
+    failing_ = 0;
+    for (auto* const count :
+         {&lines_, &events_, &unmatched_, &overlong_, &repaired_, &unconverted_, &refused_}) {
+      *count = 0;
+    }
   }
 
   Json save_state() override { return write_positions(positions()); }
@@ -263,7 +280,7 @@ class Tail : public busway::Plugin {
   [[nodiscard]] bool goes_on() const { return !stop_.stop_requested() && !bus_has_stopped_; }
 
   Settings settings_;
-  Positions positions_;  // of an earlier generation
+  Positions positions_;  // of an earlier generation, or of this one before it was stopped
   std::vector<std::unique_ptr<FollowedFile>> files_;
   std::stop_token stop_;
   bool bus_has_stopped_ = false;

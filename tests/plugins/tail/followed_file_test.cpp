@@ -4,9 +4,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -35,6 +37,7 @@ class FollowedFileTest : public ::testing::Test {
               lines_.push_back(line.text + (line.cut_bytes > 0 ? "+" : ""));
               offsets_.push_back(offset);
               cut_bytes_ = line.cut_bytes;
+              if (meanwhile_) std::exchange(meanwhile_, {})();
               return lines_.size() != stop_at_ ? OpenFile::Told::go_on : stop_;
             },
         .on_note =
@@ -71,6 +74,7 @@ class FollowedFileTest : public ::testing::Test {
   std::size_t cut_bytes_ = 0;
   std::size_t stop_at_ = 0;
   OpenFile::Told stop_ = OpenFile::Told::stop;
+  std::function<void()> meanwhile_;  // while the next line is told
   Texts notes_;
   nlohmann::json payload_;
 };
@@ -268,6 +272,82 @@ TEST_F(FollowedFileTest, ALineThatWasRefusedIsTheFirstOneOfALaterReader) {
   follow(Start::end);
   file_->go_on_from(position);
   EXPECT_EQ(check(), (Texts{"b", "c"}));
+}
+
+TEST_F(FollowedFileTest, TheLastLineOfARotatedFileThatWasRefusedIsForALaterReader) {
+  for (const bool many : {false, true}) {
+    fs::remove(path_);
+    append("a\nhalf");
+    follow();
+    (void)check();
+    for (std::size_t i = 1; i <= (many ? kRetiredMax + 1 : 1); ++i) {
+      fs::rename(path_, path_ + "." + std::to_string(i));
+      append("b\n");
+      if (i > kRetiredMax) break;
+      EXPECT_EQ(check(), Texts{"b"});
+    }
+    if (!many) now_ += 5s;
+    stop_at_ = 1;
+    stop_ = OpenFile::Told::refused;
+    EXPECT_EQ(file_->check(now_), FollowedFile::Checked::stopped);
+    EXPECT_EQ(std::exchange(lines_, {}), Texts{"half"});
+    const PathPosition position = *file_->position();
+    stop_at_ = 0;
+    follow();
+    file_->go_on_from(position);
+    EXPECT_EQ(check(), many ? Texts{"b"} : Texts{});
+    now_ += 5s;
+    EXPECT_EQ(check(), Texts{"half"});
+  }
+}
+
+TEST_F(FollowedFileTest, TheLastLineThatWasRefusedAtTheEndIsForALaterReader) {
+  append("a\nhalf");
+  follow();
+  EXPECT_EQ(check(), Texts{"a"});
+  stop_at_ = 1;
+  stop_ = OpenFile::Told::refused;
+  file_->finish();
+  EXPECT_EQ(std::exchange(lines_, {}), Texts{"half"});
+  const PathPosition position = *file_->position();
+  stop_at_ = 0;
+  follow();
+  file_->go_on_from(position);
+  append("way\n");
+  EXPECT_EQ(check(), Texts{"halfway"});
+}
+
+TEST_F(FollowedFileTest, NoticesThatTheFileIsWrittenAnewWhileALineIsTold) {
+  const auto text_of = [](char what) {
+    std::string text;
+    for (int i = 0; i < 3000; ++i) text += std::string(99, what) + '\n';
+    return text;
+  };
+  append(text_of('a'));
+  follow();
+  meanwhile_ = [&] {
+    fs::resize_file(path_, 0);
+    append(text_of('b'));
+  };
+  const Texts lines = check();
+  const auto first_new = std::find(lines.begin(), lines.end(), std::string(99, 'b'));
+  EXPECT_EQ(lines.end() - first_new, 3000);
+  EXPECT_EQ(notes(), (Texts{"tail.opened", "tail.truncated"}));
+  // No line of both; the one that had begun is a line.
+  for (const std::string& line : lines) EXPECT_EQ(line, std::string(line.size(), line[0]));
+}
+
+TEST_F(FollowedFileTest, ARotatedFileThatIsWrittenAnewIsReadFromItsBeginning) {
+  append("a\n");
+  follow();
+  (void)check();
+  fs::rename(path_, path_ + ".1");
+  append("b\n");
+  EXPECT_EQ(check(), Texts{"b"});
+  fs::resize_file(path_ + ".1", 0);
+  append_to(path_ + ".1", "c\n");
+  EXPECT_EQ(check(), Texts{"c"});
+  EXPECT_EQ(notes(), (Texts{"tail.opened", "tail.rotated", "tail.opened", "tail.truncated"}));
 }
 
 TEST_F(FollowedFileTest, NoticesATruncationAfterWhichTheFileIsAsLongAsItWas) {

@@ -209,6 +209,60 @@ TEST_F(ReturningReaderTest, FindsTheFileThatALinkLedTo) {
   EXPECT_EQ(check(), (Texts{"b", "c"}));
 }
 
+TEST_F(ReturningReaderTest, FindsTheFileThatALinkLedToAlsoWhenTheLinkLeadsToNothingNow) {
+  fs::create_directory(folder_.file("logs"));
+  const std::string target = folder_.file("logs/app.log");
+  std::ofstream(target) << "a\n";
+  fs::create_symlink("logs/app.log", path_);
+  EXPECT_EQ(check(), Texts{"a"});
+  go();
+  append("b\n");
+  fs::rename(target, target + ".1");
+  come_back();
+  EXPECT_EQ(check(), Texts{"b"});
+  append("c\n");
+  EXPECT_EQ(check(), Texts{"c"});
+}
+
+TEST_F(ReturningReaderTest, KnowsItsFilesAfterARestartOfTheMachineThatCountsDisksAnew) {
+  append("a\n");
+  EXPECT_EQ(check(), Texts{"a"});
+  go();
+  ++position_->current.identity.device;
+  append("b\n");
+  come_back();
+  EXPECT_EQ(check(), Texts{"b"});
+  EXPECT_EQ(notes(), Texts{"tail.opened"});
+
+  go();
+  ++position_->current.identity.device;
+  append("c\n");
+  rename("", ".1");
+  append("d\n");
+  come_back();
+  EXPECT_EQ(check(), (Texts{"c", "d"}));
+  EXPECT_EQ(notes(), (Texts{"tail.rotated", "tail.opened"}));
+}
+
+TEST_F(ReturningReaderTest, TakesAFileOfAnotherDeviceForItsOwnOnlyByWhatItHolds) {
+  append("a\n");
+  (void)check();
+  go();
+  ++position_->current.identity.device;
+  write_anew("another\n");
+  come_back();
+  EXPECT_EQ(check(), Texts{"another"});
+  EXPECT_EQ(notes(), (Texts{"tail.rotated", "tail.opened", "tail.lost"}));
+
+  write_anew("");
+  EXPECT_EQ(check(), Texts{});
+  go();
+  ++position_->current.identity.device;
+  append("b\n");
+  come_back();
+  EXPECT_EQ(check(), Texts{"b"});
+}
+
 TEST_F(ReturningReaderTest, TellsThatTheRestOfARotatedFileIsLostWhenItIsGone) {
   append("a\n");
   (void)check();

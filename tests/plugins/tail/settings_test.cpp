@@ -93,7 +93,8 @@ TEST(TailSettings, TwoSpellingsOfOneFileAreOneClearError) {
   const std::string around = folder.file("./a.log");
   std::ofstream(file) << "text\n";
   fs::create_symlink(file, link);
-  for (const std::string& other : {link, around}) {
+  fs::create_hard_link(file, folder.file("hard.log"));
+  for (const std::string& other : {link, around, folder.file("hard.log")}) {
     EXPECT_EQ(settings_refusal(with({{"files", {file, other}}})),
               "files: a list that names each file once (\"" + file + "\" and \"" + other +
                   "\" lead to one file) is wanted, not [\"" + file + "\",\"" + other + "\"]");

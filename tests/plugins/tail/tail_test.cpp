@@ -242,7 +242,7 @@ TEST_F(TailTest, ReadsWhatCameWhileItWasAwayAlsoWhenItHadReadNothingBefore) {
 }
 
 /// How one generation of the plugin follows another.
-enum class Following { restart, reload };
+enum class Following { restart, reload, stop_and_start };
 
 /// What happened to the file while the plugin was away, or before it was replaced. It looks at the
 /// beginning, but a replaced one may have looked once more: what must come of it is the same.
@@ -271,6 +271,11 @@ class TailThatReturns : public TailTest, public ::testing::WithParamInterface<Fo
       seen_ = tail_->watcher().count("log.line");
       meanwhile();
       tail_->manager().reload(tail_->id());
+    } else if (GetParam() == Following::stop_and_start) {
+      (void)tail_->stop();
+      seen_ = tail_->watcher().count("log.line");
+      meanwhile();
+      tail_->start();
     } else {
       (void)tail_->stop();
       meanwhile();
@@ -341,11 +346,18 @@ TEST_P(TailThatReturns, GoesOnInALineOfTenMegabytesAndMendsWhatIsNotUtf8) {
 }
 
 std::string following_name(const ::testing::TestParamInfo<Following>& info) {
-  return info.param == Following::restart ? "AfterARestart" : "AfterAReload";
+  switch (info.param) {
+    case Following::restart: return "AfterARestart";
+    case Following::reload: return "AfterAReload";
+    case Following::stop_and_start: break;
+  }
+  return "AfterAStop";
 }
 
 INSTANTIATE_TEST_SUITE_P(Returning, TailThatReturns,
-                         ::testing::Values(Following::restart, Following::reload), following_name);
+                         ::testing::Values(Following::restart, Following::reload,
+                                           Following::stop_and_start),
+                         following_name);
 
 TEST_F(TailTest, APositionsFileThatCannotBeWrittenIsAnErrorOnce) {
   append("info 1: a\n");
