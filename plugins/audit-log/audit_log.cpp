@@ -50,11 +50,7 @@ class AuditLog : public busway::Plugin {
   }
 
   void start() override {
-    file_.emplace(AuditFile::Options{.path = settings_.path,
-                                     .rotate_size = settings_.rotate_size,
-                                     .keep = settings_.keep,
-                                     .fsync = settings_.fsync});
-    if (const std::size_t torn = file_->open(); torn > 0) {
+    if (const std::size_t torn = open(); torn > 0) {
       tell("audit.recovered", {{"path", settings_.path}, {"bytes", torn}});
     }
     subscribe(settings_.topics, [this](const PluginEvent& event) { return keep(event); },
@@ -69,13 +65,26 @@ class AuditLog : public busway::Plugin {
                .replay = not_kept_yet()});
   }
 
+  /// How many bytes of an unfinished line were cut off. What an earlier run has counted and could
+  /// not do ended with it, as its timers did.
+  [[nodiscard]] std::size_t open() {
+    const std::lock_guard lock(mutex_);
+    run_ = {};
+    file_.emplace(AuditFile::Options{.path = settings_.path,
+                                     .rotate_size = settings_.rotate_size,
+                                     .keep = settings_.keep,
+                                     .fsync = settings_.fsync});
+    return file_->open();
+  }
+
   void stop() override {
     std::unique_lock lock(mutex_);
     News news;
     sync(news);
-    Json summary{{"recorded", recorded_}, {"write_failures", failed_}, {"rotated", rotations_}};
+    Json summary{
+        {"recorded", run_.recorded}, {"write_failures", run_.failed}, {"rotated", run_.rotations}};
     file_.reset();  // unlocks it for the instance that comes next
-    const std::string fault = sync_fault_;
+    const std::string fault = run_.sync_fault;
     lock.unlock();
     tell(news);
     if (!fault.empty()) report_error(fault);  // nobody tries again
@@ -84,7 +93,7 @@ class AuditLog : public busway::Plugin {
 
   PluginHealth health() override {
     const std::lock_guard lock(mutex_);
-    const std::string& fault = write_fault_.empty() ? sync_fault_ : write_fault_;
+    const std::string& fault = run_.write_fault.empty() ? run_.sync_fault : run_.write_fault;
     return fault.empty() ? PluginHealth::ok() : PluginHealth::failing(fault);
   }
 
@@ -98,6 +107,17 @@ class AuditLog : public busway::Plugin {
   [[nodiscard]] bool is_of_this_log(const PluginEvent& event) const {
     return event.topic().starts_with("audit.") && event.source() == plugin_id();
   }
+
+  /// From one start() to the next.
+  struct Run {
+    std::string write_fault{};  // why the last line could not be kept
+    std::string sync_fault{};   // why lines may not be on the disk that were to be
+    std::uint64_t recorded = 0;
+    std::uint64_t failed = 0;   // attempts
+    std::uint64_t failing = 0;  // of them, since it last worked
+    std::uint64_t rotations = 0;
+    bool sync_is_due = false;
+  };
 
   /// What is published when mutex_ is free.
   struct News {
@@ -126,20 +146,20 @@ class AuditLog : public busway::Plugin {
       try {
         rotated_to = file_->append(fields);
         rotated_seq = file_->last().seq - 1;
-        ++recorded_;
-        rotations_ += rotated_to.empty() ? 0U : 1U;
-        has_worked(write_fault_, news);
+        ++run_.recorded;
+        run_.rotations += rotated_to.empty() ? 0U : 1U;
+        has_worked(run_.write_fault, news);
       } catch (const std::length_error& error) {
         fault = error.what();
-        ++failed_;
+        ++run_.failed;
         is_of_the_event = true;
         news.failed = fault;
       } catch (const std::exception& error) {
         fault = error.what();
-        has_failed(write_fault_, fault, news);
+        has_failed(run_.write_fault, fault, news);
       }
       if (const std::string lost = file_->take_sync_fault(); !lost.empty()) {
-        has_failed(sync_fault_, lost, news);
+        has_failed(run_.sync_fault, lost, news);
       }
       sync_later();
     }
@@ -158,15 +178,16 @@ class AuditLog : public busway::Plugin {
 
   /// Each of the two kinds is told once, until it works again.
   void has_failed(std::string& fault, const std::string& why, News& news) {
-    ++failed_;
-    ++failing_;
+    ++run_.failed;
+    ++run_.failing;
     if (fault.empty()) news.failed += (news.failed.empty() ? "" : "; ") + why;
     fault = why;
   }
 
   void has_worked(std::string& fault, News& news) {
     fault.clear();
-    if (write_fault_.empty() && sync_fault_.empty()) news.resumed = std::exchange(failing_, 0);
+    if (run_.write_fault.empty() && run_.sync_fault.empty())
+      news.resumed = std::exchange(run_.failing, 0);
   }
 
   // -- Without it
@@ -198,27 +219,27 @@ class AuditLog : public busway::Plugin {
   // -- Fsync::interval. mutex_ is held.
 
   void sync_later() {
-    if (settings_.fsync != Fsync::interval || sync_is_due_ || !file_ || !file_->dirty()) return;
+    if (settings_.fsync != Fsync::interval || run_.sync_is_due || !file_ || !file_->dirty()) return;
     after(settings_.fsync_interval, [this] {
       News news;
       {
         const std::lock_guard lock(mutex_);
-        sync_is_due_ = false;
+        run_.sync_is_due = false;
         sync(news);
         sync_later();  // what has failed is tried again
       }
       tell(news);
     });
-    sync_is_due_ = true;
+    run_.sync_is_due = true;
   }
 
   void sync(News& news) {
     if (settings_.fsync != Fsync::interval || !file_) return;
     try {
       file_->sync();
-      has_worked(sync_fault_, news);
+      has_worked(run_.sync_fault, news);
     } catch (const std::exception& error) {
-      has_failed(sync_fault_, error.what(), news);
+      has_failed(run_.sync_fault, error.what(), news);
     }
   }
 
@@ -227,13 +248,7 @@ class AuditLog : public busway::Plugin {
 
   std::mutex mutex_;  // guards what follows
   std::optional<AuditFile> file_;
-  std::string write_fault_;  // why the last line could not be kept
-  std::string sync_fault_;   // why lines may not be on the disk that were to be
-  std::uint64_t recorded_ = 0;
-  std::uint64_t failed_ = 0;   // attempts
-  std::uint64_t failing_ = 0;  // of them, since it last worked
-  std::uint64_t rotations_ = 0;
-  bool sync_is_due_ = false;
+  Run run_;
 };
 
 }  // namespace

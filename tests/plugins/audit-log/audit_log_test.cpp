@@ -3,10 +3,12 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <span>
@@ -19,6 +21,7 @@
 #include "busway/dead_letters.hpp"
 #include "busway/events/user_event_data.hpp"
 #include "busway/plugin_import.hpp"
+#include "busway/testing/manual_clock.hpp"
 #include "file_faults.hpp"
 #include "shared/audit_line.hpp"
 
@@ -53,6 +56,18 @@ class AuditLogTest : public ::testing::Test {
   [[nodiscard]] std::vector<std::string> topics() const {
     std::vector<std::string> found;
     for (const Json& one : records()) found.push_back(one.at("topic").get<std::string>());
+    return found;
+  }
+
+  /// The numbers in all files.
+  [[nodiscard]] std::multiset<int> kept() const {
+    std::multiset<int> found;
+    for (const auto& entry : std::filesystem::directory_iterator(folder_.path())) {
+      std::ifstream in(entry.path(), std::ios::binary);
+      for (std::string line; std::getline(in, line);) {
+        found.insert(Json::parse(line).at("data").at("n").get<int>());
+      }
+    }
     return found;
   }
 
@@ -380,6 +395,49 @@ TEST_F(AuditLogTest, SaysThatItsLastSyncHasFailed) {
   EXPECT_EQ(audit.watcher().count("audit.failed"), 1U);
   const std::string error = audit.watcher().wait("plugin.error").json().at("error");
   EXPECT_NE(error.find("to the disk"), std::string::npos) << error;
+}
+
+/// A host whose time moves when the test says.
+BusOptions options_on(const std::shared_ptr<testing::ManualClock>& clock) {
+  BusOptions options = quiet_options();
+  options.clock = clock;
+  return options;
+}
+
+TEST_F(AuditLogTest, BringsLinesToTheDiskAlsoWhenItWasStoppedAndStartedAgain) {
+  const FileFaults faults;
+  const auto clock = std::make_shared<testing::ManualClock>();
+  ShippedPlugin audit(
+      kTarget, config({{"topics", "user.login"}, {"fsync", "interval"}, {"fsync_interval", "1m"}}),
+      Form::library, options_on(clock));
+  for (int run = 0; run < 3; ++run) {
+    audit.start();
+    (void)audit.bus().publish("user.login", Json{{"n", run}});
+    EXPECT_TRUE(audit.manager().wait_until_idle(kGuard));
+    const std::size_t before = FileFaults::syncs();
+    clock->advance(std::chrono::minutes(1));
+    EXPECT_TRUE(eventually([&] { return FileFaults::syncs() > before; })) << run;
+    // And it stops while the next one is due.
+    (void)audit.bus().publish("user.login", Json{{"n", run}});
+    EXPECT_EQ(audit.finish(), (Json{{"recorded", 2}, {"write_failures", 0}, {"rotated", 0}}));
+  }
+}
+
+TEST_F(AuditLogTest, BeginsWithoutTheFaultsOfTheRunBefore) {
+  const FileFaults faults;
+  ShippedPlugin audit(
+      kTarget, config({{"topics", "user.login"}, {"fsync", "interval"}, {"fsync_interval", "1h"}}));
+  for (std::size_t run = 0; run < 2; ++run) {
+    audit.start();
+    EXPECT_EQ(health_of(audit), "ok");
+    (void)audit.bus().publish("user.login", Json{{"n", run}});
+    EXPECT_TRUE(audit.manager().wait_until_idle(kGuard));
+    FileFaults::fail_syncs(FileFaults::kAll);
+    EXPECT_EQ(audit.finish().at("write_failures"), 1);
+    FileFaults::fail_syncs(0);
+    EXPECT_EQ(audit.watcher().count("audit.failed"), run + 1);
+    EXPECT_EQ(audit.watcher().count("audit.resumed"), 0U);
+  }
 }
 
 TEST_F(AuditLogTest, WithASyncOfEachLineLosesNoneAndKeepsNoneTwiceWhenSyncsFail) {
