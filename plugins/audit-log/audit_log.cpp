@@ -135,6 +135,7 @@ class AuditLog : public busway::Plugin {
     std::string fault;
     News news;
     std::uint64_t rotated_seq = 0;
+    bool is_written = false;
     bool is_of_the_event = false;
     {
       // A call that was left behind at its time-out may still be at it. One that comes to it late
@@ -148,7 +149,7 @@ class AuditLog : public busway::Plugin {
         rotated_seq = file_->last().seq - 1;
         ++run_.recorded;
         run_.rotations += rotated_to.empty() ? 0U : 1U;
-        has_worked(run_.write_fault, news);
+        is_written = true;
       } catch (const std::length_error& error) {
         fault = error.what();
         ++run_.failed;
@@ -161,6 +162,7 @@ class AuditLog : public busway::Plugin {
       if (const std::string lost = file_->take_sync_fault(); !lost.empty()) {
         has_failed(run_.sync_fault, lost, news);
       }
+      if (is_written) has_worked(run_.write_fault, news);
       sync_later();
     }
     tell(news, fault.empty() ? nullptr : &event);
@@ -184,10 +186,11 @@ class AuditLog : public busway::Plugin {
     fault = why;
   }
 
+  /// It works again when neither is left, so what has failed is noted before what has worked.
   void has_worked(std::string& fault, News& news) {
     fault.clear();
-    if (run_.write_fault.empty() && run_.sync_fault.empty())
-      news.resumed = std::exchange(run_.failing, 0);
+    if (!run_.write_fault.empty() || !run_.sync_fault.empty()) return;
+    news.resumed = std::exchange(run_.failing, 0);
   }
 
   // -- Without it

@@ -440,6 +440,45 @@ TEST_F(AuditLogTest, BeginsWithoutTheFaultsOfTheRunBefore) {
   }
 }
 
+TEST_F(AuditLogTest, HasNotResumedWhenOneFaultEndsAndAnotherBegins) {
+  const auto before = std::signal(SIGXFSZ, SIG_IGN);
+  rlimit usual{};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &usual), 0);
+  {
+    const FileFaults faults;
+    const auto clock = std::make_shared<testing::ManualClock>();
+    ShippedPlugin audit(kTarget,
+                        config({{"topics", "user.login"},
+                                {"retries", 0},
+                                {"fsync", "interval"},
+                                {"fsync_interval", "1m"}}),
+                        Form::library, options_on(clock));
+    audit.start();
+    (void)audit.bus().publish("user.login", Json{{"n", 0}});
+    EXPECT_TRUE(audit.manager().wait_until_idle(kGuard));
+    const rlimit full{.rlim_cur = std::filesystem::file_size(path_) + 10,
+                      .rlim_max = usual.rlim_max};
+    ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &full), 0);
+    (void)audit.bus().publish("user.login", Json{{"n", 1}});
+    EXPECT_TRUE(audit.manager().wait_until_idle(kGuard));
+    ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &usual), 0);
+    // The next line can be written, and the file before it cannot be brought to the disk.
+    FileFaults::fail_syncs(1);
+    std::filesystem::rename(path_, path_ + ".000001");
+    (void)audit.bus().publish("user.login", Json{{"n", 2}});
+    EXPECT_TRUE(audit.manager().wait_until_idle(kGuard));
+    EXPECT_EQ(audit.watcher().count("audit.failed"), 2U);
+    EXPECT_EQ(audit.watcher().count("audit.resumed"), 0U);
+    EXPECT_NE(health_of(audit).find("to the disk"), std::string::npos) << health_of(audit);
+    clock->advance(std::chrono::minutes(1));
+    EXPECT_EQ(audit.watcher().wait("audit.resumed").json().at("failed"), 2);
+    EXPECT_EQ(health_of(audit), "ok");
+    EXPECT_EQ(audit.finish().at("write_failures"), 2);
+    EXPECT_EQ(audit.watcher().count("audit.resumed"), 1U);
+  }
+  (void)std::signal(SIGXFSZ, before);
+}
+
 TEST_F(AuditLogTest, WithASyncOfEachLineLosesNoneAndKeepsNoneTwiceWhenSyncsFail) {
   const FileFaults faults;
   ShippedPlugin audit(
