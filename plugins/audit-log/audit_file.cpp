@@ -144,33 +144,34 @@ void AuditFile::lock_or_throw() const {
                            " is written by another process or plugin; give each its own path");
 }
 
-/// Cuts off what is no whole line, and finds out where the chain stands unless that is known. The
-/// line before is looked at first: nothing is cut off a file that is no audit log.
+/// Cuts off what is no whole line, and finds out where the chain stands unless that is known. Its
+/// end is looked at first: nothing is written to or cut off a file that is no audit log, also when
+/// it was put in the place of one.
 std::size_t AuditFile::recover() {
   FileEnd end = read_end(fd_, options_.path);
-  if (!known_ && !end.line.empty()) {
-    go_on_from(end.line, options_.path);
-  } else if (!known_) {
-    if (const std::vector<Rotated> files = rotated(); !files.empty()) {
-      const std::string path = files.back().path.string();
-      const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-      if (file.get() < 0)
-        fail(errno, "cannot read " + in_quotes(path) + ", where the chain goes on");
-      go_on_from(read_end(file.get(), path).line, path);
-    }
+  if (!known_ && !end.line.empty()) go_on_from(end.line, options_.path);
+  const bool has_line = end.torn_at > 0;
+  if ((has_line && !end.line.starts_with(shared::kAuditLineBegin)) ||
+      !shared::may_be_torn_audit_line(end.torn)) {
+    throw std::runtime_error(in_quotes(options_.path) + " ends with what no audit log writes; " +
+                             "move the file away or name another path");
   }
-  if (!end.torn.empty()) {
-    if (!shared::may_be_torn_audit_line(end.torn)) {
-      throw std::runtime_error(in_quotes(options_.path) + " ends with what no audit log writes; " +
-                               "move the file away or name another path");
-    }
-    if (::ftruncate(fd_, end.torn_at) != 0) {
-      fail(errno, "cannot cut an unfinished line off " + in_quotes(options_.path));
-    }
+  if (!known_ && !has_line) go_on_from_rotated();
+  if (!end.torn.empty() && ::ftruncate(fd_, end.torn_at) != 0) {
+    fail(errno, "cannot cut an unfinished line off " + in_quotes(options_.path));
   }
   size_ = cut_doubtful(end) ? end.line_at : end.torn_at;
   known_ = true;
   return end.torn.size();
+}
+
+void AuditFile::go_on_from_rotated() {
+  const std::vector<Rotated> files = rotated();
+  if (files.empty()) return;
+  const std::string path = files.back().path.string();
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (file.get() < 0) fail(errno, "cannot read " + in_quotes(path) + ", where the chain goes on");
+  go_on_from(read_end(file.get(), path).line, path);
 }
 
 void AuditFile::go_on_from(const std::string& line, const std::string& path) {

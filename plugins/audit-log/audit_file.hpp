@@ -7,7 +7,8 @@
 //            A line that failed and could not be cut off at once is cut off before the next, or
 //            else the chain goes on behind it.
 //            `x` that would grow beyond rotate_size becomes x.000001, x.000002 ... and begins anew.
-//            A file that is named so and is no audit log is somebody else's, and left alone.
+//            A file that is named so and is no audit log is somebody else's, and left alone; so is
+//            one that was put in the place of `x` and does not end as an audit log does.
 // Threads    [not-concurrent]
 // Ownership  Holds the file open and locked against another writer.
 // Errors     open() and append() throw std::runtime_error or std::system_error that names the file;
@@ -81,6 +82,7 @@ class AuditFile {
   [[nodiscard]] bool is_ours() const noexcept;
   [[nodiscard]] std::size_t recover();
   void go_on_from(const std::string& line, const std::string& path);
+  void go_on_from_rotated();
   void rotate();
   [[nodiscard]] std::vector<Rotated> rotated() const;  // oldest first
   [[nodiscard]] bool cut_doubtful(const FileEnd& end);
