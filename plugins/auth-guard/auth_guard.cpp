@@ -165,12 +165,12 @@ class AuthGuard : public busway::Plugin {
   }
 
   void answer(const PluginEvent& event, PluginContext& context) {
-    const std::string user_id =
-        event.is_json() ? text_of(event.json(), "user_id") : std::string(event.user_id());
+    const std::string user_id = bounded_name(
+        event.is_json() ? text_of(event.json(), "user_id") : std::string(event.user_id()));
     Json list = Json::array();
     // Logins that are read from a log are of another time than the question.
     const Time now = settings_.time_field.empty() ? now_of(event) : latest_.value_or(now_of(event));
-    for (const Session& one : sessions_->of(bounded_name(user_id), now)) {
+    for (const Session& one : sessions_->of(user_id, now)) {
       list.push_back({{"session_id", one.session_id},
                       {"address", one.address},
                       {"since", shared::format_rfc3339(one.since)}});

@@ -118,6 +118,7 @@ TEST(AuthGuard, KeepsALongNameAsItsHash) {
   ASSERT_TRUE(answer.ok()) << answer.message();
   ASSERT_EQ(answer.json().at("sessions").size(), 1U);
   const std::string hash = answer.json().at("sessions")[0].at("session_id");
+  EXPECT_EQ(answer.json().at("user_id"), hash);
   EXPECT_TRUE(hash.starts_with("sha256:"));
   EXPECT_EQ(hash.size(), 71U);
   (void)guard.bus().publish("user.logout", Json{{"user_id", longer}, {"session_id", longer}});
