@@ -81,11 +81,17 @@ class AuthGuard : public busway::Plugin {
   }
 
   Json save_state() override {
-    return {{"guard", guard_->save()}, {"sessions", sessions_->save()}};
+    Json state{{"guard", guard_->save()}, {"sessions", sessions_->save()}};
+    if (latest_) state["latest"] = latest_->time_since_epoch().count();
+    return state;
   }
   void restore_state(std::uint32_t /*version*/, const Json& state) override {
     guard_->restore(state.at("guard"));
     sessions_->restore(state.at("sessions"));
+    // Earlier builds did not save it.
+    if (const auto latest = state.find("latest"); latest != state.end()) {
+      latest_ = Time(std::chrono::nanoseconds(latest->get<std::int64_t>()));
+    }
   }
 
   void take(const PluginEvent& event) {

@@ -214,6 +214,29 @@ TEST(AuthGuard, ForgetsNothingWhenItIsReplaced) {
   EXPECT_TRUE(guard.manager().stop_all().empty());
 }
 
+TEST(AuthGuard, KnowsTheTimeOfTheLogWhenItIsReplaced) {
+  ShippedPlugin guard(kTarget, {{"failures_max", 2}, {"window", "90s"}, {"time_field", "time"}});
+  guard.start();
+  const auto fail_at = [&](const char* time) {
+    (void)guard.bus().publish("user.login_failed",
+                              Json{{"user_id", "root"}, {"address", "6.6.6.6"}, {"time", time}});
+  };
+  (void)guard.bus().publish(
+      "user.login",
+      Json{{"user_id", "ada"}, {"address", "10.0.0.1"}, {"time", "2026-03-01T12:00:00Z"}});
+  fail_at("2026-03-01T12:00:10Z");
+  ASSERT_TRUE(guard.manager().wait_until_idle(kGuard));
+  guard.manager().reload(guard.id());
+  const RequestResult answer = guard.bus().request("auth.sessions", {{"user_id", "ada"}}, kGuard);
+  ASSERT_TRUE(answer.ok()) << answer.message();
+  EXPECT_EQ(answer.json().at("sessions").size(), 1U);
+  // One without a time is of the time of those before it.
+  fail_at("?");
+  EXPECT_TRUE(guard.manager().wait_until_idle(kGuard));
+  EXPECT_EQ(guard.watcher().count("auth.suspicious"), 1U);
+  EXPECT_TRUE(guard.manager().stop_all().empty());
+}
+
 TEST(AuthGuard, WorksLinkedInAndInAProcessOfItsOwn) {
   for (const Form form : {Form::linked_in, Form::process}) {
     ShippedPlugin guard(kTarget, {{"failures_max", 3}}, form);
