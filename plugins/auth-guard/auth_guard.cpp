@@ -171,11 +171,13 @@ class AuthGuard : public busway::Plugin {
   }
 
   void answer(const PluginEvent& event, PluginContext& context) {
-    const std::string user_id = bounded_name(
-        event.is_json() ? text_of(event.json(), "user_id") : std::string(event.user_id()));
+    const std::string user_id = bounded_name(event.is_json() ? text_of(event.json(), "user_id")
+                                                             : std::string(event.user_id()));
     Json list = Json::array();
-    // Logins that are read from a log are of another time than the question.
-    const Time now = settings_.time_field.empty() ? now_of(event) : latest_.value_or(now_of(event));
+    // Whoever asks may stamp the question as he likes, and logins that are read from a log are of
+    // another time.
+    const Time clock = std::chrono::system_clock::now();
+    const Time now = settings_.time_field.empty() ? clock : latest_.value_or(clock);
     for (const Session& one : sessions_->of(user_id, now)) {
       list.push_back({{"session_id", one.session_id},
                       {"address", one.address},

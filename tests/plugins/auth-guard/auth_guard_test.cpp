@@ -237,6 +237,22 @@ TEST(AuthGuard, KnowsTheTimeOfTheLogWhenItIsReplaced) {
   EXPECT_TRUE(guard.manager().stop_all().empty());
 }
 
+TEST(AuthGuard, LetsNobodyWhoAsksEndASession) {
+  ShippedPlugin guard(kTarget, {{"session_age_max", "1h"}});
+  guard.start();
+  (void)guard.bus().publish(user_login("ada", "", "10.0.0.1"));
+  ASSERT_TRUE(guard.manager().wait_until_idle(kGuard));
+  EventOptions ahead;
+  ahead.time = std::chrono::system_clock::now() + std::chrono::hours(20);
+  for (const EventOptions& when : {ahead, EventOptions{}}) {
+    const RequestResult answer =
+        guard.bus().request("auth.sessions", {{"user_id", "ada"}}, kGuard, when);
+    ASSERT_TRUE(answer.ok()) << answer.message();
+    EXPECT_EQ(answer.json().at("sessions").size(), 1U);
+  }
+  (void)guard.finish();
+}
+
 TEST(AuthGuard, WorksLinkedInAndInAProcessOfItsOwn) {
   for (const Form form : {Form::linked_in, Form::process}) {
     ShippedPlugin guard(kTarget, {{"failures_max", 3}}, form);
