@@ -9,7 +9,7 @@
 #include <cerrno>
 #include <charconv>
 #include <cstdio>
-#include <nlohmann/json.hpp>
+#include <optional>
 #include <stdexcept>
 #include <system_error>
 #include <utility>
@@ -55,15 +55,6 @@ shared::AuditLink link_of(const std::string& line, const std::string& path) {
                              "a new chain begins");
   }
   return {.seq = read.seq, .hash = read.hash};
-}
-
-/// When the event of a line was published.
-std::optional<shared::WallTime> time_of(const std::string& line) {
-  const nlohmann::json read = nlohmann::json::parse(line, nullptr, false);
-  if (!read.is_object()) return std::nullopt;
-  const auto time = read.find("time");
-  if (time == read.end() || !time->is_string()) return std::nullopt;
-  return shared::parse_rfc3339(time->get_ref<const std::string&>());
 }
 
 /// What the name of a rotated file ends with.
@@ -176,7 +167,6 @@ void AuditFile::go_on_from_rotated() {
 
 void AuditFile::go_on_from(const std::string& line, const std::string& path) {
   last_ = link_of(line, path);
-  last_time_ = time_of(line);
 }
 
 /// The line that failed is written again. Where it cannot be cut off, as of a file that may only
@@ -262,6 +252,27 @@ void AuditFile::rotate() {
   rotated_to_ = std::move(target);
   (void)open();
   remove_oldest();
+}
+
+KeptEvents AuditFile::kept_events() const {
+  KeptEvents kept;
+  LinesMax left{.count = kKeptLinesMax, .bytes = shared::kAuditLineBytesMax};
+  const auto add = [&](int fd, const std::string& path) {
+    for (const std::string& line : read_last_lines(fd, path, left)) {
+      kept.add(line);
+      --left.count;
+      left.bytes -= line.size() + 1;
+    }
+  };
+  add(fd_, options_.path);
+  const std::vector<Rotated> files = rotated();
+  for (auto one = files.rbegin(); one != files.rend() && left.count > 0; ++one) {
+    const std::string path = one->path.string();
+    const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+    if (file.get() < 0) break;
+    add(file.get(), path);
+  }
+  return kept;
 }
 
 std::vector<AuditFile::Rotated> AuditFile::rotated() const {

@@ -27,6 +27,7 @@
 #include <utility>
 
 #include "audit_file.hpp"
+#include "kept_events.hpp"
 #include "record.hpp"
 #include "settings.hpp"
 #include "shared/secrets.hpp"
@@ -74,7 +75,9 @@ class AuditLog : public busway::Plugin {
                                      .rotate_size = settings_.rotate_size,
                                      .keep = settings_.keep,
                                      .fsync = settings_.fsync});
-    return file_->open();
+    const std::size_t torn = file_->open();
+    run_.kept = file_->kept_events();
+    return torn;
   }
 
   void stop() override {
@@ -98,10 +101,12 @@ class AuditLog : public busway::Plugin {
   }
 
   /// What was published before this plugin listened, plugins that were loaded before it among it,
-  /// and that the history still has. A line that is there already says that what was before it is.
-  [[nodiscard]] Replay not_kept_yet() const {
-    const auto& last = file_->last_time();
-    return last ? Replay::since(*last + std::chrono::nanoseconds(1)) : Replay::beginning();
+  /// and that the history still has. Times may be out of order, so events of the last lines come
+  /// again, and are left out by their ids.
+  [[nodiscard]] Replay not_kept_yet() {
+    const std::lock_guard lock(mutex_);
+    const auto& oldest = run_.kept.oldest();
+    return oldest ? Replay::since(*oldest) : Replay::beginning();
   }
 
   [[nodiscard]] bool is_of_this_log(const PluginEvent& event) const {
@@ -117,6 +122,7 @@ class AuditLog : public busway::Plugin {
     std::uint64_t failing = 0;  // of them, since it last worked
     std::uint64_t rotations = 0;
     bool sync_is_due = false;
+    KeptEvents kept{};  // before it, and not seen again
   };
 
   /// What is published when mutex_ is free.
@@ -144,6 +150,7 @@ class AuditLog : public busway::Plugin {
       if (!file_ || Clock::now() >= given_up) {
         throw std::runtime_error("the audit log was not reached in time");
       }
+      if (run_.kept.take(event.id())) return Outcome::done();
       try {
         rotated_to = file_->append(fields);
         rotated_seq = file_->last().seq - 1;

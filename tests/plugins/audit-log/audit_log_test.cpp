@@ -320,6 +320,44 @@ TEST_F(AuditLogTest, KeepsWhatHappenedWhileItWasStoppedAndNothingTwice) {
   EXPECT_EQ(kept, (std::vector<int>{0, 1, 2, 3}));
 }
 
+TEST_F(AuditLogTest, KeepsNothingTwiceAndLeavesNothingOutWhenTimesAreOutOfOrder) {
+  using std::chrono::seconds;
+  for (const char* rotate_size : {"1MiB", "1KiB"}) {
+    for (const auto& entry : std::filesystem::directory_iterator(folder_.path())) {
+      std::filesystem::remove(entry.path());
+    }
+    const WallTime start = std::chrono::system_clock::now();
+    ShippedPlugin audit(kTarget, config({{"topics", "user.login"}, {"rotate_size", rotate_size}}));
+    int n = 0;
+    const auto say = [&](seconds at) {
+      (void)audit.bus().publish("user.login", Json{{"n", n++}}, EventOptions{.time = start + at});
+    };
+    audit.start();
+    for (const int at : {20, 10, 40, 30}) say(seconds(at));
+    (void)audit.finish();
+    for (const int at : {30, 35, 50, 5, 45, 15}) say(seconds(at));
+    audit.start();
+    (void)audit.finish();
+    audit.start();
+    say(seconds(0));
+    (void)audit.finish();
+    // What is older than all the last lines is not looked for.
+    EXPECT_EQ(kept(), (std::multiset<int>{0, 1, 2, 3, 4, 5, 6, 8, 9, 10})) << rotate_size;
+  }
+}
+
+TEST_F(AuditLogTest, KeepsAnEventAsOftenAsItWasPublished) {
+  ShippedPlugin audit(kTarget, config({{"topics", "user.login"}}));
+  const Event event("user.login", Payload::json(Json{{"n", 0}}), {.id = EventId{3, 3}});
+  audit.start();
+  (void)audit.bus().publish(event);
+  (void)audit.finish();
+  (void)audit.bus().publish(event);
+  audit.start();
+  EXPECT_EQ(audit.finish().at("recorded"), 1);
+  EXPECT_EQ(kept(), (std::multiset<int>{0, 0}));
+}
+
 TEST_F(AuditLogTest, KeepsNoEventOfItsOwnFile) {
   ShippedPlugin audit(kTarget, config({{"topics", "*"}, {"rotate_size", "1KiB"}, {"queue", 1}}));
   audit.start();
