@@ -9,7 +9,7 @@
 #include <cerrno>
 #include <charconv>
 #include <cstdio>
-#include <nlohmann/json.hpp>
+#include <optional>
 #include <stdexcept>
 #include <system_error>
 #include <utility>
@@ -55,15 +55,6 @@ shared::AuditLink link_of(const std::string& line, const std::string& path) {
                              "a new chain begins");
   }
   return {.seq = read.seq, .hash = read.hash};
-}
-
-/// When the event of a line was published.
-std::optional<shared::WallTime> time_of(const std::string& line) {
-  const nlohmann::json read = nlohmann::json::parse(line, nullptr, false);
-  if (!read.is_object()) return std::nullopt;
-  const auto time = read.find("time");
-  if (time == read.end() || !time->is_string()) return std::nullopt;
-  return shared::parse_rfc3339(time->get_ref<const std::string&>());
 }
 
 /// What the name of a rotated file ends with.
@@ -144,38 +135,38 @@ void AuditFile::lock_or_throw() const {
                            " is written by another process or plugin; give each its own path");
 }
 
-/// Cuts off what is no whole line, and finds out where the chain stands unless that is known. The
-/// line before is looked at first: nothing is cut off a file that is no audit log.
+/// Cuts off what is no whole line, and finds out where the chain stands unless that is known. Its
+/// end is looked at first: nothing is written to or cut off a file that is no audit log, also when
+/// it was put in the place of one.
 std::size_t AuditFile::recover() {
   FileEnd end = read_end(fd_, options_.path);
-  if (!known_ && !end.line.empty()) {
-    go_on_from(end.line, options_.path);
-  } else if (!known_) {
-    if (const std::vector<Rotated> files = rotated(); !files.empty()) {
-      const std::string path = files.back().path.string();
-      const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-      if (file.get() < 0)
-        fail(errno, "cannot read " + in_quotes(path) + ", where the chain goes on");
-      go_on_from(read_end(file.get(), path).line, path);
-    }
+  if (!known_ && !end.line.empty()) go_on_from(end.line, options_.path);
+  const bool has_line = end.torn_at > 0;
+  if ((has_line && !end.line.starts_with(shared::kAuditLineBegin)) ||
+      !shared::may_be_torn_audit_line(end.torn)) {
+    throw std::runtime_error(in_quotes(options_.path) + " ends with what no audit log writes; " +
+                             "move the file away or name another path");
   }
-  if (!end.torn.empty()) {
-    if (!shared::may_be_torn_audit_line(end.torn)) {
-      throw std::runtime_error(in_quotes(options_.path) + " ends with what no audit log writes; " +
-                               "move the file away or name another path");
-    }
-    if (::ftruncate(fd_, end.torn_at) != 0) {
-      fail(errno, "cannot cut an unfinished line off " + in_quotes(options_.path));
-    }
+  if (!known_ && !has_line) go_on_from_rotated();
+  if (!end.torn.empty() && ::ftruncate(fd_, end.torn_at) != 0) {
+    fail(errno, "cannot cut an unfinished line off " + in_quotes(options_.path));
   }
   size_ = cut_doubtful(end) ? end.line_at : end.torn_at;
   known_ = true;
   return end.torn.size();
 }
 
+void AuditFile::go_on_from_rotated() {
+  const std::vector<Rotated> files = rotated();
+  if (files.empty()) return;
+  const std::string path = files.back().path.string();
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (file.get() < 0) fail(errno, "cannot read " + in_quotes(path) + ", where the chain goes on");
+  go_on_from(read_end(file.get(), path).line, path);
+}
+
 void AuditFile::go_on_from(const std::string& line, const std::string& path) {
   last_ = link_of(line, path);
-  last_time_ = time_of(line);
 }
 
 /// The line that failed is written again. Where it cannot be cut off, as of a file that may only
@@ -261,6 +252,27 @@ void AuditFile::rotate() {
   rotated_to_ = std::move(target);
   (void)open();
   remove_oldest();
+}
+
+KeptEvents AuditFile::kept_events() const {
+  KeptEvents kept;
+  LinesMax left{.count = kKeptLinesMax, .bytes = shared::kAuditLineBytesMax};
+  const auto add = [&](int fd, const std::string& path) {
+    for (const std::string& line : read_last_lines(fd, path, left)) {
+      kept.add(line);
+      --left.count;
+      left.bytes -= line.size() + 1;
+    }
+  };
+  add(fd_, options_.path);
+  const std::vector<Rotated> files = rotated();
+  for (auto one = files.rbegin(); one != files.rend() && left.count > 0; ++one) {
+    const std::string path = one->path.string();
+    const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+    if (file.get() < 0) break;
+    add(file.get(), path);
+  }
+  return kept;
 }
 
 std::vector<AuditFile::Rotated> AuditFile::rotated() const {

@@ -7,7 +7,8 @@
 //            A line that failed and could not be cut off at once is cut off before the next, or
 //            else the chain goes on behind it.
 //            `x` that would grow beyond rotate_size becomes x.000001, x.000002 ... and begins anew.
-//            A file that is named so and is no audit log is somebody else's, and left alone.
+//            A file that is named so and is no audit log is somebody else's, and left alone; so is
+//            one that was put in the place of `x` and does not end as an audit log does.
 // Threads    [not-concurrent]
 // Ownership  Holds the file open and locked against another writer.
 // Errors     open() and append() throw std::runtime_error or std::system_error that names the file;
@@ -22,20 +23,21 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "kept_events.hpp"
 #include "last_line.hpp"
 #include "settings.hpp"
 #include "shared/audit_line.hpp"
-#include "shared/rfc3339.hpp"
 
 namespace audit_log {
 
 class AuditFile {
  public:
+  static constexpr std::size_t kKeptLinesMax = 10'000;
+
   struct Options {
     std::string path{};
     std::int64_t rotate_size = 0;
@@ -62,10 +64,9 @@ class AuditFile {
   /// "" when there is no such reason. Told once.
   [[nodiscard]] std::string take_sync_fault();
 
-  /// Of the event whose line the chain ended with when it was opened first.
-  [[nodiscard]] const std::optional<shared::WallTime>& last_time() const noexcept {
-    return last_time_;
-  }
+  /// What the last kKeptLinesMax lines keep, rotated files among them, and no more than the longest
+  /// line may have bytes. When it is open. Throws std::system_error.
+  [[nodiscard]] KeptEvents kept_events() const;
   [[nodiscard]] const shared::AuditLink& last() const noexcept { return last_; }
   [[nodiscard]] bool dirty() const noexcept { return dirty_; }
 
@@ -81,6 +82,7 @@ class AuditFile {
   [[nodiscard]] bool is_ours() const noexcept;
   [[nodiscard]] std::size_t recover();
   void go_on_from(const std::string& line, const std::string& path);
+  void go_on_from_rotated();
   void rotate();
   [[nodiscard]] std::vector<Rotated> rotated() const;  // oldest first
   [[nodiscard]] bool cut_doubtful(const FileEnd& end);
@@ -93,9 +95,8 @@ class AuditFile {
   bool known_ = false;          // last_ is where the chain stands
   bool dirty_ = false;          // something may not be on the disk yet
   shared::AuditLink doubtful_;  // of a line that failed and may be in the file; seq 0: of none
-  std::optional<shared::WallTime> last_time_;
-  std::string rotated_to_;  // not told yet
-  std::string sync_fault_;  // not told yet
+  std::string rotated_to_;      // not told yet
+  std::string sync_fault_;      // not told yet
   int fd_ = -1;
   off_t size_ = 0;
 };

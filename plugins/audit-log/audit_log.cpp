@@ -27,6 +27,7 @@
 #include <utility>
 
 #include "audit_file.hpp"
+#include "kept_events.hpp"
 #include "record.hpp"
 #include "settings.hpp"
 #include "shared/secrets.hpp"
@@ -50,11 +51,7 @@ class AuditLog : public busway::Plugin {
   }
 
   void start() override {
-    file_.emplace(AuditFile::Options{.path = settings_.path,
-                                     .rotate_size = settings_.rotate_size,
-                                     .keep = settings_.keep,
-                                     .fsync = settings_.fsync});
-    if (const std::size_t torn = file_->open(); torn > 0) {
+    if (const std::size_t torn = open(); torn > 0) {
       tell("audit.recovered", {{"path", settings_.path}, {"bytes", torn}});
     }
     subscribe(settings_.topics, [this](const PluginEvent& event) { return keep(event); },
@@ -69,13 +66,28 @@ class AuditLog : public busway::Plugin {
                .replay = not_kept_yet()});
   }
 
+  /// How many bytes of an unfinished line were cut off. What an earlier run has counted and could
+  /// not do ended with it, as its timers did.
+  [[nodiscard]] std::size_t open() {
+    const std::lock_guard lock(mutex_);
+    run_ = {};
+    file_.emplace(AuditFile::Options{.path = settings_.path,
+                                     .rotate_size = settings_.rotate_size,
+                                     .keep = settings_.keep,
+                                     .fsync = settings_.fsync});
+    const std::size_t torn = file_->open();
+    run_.kept = file_->kept_events();
+    return torn;
+  }
+
   void stop() override {
     std::unique_lock lock(mutex_);
     News news;
     sync(news);
-    Json summary{{"recorded", recorded_}, {"write_failures", failed_}, {"rotated", rotations_}};
+    Json summary{
+        {"recorded", run_.recorded}, {"write_failures", run_.failed}, {"rotated", run_.rotations}};
     file_.reset();  // unlocks it for the instance that comes next
-    const std::string fault = sync_fault_;
+    const std::string fault = run_.sync_fault;
     lock.unlock();
     tell(news);
     if (!fault.empty()) report_error(fault);  // nobody tries again
@@ -84,20 +96,34 @@ class AuditLog : public busway::Plugin {
 
   PluginHealth health() override {
     const std::lock_guard lock(mutex_);
-    const std::string& fault = write_fault_.empty() ? sync_fault_ : write_fault_;
+    const std::string& fault = run_.write_fault.empty() ? run_.sync_fault : run_.write_fault;
     return fault.empty() ? PluginHealth::ok() : PluginHealth::failing(fault);
   }
 
   /// What was published before this plugin listened, plugins that were loaded before it among it,
-  /// and that the history still has. A line that is there already says that what was before it is.
-  [[nodiscard]] Replay not_kept_yet() const {
-    const auto& last = file_->last_time();
-    return last ? Replay::since(*last + std::chrono::nanoseconds(1)) : Replay::beginning();
+  /// and that the history still has. Times may be out of order, so events of the last lines come
+  /// again, and are left out by their ids.
+  [[nodiscard]] Replay not_kept_yet() {
+    const std::lock_guard lock(mutex_);
+    const auto& oldest = run_.kept.oldest();
+    return oldest ? Replay::since(*oldest) : Replay::beginning();
   }
 
   [[nodiscard]] bool is_of_this_log(const PluginEvent& event) const {
     return event.topic().starts_with("audit.") && event.source() == plugin_id();
   }
+
+  /// From one start() to the next.
+  struct Run {
+    std::string write_fault{};  // why the last line could not be kept
+    std::string sync_fault{};   // why lines may not be on the disk that were to be
+    std::uint64_t recorded = 0;
+    std::uint64_t failed = 0;   // attempts
+    std::uint64_t failing = 0;  // of them, since it last worked
+    std::uint64_t rotations = 0;
+    bool sync_is_due = false;
+    KeptEvents kept{};  // before it, and not seen again
+  };
 
   /// What is published when mutex_ is free.
   struct News {
@@ -115,6 +141,7 @@ class AuditLog : public busway::Plugin {
     std::string fault;
     News news;
     std::uint64_t rotated_seq = 0;
+    bool is_written = false;
     bool is_of_the_event = false;
     {
       // A call that was left behind at its time-out may still be at it. One that comes to it late
@@ -123,24 +150,26 @@ class AuditLog : public busway::Plugin {
       if (!file_ || Clock::now() >= given_up) {
         throw std::runtime_error("the audit log was not reached in time");
       }
+      if (run_.kept.take(event.id())) return Outcome::done();
       try {
         rotated_to = file_->append(fields);
         rotated_seq = file_->last().seq - 1;
-        ++recorded_;
-        rotations_ += rotated_to.empty() ? 0U : 1U;
-        has_worked(write_fault_, news);
+        ++run_.recorded;
+        run_.rotations += rotated_to.empty() ? 0U : 1U;
+        is_written = true;
       } catch (const std::length_error& error) {
         fault = error.what();
-        ++failed_;
+        ++run_.failed;
         is_of_the_event = true;
         news.failed = fault;
       } catch (const std::exception& error) {
         fault = error.what();
-        has_failed(write_fault_, fault, news);
+        has_failed(run_.write_fault, fault, news);
       }
       if (const std::string lost = file_->take_sync_fault(); !lost.empty()) {
-        has_failed(sync_fault_, lost, news);
+        has_failed(run_.sync_fault, lost, news);
       }
+      if (is_written) has_worked(run_.write_fault, news);
       sync_later();
     }
     tell(news, fault.empty() ? nullptr : &event);
@@ -158,15 +187,17 @@ class AuditLog : public busway::Plugin {
 
   /// Each of the two kinds is told once, until it works again.
   void has_failed(std::string& fault, const std::string& why, News& news) {
-    ++failed_;
-    ++failing_;
+    ++run_.failed;
+    ++run_.failing;
     if (fault.empty()) news.failed += (news.failed.empty() ? "" : "; ") + why;
     fault = why;
   }
 
+  /// It works again when neither is left, so what has failed is noted before what has worked.
   void has_worked(std::string& fault, News& news) {
     fault.clear();
-    if (write_fault_.empty() && sync_fault_.empty()) news.resumed = std::exchange(failing_, 0);
+    if (!run_.write_fault.empty() || !run_.sync_fault.empty()) return;
+    news.resumed = std::exchange(run_.failing, 0);
   }
 
   // -- Without it
@@ -198,27 +229,27 @@ class AuditLog : public busway::Plugin {
   // -- Fsync::interval. mutex_ is held.
 
   void sync_later() {
-    if (settings_.fsync != Fsync::interval || sync_is_due_ || !file_ || !file_->dirty()) return;
+    if (settings_.fsync != Fsync::interval || run_.sync_is_due || !file_ || !file_->dirty()) return;
     after(settings_.fsync_interval, [this] {
       News news;
       {
         const std::lock_guard lock(mutex_);
-        sync_is_due_ = false;
+        run_.sync_is_due = false;
         sync(news);
         sync_later();  // what has failed is tried again
       }
       tell(news);
     });
-    sync_is_due_ = true;
+    run_.sync_is_due = true;
   }
 
   void sync(News& news) {
     if (settings_.fsync != Fsync::interval || !file_) return;
     try {
       file_->sync();
-      has_worked(sync_fault_, news);
+      has_worked(run_.sync_fault, news);
     } catch (const std::exception& error) {
-      has_failed(sync_fault_, error.what(), news);
+      has_failed(run_.sync_fault, error.what(), news);
     }
   }
 
@@ -227,13 +258,7 @@ class AuditLog : public busway::Plugin {
 
   std::mutex mutex_;  // guards what follows
   std::optional<AuditFile> file_;
-  std::string write_fault_;  // why the last line could not be kept
-  std::string sync_fault_;   // why lines may not be on the disk that were to be
-  std::uint64_t recorded_ = 0;
-  std::uint64_t failed_ = 0;   // attempts
-  std::uint64_t failing_ = 0;  // of them, since it last worked
-  std::uint64_t rotations_ = 0;
-  bool sync_is_due_ = false;
+  Run run_;
 };
 
 }  // namespace

@@ -66,4 +66,36 @@ FileEnd read_end(int fd, const std::string& path) {
   return end;
 }
 
+std::vector<std::string> read_last_lines(int fd, const std::string& path, LinesMax max) {
+  constexpr std::size_t kStep = 1 << 16;
+  struct stat status {};
+  if (::fstat(fd, &status) != 0) {
+    throw std::system_error(errno, std::generic_category(), "cannot look at \"" + path + "\"");
+  }
+  // Backwards until there is one newline more than lines: that before the first of them.
+  std::string bytes;
+  off_t begin = status.st_size;
+  std::size_t newlines = 0;
+  while (begin > 0 && newlines <= max.count && bytes.size() <= max.bytes) {
+    const std::size_t wanted = std::min(kStep + bytes.size(), max.bytes + 1 - bytes.size());
+    const off_t step = std::min(static_cast<off_t>(wanted), begin);
+    begin -= step;
+    const std::string more = read_at(fd, begin, static_cast<std::size_t>(step), path);
+    newlines += static_cast<std::size_t>(std::count(more.begin(), more.end(), '\n'));
+    bytes.insert(0, more);
+  }
+  std::vector<std::string> lines;
+  std::size_t size = 0;
+  for (std::size_t end = bytes.rfind('\n'); end != std::string::npos && lines.size() < max.count;) {
+    const std::size_t before = end == 0 ? std::string::npos : bytes.rfind('\n', end - 1);
+    if (before == std::string::npos && begin > 0) break;
+    const std::size_t from = before == std::string::npos ? 0 : before + 1;
+    size += end - from + 1;
+    if (size > max.bytes) break;
+    lines.push_back(bytes.substr(from, end - from));
+    end = before;
+  }
+  return lines;
+}
+
 }  // namespace audit_log

@@ -81,11 +81,17 @@ class AuthGuard : public busway::Plugin {
   }
 
   Json save_state() override {
-    return {{"guard", guard_->save()}, {"sessions", sessions_->save()}};
+    Json state{{"guard", guard_->save()}, {"sessions", sessions_->save()}};
+    if (latest_) state["latest"] = latest_->time_since_epoch().count();
+    return state;
   }
   void restore_state(std::uint32_t /*version*/, const Json& state) override {
     guard_->restore(state.at("guard"));
     sessions_->restore(state.at("sessions"));
+    // Earlier builds did not save it.
+    if (const auto latest = state.find("latest"); latest != state.end()) {
+      latest_ = Time(std::chrono::nanoseconds(latest->get<std::int64_t>()));
+    }
   }
 
   void take(const PluginEvent& event) {
@@ -165,12 +171,14 @@ class AuthGuard : public busway::Plugin {
   }
 
   void answer(const PluginEvent& event, PluginContext& context) {
-    const std::string user_id =
-        event.is_json() ? text_of(event.json(), "user_id") : std::string(event.user_id());
+    const std::string user_id = bounded_name(event.is_json() ? text_of(event.json(), "user_id")
+                                                             : std::string(event.user_id()));
     Json list = Json::array();
-    // Logins that are read from a log are of another time than the question.
-    const Time now = settings_.time_field.empty() ? now_of(event) : latest_.value_or(now_of(event));
-    for (const Session& one : sessions_->of(bounded_name(user_id), now)) {
+    // Whoever asks may stamp the question as he likes, and logins that are read from a log are of
+    // another time.
+    const Time clock = std::chrono::system_clock::now();
+    const Time now = settings_.time_field.empty() ? clock : latest_.value_or(clock);
+    for (const Session& one : sessions_->of(user_id, now)) {
       list.push_back({{"session_id", one.session_id},
                       {"address", one.address},
                       {"since", shared::format_rfc3339(one.since)}});

@@ -37,12 +37,12 @@ void Sessions::end(std::string_view user_id, std::string_view session_id,
   if (all->empty()) users_.erase(user_id);
 }
 
-std::vector<Session> Sessions::of(std::string_view user_id, Time now) {
-  std::vector<Session>* all = users_.find(user_id);
+std::vector<Session> Sessions::of(std::string_view user_id, Time now) const {
+  const std::vector<Session>* all = users_.peek(user_id);
   if (all == nullptr) return {};
-  std::erase_if(*all, [&](const Session& one) { return one.since < now - rules_.age_max; });
-  std::vector<Session> found = *all;
-  if (all->empty()) users_.erase(user_id);
+  std::vector<Session> found;
+  std::copy_if(all->begin(), all->end(), std::back_inserter(found),
+               [&](const Session& one) { return one.since >= now - rules_.age_max; });
   return found;
 }
 

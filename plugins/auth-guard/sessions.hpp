@@ -36,8 +36,8 @@ class Sessions {
   void begin(std::string_view user_id, Session session);
   void end(std::string_view user_id, std::string_view session_id, std::string_view address);
 
-  /// Of one user, the earliest first.
-  [[nodiscard]] std::vector<Session> of(std::string_view user_id, Time now);
+  /// Of one user those that are not over, the earliest first. Whoever asks changes nothing.
+  [[nodiscard]] std::vector<Session> of(std::string_view user_id, Time now) const;
   [[nodiscard]] std::size_t users() const noexcept { return users_.size(); }
 
   [[nodiscard]] nlohmann::json save(std::size_t bytes_max = kListBytesMax) const;

@@ -18,7 +18,7 @@ const std::vector<std::string> kUsual{"quality.alert", "system.error", "plugin.e
 std::vector<std::string> read_command(SettingsReader& in, const nlohmann::json& config) {
   const bool shell = in.flag("shell", false);
   if (!in.has("command")) {
-    if (shell) in.refuse("command", "with shell: true a text for the shell");
+    if (shell) in.miss("command", "with shell: true a text for the shell");
     return {};
   }
   if (shell) return {"/bin/sh", "-c", in.text("command")};
@@ -38,7 +38,7 @@ Settings read_settings(const nlohmann::json& config) {
   shared::read_settings("notifier", config, [&](SettingsReader& in) {
     if (in.flag("usual", true)) out.patterns = kUsual;
     for (std::string& one : in.texts("patterns", {})) out.patterns.push_back(std::move(one));
-    if (out.patterns.empty()) in.refuse("patterns", "with usual: false at least one pattern");
+    if (out.patterns.empty()) in.miss("patterns", "with usual: false at least one pattern");
     out.command = read_command(in, config);
     // A stop waits for two of them, and has 30 s.
     out.command_timeout = in.duration("command_timeout", out.command_timeout,

@@ -43,6 +43,12 @@ class LruMap {
     return &at->second->second;
   }
 
+  /// The same for whoever only looks: it stays as recently used as it was.
+  [[nodiscard]] const T* peek(std::string_view key) const {
+    const auto at = index_.find(key);
+    return at == index_.end() ? nullptr : &at->second->second;
+  }
+
   void erase(std::string_view key) {
     const auto at = index_.find(key);
     if (at == index_.end()) return;

@@ -55,8 +55,7 @@ class SettingsReader {
   SettingsReader(std::string who, std::string path, const Json& config)
       : who_(std::move(who)), path_(std::move(path)), config_(&config) {
     if (!config.is_object()) {
-      throw std::invalid_argument(who_ + ": a map of keys and values is wanted, not " +
-                                  show("", config));
+      throw Wrong(who_ + ": a map of keys and values is wanted, not " + show("", config));
     }
   }
 
@@ -188,6 +187,14 @@ class SettingsReader {
     throw std::invalid_argument(path_ + key + ": " + what_is_wanted + " is wanted; it is missing");
   }
 
+  /// For checks of the plugin's own: the key is wanted and not there. Reading goes on to know all
+  /// keys, as it may be there by another name.
+  void miss(const std::string& key, const std::string& what_is_wanted) {
+    if (missing_.empty()) {
+      missing_ = path_ + key + ": " + what_is_wanted + " is wanted; it is missing";
+    }
+  }
+
   /// Reads one level and refuses what was not asked for.
   static void read_all(const std::string& who, const std::string& path, const Json& config,
                        const Read& read) {
@@ -224,12 +231,9 @@ class SettingsReader {
     return value;
   }
 
-  /// Remembers the first key that is wanted and missing; reading goes on to know all keys.
   [[nodiscard]] const Json* wanted(const std::string& key, const std::string& what) {
     const Json* value = find(key);
-    if (value == nullptr && missing_.empty()) {
-      missing_ = path_ + key + ": " + what + " is wanted; it is missing";
-    }
+    if (value == nullptr) miss(key, what);
     return value;
   }
 

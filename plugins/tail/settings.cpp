@@ -16,7 +16,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
-LinePattern read_line(shared::SettingsReader& in, Zone zone) {
+/// Nothing when a key that is wanted is missing: `in` refuses the line then, and what the other
+/// keys say is not to blame.
+std::optional<LinePattern> read_line(shared::SettingsReader& in, Zone zone) {
   LineRule rule;
   rule.regex = in.text("regex");
   rule.topic = in.text("topic");
@@ -25,8 +27,9 @@ LinePattern read_line(shared::SettingsReader& in, Zone zone) {
   rule.user_id = in.text("user_id", "");
   rule.session_id = in.text("session_id", "");
   rule.key = in.text("key", "");
+  if (rule.regex.empty() || rule.topic.empty()) return std::nullopt;
   try {
-    return {rule, zone};
+    return LinePattern(rule, zone);
   } catch (const BadRule& error) {
     in.refuse(error.key, error.what());
   }
@@ -71,8 +74,9 @@ Settings read_settings(const nlohmann::json& config) {
     out.files = in.texts("files");
     const Zone zone =
         in.word("time_zone", "local", {"local", "utc"}) == "utc" ? Zone::utc : Zone::local;
-    in.each("lines", {0, 256},
-            [&](shared::SettingsReader& line) { out.lines.push_back(read_line(line, zone)); });
+    in.each("lines", {0, 256}, [&](shared::SettingsReader& line) {
+      if (auto pattern = read_line(line, zone)) out.lines.push_back(std::move(*pattern));
+    });
     out.unmatched = in.text("unmatched", "");
     out.positions = in.text("positions", "");
     out.start =
@@ -87,7 +91,9 @@ Settings read_settings(const nlohmann::json& config) {
     out.line_bytes_max = static_cast<std::size_t>(
         in.size("line_bytes_max", static_cast<std::int64_t>(out.line_bytes_max), {16, 131'072}));
     if (out.lines.empty() && out.unmatched.empty()) {
-      in.refuse("lines", "a list of patterns, or \"unmatched\" with the topic of all lines,");
+      const char* wanted = "a list of patterns, or \"unmatched\" with the topic of all lines,";
+      if (in.has("lines")) in.refuse("lines", wanted);
+      in.miss("lines", wanted);
     }
     refuse_doubles(in, out.files);
   });

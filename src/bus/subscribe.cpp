@@ -390,6 +390,10 @@ void BusCore::begin_replay(Subscriber& subscriber, const Replay& replay) {
   std::vector<delivery_detail::PastEvent> all =
       past_events_of(patterns, counted ? replay.count : 0,
                      replay.from == Replay::From::since ? replay.time : WallTime{}, &cut);
+  // The oldest that is kept tells how far the history reaches back.
+  if (replay.from == Replay::From::since && !all.empty() && all.back().event.time() < replay.time) {
+    cut = false;
+  }
   std::vector<delivery_detail::PastEvent> past;
   for (delivery_detail::PastEvent& one : all) {
     const Event& event = one.event;
@@ -397,10 +401,8 @@ void BusCore::begin_replay(Subscriber& subscriber, const Replay& replay) {
       cut = false;
       break;
     }
-    if (replay.from == Replay::From::since && event.time() < replay.time) {
-      cut = false;
-      break;
-    }
+    // Stamps may be out of order: one that is older says nothing of those behind it.
+    if (replay.from == Replay::From::since && event.time() < replay.time) continue;
     try {
       if (subscriber.extra->filter && !subscriber.extra->filter(event)) continue;
     } catch (...) {

@@ -224,6 +224,29 @@ TEST(ReplayOf, WhatCameSinceATime) {
   EXPECT_EQ(got.seen, (Names{"e3", "e4"}));
 }
 
+TEST(ReplayOf, SinceATimeLeavesOutNoneBehindOneOfAnOlderStamp) {
+  using std::chrono::seconds;
+  const WallTime start = testing::ManualClock::kStart;
+  for (const std::size_t history : {std::size_t{3}, std::size_t{4}}) {
+    const auto clock = std::make_shared<testing::ManualClock>();
+    Pumped pumped(BusOptions{.history = history, .clock = clock});
+    const auto say = [&](const std::string& topic, seconds at) {
+      clock->set_wall(start + at);
+      pumped.bus.publish(topic);
+    };
+    say("before", seconds(0));
+    say("first", seconds(10));
+    say("stepped back", seconds(-3600));
+    say("last", seconds(20));
+    Replayed got;
+    const Subscription one = replay(pumped.bus, "*", got, Replay::since(start + seconds(5)));
+    pumped.bus.poll();
+    EXPECT_EQ(got.seen, (Names{"first", "last"})) << history;
+    // Only the oldest that is kept tells how far the history reaches back.
+    EXPECT_EQ(got.cut, (std::vector{history == 3, false})) << history;
+  }
+}
+
 TEST(ReplayOf, MoreThanTheHistoryHoldsIsTold) {
   Pumped pumped(BusOptions{.history = 3});
   for (int i = 0; i < 4; ++i) pumped.bus.publish("e" + std::to_string(i));

@@ -161,7 +161,7 @@ TEST_F(AuditFileTest, CutsOffALineThatACrashLeftUnfinished) {
 }
 
 TEST_F(AuditFileTest, TouchesNoFileThatIsNoAuditLog) {
-  for (const std::string text : {"my diary", "my diary\n", "a\n{\"seq\":"}) {
+  for (const std::string text : {"my diary", "my diary\n", "my diary\n\n", "a\n{\"seq\":"}) {
     std::ofstream(path_, std::ios::binary | std::ios::trunc) << text;
     AuditFile file(options());
     EXPECT_THROW((void)file.open(), std::runtime_error) << text;
@@ -214,6 +214,33 @@ TEST_F(AuditFileTest, GoesOnFromMemoryWhenItsFileIsTakenAwaySoThatTheGapShows) {
   const std::vector<std::string> lines = chain();
   ASSERT_EQ(lines.size(), 1U);
   EXPECT_EQ(shared::read_audit_line(lines[0]).seq, 3U);
+}
+
+TEST_F(AuditFileTest, TouchesNoFileThatIsPutInItsPlaceAndIsNoAuditLog) {
+  for (const std::string text :
+       {"my diary", "my diary\n", "my diary\n\n", "\n", "a\n{\"seq\":", "{\"seq\":1\nb\n"}) {
+    fs::remove(path_);
+    AuditFile file(options());
+    (void)file.open();
+    (void)file.append(fields(1));
+    fs::remove(path_);
+    std::ofstream(path_, std::ios::binary) << text;
+    for (int i = 0; i < 2; ++i) {
+      try {
+        (void)file.append(fields(2));
+        FAIL() << "accepted: " << text;
+      } catch (const std::runtime_error& error) {
+        EXPECT_NE(std::string(error.what()).find("move the file away"), std::string::npos)
+            << error.what();
+      }
+    }
+    EXPECT_EQ(read(path_), text);
+    fs::remove(path_);
+    (void)file.append(fields(2));
+    const std::vector<std::string> lines = chain();
+    ASSERT_EQ(lines.size(), 1U);
+    EXPECT_EQ(shared::read_audit_line(lines[0]).seq, 2U);
+  }
 }
 
 /// As on a full disk: what would make a file larger than this fails.

@@ -3,10 +3,12 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <span>
@@ -19,6 +21,7 @@
 #include "busway/dead_letters.hpp"
 #include "busway/events/user_event_data.hpp"
 #include "busway/plugin_import.hpp"
+#include "busway/testing/manual_clock.hpp"
 #include "file_faults.hpp"
 #include "shared/audit_line.hpp"
 
@@ -53,6 +56,18 @@ class AuditLogTest : public ::testing::Test {
   [[nodiscard]] std::vector<std::string> topics() const {
     std::vector<std::string> found;
     for (const Json& one : records()) found.push_back(one.at("topic").get<std::string>());
+    return found;
+  }
+
+  /// The numbers in all files.
+  [[nodiscard]] std::multiset<int> kept() const {
+    std::multiset<int> found;
+    for (const auto& entry : std::filesystem::directory_iterator(folder_.path())) {
+      std::ifstream in(entry.path(), std::ios::binary);
+      for (std::string line; std::getline(in, line);) {
+        found.insert(Json::parse(line).at("data").at("n").get<int>());
+      }
+    }
     return found;
   }
 
@@ -305,6 +320,44 @@ TEST_F(AuditLogTest, KeepsWhatHappenedWhileItWasStoppedAndNothingTwice) {
   EXPECT_EQ(kept, (std::vector<int>{0, 1, 2, 3}));
 }
 
+TEST_F(AuditLogTest, KeepsNothingTwiceAndLeavesNothingOutWhenTimesAreOutOfOrder) {
+  using std::chrono::seconds;
+  for (const char* rotate_size : {"1MiB", "1KiB"}) {
+    for (const auto& entry : std::filesystem::directory_iterator(folder_.path())) {
+      std::filesystem::remove(entry.path());
+    }
+    const WallTime start = std::chrono::system_clock::now();
+    ShippedPlugin audit(kTarget, config({{"topics", "user.login"}, {"rotate_size", rotate_size}}));
+    int n = 0;
+    const auto say = [&](seconds at) {
+      (void)audit.bus().publish("user.login", Json{{"n", n++}}, EventOptions{.time = start + at});
+    };
+    audit.start();
+    for (const int at : {20, 10, 40, 30}) say(seconds(at));
+    (void)audit.finish();
+    for (const int at : {30, 35, 50, 5, 45, 15}) say(seconds(at));
+    audit.start();
+    (void)audit.finish();
+    audit.start();
+    say(seconds(0));
+    (void)audit.finish();
+    // What is older than all the last lines is not looked for.
+    EXPECT_EQ(kept(), (std::multiset<int>{0, 1, 2, 3, 4, 5, 6, 8, 9, 10})) << rotate_size;
+  }
+}
+
+TEST_F(AuditLogTest, KeepsAnEventAsOftenAsItWasPublished) {
+  ShippedPlugin audit(kTarget, config({{"topics", "user.login"}}));
+  const Event event("user.login", Payload::json(Json{{"n", 0}}), {.id = EventId{3, 3}});
+  audit.start();
+  (void)audit.bus().publish(event);
+  (void)audit.finish();
+  (void)audit.bus().publish(event);
+  audit.start();
+  EXPECT_EQ(audit.finish().at("recorded"), 1);
+  EXPECT_EQ(kept(), (std::multiset<int>{0, 0}));
+}
+
 TEST_F(AuditLogTest, KeepsNoEventOfItsOwnFile) {
   ShippedPlugin audit(kTarget, config({{"topics", "*"}, {"rotate_size", "1KiB"}, {"queue", 1}}));
   audit.start();
@@ -380,6 +433,88 @@ TEST_F(AuditLogTest, SaysThatItsLastSyncHasFailed) {
   EXPECT_EQ(audit.watcher().count("audit.failed"), 1U);
   const std::string error = audit.watcher().wait("plugin.error").json().at("error");
   EXPECT_NE(error.find("to the disk"), std::string::npos) << error;
+}
+
+/// A host whose time moves when the test says.
+BusOptions options_on(const std::shared_ptr<testing::ManualClock>& clock) {
+  BusOptions options = quiet_options();
+  options.clock = clock;
+  return options;
+}
+
+TEST_F(AuditLogTest, BringsLinesToTheDiskAlsoWhenItWasStoppedAndStartedAgain) {
+  const FileFaults faults;
+  const auto clock = std::make_shared<testing::ManualClock>();
+  ShippedPlugin audit(
+      kTarget, config({{"topics", "user.login"}, {"fsync", "interval"}, {"fsync_interval", "1m"}}),
+      Form::library, options_on(clock));
+  for (int run = 0; run < 3; ++run) {
+    audit.start();
+    (void)audit.bus().publish("user.login", Json{{"n", run}});
+    EXPECT_TRUE(audit.manager().wait_until_idle(kGuard));
+    const std::size_t before = FileFaults::syncs();
+    clock->advance(std::chrono::minutes(1));
+    EXPECT_TRUE(eventually([&] { return FileFaults::syncs() > before; })) << run;
+    // And it stops while the next one is due.
+    (void)audit.bus().publish("user.login", Json{{"n", run}});
+    EXPECT_EQ(audit.finish(), (Json{{"recorded", 2}, {"write_failures", 0}, {"rotated", 0}}));
+  }
+}
+
+TEST_F(AuditLogTest, BeginsWithoutTheFaultsOfTheRunBefore) {
+  const FileFaults faults;
+  ShippedPlugin audit(
+      kTarget, config({{"topics", "user.login"}, {"fsync", "interval"}, {"fsync_interval", "1h"}}));
+  for (std::size_t run = 0; run < 2; ++run) {
+    audit.start();
+    EXPECT_EQ(health_of(audit), "ok");
+    (void)audit.bus().publish("user.login", Json{{"n", run}});
+    EXPECT_TRUE(audit.manager().wait_until_idle(kGuard));
+    FileFaults::fail_syncs(FileFaults::kAll);
+    EXPECT_EQ(audit.finish().at("write_failures"), 1);
+    FileFaults::fail_syncs(0);
+    EXPECT_EQ(audit.watcher().count("audit.failed"), run + 1);
+    EXPECT_EQ(audit.watcher().count("audit.resumed"), 0U);
+  }
+}
+
+TEST_F(AuditLogTest, HasNotResumedWhenOneFaultEndsAndAnotherBegins) {
+  const auto before = std::signal(SIGXFSZ, SIG_IGN);
+  rlimit usual{};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &usual), 0);
+  {
+    const FileFaults faults;
+    const auto clock = std::make_shared<testing::ManualClock>();
+    ShippedPlugin audit(kTarget,
+                        config({{"topics", "user.login"},
+                                {"retries", 0},
+                                {"fsync", "interval"},
+                                {"fsync_interval", "1m"}}),
+                        Form::library, options_on(clock));
+    audit.start();
+    (void)audit.bus().publish("user.login", Json{{"n", 0}});
+    EXPECT_TRUE(audit.manager().wait_until_idle(kGuard));
+    const rlimit full{.rlim_cur = std::filesystem::file_size(path_) + 10,
+                      .rlim_max = usual.rlim_max};
+    ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &full), 0);
+    (void)audit.bus().publish("user.login", Json{{"n", 1}});
+    EXPECT_TRUE(audit.manager().wait_until_idle(kGuard));
+    ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &usual), 0);
+    // The next line can be written, and the file before it cannot be brought to the disk.
+    FileFaults::fail_syncs(1);
+    std::filesystem::rename(path_, path_ + ".000001");
+    (void)audit.bus().publish("user.login", Json{{"n", 2}});
+    EXPECT_TRUE(audit.manager().wait_until_idle(kGuard));
+    EXPECT_EQ(audit.watcher().count("audit.failed"), 2U);
+    EXPECT_EQ(audit.watcher().count("audit.resumed"), 0U);
+    EXPECT_NE(health_of(audit).find("to the disk"), std::string::npos) << health_of(audit);
+    clock->advance(std::chrono::minutes(1));
+    EXPECT_EQ(audit.watcher().wait("audit.resumed").json().at("failed"), 2);
+    EXPECT_EQ(health_of(audit), "ok");
+    EXPECT_EQ(audit.finish().at("write_failures"), 2);
+    EXPECT_EQ(audit.watcher().count("audit.resumed"), 1U);
+  }
+  (void)std::signal(SIGXFSZ, before);
 }
 
 TEST_F(AuditLogTest, WithASyncOfEachLineLosesNoneAndKeepsNoneTwiceWhenSyncsFail) {

@@ -6,6 +6,7 @@
 
 #include <fstream>
 #include <string>
+#include <vector>
 
 #include <temporary_folder.hpp>
 
@@ -46,6 +47,39 @@ TEST(LastLine, IsFoundWhateverItsLength) {
       EXPECT_EQ(static_cast<std::size_t>(end.torn_at), before.size() + big.size() + 2);
     }
   }
+}
+
+std::vector<std::string> last_lines_of(const std::string& text, LinesMax max) {
+  const busway::TemporaryFolder folder;
+  const std::string path = folder.file("f");
+  std::ofstream(path, std::ios::binary) << text;
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  EXPECT_GE(fd, 0);
+  std::vector<std::string> lines = read_last_lines(fd, path, max);
+  ::close(fd);
+  return lines;
+}
+
+using Lines = std::vector<std::string>;
+
+TEST(LastLines, AreAsManyAsFitTheLastOneFirst) {
+  EXPECT_EQ(last_lines_of("", {9, 99}), Lines{});
+  EXPECT_EQ(last_lines_of("torn", {9, 99}), Lines{});
+  EXPECT_EQ(last_lines_of("a\nbc\nd\ntorn", {9, 99}), (Lines{"d", "bc", "a"}));
+  EXPECT_EQ(last_lines_of("a\nbc\nd\n", {2, 99}), (Lines{"d", "bc"}));
+  EXPECT_EQ(last_lines_of("a\nbc\nd\n", {9, 7}), (Lines{"d", "bc", "a"}));
+  EXPECT_EQ(last_lines_of("a\nbc\nd\n", {9, 6}), (Lines{"d", "bc"}));
+  EXPECT_EQ(last_lines_of("a\nbc\nd\n", {9, 1}), Lines{});
+  EXPECT_EQ(last_lines_of("a\nbc\nd\n", {0, 99}), Lines{});
+}
+
+TEST(LastLines, AreFoundWhateverTheirLength) {
+  const std::string big(300'000, 'x');
+  const std::string text = big + "1\n" + big + "2\na\n";
+  EXPECT_EQ(last_lines_of(text, {9, text.size()}), (Lines{"a", big + "2", big + "1"}));
+  EXPECT_EQ(last_lines_of(text, {2, text.size()}), (Lines{"a", big + "2"}));
+  EXPECT_EQ(last_lines_of(text, {9, text.size() - 1}), (Lines{"a", big + "2"}));
+  EXPECT_EQ(last_lines_of(text, {9, 300'000}), Lines{"a"});
 }
 
 }  // namespace

@@ -118,6 +118,7 @@ TEST(AuthGuard, KeepsALongNameAsItsHash) {
   ASSERT_TRUE(answer.ok()) << answer.message();
   ASSERT_EQ(answer.json().at("sessions").size(), 1U);
   const std::string hash = answer.json().at("sessions")[0].at("session_id");
+  EXPECT_EQ(answer.json().at("user_id"), hash);
   EXPECT_TRUE(hash.starts_with("sha256:"));
   EXPECT_EQ(hash.size(), 71U);
   (void)guard.bus().publish("user.logout", Json{{"user_id", longer}, {"session_id", longer}});
@@ -211,6 +212,45 @@ TEST(AuthGuard, ForgetsNothingWhenItIsReplaced) {
   (void)guard.bus().publish(user_login_failed("root", "", "6.6.6.6"));
   EXPECT_EQ(guard.watcher().wait("auth.suspicious").json().at("failures"), 2);
   EXPECT_TRUE(guard.manager().stop_all().empty());
+}
+
+TEST(AuthGuard, KnowsTheTimeOfTheLogWhenItIsReplaced) {
+  ShippedPlugin guard(kTarget, {{"failures_max", 2}, {"window", "90s"}, {"time_field", "time"}});
+  guard.start();
+  const auto fail_at = [&](const char* time) {
+    (void)guard.bus().publish("user.login_failed",
+                              Json{{"user_id", "root"}, {"address", "6.6.6.6"}, {"time", time}});
+  };
+  (void)guard.bus().publish(
+      "user.login",
+      Json{{"user_id", "ada"}, {"address", "10.0.0.1"}, {"time", "2026-03-01T12:00:00Z"}});
+  fail_at("2026-03-01T12:00:10Z");
+  ASSERT_TRUE(guard.manager().wait_until_idle(kGuard));
+  guard.manager().reload(guard.id());
+  const RequestResult answer = guard.bus().request("auth.sessions", {{"user_id", "ada"}}, kGuard);
+  ASSERT_TRUE(answer.ok()) << answer.message();
+  EXPECT_EQ(answer.json().at("sessions").size(), 1U);
+  // One without a time is of the time of those before it.
+  fail_at("?");
+  EXPECT_TRUE(guard.manager().wait_until_idle(kGuard));
+  EXPECT_EQ(guard.watcher().count("auth.suspicious"), 1U);
+  EXPECT_TRUE(guard.manager().stop_all().empty());
+}
+
+TEST(AuthGuard, LetsNobodyWhoAsksEndASession) {
+  ShippedPlugin guard(kTarget, {{"session_age_max", "1h"}});
+  guard.start();
+  (void)guard.bus().publish(user_login("ada", "", "10.0.0.1"));
+  ASSERT_TRUE(guard.manager().wait_until_idle(kGuard));
+  EventOptions ahead;
+  ahead.time = std::chrono::system_clock::now() + std::chrono::hours(20);
+  for (const EventOptions& when : {ahead, EventOptions{}}) {
+    const RequestResult answer =
+        guard.bus().request("auth.sessions", {{"user_id", "ada"}}, kGuard, when);
+    ASSERT_TRUE(answer.ok()) << answer.message();
+    EXPECT_EQ(answer.json().at("sessions").size(), 1U);
+  }
+  (void)guard.finish();
 }
 
 TEST(AuthGuard, WorksLinkedInAndInAProcessOfItsOwn) {

@@ -56,7 +56,19 @@ TEST(Sessions, AreOverWhenTheyAreOld) {
   sessions.begin("ada", {"s2", "1.1.1.1", kMorning + 30min});
   EXPECT_EQ(of(sessions, "ada", kMorning + 61min), Words{"s2@1.1.1.1"});
   EXPECT_EQ(of(sessions, "ada", kMorning + 91min), Words{});
-  EXPECT_EQ(sessions.users(), 0U);
+  // Whoever asks for another time ends none.
+  EXPECT_EQ(of(sessions, "ada", kMorning + 61min), Words{"s2@1.1.1.1"});
+  EXPECT_EQ(of(sessions, "ada"), (Words{"s1@1.1.1.1", "s2@1.1.1.1"}));
+}
+
+TEST(Sessions, AreForgottenInTheOrderTheyBeganWhoeverAsks) {
+  Sessions sessions(SessionRules{.users_max = 2});
+  sessions.begin("ada", {"1", "a", kMorning});
+  sessions.begin("bob", {"1", "a", kMorning});
+  EXPECT_EQ(of(sessions, "ada"), Words{"1@a"});
+  sessions.begin("eve", {"1", "a", kMorning});
+  EXPECT_EQ(of(sessions, "ada"), Words{});
+  EXPECT_EQ(of(sessions, "bob"), Words{"1@a"});
 }
 
 TEST(Sessions, AreBounded) {

@@ -48,6 +48,7 @@ TEST(NotifierSettings, ACommandHasNoShellUnlessItIsToldTo) {
   EXPECT_NE(refusal({{"command", {"a", "b"}}, {"shell", true}}).find("command: a text is wanted"),
             std::string::npos);
   EXPECT_NE(refusal({{"shell", true}}).find("command: "), std::string::npos);
+  EXPECT_TRUE(refusal({{"shell", true}, {"comand", "x"}}).starts_with("unknown key \"comand\""));
 }
 
 TEST(NotifierSettings, RefuseWhatIsWrongByName) {

@@ -27,6 +27,16 @@ TEST(LruMap, HoldsAsManyAsItMayAndForgetsWhatWasNotUsedLongest) {
   EXPECT_EQ(*map.find("a"), 2);
 }
 
+TEST(LruMap, KeepsTheOrderOfWhatIsOnlyLookedAt) {
+  LruMap<int> map(2);
+  map.touch("a") = 1;
+  map.touch("b") = 2;
+  ASSERT_NE(map.peek("a"), nullptr);
+  EXPECT_EQ(*map.peek("a"), 1);
+  EXPECT_EQ(map.peek("none"), nullptr);
+  EXPECT_EQ(keys(map), (std::vector<std::string>{"b", "a"}));
+}
+
 TEST(LruMap, ErasesWhatIsThereAndNothingElse) {
   LruMap<int> map(3);
   map.touch("a") = 1;

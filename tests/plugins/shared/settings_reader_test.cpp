@@ -150,6 +150,25 @@ TEST(SettingsReader, NamesAWrongValueAndBlamesNoKeyThatWasNotAskedForYet) {
             "unknown key \"part.off\"; part knows on");
 }
 
+TEST(SettingsReader, NamesAValueThatIsNoMapAlsoWhenAKeyIsMissing) {
+  const auto read = [](SettingsReader& in) {
+    (void)in.text("path");
+    in.each("list", {0, 2}, [](SettingsReader& one) { (void)one.flag("on", true); });
+  };
+  EXPECT_EQ(refusal({{"list", {7}}}, read), "list[0]: a map of keys and values is wanted, not 7");
+}
+
+TEST(SettingsReader, NamesAnUnknownKeyBeforeOneThatThePluginMisses) {
+  const auto read = [](SettingsReader& in) {
+    if (in.texts("patterns", {}).empty()) in.miss("patterns", "at least one");
+    (void)in.flag("last", true);
+  };
+  EXPECT_EQ(refusal({{"last", true}, {"paterns", "x"}}, read),
+            "unknown key \"paterns\"; the clock knows last and patterns");
+  EXPECT_EQ(refusal({{"last", true}}, read), "patterns: at least one is wanted; it is missing");
+  EXPECT_EQ(refusal({{"last", 1}}, read), "last: true or false is wanted, not 1");
+}
+
 TEST(SettingsReader, NamesTheKeyThatIsMissingWhenAPluginCannotGoOnWithoutIt) {
   const auto read = [](SettingsReader& in) {
     if (in.text("pattern").empty()) throw std::runtime_error("an empty pattern");

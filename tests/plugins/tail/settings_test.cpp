@@ -85,6 +85,35 @@ TEST(TailSettings, ABadExpressionIsOneErrorThatNamesItsPlace) {
             "\"a.%n%\"");
 }
 
+TEST(TailSettings, ASlipInOneKeyIsNamedAndNoOtherIsBlamed) {
+  const json line{
+      {"regex", "(?P<n>x)"}, {"topic", "a.%n%"}, {"types", {{"n", "text"}}}, {"user_id", "%n%"}};
+  const auto slip = [](json config, const char* key, const char* wrong) {
+    config[wrong] = config.at(key);
+    config.erase(key);
+    return config;
+  };
+  const std::string line_knows =
+      "; lines[0] knows key, payload, regex, session_id, topic, types and user_id";
+  const std::string knows =
+      "; the tail knows files, follow, line_bytes_max, lines, overlong, poll, positions, "
+      "rotate_wait, start, time_zone, unmatched and watch";
+  EXPECT_EQ(settings_refusal({{"files", "a.log"}, {"lines", {line}}}), "accepted");
+  EXPECT_EQ(settings_refusal({{"files", "a.log"}, {"lines", {slip(line, "regex", "regexp")}}}),
+            "unknown key \"lines[0].regexp\"" + line_knows);
+  EXPECT_EQ(settings_refusal({{"files", "a.log"}, {"lines", {slip(line, "topic", "topics")}}}),
+            "unknown key \"lines[0].topics\"" + line_knows);
+  EXPECT_EQ(settings_refusal({{"file", "a.log"}, {"lines", {line}}}),
+            "unknown key \"file\"" + knows);
+  EXPECT_EQ(settings_refusal({{"files", "a.log"}, {"line", {line}}}),
+            "unknown key \"line\"" + knows);
+  EXPECT_EQ(settings_refusal({{"files", "a.log"}, {"unmached", "t"}}),
+            "unknown key \"unmached\"" + knows);
+  EXPECT_EQ(settings_refusal({{"files", "a.log"}, {"lines", json::array()}}),
+            "lines: a list of patterns, or \"unmatched\" with the topic of all lines, is wanted, "
+            "not []");
+}
+
 TEST(TailSettings, TwoSpellingsOfOneFileAreOneClearError) {
   namespace fs = std::filesystem;
   const busway::TemporaryFolder folder;
