@@ -36,6 +36,13 @@ enum class PluginIsolation : unsigned char {
 };
 [[nodiscard]] std::string_view to_string(PluginIsolation isolation) noexcept;
 
+/// How a plugin's subscriptions go on after a restart, where the bus has a store that lasts.
+enum class PluginDurability : unsigned char {
+  instance,  ///< what this host has not handled waits for it; each host hears all events
+  shared,    ///< hosts share the events of asynchronous ones; synchronous ones as instance
+  none       ///< not at all: what is published while the plugin is away passes it by
+};
+
 struct PluginRules {
   std::optional<PluginReload> reload{};        ///< unset: overlap
   std::optional<PluginIsolation> isolation{};  ///< unset: none
@@ -55,6 +62,10 @@ struct PluginRules {
 
   /// The most that it may hand to its successor. Unset: limits::kPluginStateBytesMax.
   std::optional<std::size_t> state_bytes_max{};
+
+  /// Of the subscriptions that it makes until it has started, but for those that name a durable
+  /// name themselves, are for one event, or say with `replay` where they begin. Unset: instance.
+  std::optional<PluginDurability> durable{};
 
   // Of a child process. No limit may be 0, for such a process could do nothing: what is to have no
   // limit is left unset.

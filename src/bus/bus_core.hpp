@@ -180,6 +180,8 @@ class BusCore {
   [[nodiscard]] StoreLink* link() const noexcept { return link_.load(std::memory_order_acquire); }
   /// Makes the store of a bus that has none yet: in memory.
   [[nodiscard]] StoreLink& link_or_make();
+  /// Whether there is a store whose events outlive this process.
+  [[nodiscard]] bool store_lasts() const;
   /// Events of topics that match are kept from now on.
   void keep_also(const std::vector<Pattern>& patterns);
   /// Along the routes of this bus, later: an event that another opening has stored. False: there is
@@ -204,6 +206,8 @@ class BusCore {
   void set_own_timeout(SubscriptionId id, std::chrono::nanoseconds timeout);
   /// A durable subscription that is held takes nothing new: what comes stays in the store.
   void hold_durable(SubscriptionId id, bool held);
+  /// A durable subscription gets neither requests nor what the store does not keep.
+  void only_from_store(SubscriptionId id);
   /// Before its first event: `ahead` gets what is coming, on the thread that will handle it.
   void look_ahead(SubscriptionId id, decltype(SubscriberExtra::ahead) ahead);
   /// Ends an asynchronous subscription whose handler may never return, without waiting for it: what

@@ -22,6 +22,10 @@ constexpr std::chrono::nanoseconds kLookWithin = std::chrono::hours(1);
 constexpr auto kBackoffFirst = std::chrono::milliseconds(100);
 constexpr auto kBackoffMax = std::chrono::milliseconds(5'000);
 
+bool comes_again(const Settlement& one) noexcept {
+  return one.kind == Settlement::Kind::retry || one.kind == Settlement::Kind::release;
+}
+
 }  // namespace
 
 DurableFeed::DurableFeed(DurableFeeds& feeds, Subscriber& subscriber,
@@ -49,11 +53,7 @@ void DurableFeed::settle(Settlement settlement) {
   {
     const std::lock_guard lock(mutex_);
     if (pending_.empty()) pending_since_ = SteadyClock::now();
-    if (settlement.kind == Settlement::Kind::retry ||
-        settlement.kind == Settlement::Kind::release) {
-      retry_at_ = std::max(retry_at_, core_.options().clock->wall() + settlement.after);
-      more_ = true;  // the next fetch tells when it is due
-    }
+    if (comes_again(settlement)) more_ = true;  // the next fetch tells when it is due
     // What somebody died of, or hung in, comes in small portions: there may be more of it.
     if (lapsed_.erase(settlement.sequence) != 0) more_ = true;
     pending_.push_back(std::move(settlement));
@@ -121,7 +121,7 @@ DurableFeed::Turn DurableFeed::turn(Fetching fetching) {
       fetched = consumer_->fetch(wanted);
     }
     turn.did = !batch.empty() || !fetched.deliveries.empty();
-    if (!batch.empty()) settled(batch.size(), result);
+    if (!batch.empty()) settled(batch, result);
     if (wanted != 0) {
       {
         const std::lock_guard lock(mutex_);
@@ -196,10 +196,15 @@ auto DurableFeed::look_again(SteadyClock::time_point now, WallTime wall, Fetchin
   return again;
 }
 
-void DurableFeed::settled(std::size_t count, const SettleResult& result) {
+void DurableFeed::settled(std::span<const Settlement> batch, const SettleResult& result) {
+  // The store took its time before now: no delivery that comes again is due later than this.
+  const WallTime wall = core_.options().clock->wall();
   {
     const std::lock_guard lock(mutex_);
-    out_ -= std::min(out_, count);
+    out_ -= std::min(out_, batch.size());
+    for (const Settlement& one : batch) {
+      if (comes_again(one)) retry_at_ = std::max(retry_at_, wall + one.after);
+    }
   }
   if (result.stale == 0) return;
   const std::string stale = std::to_string(result.stale);
@@ -273,7 +278,7 @@ void DurableFeed::close() noexcept {
     rest.swap(pending_);
   }
   try {
-    if (!rest.empty()) settled(rest.size(), consumer_->settle(rest));
+    if (!rest.empty()) settled(rest, consumer_->settle(rest));
   } catch (const std::exception& error) {
     failed(
         "what a durable subscription has handled could not be settled; it will be given out again",

@@ -20,6 +20,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <unordered_set>
 #include <vector>
@@ -52,6 +53,11 @@ class DurableFeed {
   /// Held, it takes nothing new; what was fetched is still handled.
   void hold(bool held) noexcept { held_.store(held, std::memory_order_release); }
   [[nodiscard]] bool held() const noexcept { return held_.load(std::memory_order_acquire); }
+  /// Nothing comes live: neither requests nor what the store does not keep.
+  void only_from_store() noexcept { only_from_store_.store(true, std::memory_order_relaxed); }
+  [[nodiscard]] bool takes_live() const noexcept {
+    return !held() && !only_from_store_.load(std::memory_order_relaxed);
+  }
 
   enum class Fetching : unsigned char { allowed, held };
   struct Turn {
@@ -77,7 +83,7 @@ class DurableFeed {
                                                    Fetching fetching) const;
   void hand_over(std::vector<Leased>& deliveries);
   void failed(const char* what, const std::string& why);
-  void settled(std::size_t count, const SettleResult& result);
+  void settled(std::span<const Settlement> batch, const SettleResult& result);
 
   DurableFeeds& feeds_;
   BusCore& core_;
@@ -102,6 +108,7 @@ class DurableFeed {
 
   std::atomic<bool> news_{true};
   std::atomic<bool> held_{false};
+  std::atomic<bool> only_from_store_{false};
   std::atomic<bool> closed_{false};
   // Of turn() alone.
   SteadyClock::time_point renew_at_{};

@@ -117,7 +117,7 @@ void invoke_checked(Subscriber* subscriber, const Event& event, Context& context
 void invoke_durable(Subscriber* subscriber, const Event& event, Context& context) {
   Dispatch& dispatch = dispatch_of(context);
   const SubscriberExtra& extra = *subscriber->extra;
-  if (dispatch.frame->dispatch.is_kept || extra.feed->held()) {
+  if (dispatch.frame->dispatch.is_kept || !extra.feed->takes_live()) {
     return pass_over(*subscriber, dispatch);
   }
   if (extra.filter || extra.dedupe != nullptr) return invoke_checked(subscriber, event, context);

@@ -62,6 +62,11 @@ StoreLink& BusCore::link_or_make() {
   return *link_owner_;
 }
 
+bool BusCore::store_lasts() const {
+  StoreLink* const store = link();
+  return store != nullptr && store->store().info().durability != Durability::memory;
+}
+
 void BusCore::keep_also(const std::vector<Pattern>& patterns) {
   link_or_make().keep_also(patterns);
   gate_.fetch_or(kStored, std::memory_order_seq_cst);

@@ -52,6 +52,13 @@ void BusCore::hold_durable(SubscriptionId id, bool held) {
   if (!held) link()->feeds().wake();
 }
 
+void BusCore::only_from_store(SubscriptionId id) {
+  const std::lock_guard lock(mutex_);
+  const Subscriber* const one = find(id);
+  if (one == nullptr || one->extra == nullptr || one->extra->feed == nullptr) return;
+  one->extra->feed->only_from_store();
+}
+
 void BusCore::bury(SubscriptionId id, const std::string& reason) {
   Subscriber* found = nullptr;
   {

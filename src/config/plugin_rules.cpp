@@ -21,6 +21,7 @@ PluginRules merge(PluginRules first, const PluginRules& second) {
   fill(first.queue_capacity, second.queue_capacity);
   fill(first.overflow, second.overflow);
   fill(first.state_bytes_max, second.state_bytes_max);
+  fill(first.durable, second.durable);
   fill(first.restarts_max, second.restarts_max);
   fill(first.restarts_within, second.restarts_within);
   fill(first.restart_delay, second.restart_delay);

@@ -129,6 +129,13 @@ Section<PluginRules> make_rules_section() {
                              {"none", PluginReload::none}},
                             "How a later build of it takes its place while it runs.")
       .when_unset("overlap")
+      .choice<PluginDurability>("durable", &PluginRules::durable,
+                                {{"instance", PluginDurability::instance},
+                                 {"shared", PluginDurability::shared},
+                                 {"none", PluginDurability::none}},
+                                "With a store: whether what it has not handled waits for it, on "
+                                "this host or on any.")
+      .when_unset("instance")
       .group("deadlines", deadlines_section())
       .group("mailbox", mailbox_section())
       .group("state", state_section())

@@ -141,7 +141,8 @@ void fill_mailbox(busway_subscribe_options& options, const PluginRules& rules) n
   if (options.queue_capacity == 0 && rules.queue_capacity) {
     options.queue_capacity = *rules.queue_capacity;
   }
-  if (options.overflow != BUSWAY_OVERFLOW_DEFAULT || !rules.overflow) return;
+  const bool never_overflows = options.durable.size != 0;
+  if (options.overflow != BUSWAY_OVERFLOW_DEFAULT || !rules.overflow || never_overflows) return;
   switch (*rules.overflow) {
     case Overflow::reject: options.overflow = BUSWAY_OVERFLOW_REJECT; break;
     case Overflow::block: options.overflow = BUSWAY_OVERFLOW_BLOCK; break;

@@ -8,6 +8,7 @@
 #include "bus/dispatch.hpp"
 #include "busway/middleware.hpp"
 #include "plugin/handler_scope.hpp"
+#include "plugin/line/durable_name.hpp"
 #include "plugin/plugin_instance.hpp"
 #include "plugin/sync_delivery.hpp"
 
@@ -57,23 +58,26 @@ std::uint64_t PluginLine::subscribe(const std::shared_ptr<PluginInstance>& by, W
                                            std::to_string(kSubscriptionsMax) +
                                            " subscriptions, which is the limit");
     }
+    name_durable(*by, wanted);
   }
   Listening made = listen(by, wanted);
+  Holds holds;
+  std::optional<std::uint64_t> id;
   {
     const std::lock_guard lock(mutex_);
     if (by.get() == heard_ || by.get() == successor_) {
-      const std::uint64_t id = next_id_++;
-      Addressee& addressee = *made.addressee;
-      listenings_.emplace(id, std::move(made));
+      id = next_id_++;
+      const Listening& one = listenings_.emplace(*id, std::move(made)).first->second;
       if (by.get() == successor_) {
-        claims_.emplace(id, std::move(wanted));
+        claims_.emplace(*id, std::move(wanted));
       } else {
-        addressee.set_open(open_);
-        if (!parked_) addressee.unpark();
+        set_open(one, open_, holds);
+        if (!parked_) one.addressee->unpark();
       }
-      return id;
     }
   }
+  hold(holds);
+  if (id) return *id;
   end(std::move(made), MayWait::no);
   throw replaced();
 }
@@ -93,18 +97,40 @@ std::optional<std::uint64_t> PluginLine::claim(const Wanted& wanted) {
 }
 
 /// With the middleware around it, if there is one.
-template <class Handler>
-Subscription PluginLine::subscribe_handler(const std::vector<std::string>& patterns,
-                                           Handler handler, const SubscriptionOptions& options) {
-  if (middleware_ == nullptr) return bus_.subscribe(patterns, std::move(handler), options);
-  return bus_.subscribe(
-      patterns,
-      [id = id_, around = middleware_, handler = std::move(handler)](const Event& event,
-                                                                     Context& context) {
-        const auto rest = [&] { return handler(event, context); };
-        return (*around)(id, event, context, Next(rest));
-      },
-      options);
+PluginLine::Handler PluginLine::with_middleware(Handler handler) const {
+  if (middleware_ == nullptr) return handler;
+  return [id = id_, around = middleware_, handler = std::move(handler)](const Event& event,
+                                                                        Context& context) {
+    const auto rest = [&] { return handler(event, context); };
+    return (*around)(id, event, context, Next(rest));
+  };
+}
+
+/// With the lock held. The name under which the store remembers the subscription, if it is to.
+void PluginLine::name_durable(const PluginInstance& by, Wanted& wanted) const {
+  const SubscriptionOptions& options = wanted.options;
+  const bool is_sync = options.mode == Mode::sync;
+  if (wanted.durability == PluginDurability::none || !core_.store_lasts() ||
+      !options.durable.empty() || options.once || options.replay.from != Replay::From::none ||
+      (!is_sync && options.retry && options.retry->total)) {
+    return;
+  }
+  const auto is_taken = [&](const std::string& name) {
+    if (&by == successor_) {
+      return std::any_of(claims_.begin(), claims_.end(),
+                         [&](const auto& one) { return one.second.durable == name; });
+    }
+    return std::any_of(listenings_.begin(), listenings_.end(), [&](const auto& one) {
+      return one.second.durable == name && one.second.addressee->stands_for(by);
+    });
+  };
+  const bool is_shared = wanted.durability == PluginDurability::shared && !is_sync;
+  const std::string_view instance =
+      is_shared ? std::string_view() : std::string_view(core_.options().instance_id);
+  std::size_t ordinal = 1;
+  do {
+    wanted.durable = durable_name(id_, wanted.patterns, ordinal++, instance);
+  } while (is_taken(wanted.durable));
 }
 
 /// Parked until it is among the others. One that waits for its instance's turn is closed till then,
@@ -119,36 +145,102 @@ PluginLine::Listening PluginLine::listen(const std::shared_ptr<PluginInstance>& 
   }
   SubscriptionOptions options = wanted.options;
   options.owner = id_;
-  options.filter = [addressee](const Event&) { return addressee->open(); };
+  Listening made{
+      .addressee = addressee, .subscription = {}, .stored = {}, .durable = wanted.durable};
   if (options.mode != Mode::sync) {
-    options.executor = addressee;
-    Subscription made = subscribe_handler(
-        wanted.patterns,
-        [addressee](const Event& event, Context& context) {
-          return addressee->here().call(addressee->tag(), event, &context, nullptr);
-        },
-        options);
-    // With a middleware each event waits for what it says: none is sent to a process ahead of it.
-    if (middleware_ != nullptr) return {std::move(addressee), std::move(made)};
-    core_.look_ahead(made.id(), [addressee](std::span<const delivery_detail::Delivery> coming,
-                                            std::optional<std::chrono::nanoseconds> timeout) {
-      return addressee->here().coming(addressee->tag(), coming, timeout);
-    });
-    return {std::move(addressee), std::move(made)};
+    made.subscription = listen_async(addressee, wanted, std::move(options));
+  } else if (wanted.durable.empty()) {
+    made.subscription = listen_sync(addressee, wanted, std::move(options));
+  } else {
+    addressee->note_handled(options.retry ? HandledEvents::Failures::tried_again
+                                          : HandledEvents::Failures::final);
+    made.subscription = listen_sync(addressee, wanted, options);
+    made.stored = listen_stored(addressee, wanted, std::move(options));
   }
+  Holds holds;
+  set_open(made, addressee->open(), holds);
+  hold(holds);
+  return made;
+}
+
+/// What a durable one does not take while it is closed stays in the store, so it has no filter.
+Subscription PluginLine::listen_async(const std::shared_ptr<Addressee>& addressee,
+                                      const Wanted& wanted, SubscriptionOptions options) {
+  options.executor = addressee;
+  if (!wanted.durable.empty()) {
+    options.durable = wanted.durable;
+    options.on_change = OnChange::replace;  // a later build may want another order
+    options.overflow.reset();
+  }
+  if (options.durable.empty()) {
+    options.filter = [addressee](const Event&) { return addressee->open(); };
+  }
+  Subscription made = bus_.subscribe(
+      wanted.patterns, with_middleware([addressee](const Event& event, Context& context) {
+        return addressee->here().call(addressee->tag(), event, &context, nullptr);
+      }),
+      options);
+  // With a middleware each event waits for what it says: none is sent to a process ahead of it.
+  if (middleware_ != nullptr) return made;
+  core_.look_ahead(made.id(), [addressee](std::span<const delivery_detail::Delivery> coming,
+                                          std::optional<std::chrono::nanoseconds> timeout) {
+    return addressee->here().coming(addressee->tag(), coming, timeout);
+  });
+  return made;
+}
+
+Subscription PluginLine::listen_sync(const std::shared_ptr<Addressee>& addressee,
+                                     const Wanted& wanted, SubscriptionOptions options) {
+  options.filter = [addressee](const Event&) { return addressee->open(); };
   // The wait for the worker is what it bounds, and no attempt has longer than all of them.
   std::optional<std::chrono::nanoseconds> timeout = std::exchange(options.timeout, std::nullopt);
   if (options.retry && options.retry->total) {
     timeout = std::min(timeout.value_or(kSyncTimeoutDefault), *options.retry->total);
   }
-  Subscription made = subscribe_handler(
+  Subscription made =
+      bus_.subscribe(wanted.patterns,
+                     with_middleware([listener = SyncListener{id_, addressee, timeout}](
+                                         const Event& event, Context& context) {
+                       return deliver_sync(listener, event, context);
+                     }),
+                     options);
+  if (timeout && *timeout != timeout->max()) core_.set_own_timeout(made.id(), *timeout);
+  return made;
+}
+
+/// What listen_sync() has not handled. The middleware hears of that alone.
+Subscription PluginLine::listen_stored(const std::shared_ptr<Addressee>& addressee,
+                                       const Wanted& wanted, SubscriptionOptions options) {
+  options.mode = Mode::async;
+  options.executor = addressee;
+  options.durable = wanted.durable;
+  options.on_change = OnChange::replace;
+  if (!options.retry) options.retry = RetryPolicy{.max_retries = 0};
+  options.retry->total.reset();
+  options.filter = [addressee](const Event& event) {
+    return !addressee->handled()->was_done_live(event.id());
+  };
+  const Handler call = with_middleware([addressee](const Event& event, Context& context) {
+    return addressee->here().call(addressee->tag(), event, &context, nullptr);
+  });
+  Subscription made = bus_.subscribe(
       wanted.patterns,
-      [listener = SyncListener{id_, addressee, timeout}](const Event& event, Context& context) {
-        return deliver_sync(listener, event, context);
+      [addressee, call](const Event& event, Context& context) {
+        return addressee->handled()->call_stored(event.id(), [&] { return call(event, context); });
       },
       options);
-  if (timeout && *timeout != timeout->max()) core_.set_own_timeout(made.id(), *timeout);
-  return {std::move(addressee), std::move(made)};
+  core_.only_from_store(made.id());
+  return made;
+}
+
+/// With the lock held, or before anybody knows it.
+void PluginLine::set_open(const Listening& one, bool open, Holds& holds) {
+  one.addressee->set_open(open);
+  holds.emplace_back((one.stored.id() != 0 ? one.stored : one.subscription).id(), !open);
+}
+
+void PluginLine::hold(const Holds& holds) {
+  for (const auto& [id, held] : holds) core_.hold_durable(id, held);
 }
 
 void PluginLine::unsubscribe(const PluginInstance& by, std::uint64_t id, MayWait may_wait) {
@@ -173,11 +265,15 @@ void PluginLine::unsubscribe(const PluginInstance& by, std::uint64_t id, MayWait
 }
 
 void PluginLine::set_open(const PluginInstance& of, bool open) {
-  const std::lock_guard lock(mutex_);
-  if (&of == heard_) open_ = open;
-  for (const auto& [id, listening] : listenings_) {
-    if (listening.addressee->stands_for(of)) listening.addressee->set_open(open);
+  Holds holds;
+  {
+    const std::lock_guard lock(mutex_);
+    if (&of == heard_) open_ = open;
+    for (const auto& [id, listening] : listenings_) {
+      if (listening.addressee->stands_for(of)) set_open(listening, open, holds);
+    }
   }
+  hold(holds);
 }
 
 std::size_t PluginLine::queued(const PluginInstance& of) const {
@@ -194,7 +290,9 @@ std::size_t PluginLine::add_up(const PluginInstance& of,
   {
     const std::lock_guard lock(mutex_);
     for (const auto& [id, listening] : listenings_) {
-      if (listening.addressee->stands_for(of)) ids.insert(listening.subscription.id());
+      if (!listening.addressee->stands_for(of)) continue;
+      ids.insert(listening.subscription.id());
+      ids.insert(listening.stored.id());
     }
   }
   std::size_t count = 0;
@@ -238,7 +336,9 @@ void PluginLine::bury(const PluginInstance& of, const std::string& reason) {
   {
     const std::lock_guard lock(mutex_);
     for (const auto& [id, one] : listenings_) {
-      if (one.addressee->stands_for(of)) ids.push_back(one.subscription.id());
+      if (!one.addressee->stands_for(of)) continue;
+      ids.push_back(one.subscription.id());
+      if (one.stored.id() != 0) ids.push_back(one.stored.id());
     }
   }
   for (const SubscriptionId id : ids) core_.bury(id, reason);
@@ -255,10 +355,12 @@ void PluginLine::end(Listening listening, MayWait may_wait) {
     }
   }
   if (may_wait == MayWait::yes) {
+    listening.stored.reset();
     listening.subscription.reset();
   } else {
     const Event none;
     const HandlerScope inside(core_, none);  // within a handler the bus waits for nobody
+    listening.stored.reset();
     listening.subscription.reset();
   }
   listening.addressee->forget();
@@ -313,11 +415,13 @@ void PluginLine::unpark() {
 }
 
 void PluginLine::take_over(const std::shared_ptr<PluginInstance>& successor) {
-  while (!try_take_over(successor)) make_again(successor);
+  Holds holds;
+  while (!try_take_over(successor, holds)) make_again(successor);
+  hold(holds);
 }
 
 /// False: the earlier one has ended what the successor has claimed.
-bool PluginLine::try_take_over(const std::shared_ptr<PluginInstance>& successor) {
+bool PluginLine::try_take_over(const std::shared_ptr<PluginInstance>& successor, Holds& holds) {
   const std::lock_guard lock(mutex_);
   const bool all_there = std::all_of(claims_.begin(), claims_.end(), [&](const auto& claimed) {
     const auto found = listenings_.find(claimed.first);
@@ -326,13 +430,13 @@ bool PluginLine::try_take_over(const std::shared_ptr<PluginInstance>& successor)
   if (!all_there) return false;
   // What is new listens before the other ceases to: rather twice than not at all.
   for (const auto& [id, wanted] : claims_) {
-    Addressee& addressee = *listenings_.at(id).addressee;
-    addressee.hand_over(successor, wanted.tag);
-    addressee.set_open(true);
+    const Listening& listening = listenings_.at(id);
+    listening.addressee->hand_over(successor, wanted.tag);
+    set_open(listening, true, holds);
   }
   for (const auto& [id, listening] : listenings_) {
     if (claims_.contains(id) || !listening.addressee->stands_for(*heard_)) continue;
-    listening.addressee->set_open(false);
+    set_open(listening, false, holds);
     if (!stopping_) listening.addressee->unpark();  // one that has stopped handles nothing more
     left_.insert(id);
   }

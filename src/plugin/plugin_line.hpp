@@ -9,6 +9,9 @@
 //            in time, with its id and what is queued in it; one that is new is made at once, but
 //            hears nothing yet. take_over() is the turn: what was not claimed stays with the
 //            earlier instance, which still handles what is queued there.
+//            With a store that lasts a subscription gets a durable name, by its patterns. One that
+//            makes publishers wait stays live, and has a second one beside it that gets from the
+//            store what the first has not handled: HandledEvents.
 // Threads    [any-thread]; what is parked and handed over is the manager's, one at a time.
 // Ownership  Shared by the instances of the line. A subscription ends with the instance that it
 //            stands for, at the latest.
@@ -27,6 +30,7 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "busway/bus.hpp"
@@ -45,6 +49,8 @@ struct Wanted {
   SubscriptionOptions options;
   std::uint64_t tag = 0;
   std::string signature;  // of patterns and options
+  PluginDurability durability = PluginDurability::none;
+  std::string durable{};  // the name that the line gives it for that; none: it is not durable
 };
 
 enum class MayWait : unsigned char { yes, no };
@@ -115,15 +121,28 @@ class PluginLine final {
   struct Listening {
     std::shared_ptr<Addressee> addressee;
     Subscription subscription;
+    Subscription stored{};  // beside one that makes publishers wait
+    std::string durable{};  // as in Wanted
   };
+  /// Of durable subscriptions: whether they take new events from the store. Collected with the
+  /// lock, done without it.
+  using Holds = std::vector<std::pair<SubscriptionId, bool>>;
+  static void set_open(const Listening& one, bool open, Holds& holds);
+  void hold(const Holds& holds);
 
   [[nodiscard]] std::optional<std::uint64_t> claim(const Wanted& wanted);
-  [[nodiscard]] bool try_take_over(const std::shared_ptr<PluginInstance>& successor);
+  [[nodiscard]] bool try_take_over(const std::shared_ptr<PluginInstance>& successor, Holds& holds);
   void make_again(const std::shared_ptr<PluginInstance>& successor);
-  template <class Handler>
-  [[nodiscard]] Subscription subscribe_handler(const std::vector<std::string>& patterns,
-                                               Handler handler, const SubscriptionOptions& options);
+  using Handler = std::function<Outcome(const Event&, Context&)>;
+  [[nodiscard]] Handler with_middleware(Handler handler) const;
   [[nodiscard]] Listening listen(const std::shared_ptr<PluginInstance>& by, const Wanted& wanted);
+  void name_durable(const PluginInstance& by, Wanted& wanted) const;
+  [[nodiscard]] Subscription listen_async(const std::shared_ptr<Addressee>& addressee,
+                                          const Wanted& wanted, SubscriptionOptions options);
+  [[nodiscard]] Subscription listen_sync(const std::shared_ptr<Addressee>& addressee,
+                                         const Wanted& wanted, SubscriptionOptions options);
+  [[nodiscard]] Subscription listen_stored(const std::shared_ptr<Addressee>& addressee,
+                                           const Wanted& wanted, SubscriptionOptions options);
   void end(Listening listening, MayWait may_wait);
   [[nodiscard]] std::vector<Listening> take(const std::function<bool(const Listening&)>& which);
 

@@ -130,6 +130,14 @@ void end(PluginInstance& plugin, SyncDelivery& delivery) {
   if (mine) detail::came_back(delivery.subscriber, std::this_thread::get_id());
 }
 
+/// [plugin-worker] Unless the store's way has been first.
+Outcome call_live(PluginInstance& plugin, const Addressee& addressee, const Event& event,
+                  Context* context, SyncDelivery* posted) {
+  const auto call = [&] { return plugin.call(addressee.tag(), event, context, posted); };
+  HandledEvents* const handled = addressee.handled();
+  return handled != nullptr ? handled->call_live(event.id(), call) : call();
+}
+
 /// [plugin-worker] Of whichever instance the subscription now stands for.
 void run_posted(const std::shared_ptr<SyncDelivery>& delivery) {
   PluginInstance& plugin = delivery->addressee->here();
@@ -138,7 +146,7 @@ void run_posted(const std::shared_ptr<SyncDelivery>& delivery) {
   std::optional<Error> error;
   try {
     const HandlerScope cause(plugin.core(), delivery->event);
-    outcome = plugin.call(delivery->addressee->tag(), delivery->event, nullptr, delivery.get());
+    outcome = call_live(plugin, *delivery->addressee, delivery->event, nullptr, delivery.get());
   } catch (const Error& thrown) {
     error = thrown;
   } catch (const std::exception& thrown) {
@@ -297,7 +305,7 @@ Outcome deliver_sync(const SyncListener& listener, const Event& event, Context& 
   };
   if (plugin == nullptr) return has_stopped();
   if (plugin->worker().pumped_by_this_thread()) {
-    return plugin->call(listener.addressee->tag(), event, &context, nullptr);
+    return call_live(*plugin, *listener.addressee, event, &context, nullptr);
   }
   detail::Subscriber& subscriber = *dispatch.running();
   if (subscriber.extra->left_behind.load(std::memory_order_relaxed) != 0 &&

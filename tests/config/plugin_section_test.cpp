@@ -41,6 +41,20 @@ TEST(PluginSection, SaysHowALaterBuildTakesItsPlace) {
       Lines{"f.yaml:2: plugins[0].reload: \"never\" is not one of overlap, stop_first, none"});
 }
 
+TEST(PluginSection, SaysWhatWaitsForItInAStore) {
+  const auto plugins = config_of(
+                           "plugins:\n  - {path: a.so, durable: shared}\n"
+                           "  - {path: b.so, durable: none}\n  - {path: c.so, durable: instance}\n"
+                           "  - {path: d.so}\n")
+                           .plugins;
+  EXPECT_EQ(plugins[0].rules.durable, PluginDurability::shared);
+  EXPECT_EQ(plugins[1].rules.durable, PluginDurability::none);
+  EXPECT_EQ(plugins[2].rules.durable, PluginDurability::instance);
+  EXPECT_EQ(plugins[3].rules.durable, std::nullopt);
+  EXPECT_EQ(errors_in("plugins:\n  - {path: a.so, durable: true}\n"),
+            Lines{"f.yaml:2: plugins[0].durable: \"true\" is not one of instance, shared, none"});
+}
+
 TEST(PluginSection, TakesTheRulesOfAManifestButNotItsTopics) {
   const auto plugins =
       config_of(
@@ -54,10 +68,11 @@ TEST(PluginSection, TakesTheRulesOfAManifestButNotItsTopics) {
   EXPECT_EQ(
       errors_in("plugins:\n  - {path: a.so, publish: ['*']}\n"
                 "  - {path: b.so, deadlines: {soft: 2s, hard: 1s}}\n"),
-      (Lines{"f.yaml:2: plugins[0].publish: unknown key; it is one of path, static, id, "
-             "enabled, config, isolation, reload, deadlines, mailbox, state, restart, limits",
-             "f.yaml:3: plugins[1].deadlines.soft: soft (2s) is not shorter than hard (1s), so "
-             "that no call would ever be reported first"}));
+      (Lines{
+          "f.yaml:2: plugins[0].publish: unknown key; it is one of path, static, id, "
+          "enabled, config, isolation, reload, durable, deadlines, mailbox, state, restart, limits",
+          "f.yaml:3: plugins[1].deadlines.soft: soft (2s) is not shorter than hard (1s), so "
+          "that no call would ever be reported first"}));
 }
 
 TEST(PluginSection, MayBeEmpty) {
@@ -80,16 +95,18 @@ TEST(PluginSection, RefusesTwoOfOneId) {
 }
 
 TEST(PluginSection, NamesWhatIsWrongAndWhatIsNotOfferedYet) {
-  EXPECT_EQ(errors_in("plugins:\n  - trivia.so\n  - {path: a.so, conifg: {}}\n"
-                      "  - {path: b.so, sync: true, config: [1]}\n"
-                      "  - {path: c.so, id: 'a b'}\n"),
-            (Lines{"f.yaml:2: plugins[0]: expected a map with the keys path, static, id, enabled, "
-                   "config, isolation, reload, deadlines, mailbox, state, restart, limits, found a "
-                   "single value",
-                   "f.yaml:3: plugins[1].conifg: unknown key; did you mean config?",
-                   "f.yaml:4: plugins[2].sync: this version does not offer it yet; remove it",
-                   "f.yaml:4: plugins[2].config: expected a map, found a list",
-                   "f.yaml:5: plugins[3].id: \"a b\" is not a name of letters, digits and _ - ."}));
+  EXPECT_EQ(
+      errors_in("plugins:\n  - trivia.so\n  - {path: a.so, conifg: {}}\n"
+                "  - {path: b.so, sync: true, config: [1]}\n"
+                "  - {path: c.so, id: 'a b'}\n"),
+      (Lines{
+          "f.yaml:2: plugins[0]: expected a map with the keys path, static, id, enabled, "
+          "config, isolation, reload, durable, deadlines, mailbox, state, restart, limits, found a "
+          "single value",
+          "f.yaml:3: plugins[1].conifg: unknown key; did you mean config?",
+          "f.yaml:4: plugins[2].sync: this version does not offer it yet; remove it",
+          "f.yaml:4: plugins[2].config: expected a map, found a list",
+          "f.yaml:5: plugins[3].id: \"a b\" is not a name of letters, digits and _ - ."}));
 }
 
 TEST(PluginSection, WarnsOfOldBooleansInAPluginsConfig) {

@@ -15,9 +15,9 @@ using std::chrono::seconds;
 /// All that rules may say: for comparing, so that merge() forgets none of it.
 auto all_of(const PluginRules& r) {
   return std::tie(r.reload, r.isolation, r.soft_deadline, r.hard_deadline, r.queue_capacity,
-                  r.overflow, r.state_bytes_max, r.restarts_max, r.restarts_within, r.restart_delay,
-                  r.restart_delay_max, r.memory_bytes_max, r.open_files_max, r.cpu_time_max,
-                  r.may_publish, r.may_subscribe);
+                  r.overflow, r.state_bytes_max, r.durable, r.restarts_max, r.restarts_within,
+                  r.restart_delay, r.restart_delay_max, r.memory_bytes_max, r.open_files_max,
+                  r.cpu_time_max, r.may_publish, r.may_subscribe);
 }
 
 PluginRules one() {
@@ -28,6 +28,7 @@ PluginRules one() {
           .queue_capacity = 3,
           .overflow = Overflow::block,
           .state_bytes_max = 4,
+          .durable = PluginDurability::shared,
           .restarts_max = 5,
           .restarts_within = seconds(6),
           .restart_delay = seconds(7),
@@ -47,6 +48,7 @@ PluginRules other() {
           .queue_capacity = 103,
           .overflow = Overflow::reject,
           .state_bytes_max = 104,
+          .durable = PluginDurability::none,
           .restarts_max = 105,
           .restarts_within = seconds(106),
           .restart_delay = seconds(107),

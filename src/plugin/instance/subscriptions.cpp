@@ -1,4 +1,5 @@
 // What a plugin listens to, as one instance of it asks for it and lets go of it.
+#include <string>
 #include <thread>
 #include <utility>
 
@@ -9,6 +10,12 @@ namespace busway::plugin_host_detail {
 
 std::uint64_t PluginInstance::subscribe(Wanted wanted) {
   if (may_subscribe_) require_may_subscribe(wanted.patterns);
+  // What it asks for later, and lets go of again, would leave names behind.
+  wanted.durability = started_.load(std::memory_order_relaxed)
+                          ? PluginDurability::none
+                          : rules().durable.value_or(PluginDurability::instance);
+  wanted.signature.append(1, ';').append(
+      std::to_string(static_cast<unsigned>(wanted.durability)));
   std::uint64_t id = 0;
   const bool open =
       unless_retired([&] { id = line_->subscribe(shared_from_this(), std::move(wanted)); });

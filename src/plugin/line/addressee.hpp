@@ -23,6 +23,7 @@
 
 #include "busway/event.hpp"
 #include "busway/executor.hpp"
+#include "plugin/line/handled_events.hpp"
 
 namespace busway::plugin_host_detail {
 
@@ -50,6 +51,13 @@ class Addressee final : public Executor {
   }
   [[nodiscard]] std::uint64_t tag() const noexcept { return tag_.load(std::memory_order_relaxed); }
 
+  /// Before it is shared: its events come live and from the store.
+  void note_handled(HandledEvents::Failures failures) {
+    handled_ = std::make_unique<HandledEvents>(failures);
+  }
+  /// Null: they come one way.
+  [[nodiscard]] HandledEvents* handled() const noexcept { return handled_.get(); }
+
   /// Whether new events come in; closed while the plugin drains.
   [[nodiscard]] bool open() const noexcept { return open_.load(std::memory_order_relaxed); }
   void set_open(bool open) noexcept { open_.store(open, std::memory_order_relaxed); }
@@ -71,6 +79,7 @@ class Addressee final : public Executor {
   std::atomic<std::uint64_t> tag_;
   std::atomic<bool> open_{true};
   std::atomic<bool> ended_{false};
+  std::unique_ptr<HandledEvents> handled_;  // constant once shared
 
   mutable std::mutex mutex_;
   // Guarded by mutex_.
