@@ -64,7 +64,7 @@ void Model::replay(Sub& sub) {
   for (std::size_t i = 0; i < kept; ++i) {
     EventRecord& event = *event_of(history[history.size() - 1 - i]->serial);
     if (asked.from == Replay::From::last && past.size() >= asked.count) break;
-    if (asked.from == Replay::From::since && event.time < asked.time) break;
+    if (asked.from == Replay::From::since && event.time < asked.time) continue;
     if (!sub.matches(event.topic)) continue;
     if (verdict(sub.spec.filter, event.serial) != Verdict::pass) continue;
     if (seen_lately(sub, event)) continue;
