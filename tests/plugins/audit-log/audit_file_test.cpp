@@ -485,5 +485,38 @@ TEST_F(AuditFileTest, TakesNoNeighbourForARotatedFile) {
   EXPECT_TRUE(fs::is_directory(folder_.file("audit.jsonl.000002")));
 }
 
+// ---- review5
+TEST_F(AuditFileTest, R5ADiskFullAfterSomebodyTruncatedTheFileSpoilsNoLaterLine) {
+  const FileFaults faults;
+  AuditFile file(options());
+  (void)file.open();
+  for (int i = 0; i < 5; ++i) (void)file.append(fields(i));
+  fs::resize_file(path_, 0);  // somebody made room
+  FileFaults::fail_writes(1);
+  EXPECT_THROW((void)file.append(fields(5)), std::system_error);
+  (void)file.append(fields(6));  // acknowledged
+  (void)file.append(fields(7));
+  std::istringstream in(read(path_));
+  int good = 0;
+  for (std::string line; std::getline(in, line);) {
+    if (shared::read_audit_line(line).problem.empty()) ++good;
+  }
+  EXPECT_EQ(good, 2);
+}
+TEST_F(AuditFileTest, R5ADiskFullAfterSomebodyTruncatedTheFileLetsItStartAgain) {
+  const FileFaults faults;
+  {
+    AuditFile file(options());
+    (void)file.open();
+    for (int i = 0; i < 5; ++i) (void)file.append(fields(i));
+    fs::resize_file(path_, 0);
+    FileFaults::fail_writes(1);
+    EXPECT_THROW((void)file.append(fields(5)), std::system_error);
+    (void)file.append(fields(6));
+  }
+  AuditFile file(options());
+  EXPECT_NO_THROW((void)file.open());
+}
+
 }  // namespace
 }  // namespace audit_log

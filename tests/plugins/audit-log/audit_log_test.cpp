@@ -3,6 +3,9 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <atomic>
+#include <iostream>
+#include <thread>
 #include <chrono>
 #include <csignal>
 #include <filesystem>
@@ -542,6 +545,112 @@ TEST_F(AuditLogTest, WithoutSyncsNoneCanFail) {
   (void)audit.bus().publish("user.login", Json{{"n", 1}});
   EXPECT_EQ(audit.finish(), (Json{{"recorded", 1}, {"write_failures", 0}, {"rotated", 0}}));
   EXPECT_EQ(FileFaults::syncs(), 0U);
+}
+
+// ---- review5
+TEST_F(AuditLogTest, R5KeepsAnotherEventThatComesWithTheIdOfALine) {
+  {
+    ShippedPlugin audit(kTarget, config({{"topics", "user.login"}}));
+    audit.start();
+    (void)audit.bus().publish("user.login", Json{{"n", 0}}, EventOptions{.id = EventId{3, 3}});
+    (void)audit.finish();
+  }
+  ShippedPlugin audit(kTarget, config({{"topics", "user.login"}}));
+  audit.start();
+  (void)audit.bus().publish("user.login", Json{{"n", 1}}, EventOptions{.id = EventId{3, 3}});
+  EXPECT_EQ(audit.finish().at("recorded"), 1);
+  EXPECT_EQ(kept(), (std::multiset<int>{0, 1}));
+}
+
+TEST_F(AuditLogTest, R5KeepsAnotherEventThatComesWithTheIdOfALineAfterAReload) {
+  ShippedPlugin audit(kTarget, config({{"topics", "user.login"}}));
+  audit.start();
+  (void)audit.bus().publish("user.login", Json{{"n", 0}}, EventOptions{.id = EventId{3, 3}});
+  EXPECT_TRUE(audit.manager().wait_until_idle(kGuard));
+  audit.manager().reload(audit.id());
+  (void)audit.bus().publish("user.login", Json{{"n", 1}}, EventOptions{.id = EventId{3, 3}});
+  (void)audit.finish();
+  EXPECT_EQ(kept(), (std::multiset<int>{0, 1}));
+}
+
+TEST_F(AuditLogTest, R5OneWrongStampRepeatsNothing) {
+  BusOptions options = quiet_options();
+  options.history = 20'000;
+  ShippedPlugin audit(kTarget, config({{"topics", "user.login"}, {"queue", 100000}}), Form::library, options);
+  audit.start();
+  for (int i = 0; i < 12'000; ++i) (void)audit.bus().publish("user.login", Json{{"n", i}});
+  (void)audit.bus().publish("user.login", Json{{"n", 12'000}}, EventOptions{.time = WallTime{}});
+  EXPECT_EQ(audit.finish().at("recorded"), 12'001);
+  for (int i = 0; i < 3; ++i) {
+    audit.start();
+    EXPECT_EQ(audit.finish().at("recorded"), 0) << i;
+  }
+}
+
+TEST_F(AuditLogTest, R5StartsAfterAStampBeforeAllTime) {
+  ShippedPlugin audit(kTarget, config({{"topics", "user.login"}}));
+  audit.start();
+  int n = 0;
+  for (const WallTime t : {WallTime::min(), WallTime::max(), WallTime(std::chrono::nanoseconds(-1))})
+    (void)audit.bus().publish("user.login", Json{{"n", n++}}, EventOptions{.time = t});
+  (void)audit.finish();
+  audit.start();
+  EXPECT_EQ(audit.finish().at("recorded"), 0);
+}
+
+TEST_F(AuditLogTest, R5ReloadsUnderLoadKeepEachOnce) {
+  for (const Form form : {Form::library, Form::process}) {
+  std::filesystem::remove(path_);
+  ShippedPlugin audit(kTarget, config({{"topics", "user.login"}, {"fsync", "always"}, {"retry_delay", "1ms"}}), form);
+  audit.start();
+  const FileFaults faults;
+  std::atomic<bool> over{false};
+  int n = 0;
+  std::thread publisher([&] {
+    while (!over) { (void)audit.bus().publish("user.login", Json{{"n", n++}}); std::this_thread::sleep_for(std::chrono::microseconds(300)); }
+  });
+  for (int i = 0; i < 8; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(60));
+    FileFaults::fail_syncs(2);
+    audit.manager().reload(audit.id());
+  }
+  over = true;
+  publisher.join();
+  EXPECT_TRUE(audit.manager().wait_until_idle(kGuard));
+  EXPECT_TRUE(audit.manager().stop_all().empty());
+  const auto all = kept();
+  EXPECT_EQ(all.size(), static_cast<std::size_t>(n));
+  EXPECT_EQ(std::set<int>(all.begin(), all.end()).size(), static_cast<std::size_t>(n));
+  std::cerr << n << " events\n";
+  }
+}
+
+TEST_F(AuditLogTest, R5StopAndStartUnderLoadKeepEachOnce) {
+  BusOptions options = quiet_options();
+  options.history = 100'000;
+  ShippedPlugin audit(kTarget, config({{"topics", "user.login"}, {"rotate_size", "64KiB"}}), Form::library, options);
+  audit.start();
+  std::atomic<bool> over{false};
+  std::atomic<int> n{0};
+  std::vector<std::thread> publishers;
+  for (int t = 0; t < 3; ++t) publishers.emplace_back([&] {
+    while (!over) { (void)audit.bus().publish("user.login", Json{{"n", n++}}); std::this_thread::sleep_for(std::chrono::microseconds(500)); }
+  });
+  for (int i = 0; i < 8; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    (void)audit.manager().stop_all();
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    audit.start();
+  }
+  over = true;
+  for (auto& one : publishers) one.join();
+  EXPECT_TRUE(audit.manager().wait_until_idle(kGuard));
+  EXPECT_TRUE(audit.manager().stop_all().empty());
+  const auto all = kept();
+  std::set<int> set(all.begin(), all.end());
+  EXPECT_EQ(all.size(), static_cast<std::size_t>(n.load()));
+  EXPECT_EQ(set.size(), static_cast<std::size_t>(n.load()));
+  std::cerr << n << " events\n";
 }
 
 }  // namespace

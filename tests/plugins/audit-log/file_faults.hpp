@@ -19,6 +19,7 @@ class FileFaults {
   /// So many of the next calls fail, with EIO.
   static void fail_syncs(int count);
   static void fail_cuts(int count);
+  static void fail_writes(int count);
 
   /// Calls since it began, those that failed among them.
   [[nodiscard]] static std::size_t syncs();

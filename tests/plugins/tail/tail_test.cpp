@@ -2,6 +2,8 @@
 #include <gtest/gtest.h>
 
 #include <eventually.hpp>
+#include <iostream>
+#include <thread>
 #include <filesystem>
 #include <fstream>
 #include <memory>
@@ -11,6 +13,7 @@
 #include <vector>
 
 #include "../shipped_plugin.hpp"
+#include "../refusing_store.hpp"
 #include "busway/metadata.hpp"
 #include "busway/plugin_import.hpp"
 
@@ -389,6 +392,43 @@ TEST_F(TailTest, WorksLinkedInAndInAProcessOfItsOwn) {
     EXPECT_EQ(tail.finish(), (Json{{"lines", 2}, {"events", 2}, {"unmatched", 0}}));
     EXPECT_EQ(tail.watcher().wait("log.info", 1).json().at("text"), "b");
   }
+}
+
+// ---- review5
+TEST_F(TailTest, R5ALineThatTheStoreDidNotTakeIsNotRead) {
+  append("info 1: a\ninfo 2: b\ninfo 3: c\n");
+  BusOptions options = quiet_options();
+  options.opened_store = std::make_shared<Refusing>("log.", 1);
+  options.keep = std::vector<std::string>{"log.*"};
+  const Json cfg = config({{"positions", folder_.file("positions.json")}, {"poll", "10ms"}});
+  {
+    ShippedPlugin tail(kTarget, cfg, Form::library, options);
+    tail.start();
+    (void)tail.watcher().wait("log.info", 1);
+    std::this_thread::sleep_for(std::chrono::seconds(2));
+    std::cerr << tail.stop() << "\n";
+    EXPECT_EQ(tail.watcher().count("log.info"), 3U);
+    EXPECT_EQ(tail.watcher().wait("log.info", 0).json().at("code"), 1);
+  }
+  std::ifstream in(folder_.file("positions.json"));
+  std::cerr << in.rdbuf() << "\n";
+}
+
+TEST_F(TailTest, R5AFileRotatedOftenIsReadUntilItIsSilent) {
+  ShippedPlugin tail(kTarget, config({{"rotate_wait", "1h"}, {"poll", "10ms"}}));
+  append("info 0: a\n");
+  tail.start();
+  (void)tail.watcher().wait("log.info", 0);
+  std::ofstream writer(path_, std::ios::app);  // has not noticed
+  for (int i = 1; i <= 6; ++i) {
+    fs::rename(path_, path_ + "." + std::to_string(i));
+    append("info " + std::to_string(i) + ": a\n");
+    (void)tail.watcher().wait("log.info", static_cast<std::size_t>(i));
+  }
+  writer << "info 99: late\n" << std::flush;
+  std::this_thread::sleep_for(std::chrono::seconds(1));
+  EXPECT_TRUE(tail.watcher().count("log.info") == 8 || tail.watcher().count("tail.lost") > 0);
+  (void)tail.stop();
 }
 
 }  // namespace
