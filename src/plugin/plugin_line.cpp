@@ -61,25 +61,30 @@ std::uint64_t PluginLine::subscribe(const std::shared_ptr<PluginInstance>& by, W
     name_durable(*by, wanted);
   }
   Listening made = listen(by, wanted);
+  if (const auto id = take_in(*by, made, wanted)) return *id;
+  end(std::move(made), MayWait::no);
+  throw replaced();
+}
+
+/// Unless its instance has been replaced meanwhile.
+std::optional<std::uint64_t> PluginLine::take_in(const PluginInstance& by, Listening& made,
+                                                 Wanted& wanted) {
   Holds holds;
-  std::optional<std::uint64_t> id;
+  std::uint64_t id = 0;
   {
     const std::lock_guard lock(mutex_);
-    if (by.get() == heard_ || by.get() == successor_) {
-      id = next_id_++;
-      const Listening& one = listenings_.emplace(*id, std::move(made)).first->second;
-      if (by.get() == successor_) {
-        claims_.emplace(*id, std::move(wanted));
-      } else {
-        set_open(one, open_, holds);
-        if (!parked_) one.addressee->unpark();
-      }
+    if (&by != heard_ && &by != successor_) return std::nullopt;
+    id = next_id_++;
+    const Listening& one = listenings_.emplace(id, std::move(made)).first->second;
+    if (&by == successor_) {
+      claims_.emplace(id, std::move(wanted));
+    } else {
+      set_open(one, open_, holds);
+      if (!parked_) one.addressee->unpark();
     }
   }
   hold(holds);
-  if (id) return *id;
-  end(std::move(made), MayWait::no);
-  throw replaced();
+  return id;
 }
 
 /// With mutex_ held. The first that the earlier instance made of those that nobody has claimed.

@@ -136,6 +136,8 @@ class PluginLine final {
   using Handler = std::function<Outcome(const Event&, Context&)>;
   [[nodiscard]] Handler with_middleware(Handler handler) const;
   [[nodiscard]] Listening listen(const std::shared_ptr<PluginInstance>& by, const Wanted& wanted);
+  [[nodiscard]] std::optional<std::uint64_t> take_in(const PluginInstance& by, Listening& made,
+                                                     Wanted& wanted);
   void name_durable(const PluginInstance& by, Wanted& wanted) const;
   [[nodiscard]] Subscription listen_async(const std::shared_ptr<Addressee>& addressee,
                                           const Wanted& wanted, SubscriptionOptions options);

@@ -236,7 +236,7 @@ TEST(ReplayOf, SinceATimeLeavesOutNoneBehindOneOfAnOlderStamp) {
     };
     say("before", seconds(0));
     say("first", seconds(10));
-    say("stepped back", seconds(-3600));
+    say("stepped_back", seconds(-3600));
     say("last", seconds(20));
     Replayed got;
     const Subscription one = replay(pumped.bus, "*", got, Replay::since(start + seconds(5)));

@@ -14,8 +14,7 @@ std::uint64_t PluginInstance::subscribe(Wanted wanted) {
   wanted.durability = started_.load(std::memory_order_relaxed)
                           ? PluginDurability::none
                           : rules().durable.value_or(PluginDurability::instance);
-  wanted.signature.append(1, ';').append(
-      std::to_string(static_cast<unsigned>(wanted.durability)));
+  wanted.signature.append(1, ';').append(std::to_string(static_cast<unsigned>(wanted.durability)));
   std::uint64_t id = 0;
   const bool open =
       unless_retired([&] { id = line_->subscribe(shared_from_this(), std::move(wanted)); });

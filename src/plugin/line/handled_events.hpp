@@ -2,12 +2,12 @@
 // when they come both from a publisher and from the store.
 // Layer: plugin
 //
-// Model      A subscription that makes its publishers wait and is durable too has two ways in: live,
-//            and from the store, where each event stays until its delivery has been settled. Both
-//            ways end on the plugin's worker, so one of them is first. The other finds out here:
-//            what was done is not done again, and what failed live becomes a dead letter, since its
-//            attempts were made. An event that is unknown here is of an earlier life of the program,
-//            or of a publisher that was killed.
+// Model      A subscription that makes its publishers wait and is durable too has two ways in:
+//            live, and from the store, where each event stays until its delivery has been settled.
+//            Both ways end on the plugin's worker, so one of them is first. The other finds out
+//            here: what was done is not done again, and what failed live becomes a dead letter,
+//            since its attempts were made. An event that is unknown here is of an earlier life of
+//            the program, or of a publisher that was killed.
 // Threads    [any-thread]; calls of one event are made one after the other, but for those that were
 //            left behind.
 // Ownership  Owns the ids of the last kLiveMax events that came live and have not come from the
