@@ -33,6 +33,7 @@ FileFaults::FileFaults() { syncs_made = 0; }
 FileFaults::~FileFaults() {
   syncs_to_fail = 0;
   cuts_to_fail = 0;
+  writes_to_fail = 0;
 }
 void FileFaults::fail_syncs(int count) { syncs_to_fail = count; }
 void FileFaults::fail_writes(int count) { writes_to_fail = count; }
@@ -53,8 +54,9 @@ extern "C" __attribute__((visibility("default"))) int ftruncate(int fd, off_t si
   return static_cast<int>(::syscall(SYS_ftruncate, fd, size));
 }
 
-// The first part is written, the rest finds the disk full.
-extern "C" __attribute__((visibility("default"))) ssize_t write(int fd, const void* data, std::size_t size) {
+// The first part is written, the rest finds the disk full. Only what is as long as a line.
+extern "C" __attribute__((visibility("default"))) ssize_t write(int fd, const void* data,
+                                                                std::size_t size) {
   if (audit_log::was_partial) {
     audit_log::was_partial = false;
     errno = ENOSPC;
