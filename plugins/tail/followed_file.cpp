@@ -204,17 +204,20 @@ void FollowedFile::open_renamed() {
   current_ = std::move(file);
 }
 
-void FollowedFile::finish() {
+FollowedFile::Checked FollowedFile::finish() {
   for (auto one = retired_.begin(); one != retired_.end();) {
     if (one->failure.empty()) {
-      if (one->file->finish_line(options_.on_line) == OpenFile::Told::refused) return;
+      if (one->file->finish_line(options_.on_line) == OpenFile::Told::refused) {
+        return Checked::stopped;
+      }
       one = retired_.erase(one);
     } else {
       ++one;
     }
   }
-  // One that is refused is in position().
-  if (current_) (void)current_->finish_line(options_.on_line);
+  const bool is_refused =
+      current_ && current_->finish_line(options_.on_line) == OpenFile::Told::refused;
+  return is_refused ? Checked::stopped : Checked::done;
 }
 
 bool FollowedFile::has_failed() const {

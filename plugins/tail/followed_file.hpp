@@ -63,13 +63,14 @@ class FollowedFile {
   /// it. Without this the first check does it.
   void look();
 
-  /// more: there may be more to read at once. stopped: on_line said so.
+  /// more: there may be more to read at once. stopped: on_line said so; a line that it refused is
+  /// told again by the next check.
   enum class Checked : unsigned char { done, more, stopped };
   Checked check(Time now);
 
   /// Nothing more will come: lines without an end are lines. Rotated files that could not be read
-  /// are kept, for a later reader.
-  void finish();
+  /// are kept, for a later reader. stopped: a line was refused; finish() again tells it again.
+  Checked finish();
 
   [[nodiscard]] bool is_open() const noexcept { return current_.has_value(); }
   [[nodiscard]] bool has_failed() const;

@@ -1,30 +1,41 @@
+// A store that refuses some events for a while, as one whose disk is full.
 #pragma once
+
 #include <atomic>
 #include <memory>
 #include <string>
+#include <utility>
+
 #include "../store/forwarding_store.hpp"
 #include "busway/memory_store.hpp"
+
 namespace busway {
-/// Takes no event of such topics so many times, as one whose disk is full.
-class Refusing : public testing::ForwardingStore {
+
+class RefusingStore : public testing::ForwardingStore {
  public:
-  Refusing(std::string prefix, int count)
-      : ForwardingStore(make_memory_store()), prefix_(std::move(prefix)), left_(count) {}
+  static constexpr int kAlways = 1'000'000;
+
+  /// Of topics that begin so the first `times` are refused.
+  RefusingStore(std::string prefix, int times)
+      : ForwardingStore(make_memory_store()), prefix_(std::move(prefix)), left_(times) {}
+
   using Store::append;
   void append(AppendRequest& request) noexcept override {
-    if (request.events().front().topic().starts_with(prefix_) && left_.load() > 0) {
-      --left_;
-      for (AppendResult& one : request.results()) {
-        one.answer = Appended::not_stored;
-        one.error = "the disk is full";
-      }
-      request.done();
+    if (!request.events().front().topic().starts_with(prefix_) || left_.load() == 0) {
+      ForwardingStore::append(request);
       return;
     }
-    ForwardingStore::append(request);
+    --left_;
+    for (AppendResult& one : request.results()) {
+      one.answer = Appended::not_stored;
+      one.error = "the disk is full";
+    }
+    request.done();
   }
+
  private:
-  std::string prefix_;
+  const std::string prefix_;
   std::atomic<int> left_;
 };
+
 }  // namespace busway

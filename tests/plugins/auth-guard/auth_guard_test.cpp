@@ -6,10 +6,10 @@
 #include <string>
 #include <vector>
 
-#include "../shipped_plugin.hpp"
-#include "../refusing_store.hpp"
-#include <thread>
 #include <atomic>
+#include <thread>
+#include "../refusing_store.hpp"
+#include "../shipped_plugin.hpp"
 #include "busway/events/user_event_data.hpp"
 #include "busway/plugin_import.hpp"
 #include "busway/request_result.hpp"
@@ -271,7 +271,7 @@ TEST(AuthGuard, WorksLinkedInAndInAProcessOfItsOwn) {
 // ---- review5
 TEST(AuthGuard, R5AnAlertThatTheStoreDidNotTakeAtOnceIsNotLostAndCountsNothingTwice) {
   BusOptions options = quiet_options();
-  options.opened_store = std::make_shared<Refusing>("auth.", 1);
+  options.opened_store = std::make_shared<RefusingStore>("auth.", 1);
   options.keep = std::vector<std::string>{"auth.*"};
   ShippedPlugin guard(kTarget, {{"failures_max", 2}}, Form::library, options);
   guard.start();
@@ -298,13 +298,13 @@ TEST(AuthGuard, R5AFindingThatIsRefusedTakesNoOtherWithIt) {
 TEST(AuthGuard, R5AListenerThatTakesItsTimeMakesNoFailureCountTwice) {
   ShippedPlugin guard(kTarget, {{"failures_max", 2}, {"timeout", "100ms"}});
   std::atomic<int> calls{0};
-  const Subscription slow = guard.bus().subscribe(
-      "auth.suspicious",
-      [&](const Event&) {
-        ++calls;
-        std::this_thread::sleep_for(std::chrono::milliseconds(500));
-      },
-      {.mode = Mode::sync});
+  const Subscription slow =
+      guard.bus().subscribe("auth.suspicious",
+                            [&](const Event&) {
+                              ++calls;
+                              std::this_thread::sleep_for(std::chrono::milliseconds(500));
+                            },
+                            {.mode = Mode::sync});
   guard.start();
   for (int i = 0; i < 2; ++i) (void)guard.bus().publish(user_login_failed("root", "", "6.6.6.6"));
   const Json summary = guard.finish();
@@ -324,14 +324,27 @@ TEST(AuthGuard, R5OneTimeAheadEndsNoSession) {
   ShippedPlugin guard(kTarget, {{"time_field", "time"}, {"session_age_max", "1h"}});
   guard.start();
   const auto at = [](std::chrono::seconds ahead) {
-    return shared::format_rfc3339(std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now()) + ahead);
+    return shared::format_rfc3339(
+        std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now()) + ahead);
   };
-  (void)guard.bus().publish("user.login", Json{{"user_id", "ada"}, {"address", "10.0.0.1"}, {"time", at(std::chrono::seconds(0))}});
-  (void)guard.bus().publish("user.login_failed", Json{{"user_id", "x"}, {"address", "6.6.6.6"}, {"time", at(std::chrono::hours(20))}});
-  (void)guard.bus().publish("user.login", Json{{"user_id", "bob"}, {"address", "10.0.0.1"}, {"time", at(std::chrono::seconds(1))}});
+  (void)guard.bus().publish(
+      "user.login",
+      Json{{"user_id", "ada"}, {"address", "10.0.0.1"}, {"time", at(std::chrono::seconds(0))}});
+  (void)guard.bus().publish(
+      "user.login_failed",
+      Json{{"user_id", "x"}, {"address", "6.6.6.6"}, {"time", at(std::chrono::hours(20))}});
+  (void)guard.bus().publish(
+      "user.login",
+      Json{{"user_id", "bob"}, {"address", "10.0.0.1"}, {"time", at(std::chrono::seconds(1))}});
   ASSERT_TRUE(guard.manager().wait_until_idle(kGuard));
   for (const char* who : {"ada", "bob"})
-    EXPECT_EQ(guard.bus().request("auth.sessions", {{"user_id", who}}, kGuard).json().at("sessions").size(), 1U) << who;
+    EXPECT_EQ(guard.bus()
+                  .request("auth.sessions", {{"user_id", who}}, kGuard)
+                  .json()
+                  .at("sessions")
+                  .size(),
+              1U)
+        << who;
   (void)guard.finish();
 }
 
