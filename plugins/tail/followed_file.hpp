@@ -11,7 +11,7 @@
 //            after it went on from an earlier reader.
 // Errors     What is wrong with a file is told by on_note, once until it changes; the next check
 //            tries again. A rotated file keeps no other one waiting: after kTriesMax, a second or
-//            more apart, it is given up, which is told as well.
+//            more apart, it is given up, which is told as well, as it is when there are too many.
 // Cost       check() without news: two stat and two reads.
 #pragma once
 
@@ -101,6 +101,7 @@ class FollowedFile {
   [[nodiscard]] Checked begin_anew(OpenFile& file);
   [[nodiscard]] bool is_rotated() const;
   [[nodiscard]] Checked retire_current(Time now);
+  void look_for_rotation(Time now);
   void open_current();
   void open_renamed();
   void give_up(const Retired& one, const std::string& why);

@@ -306,6 +306,21 @@ TEST_F(FollowedFileTest, ALineThatWasRefusedIsToldAgainBeforeAnythingElseWhateve
   }
 }
 
+TEST_F(FollowedFileTest, ALineThatIsRefusedHidesNoFileThatIsRotatedMeanwhile) {
+  append("a\n");
+  follow();
+  stop_at_ = 1;
+  stop_ = OpenFile::Told::refused;
+  for (const char* const next : {"b\n", "c\n", "d\n"}) {
+    EXPECT_EQ(file_->check(now_), FollowedFile::Checked::stopped);
+    EXPECT_EQ(std::exchange(lines_, {}), Texts{"a"});
+    fs::rename(path_, path_ + "." + next[0]);
+    append(next);
+  }
+  stop_at_ = 0;
+  EXPECT_EQ(check(), (Texts{"a", "b", "c", "d"}));
+}
+
 TEST_F(FollowedFileTest, TheLastLineOfARotatedFileThatWasRefusedIsForALaterReader) {
   for (const bool many : {false, true}) {
     fs::remove(path_);
@@ -429,6 +444,22 @@ TEST_F(FollowedFileTest, ARotatedFileThatCannotBeReadIsGivenUpAfterSomeTriesAndT
   EXPECT_NE(payload_.at("error").get<std::string>().find("cannot read"), std::string::npos);
   EXPECT_FALSE(file_->has_failed());
   EXPECT_EQ(file_->wait_until(), std::nullopt);
+}
+
+TEST_F(FollowedFileTest, OneRotatedFileTooManyGivesUpTheOldestAndThatIsTold) {
+  append("a\nhalf");
+  follow();
+  EXPECT_EQ(check(), Texts{"a"});
+  for (std::size_t i = 1; i <= kRetiredMax + 1; ++i) {
+    EXPECT_EQ(payload_.count("error"), 0U) << i;
+    fs::rename(path_, path_ + "." + std::to_string(i));
+    (void)notes();
+    append("b\n");
+    EXPECT_EQ(check(), i <= kRetiredMax ? Texts{"b"} : (Texts{"half", "b"}));
+  }
+  EXPECT_EQ(notes(), (Texts{"tail.lost", "tail.rotated", "tail.opened"}));
+  append_to(path_ + ".1", "late\n");
+  EXPECT_EQ(check(), Texts{});
 }
 
 TEST_F(FollowedFileTest, WhatCannotBeReadIsKeptForALaterReader) {

@@ -1,16 +1,12 @@
 // A reader that comes after another one, and what has become of the files in the meantime.
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <fstream>
-#include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
-#include <random>
-#include <set>
 #include <string>
 #include <string_view>
 #include <temporary_folder.hpp>
@@ -333,167 +329,6 @@ TEST_F(ReturningReaderTest, GoesOnInALineOfTenMegabytesAndInBytesThatAreNoUtf8) 
   EXPECT_EQ(found[0], std::string(65'536, '\xE9'));
   EXPECT_EQ(found[1], "next \xFF");
   EXPECT_EQ(notes(), Texts{"tail.opened"});
-}
-
-// ---- review5
-TEST(R5Fuzz, EachLineOnce) {
-  for (unsigned seed = 0; seed < 400; ++seed) {
-    std::mt19937 rng(seed);
-    const auto dice = [&](int n) { return static_cast<int>(rng() % static_cast<unsigned>(n)); };
-    busway::TemporaryFolder folder;
-    const std::string path = folder.file("app.log");
-    FollowedFile::Time now{};
-    Texts told, wanted;
-    Texts notes;
-    int stop_in = -1;
-    OpenFile::Told how = OpenFile::Told::stop;
-    std::unique_ptr<FollowedFile> file;
-    std::optional<PathPosition> position;
-    const auto come = [&] {
-      file = std::make_unique<FollowedFile>(FollowedFile::Options{
-          .path = path,
-          .start = Start::beginning,
-          .rotate_wait = std::chrono::seconds(dice(3)),
-          .on_line =
-              [&](const shared::Line& line, std::int64_t) {
-                if (stop_in == 0 && how == OpenFile::Told::refused) return how;
-                told.push_back(line.text);
-                if (stop_in > 0) --stop_in;
-                return stop_in == 0 ? OpenFile::Told::stop : OpenFile::Told::go_on;
-              },
-          .on_note = [&](std::string_view topic,
-                         const nlohmann::json&) { notes.emplace_back(topic); }});
-      if (position) file->go_on_from(read_positions(write_positions({{path, *position}})).at(path));
-      if (dice(2)) file->look();
-    };
-    int n = 0, rotation = 0;
-    std::string open_line;
-    std::string text;
-    const auto append = [&](const std::string& t) {
-      std::ofstream(path, std::ios::binary | std::ios::app) << t;
-    };
-    bool away = false;
-    int since_check = 1;
-    come();
-    const auto check = [&] {
-      for (int i = 0; i < 5000; ++i) {
-        const auto r = file->check(now);
-        if (r == FollowedFile::Checked::more) continue;
-        if (r == FollowedFile::Checked::stopped) return false;
-        return true;
-      }
-      ADD_FAILURE() << "never ends";
-      return true;
-    };
-    std::string script;
-    for (int op = 0; op < 60; ++op) {
-      switch (dice(8)) {
-        case 0:
-        case 1: {
-          std::string line =
-              "line" + std::to_string(n++) + std::string(static_cast<std::size_t>(dice(200)), 'x');
-          append(line + "\n");
-          wanted.push_back(open_line + line);
-          open_line.clear();
-          script += "a";
-          break;
-        }
-        case 2: {
-          std::string part = "part" + std::to_string(n++) + ":";
-          append(part);
-          open_line += part;
-          script += "p";
-          break;
-        }
-        case 3:
-          if (since_check == 0 && fs::exists(path)) {
-            if (!open_line.empty()) {
-              append("\n");
-              wanted.push_back(std::exchange(open_line, {}));
-            }
-            fs::rename(path, path + "." + std::to_string(++rotation));
-            ++since_check;
-            script += "r" + std::to_string(n);
-            if (dice(2)) {
-              append("");
-              script += "c";
-            }
-          }
-          break;
-        case 4:
-        case 5:
-          if (!away && check()) {
-            since_check = fs::exists(path) ? 0 : 1;
-            script += "k";
-          }
-          break;
-        case 6:
-          now += std::chrono::seconds(dice(4));
-          script += "t";
-          break;
-        case 7:
-          if (!away) {
-            if (dice(3) == 0) {
-              stop_in = 1 + dice(3);
-              how = dice(2) ? OpenFile::Told::stop : OpenFile::Told::refused;
-              (void)check();
-              stop_in = -1;
-              script += "s";
-            }
-            position = file->position();
-            if (!position) break;
-            file.reset();
-            away = true;
-            script += "<";
-          } else {
-            come();
-            away = false;
-            script += ">";
-          }
-          break;
-      }
-    }
-    if (away) come();
-    if (!open_line.empty()) {
-      append("\n");
-      wanted.push_back(std::exchange(open_line, {}));
-    }
-    check();
-    now += std::chrono::seconds(10);
-    check();
-    now += std::chrono::seconds(10);
-    check();
-    std::multiset<std::string> a(told.begin(), told.end()), b(wanted.begin(), wanted.end());
-    const bool lost = std::find(notes.begin(), notes.end(), "tail.lost") != notes.end();
-    if (a != b) {
-      for (auto& w : b)
-        if (a.count(w) != b.count(w))
-          std::cerr << "wanted " << w.substr(0, 40) << " told " << a.count(w) << "\n";
-      for (auto& w : a)
-        if (!b.count(w)) std::cerr << "odd " << w.substr(0, 40) << "\n";
-      for (auto& w : notes) std::cerr << w << ' ';
-    }
-    EXPECT_TRUE(a == b) << "seed " << seed << " told " << told.size() << " wanted " << wanted.size()
-                        << " " << script << (lost ? " LOST" : "");
-    if (a == b) {
-      EXPECT_EQ(told, wanted) << "order, seed " << seed << " " << script;
-    }
-    if (lost) ADD_FAILURE() << "lost, seed " << seed << script;
-    if (::testing::Test::HasFailure() && seed > 50) break;
-  }
-}
-TEST_F(ReturningReaderTest, R5TwoRotationsBetweenTwoChecksLoseNothingSilently) {
-  append("a\n");
-  EXPECT_EQ(check(), Texts{"a"});
-  append("b\n");
-  rename("", ".1");
-  append("c\n");
-  rename(".1", ".2");
-  rename("", ".1");
-  append("d\n");
-  const Texts found = check();
-  const Texts said = notes();
-  EXPECT_TRUE(found.size() == 3 || std::find(said.begin(), said.end(), "tail.lost") != said.end());
 }
 
 }  // namespace

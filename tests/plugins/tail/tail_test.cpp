@@ -468,22 +468,5 @@ TEST_F(TailTest, ALineThatTheStoreDoesNotTakeHoldsUpNoOtherFile) {
   EXPECT_EQ(tail.watcher().count("log.error"), 0U);
 }
 
-TEST_F(TailTest, R5AFileRotatedOftenIsReadUntilItIsSilent) {
-  ShippedPlugin tail(kTarget, config({{"rotate_wait", "1h"}, {"poll", "10ms"}}));
-  append("info 0: a\n");
-  tail.start();
-  (void)tail.watcher().wait("log.info", 0);
-  std::ofstream writer(path_, std::ios::app);  // has not noticed
-  for (int i = 1; i <= 6; ++i) {
-    fs::rename(path_, path_ + "." + std::to_string(i));
-    append("info " + std::to_string(i) + ": a\n");
-    (void)tail.watcher().wait("log.info", static_cast<std::size_t>(i));
-  }
-  writer << "info 99: late\n" << std::flush;
-  std::this_thread::sleep_for(std::chrono::seconds(1));
-  EXPECT_TRUE(tail.watcher().count("log.info") == 8 || tail.watcher().count("tail.lost") > 0);
-  (void)tail.stop();
-}
-
 }  // namespace
 }  // namespace busway
