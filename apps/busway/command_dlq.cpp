@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/escape.hpp"
+#include "busway/cloud_events.hpp"
 #include "busway/error.hpp"
 #include "command.hpp"
 #include "exit_code.hpp"
@@ -46,7 +47,7 @@ std::string json_line(const StoredLetter& letter) {
               {"sequence", letter.sequence},
               {"redriving", letter.redriving},
               {"history", std::move(history)},
-              {"event", envelope_of(letter.event)}}
+              {"event", to_cloud_event(letter.event)}}
              .dump(-1, ' ', false, Json::error_handler_t::replace) +
          '\n';
 }

@@ -68,19 +68,8 @@ std::string line_of(const StoredEvent& stored) {
   return line + '\n';
 }
 
-Json envelope_of(const Event& event) {
-  if (event.is_bytes() && event.content_type() == "application/json") {
-    try {
-      return to_cloud_event(event.with_payload(Payload::json(event.json())));
-    } catch (const Error&) {
-      // It only says so: then it is bytes.
-    }
-  }
-  return to_cloud_event(event);
-}
-
 std::string json_of(const StoredEvent& stored) {
-  Json envelope = envelope_of(stored.event);
+  Json envelope = to_cloud_event(stored.event);
   envelope["sequence"] = std::to_string(stored.sequence);
   return envelope.dump(-1, ' ', false, Json::error_handler_t::replace) + '\n';
 }

@@ -35,9 +35,7 @@ int with_store(const StoreChoice& choice, Missing missing, const std::function<i
 
 /// For people: SEQUENCE, time, topic, source and the beginning of the payload, on one line.
 [[nodiscard]] std::string line_of(const StoredEvent& stored);
-/// The CloudEvent; JSON, which a store keeps as text, stands in it as such.
-[[nodiscard]] Json envelope_of(const Event& event);
-/// That, with the sequence as an extension, on one line.
+/// The CloudEvent, with the sequence as an extension, on one line.
 [[nodiscard]] std::string json_of(const StoredEvent& stored);
 
 [[nodiscard]] std::string words_of(WallTime time);

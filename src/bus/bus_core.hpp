@@ -206,7 +206,8 @@ class BusCore {
   void set_own_timeout(SubscriptionId id, std::chrono::nanoseconds timeout);
   /// A durable subscription that is held takes nothing new: what comes stays in the store.
   void hold_durable(SubscriptionId id, bool held);
-  /// A durable subscription gets neither requests nor what the store does not keep.
+  /// A durable subscription gets neither requests nor what the store does not keep, and is on no
+  /// route.
   void only_from_store(SubscriptionId id);
   /// Before its first event: `ahead` gets what is coming, on the thread that will handle it.
   void look_ahead(SubscriptionId id, decltype(SubscriberExtra::ahead) ahead);
@@ -443,6 +444,7 @@ class BusCore {
   void replace_route(TopicEntry& entry, std::span<Subscriber* const> list, std::uint32_t capacity);
   void list_into_route(TopicEntry& entry, Subscriber& subscriber);
   void unlist_from_route(Subscriber& subscriber);
+  void unlist_patterns(SubscriberExtra& extra);
   void wildcard_changed(const Pattern& pattern);
   void topic_changed(std::string_view name);
   void retire(Subscriber* reference, const Route* route);
