@@ -44,7 +44,8 @@ std::int64_t sum_of(const DurableRow& row, std::string_view patterns) {
 }
 
 std::int64_t sum_of(DurableNumber number, const CursorRow& row) {
-  return sum_of(std::array{number, to_signed(row.cursor), row.leader, row.leader_until});
+  return sum_of(
+      std::array{number, to_signed(row.cursor), row.leader, row.leader_until, row.leader_span});
 }
 
 std::int64_t sum_of(DurableNumber number, const LeaseRow& row) {
@@ -116,11 +117,11 @@ DurableTables::DurableTables(Database& database)
            "VALUES(?,?,?,?,?,?,x'',0) RETURNING id"),
       update_(database,
               "UPDATE durables SET patterns=?, ordering=?, opened=?, note=?, sum=? WHERE id=?"),
-      cursor_(database, "SELECT cursor, leader, leader_until, sum FROM cursors WHERE durable=?"),
+      cursor_(database,
+              "SELECT cursor, leader, leader_until, leader_span, sum FROM cursors WHERE durable=?"),
       put_cursor_(database,
-                  "INSERT INTO cursors(durable, cursor, leader, leader_until, sum) "
-                  "VALUES(?,?,?,?,?) ON CONFLICT(durable) DO UPDATE SET cursor=excluded.cursor, "
-                  "leader=excluded.leader, leader_until=excluded.leader_until, sum=excluded.sum"),
+                  "REPLACE INTO cursors(durable, cursor, leader, leader_until, leader_span, sum) "
+                  "VALUES(?,?,?,?,?,?)"),
       safe_(database, "SELECT cursor, sum FROM safe_cursors WHERE durable=?"),
       put_safe_(database, "REPLACE INTO safe_cursors(durable, cursor, sum) VALUES(?,?,?)"),
       lowest_lease_(database, "SELECT min(lo) FROM leases WHERE durable=?"),
@@ -246,8 +247,8 @@ CursorRow DurableTables::cursor(DurableNumber number) {
   CursorRow row;
   bool sound = false;
   if (cursor_.start(number).step()) {
-    row = {cursor_.unsigned_number(0), cursor_.number(1), cursor_.number(2)};
-    sound = sum_of(number, row) == cursor_.number(3);
+    row = {cursor_.unsigned_number(0), cursor_.number(1), cursor_.number(2), cursor_.number(3)};
+    sound = sum_of(number, row) == cursor_.number(4);
   }
   cursor_.reset();
   if (sound) return row;
@@ -256,7 +257,8 @@ CursorRow DurableTables::cursor(DurableNumber number) {
 }
 
 void DurableTables::put_cursor(DurableNumber number, const CursorRow& row) {
-  put_cursor_.run(number, row.cursor, row.leader, row.leader_until, sum_of(number, row));
+  put_cursor_.run(number, row.cursor, row.leader, row.leader_until, row.leader_span,
+                  sum_of(number, row));
 }
 
 std::uint64_t DurableTables::safe_cursor(DurableNumber number) {
@@ -439,8 +441,8 @@ void DurableTables::shorten_waits(std::int64_t now) {
   for (const DurableRow& durable : all()) {
     const DurableNumber number = durable.number;
     CursorRow row = cursor(number);
-    if (row.leader != 0) {
-      row.leader_until = std::min(row.leader_until, now + durable.spec.lease.count());
+    if (row.leader != 0 && row.leader_until - now > row.leader_span) {
+      row.leader_until = now + row.leader_span;
       put_cursor(number, row);
     }
     for (LeaseRow& lease : leases(number)) {

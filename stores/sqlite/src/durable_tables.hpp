@@ -80,6 +80,7 @@ struct CursorRow {
   std::uint64_t cursor = 0;
   Token leader = 0;
   std::int64_t leader_until = 0;
+  std::int64_t leader_span = 0;  // the lease of that opening, not of whoever asks
 };
 
 struct DurableRow {

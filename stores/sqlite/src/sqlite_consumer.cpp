@@ -211,7 +211,8 @@ bool SqliteConsumer::has_work(Reader& reader, Plan& plan) {
   if (order_ != DurableOrder::relaxed) {
     const CursorRow cursor = tables.cursor(number_);
     const bool other = cursor.leader != 0 && cursor.leader != token_;
-    if (other && cursor.leader_until > now && cursor.leader_until - now <= lease_) {
+    if (other && cursor.leader_until > now) {
+      if (cursor.leader_until - now > cursor.leader_span + kSetBack) return true;  // set back
       plan.active = false;
       due_at(plan, cursor.leader_until);
       return false;
@@ -333,14 +334,19 @@ void SqliteConsumer::settle_exception(Transaction& transaction, const Settlement
 /// Of a name with an order: whether this opening is the active one, or becomes it.
 bool SqliteConsumer::lead(Transaction& transaction, CursorRow& cursor, Plan& plan) {
   const std::int64_t now = transaction.now;
-  if (cursor.leader != 0 && cursor.leader != token_ && cursor.leader_until > now &&
-      cursor.leader_until - now <= lease_) {
+  if (cursor.leader != 0 && cursor.leader != token_ && cursor.leader_until > now) {
+    if (cursor.leader_until - now > cursor.leader_span + kSetBack) {
+      // The clock was set back: it leads for as long as it was to, and not for longer.
+      cursor.leader_until = now + cursor.leader_span;
+      transaction.durables.put_cursor(number_, cursor);
+    }
     plan.active = false;
     due_at(plan, cursor.leader_until);
     return false;
   }
   cursor.leader = token_;
   cursor.leader_until = now + lease_;
+  cursor.leader_span = lease_;
   transaction.durables.put_cursor(number_, cursor);
   return true;
 }
@@ -543,6 +549,7 @@ bool SqliteConsumer::renew() {
     CursorRow cursor = tables.cursor(number_);
     if (cursor.leader == token_) {
       cursor.leader_until = transaction.now + lease_;
+      cursor.leader_span = lease_;
       tables.put_cursor(number_, cursor);
     }
   });
