@@ -98,6 +98,8 @@ TEST_F(SqliteFolder, EveryColumnOfAnEventIsUnderItsSum) {
                                    "payload='other'",
                                    "payload=NULL",
                                    "sum=sum+1",
+                                   "head=head+1",
+                                   "topic=topic+1",
                                    "id=x'00000000000000000000000000000001'"}) {
     for (const char* const rest : {"-wal", "-shm"}) fs::remove(path + rest);
     fs::copy_file(whole, path, fs::copy_options::overwrite_existing);
@@ -106,6 +108,49 @@ TEST_F(SqliteFolder, EveryColumnOfAnEventIsUnderItsSum) {
     EXPECT_TRUE(page.events.empty()) << change;
     EXPECT_EQ(page.set_aside, 1U) << change;
   }
+}
+
+TEST_F(SqliteFolder, AnEventWhoseTopicIsDamagedIsSetAsideAndNotPassedBy) {
+  const DurableSpec spec{.name = "work", .patterns = {Pattern::glob("order.*")}};
+  {
+    const std::shared_ptr<Store> store = open();
+    (void)store->open(spec);
+    ASSERT_TRUE(store->append(numbered(1, "user.made")).ok());
+    ASSERT_TRUE(store->append(numbered(2, "order.made")).ok());
+  }
+  run_sql("PRAGMA wal_checkpoint(TRUNCATE)");
+  const std::string whole = folder.file("whole.db");
+  fs::copy_file(path, whole);
+  for (const std::string change :
+       {"UPDATE topics SET name='orddr.made' WHERE name='order.made'",
+        "UPDATE topics SET sum=sum+1 WHERE name='order.made'",
+        "DELETE FROM topics WHERE name='order.made'",
+        "UPDATE events SET topic=(SELECT id FROM topics WHERE name='user.made')",
+        "UPDATE events SET topic=99 WHERE seq=2"}) {
+    for (const char* const rest : {"-wal", "-shm"}) fs::remove(path + rest);
+    fs::copy_file(whole, path, fs::copy_options::overwrite_existing);
+    run_sql(change);
+    const std::shared_ptr<Store> store = open({.retention = {.max_events = 1}});
+    EXPECT_FALSE(store->check().empty()) << change;
+    // What is stored from now on can be read.
+    ASSERT_TRUE(store->append(numbered(3, "order.made")).ok());
+    (void)store->trim({.max_events = 1});
+    const auto consumer = store->open(spec);
+    const FetchResult fetched = consumer->fetch(10);
+    EXPECT_EQ(fetched.set_aside, 1U) << change;
+    ASSERT_EQ(fetched.deliveries.size(), 1U) << change;
+    EXPECT_EQ(fetched.deliveries[0].sequence, 3U);
+    EXPECT_EQ(store->stats().corrupt, 1U) << change;
+    const std::vector<Pattern> orders{Pattern::glob("order.*")};
+    EXPECT_EQ(store->read({.patterns = orders}).set_aside, 1U) << change;
+  }
+}
+
+TEST_F(SqliteFolder, AnEventWhoseWriterIsDamagedIsNotTakenForOnesOwn) {
+  const std::shared_ptr<Store> store = open();
+  ASSERT_TRUE(open()->append(numbered(1)).ok());
+  run_sql("UPDATE events SET writer=" + std::to_string(store->writer()));
+  EXPECT_EQ(store->read({.not_by = store->writer()}).set_aside, 1U);
 }
 
 TEST_F(SqliteFolder, ADamagedCursorGoesBackToTheLastSafeOne) {

@@ -13,10 +13,12 @@ CREATE TABLE meta(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE openings(
   id INTEGER PRIMARY KEY AUTOINCREMENT, instance_id TEXT NOT NULL, pid INTEGER NOT NULL,
   opened INTEGER NOT NULL, closed INTEGER);
-CREATE TABLE topics(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+CREATE TABLE topics(
+  id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, sum INTEGER NOT NULL);
+CREATE INDEX topics_name ON topics(name);
 CREATE TABLE events(
   seq INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, topic INTEGER NOT NULL, time INTEGER NOT NULL,
-  appended INTEGER NOT NULL, writer INTEGER NOT NULL, sum INTEGER NOT NULL,
+  appended INTEGER NOT NULL, writer INTEGER NOT NULL, sum INTEGER NOT NULL, head INTEGER NOT NULL,
   priority INTEGER, origin INTEGER, hops INTEGER, schema_version INTEGER, causation BLOB,
   source TEXT, key TEXT, user_id TEXT, session_id TEXT, instance_id TEXT, schema TEXT, entity TEXT,
   operation TEXT, correlation_id TEXT, traceparent TEXT, metadata TEXT, extensions TEXT,

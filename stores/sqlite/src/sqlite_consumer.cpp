@@ -164,11 +164,13 @@ FetchResult SqliteConsumer::exchange(std::span<const Settlement> settlements, st
   return result;
 }
 
-bool SqliteConsumer::matches(Reader& reader, std::int64_t topic) {
+bool SqliteConsumer::matches(Reader& reader, const Statement& row) {
+  // One that is damaged is nobody's to pass by: it is found so when it is read.
+  if (!EventReader::head_is_sound(row)) return true;
+  const std::int64_t topic = row.number(2);
   const auto known = matches_.find(topic);
   if (known != matches_.end()) return known->second;
   const std::string_view name = reader.events.topics().name_of(topic);
-  // One without a name is damaged, and is found so when it is read.
   const bool fits =
       name.empty() || std::any_of(patterns_.begin(), patterns_.end(),
                                   [name](const Pattern& pattern) { return pattern.matches(name); });
@@ -191,7 +193,7 @@ SqliteConsumer::Candidates SqliteConsumer::read_candidates(Reader& reader, std::
       break;
     }
     out.scanned_to = sequence;
-    if (!matches(reader, rows.number(2))) continue;
+    if (!matches(reader, rows)) continue;
     EventRow row = reader.events.row_at(rows);
     if (row.event) {
       out.events.push_back({.event = std::move(*row.event), .sequence = sequence});

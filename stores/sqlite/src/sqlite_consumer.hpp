@@ -89,7 +89,7 @@ class SqliteConsumer final : public StoreConsumer {
              CursorRow& cursor, Plan& plan);
   void take(const Plan& plan);
   void read_given(const std::vector<ExceptionRow>& given, FetchResult& result);
-  [[nodiscard]] bool matches(Reader& reader, std::int64_t topic);
+  [[nodiscard]] bool matches(Reader& reader, const Statement& row);
   void require_open() const;
   [[nodiscard]] DurableRow require_row(Transaction& transaction) const;
   static void due_at(Plan& plan, std::int64_t when) {

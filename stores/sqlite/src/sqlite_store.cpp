@@ -460,8 +460,10 @@ StorePage SqliteStore::read(const StoreQuery& query) {
         break;
       }
       page.next = rows.unsigned_number(0);
-      if (query.not_by && rows.unsigned_number(5) == *query.not_by) continue;
-      if (!wanted(rows.number(2))) continue;
+      if (EventReader::head_is_sound(rows)) {
+        if (query.not_by && rows.unsigned_number(5) == *query.not_by) continue;
+        if (!wanted(rows.number(2))) continue;
+      }
       EventRow row = reader->events.row_at(rows);
       if (!row.event) {
         damaged.emplace_back(row.sequence, std::move(row.damage));
@@ -819,6 +821,7 @@ std::size_t SqliteStore::trim_once(std::uint64_t up_to, std::uint64_t& from, Tri
       const DurableNumber number = row.number;
       names.push_back({std::move(row), tables.cursor(number).cursor, tables.leases(number)});
     }
+    // An event of whose topic nothing is known may be anybody's: it goes when all have come upon it.
     const auto is_needed = [&](std::uint64_t sequence, std::string_view topic) {
       return std::any_of(names.begin(), names.end(), [&](const Needs& name) {
         const bool is_out =
@@ -826,22 +829,27 @@ std::size_t SqliteStore::trim_once(std::uint64_t up_to, std::uint64_t& from, Tri
               return sequence >= lease.lo && sequence <= lease.hi &&
                      !lease.done.test(static_cast<std::size_t>(sequence - lease.lo));
             });
-        return is_out || (sequence > name.cursor &&
-                          std::any_of(name.row.spec.patterns.begin(), name.row.spec.patterns.end(),
-                                      [topic](const Pattern& one) { return one.matches(topic); }));
+        if (is_out || sequence <= name.cursor) return is_out;
+        return topic.empty() ||
+               std::any_of(name.row.spec.patterns.begin(), name.row.spec.patterns.end(),
+                           [topic](const Pattern& one) { return one.matches(topic); });
       });
     };
     Statement list(transaction.database,
-                   "SELECT e.seq, t.name, EXISTS(SELECT 1 FROM exceptions x WHERE x.seq = e.seq) "
-                   "FROM events e LEFT JOIN topics t ON t.id = e.topic "
-                   "WHERE e.seq > ? AND e.seq <= ? ORDER BY e.seq LIMIT ?");
+                   "SELECT seq, 0, topic, 0, appended, writer, 0, head, "
+                   "EXISTS(SELECT 1 FROM exceptions x WHERE x.seq = events.seq) "
+                   "FROM events WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?");
+    TopicNames topics(transaction.database);
     Statement remove(transaction.database, "DELETE FROM events WHERE seq=?");
     std::vector<std::uint64_t> sequences;
     list.start(from, up_to, kTrimAtOnce);
     while (list.step()) {
       ++looked;
       next = list.unsigned_number(0);
-      if (list.number(2) == 0 && !is_needed(next, list.text(1))) sequences.push_back(next);
+      if (list.number(8) != 0) continue;
+      const std::string_view topic =
+          EventReader::head_is_sound(list) ? topics.name_of(list.number(2)) : std::string_view();
+      if (!is_needed(next, topic)) sequences.push_back(next);
     }
     list.reset();
     for (const std::uint64_t one : sequences) remove.run(one);
@@ -917,6 +925,9 @@ std::vector<std::string> SqliteStore::check() {
       if (!row.event) {
         faults.push_back("event " + std::to_string(row.sequence) + ": " + row.damage);
       }
+    }
+    for (std::string& fault : TopicNames::check(reader->database)) {
+      faults.push_back(std::move(fault));
     }
     DurableTables& tables = reader->tables;
     for (const DurableRow& row : tables.all()) {
