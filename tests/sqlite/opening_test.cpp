@@ -120,6 +120,34 @@ TEST_F(SqliteFolder, OneThatIsReplacedByAnotherTakesNothingMore) {
   EXPECT_EQ(store->append(numbered(2)).answer, Appended::not_stored);
 }
 
+TEST_F(SqliteFolder, OneWhoseLogIsRemovedOrReplacedTakesNothingMoreAndKeepsWhatItTook) {
+  int n = 0;
+  for (const std::string rest : {"-wal", "-shm", "-gate"}) {
+    for (const bool replaced : {false, true}) {
+      path = folder.file(std::to_string(++n) + ".db");
+      const std::shared_ptr<Store> store = open();
+      ASSERT_TRUE(store->append(numbered(1)).ok());
+      if (replaced) fs::copy_file(path + rest, path + ".new");
+      fs::remove(path + rest);
+      if (replaced) fs::rename(path + ".new", path + rest);
+      for (std::uint64_t i = 2; i < 4; ++i) {
+        const AppendResult refused = store->append(numbered(i));
+        EXPECT_EQ(refused.answer, Appended::not_stored) << rest << replaced;
+        EXPECT_TRUE(mentions(refused.error, std::to_string(n) + ".db" + rest)) << refused.error;
+        EXPECT_TRUE(mentions(refused.error, "removed or replaced")) << refused.error;
+      }
+      if (replaced) continue;
+      // As a kill would leave it now: without a checkpoint at the end.
+      const std::string left = folder.file("left" + std::to_string(n) + ".db");
+      for (const std::string one : {"", "-wal", "-shm"}) {
+        if (fs::exists(path + one)) fs::copy_file(path + one, left + one);
+      }
+      const std::shared_ptr<Store> again = open_sqlite_store(left, options());
+      EXPECT_TRUE(again->find(EventId{1, 1})) << rest << ": acknowledged and lost";
+    }
+  }
+}
+
 TEST_F(SqliteFolder, AClosedOneRefusesWithAReason) {
   const std::shared_ptr<Store> store = open();
   const auto consumer = store->open({.name = "a", .patterns = {Pattern::glob("*")}});
