@@ -84,6 +84,23 @@ void require_place(const std::string& path) {
   }
 }
 
+/// The one name of the file, whichever it is opened by and from wherever: gate, doorbell and log
+/// are named after it, and a relative one would be another file after chdir().
+std::string place_of(const std::string& path) {
+  constexpr int kLinksMax = 40;
+  try {
+    fs::path place = fs::absolute(path);
+    // By hand, since the file that a link names may be still to be made.
+    for (int links = 0; fs::is_symlink(place); ++links) {
+      if (links == kLinksMax) refuse(ErrorCode::store_unavailable, path, "is a ring of links");
+      place = place.parent_path() / fs::read_symlink(place);
+    }
+    return (fs::canonical(place.parent_path()) / place.filename()).string();
+  } catch (const fs::filesystem_error& error) {
+    refuse(ErrorCode::store_unavailable, path, "cannot be found: " + error.code().message());
+  }
+}
+
 /// The entry of a new file is durable.
 void sync_folder(const std::string& path) noexcept {
   const fs::path folder = fs::path(path).parent_path();
@@ -1011,12 +1028,13 @@ std::shared_ptr<Store> open_sqlite_store(const std::string& path, const StoreOpt
   if (options.clock == nullptr) options.clock = Clock::system();
   if (!options.log) options.log = log_to_stderr;
   sqlite::require_place(path);
-  const Durability durability = sqlite::durability_of(options, path);
+  const std::string place = sqlite::place_of(path);
+  const Durability durability = sqlite::durability_of(options, place);
   try {
-    const std::uint64_t opening = sqlite::prepare(path, options);
-    return std::make_shared<sqlite::SqliteStore>(path, options, opening, durability);
+    const std::uint64_t opening = sqlite::prepare(place, options);
+    return std::make_shared<sqlite::SqliteStore>(place, options, opening, durability);
   } catch (const sqlite::Fault& fault) {
-    sqlite::refuse(fault, path);
+    sqlite::refuse(fault, place);
   }
 }
 
