@@ -153,6 +153,48 @@ TEST_F(SqliteFolder, AnEventWhoseWriterIsDamagedIsNotTakenForOnesOwn) {
   EXPECT_EQ(store->read({.not_by = store->writer()}).set_aside, 1U);
 }
 
+TEST_F(SqliteFolder, ADurableNameThatIsDamagedGoesOnWithItsBacklog) {
+  const DurableSpec spec{.name = "work", .patterns = {Pattern::glob("order.*")}};
+  {
+    const std::shared_ptr<Store> store = open();
+    store->open(spec)->keep_note("so far");
+    (void)store->open({.name = "other", .patterns = {Pattern::glob("*")}});
+    ASSERT_TRUE(store->append(numbered(1, "order.made")).ok());
+  }
+  run_sql("UPDATE durables SET name='wprk' WHERE name='work'");
+  {
+    const std::shared_ptr<Store> store = open();
+    const auto consumer = store->open(spec);
+    EXPECT_TRUE(logged("the name of the durable subscription \"work\" stood as \"wprk\""));
+    EXPECT_EQ(consumer->note(), "so far");
+    EXPECT_EQ(consumer->fetch(10).deliveries.size(), 1U);
+    EXPECT_EQ(store->durables().size(), 2U);
+    EXPECT_TRUE(store->check().empty()) << "it was mended";
+  }
+  // Too much of it is gone to tell; but it is told.
+  run_sql("UPDATE durables SET name='wprk', start=start+1 WHERE name='work'");
+  const std::shared_ptr<Store> store = open();
+  (void)store->open(spec);
+  EXPECT_TRUE(logged("the durable subscription \"wprk\" does not pass its checksum"));
+  EXPECT_EQ(store->durables().size(), 3U);
+}
+
+TEST_F(SqliteFolder, ADurableNameThatIsDamagedWhileItIsOpenKeepsItsPatterns) {
+  const std::shared_ptr<Store> store = open();
+  const auto consumer = store->open({.name = "work", .patterns = {Pattern::glob("order.*")}});
+  ASSERT_TRUE(consumer->fetch(1).deliveries.empty());
+  run_sql("UPDATE durables SET patterns='[\"user.*\"]', name='wprk'");
+  ASSERT_TRUE(store->append(numbered(1, "order.made")).ok());
+  EXPECT_EQ(store->trim({.max_events = 0}).removed, 0U) << "it may be anybody's";
+  ASSERT_EQ(consumer->fetch(1).deliveries.size(), 1U);
+  EXPECT_TRUE(logged("does not pass its checksum"));
+  EXPECT_FALSE(store->check().empty());
+  consumer->close();
+  EXPECT_TRUE(store->check().empty()) << "whoever had it open knew what it was";
+  ASSERT_EQ(store->durables().size(), 1U);
+  EXPECT_EQ(store->durables()[0].name, "work");
+}
+
 TEST_F(SqliteFolder, ADamagedCursorGoesBackToTheLastSafeOne) {
   const DurableSpec spec{
       .name = "work", .patterns = {Pattern::glob("*")}, .start = Replay::beginning()};

@@ -117,6 +117,7 @@ DurableTables::DurableTables(Database& database)
            "VALUES(?,?,?,?,?,?,x'',0) RETURNING id"),
       update_(database,
               "UPDATE durables SET patterns=?, ordering=?, opened=?, note=?, sum=? WHERE id=?"),
+      rename_(database, "UPDATE durables SET name=? WHERE id=?"),
       cursor_(database,
               "SELECT cursor, leader, leader_until, leader_span, sum FROM cursors WHERE durable=?"),
       put_cursor_(database,
@@ -157,17 +158,17 @@ DurableTables::DurableTables(Database& database)
 
 // -- Names ----------------------------------------------------------------------------------------
 
-std::optional<DurableRow> DurableTables::durable_at(Statement& row) {
+DurableRow DurableTables::durable_at(Statement& row, std::string_view name) {
   DurableRow out;
   out.number = row.number(0);
-  out.spec.name = std::string(row.text(1));
+  out.spec.name = std::string(name.empty() ? row.text(1) : name);
   out.spec.order = static_cast<DurableOrder>(row.number(3) & 0xff);
   out.start = row.unsigned_number(4);
   out.created = row.number(5);
   out.opened = row.number(6);
   out.note = std::string(text_of(row.blob(7)));
   const std::string patterns(row.text(2));
-  const bool sound = sum_of(out, patterns) == row.number(8);
+  out.sound = sum_of(out, patterns) == row.number(8);
   try {
     for (const Json& one : Json::parse(patterns)) {
       out.spec.patterns.push_back(Pattern::parse(one.get<std::string>()));
@@ -175,23 +176,50 @@ std::optional<DurableRow> DurableTables::durable_at(Statement& row) {
   } catch (const std::exception&) {
     out.spec.patterns.clear();
   }
-  if (!sound || out.spec.patterns.empty()) {
+  // It is known by its name and takes its patterns from whoever opens it anew.
+  if (!out.sound) out.note.clear();
+  out.sound = out.sound && !out.spec.patterns.empty();
+  if (!out.sound) {
     damages_.push_back("the durable subscription " + quote(out.spec.name) +
                        " does not pass its checksum; open it with on_change = replace");
-    // It is known by its name and takes its patterns from whoever opens it anew.
-    if (!sound) out.note.clear();
   }
   return out;
 }
 
 std::optional<DurableRow> DurableTables::find(std::string_view name) {
-  auto out = find_name_.start(name).step() ? durable_at(find_name_) : std::nullopt;
+  std::optional<DurableRow> out;
+  if (find_name_.start(name).step()) out = durable_at(find_name_, name);
   find_name_.reset();
+  return out ? std::move(out) : find_renamed(name);
+}
+
+std::optional<DurableRow> DurableTables::find_renamed(std::string_view name) {
+  std::optional<DurableRow> out;
+  std::vector<std::string> suspects;
+  const std::size_t told = damages_.size();
+  all_.reset();
+  while (!out && all_.step()) {
+    const std::string stands_as(all_.text(1));
+    if (DurableRow as_asked = durable_at(all_, name); as_asked.sound) {
+      as_asked.renamed = true;
+      out = std::move(as_asked);
+      suspects = {"the name of the durable subscription " + quote(name) + " stood as " +
+                  quote(stands_as) + " and does not pass its checksum; it goes on"};
+    } else if (!durable_at(all_).sound) {
+      suspects.push_back("the durable subscription " + quote(stands_as) +
+                         " does not pass its checksum, not even under the name " + quote(name) +
+                         ", which is not there; it may be the one");
+    }
+  }
+  all_.reset();
+  damages_.resize(told);
+  damages_.insert(damages_.end(), suspects.begin(), suspects.end());
   return out;
 }
 
 std::optional<DurableRow> DurableTables::find(DurableNumber number) {
-  auto out = find_number_.start(number).step() ? durable_at(find_number_) : std::nullopt;
+  std::optional<DurableRow> out;
+  if (find_number_.start(number).step()) out = durable_at(find_number_);
   find_number_.reset();
   return out;
 }
@@ -205,9 +233,7 @@ std::int64_t DurableTables::version(DurableNumber number) {
 std::vector<DurableRow> DurableTables::all() {
   std::vector<DurableRow> out;
   all_.reset();
-  while (all_.step()) {
-    if (auto one = durable_at(all_)) out.push_back(std::move(*one));
-  }
+  while (all_.step()) out.push_back(durable_at(all_));
   all_.reset();
   return out;
 }
@@ -231,6 +257,10 @@ void DurableTables::update(const DurableRow& row) {
   update_.run(std::string_view(patterns), static_cast<std::int64_t>(row.spec.order), row.opened,
               std::as_bytes(std::span(row.note.data(), row.note.size())), sum_of(row, patterns),
               row.number);
+}
+
+void DurableTables::rename(const DurableRow& row) {
+  rename_.run(std::string_view(row.spec.name), row.number);
 }
 
 void DurableTables::remove(DurableNumber number) {
@@ -271,7 +301,7 @@ std::uint64_t DurableTables::safe_cursor(DurableNumber number) {
   safe_.reset();
   if (sound) return cursor;
   const std::optional<DurableRow> row = find(number);
-  return row ? row->start : 0;
+  return row && row->sound ? row->start : 0;
 }
 
 void DurableTables::put_safe_cursor(DurableNumber number) {

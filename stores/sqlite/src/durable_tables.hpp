@@ -90,12 +90,15 @@ struct DurableRow {
   std::int64_t created = 0;
   std::int64_t opened = 0;
   std::string note{};
+  bool sound = true;     // false: it does not pass its sum, or has no patterns
+  bool renamed = false;  // it stands under a damaged name, and is known by its sum
 };
 
 class DurableTables {
  public:
   explicit DurableTables(Database& database);
 
+  /// Also one whose name is damaged, where its sum says that it was this.
   [[nodiscard]] std::optional<DurableRow> find(std::string_view name);
   [[nodiscard]] std::optional<DurableRow> find(DurableNumber number);
   /// Another one whenever the row has changed; 0: there is none.
@@ -103,6 +106,7 @@ class DurableTables {
   [[nodiscard]] std::vector<DurableRow> all();
   DurableNumber add(const DurableSpec& spec, std::uint64_t start, std::int64_t now);
   void update(const DurableRow& row);
+  void rename(const DurableRow& row);
   void remove(DurableNumber number);
 
   [[nodiscard]] CursorRow cursor(DurableNumber number);
@@ -143,17 +147,19 @@ class DurableTables {
   void forget_damages() noexcept { damages_.clear(); }
 
  private:
-  [[nodiscard]] std::optional<DurableRow> durable_at(Statement& row);
+  /// As if it had this name, if one is given.
+  [[nodiscard]] DurableRow durable_at(Statement& row, std::string_view name = {});
+  [[nodiscard]] std::optional<DurableRow> find_renamed(std::string_view name);
   [[nodiscard]] std::optional<LeaseRow> lease_at(DurableNumber number, Statement& row);
   [[nodiscard]] std::optional<ExceptionRow> exception_at(DurableNumber number, Statement& row);
   [[nodiscard]] std::vector<ExceptionRow> exceptions_of(DurableNumber number, Statement& rows);
   [[nodiscard]] std::uint64_t safe_cursor(DurableNumber number);
 
   Database& database_;
-  Statement find_name_, find_number_, version_, all_, add_, update_, cursor_, put_cursor_, safe_,
-      put_safe_, lowest_lease_, lowest_exception_, leases_, lease_, add_lease_, update_lease_,
-      remove_lease_, exception_, due_, with_token_, living_, letters_, put_, remove_exception_,
-      next_due_, lowest_waiting_, letter_, put_letter_;
+  Statement find_name_, find_number_, version_, all_, add_, update_, rename_, cursor_, put_cursor_,
+      safe_, put_safe_, lowest_lease_, lowest_exception_, leases_, lease_, add_lease_,
+      update_lease_, remove_lease_, exception_, due_, with_token_, living_, letters_, put_,
+      remove_exception_, next_due_, lowest_waiting_, letter_, put_letter_;
   std::vector<std::string> damages_;
   std::vector<std::pair<DurableNumber, std::uint64_t>> bad_exceptions_;
   std::vector<std::int64_t> bad_leases_;

@@ -90,6 +90,19 @@ DurableRow SqliteConsumer::require_row(Transaction& transaction) const {
   return std::move(*row);
 }
 
+/// Writes it; what is damaged of it becomes what is known here.
+void SqliteConsumer::keep_row(Transaction& transaction, DurableRow& row) const {
+  if (!row.sound) {
+    core_->tell_damages(transaction.durables);
+    row.spec.name = name_;
+    row.spec.patterns = patterns_;
+    row.spec.order = order_;
+    row.start = std::min(row.start, transaction.durables.cursor(number_).cursor);
+    transaction.durables.rename(row);
+  }
+  transaction.durables.update(row);
+}
+
 FetchResult SqliteConsumer::fetch(std::size_t max) {
   SettleResult none;
   return exchange({}, max, none);
@@ -242,8 +255,9 @@ void SqliteConsumer::transact(Transaction& transaction, std::span<const Settleme
   plan.version = transaction.durables.version(number_);
   if (plan.version == 0 || plan.version != version_) {
     const DurableRow row = require_row(transaction);
-    plan.patterns = row.spec.patterns;
-    plan.order = row.spec.order;
+    // Of one that is damaged counts what it was opened with.
+    plan.patterns = row.sound ? row.spec.patterns : patterns_;
+    plan.order = row.sound ? row.spec.order : order_;
   } else {
     plan.patterns = patterns_;
     plan.order = order_;
@@ -567,7 +581,7 @@ void SqliteConsumer::stay() noexcept {
       std::optional<DurableRow> row = transaction.durables.find(number_);
       if (!row) return;
       row->opened = transaction.now;
-      transaction.durables.update(*row);
+      keep_row(transaction, *row);
       CursorRow cursor = transaction.durables.cursor(number_);
       if (cursor.cursor != cursor_ || scan_from_ <= cursor_) return;
       cursor.cursor = scan_from_;
@@ -596,7 +610,7 @@ void SqliteConsumer::keep_note(std::string_view note) {
   core_->writer->call([&](Transaction& transaction) {
     DurableRow row = require_row(transaction);
     row.note = std::string(note);
-    transaction.durables.update(row);
+    keep_row(transaction, row);
   });
 }
 
@@ -628,7 +642,7 @@ void SqliteConsumer::give_back() noexcept {
       std::optional<DurableRow> name = tables.find(number_);
       if (!name) return;
       name->opened = transaction.now;
-      tables.update(*name);
+      keep_row(transaction, *name);
       for (const auto& [id, mine] : held_.leases) {
         // What has lapsed is not its own any more, and counts.
         const auto row = tables.lease(number_, id);

@@ -92,6 +92,7 @@ class SqliteConsumer final : public StoreConsumer {
   [[nodiscard]] bool matches(Reader& reader, const Statement& row);
   void require_open() const;
   [[nodiscard]] DurableRow require_row(Transaction& transaction) const;
+  void keep_row(Transaction& transaction, DurableRow& row) const;
   static void due_at(Plan& plan, std::int64_t when) {
     plan.due = plan.due ? std::min(*plan.due, when) : when;
   }

@@ -620,9 +620,12 @@ std::unique_ptr<StoreConsumer> SqliteStore::open(const DurableSpec& spec) {
       row = {.spec = spec};
       row.start = start.value_or(start_of(spec, transaction.last_sequence));
       row.number = tables.add(spec, row.start, transaction.now);
+      core_->tell_damages(tables);
       return;
     }
     row = *known;
+    if (row.renamed) tables.rename(row);
+    if (!row.sound) row.start = std::min(row.start, tables.cursor(row.number).cursor);
     row.opened = transaction.now;
     if (spec.on_change == OnChange::replace) {
       row.spec.patterns = spec.patterns;
@@ -838,7 +841,8 @@ std::size_t SqliteStore::trim_once(std::uint64_t up_to, std::uint64_t& from, Tri
       const DurableNumber number = row.number;
       names.push_back({std::move(row), tables.cursor(number).cursor, tables.leases(number)});
     }
-    // An event of whose topic nothing is known may be anybody's: it goes when all have come upon it.
+    // An event of an unknown topic may be anybody's, and a name that is damaged may want anything:
+    // it goes when all have come upon it.
     const auto is_needed = [&](std::uint64_t sequence, std::string_view topic) {
       return std::any_of(names.begin(), names.end(), [&](const Needs& name) {
         const bool is_out =
@@ -847,7 +851,7 @@ std::size_t SqliteStore::trim_once(std::uint64_t up_to, std::uint64_t& from, Tri
                      !lease.done.test(static_cast<std::size_t>(sequence - lease.lo));
             });
         if (is_out || sequence <= name.cursor) return is_out;
-        return topic.empty() ||
+        return topic.empty() || !name.row.sound ||
                std::any_of(name.row.spec.patterns.begin(), name.row.spec.patterns.end(),
                            [topic](const Pattern& one) { return one.matches(topic); });
       });
