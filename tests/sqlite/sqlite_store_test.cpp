@@ -1,4 +1,5 @@
 // What is the file store's own: compression, sums, its house.
+#include <eventually.hpp>
 #include <filesystem>
 #include <fstream>
 
@@ -278,6 +279,38 @@ TEST_F(SqliteFolder, TrimmingByAgeGoesByTheAppend) {
   }
   EXPECT_EQ(store->trim({.max_age = hours(2) + std::chrono::minutes(30)}).removed, 2U);
   EXPECT_EQ(store->stats().first_sequence, 3U);
+}
+
+TEST_F(SqliteFolder, NamesThatAreOpenSaySoInOneTransactionAndSeldom) {
+  const auto clock = std::make_shared<testing::ManualClock>();
+  const std::shared_ptr<Store> store = open({.durable_expiry = hours(1), .clock = clock});
+  const std::shared_ptr<Store> other = open({.clock = clock});
+  std::vector<std::unique_ptr<StoreConsumer>> open_names;
+  for (int i = 0; i < 20; ++i) {
+    open_names.push_back(
+        (i % 2 == 0 ? store : other)
+            ->open({.name = "name" + std::to_string(i), .patterns = {Pattern::glob("number.*")}}));
+    EXPECT_TRUE(open_names.back()->fetch(1).deliveries.empty());
+  }
+  (void)store->open({.name = "forgotten", .patterns = {Pattern::glob("*")}});
+  const auto commits = [&] { return store->stats().commits + other->stats().commits; };
+  const std::uint64_t before = commits();
+  clock->advance(std::chrono::minutes(61));
+  // It is forgotten in the third round of the house.
+  EXPECT_TRUE(eventually([&] { return store->durables().size() == 20U; }));
+  EXPECT_TRUE(logged("\"forgotten\" was not opened for too long"));
+  EXPECT_LE(commits() - before, 3U) << "two that say so, and one that forgets";
+  // What the names have passed by stands in the file, for whoever looks there.
+  ASSERT_TRUE(other->append(numbered(1, "else")).ok());
+  for (const auto& one : open_names) EXPECT_TRUE(one->fetch(1).deliveries.empty());
+  const std::shared_ptr<Store> third = open({.clock = clock});
+  EXPECT_TRUE(eventually([&] {
+    for (const DurableInfo& one : third->durables()) {
+      if (one.cursor != 1) return false;
+    }
+    return true;
+  }));
+  EXPECT_LE(commits() - before, 6U) << "the append, and one of each opening";
 }
 
 TEST_F(SqliteFolder, ABackupIsAStoreOfItsOwn) {

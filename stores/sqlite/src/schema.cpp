@@ -12,7 +12,8 @@ constexpr const char* kVersion1 = R"(
 CREATE TABLE meta(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE openings(
   id INTEGER PRIMARY KEY AUTOINCREMENT, instance_id TEXT NOT NULL, pid INTEGER NOT NULL,
-  opened INTEGER NOT NULL, closed INTEGER);
+  opened INTEGER NOT NULL, closed INTEGER, expiry INTEGER);
+CREATE INDEX openings_open ON openings(id) WHERE closed IS NULL;
 CREATE TABLE topics(
   id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, sum INTEGER NOT NULL);
 CREATE INDEX topics_name ON topics(name);

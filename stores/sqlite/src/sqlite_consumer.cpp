@@ -573,24 +573,31 @@ bool SqliteConsumer::renew() {
   return all;
 }
 
-void SqliteConsumer::stay() noexcept {
+std::optional<SqliteConsumer::Passed> SqliteConsumer::passed() const {
   const std::unique_lock lock(mutex_, std::try_to_lock);
-  if (!lock || closed_) return;  // it is at work
-  try {
-    core_->writer->call([&](Transaction& transaction) {
-      std::optional<DurableRow> row = transaction.durables.find(number_);
-      if (!row) return;
-      row->opened = transaction.now;
-      keep_row(transaction, *row);
-      CursorRow cursor = transaction.durables.cursor(number_);
-      if (cursor.cursor != cursor_ || scan_from_ <= cursor_) return;
-      cursor.cursor = scan_from_;
-      transaction.durables.put_cursor(number_, cursor);
-    });
-    cursor_ = std::max(cursor_, scan_from_);
-  } catch (const std::exception&) {
-    // It is tried again.
-  }
+  if (!lock || closed_ || scan_from_ <= cursor_) return std::nullopt;
+  return Passed{cursor_, scan_from_};
+}
+
+void SqliteConsumer::write_passed(Transaction& transaction, const Passed& passed) const {
+  CursorRow cursor = transaction.durables.cursor(number_);
+  if (cursor.cursor != passed.cursor || transaction.durables.version(number_) == 0) return;
+  cursor.cursor = passed.to;
+  transaction.durables.put_cursor(number_, cursor);
+}
+
+void SqliteConsumer::take(const Passed& passed) {
+  const std::lock_guard lock(mutex_);
+  // Where it has moved on meanwhile it looks at the file again.
+  if (cursor_ == passed.cursor) cursor_ = std::max(cursor_, passed.to);
+}
+
+void SqliteConsumer::say_in_use(Transaction& transaction) const {
+  std::optional<DurableRow> row = transaction.durables.find(number_);
+  // One that is damaged is mended where it is at work.
+  if (!row || !row->sound) return;
+  row->opened = transaction.now;
+  transaction.durables.update(*row);
 }
 
 std::uint64_t SqliteConsumer::seen_to() const {

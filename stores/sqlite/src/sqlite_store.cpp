@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <functional>
 #include <limits>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <random>
@@ -38,7 +39,13 @@ namespace fs = std::filesystem;
 
 /// How long news of another process can take where its ring is lost.
 constexpr auto kLookEvery = std::chrono::milliseconds(100);
-constexpr auto kHouseEvery = std::chrono::seconds(5);
+constexpr auto kHouseEvery = std::chrono::seconds(2);
+/// How often it is written that a name is in use, at least; and so many times in the shortest
+/// expiry that one of the openings has.
+constexpr std::int64_t kSayInUseEvery = 600'000'000'000;
+constexpr std::int64_t kSayInUseInExpiry = 4;
+/// Looks of the house that find a name expired, before it is forgotten.
+constexpr int kExpiredLooks = 3;
 /// Events that one transaction deletes, and pages that one gives back.
 constexpr std::int64_t kTrimAtOnce = 500;
 constexpr std::int64_t kVacuumAtOnce = 500;
@@ -153,9 +160,12 @@ std::uint64_t prepare(const std::string& path, const StoreOptions& options) {
     database.run("PRAGMA wal_autocheckpoint=0");
     database.run("BEGIN IMMEDIATE");
     if (!is_current(database)) make_current(database);
-    Statement add(database, "INSERT INTO openings(instance_id, pid, opened) VALUES(?,?,?)");
+    Statement add(database,
+                  "INSERT INTO openings(instance_id, pid, opened, expiry) VALUES(?,?,?,"
+                  "nullif(?, 0))");
     add.run(std::string_view(options.instance_id), std::int64_t{getpid()},
-            options.clock->wall().time_since_epoch().count());
+            options.clock->wall().time_since_epoch().count(),
+            std::int64_t{options.durable_expiry ? options.durable_expiry->count() : 0});
     opening = static_cast<std::uint64_t>(sqlite3_last_insert_rowid(database.handle()));
     database.run("COMMIT");
   } catch (...) {
@@ -227,6 +237,8 @@ class SqliteStore final : public Store {
  private:
   void listen();
   void keep_house();
+  void say_in_use();
+  void forget_names();
   void refresh_openings();
   void committed();
   [[nodiscard]] std::uint64_t start_of(const DurableSpec& spec, std::uint64_t last);
@@ -249,8 +261,17 @@ class SqliteStore final : public Store {
   const WallTime opened_;
   Doorbell doorbell_;
   std::mutex mutex_;
-  std::vector<std::uint64_t> openings_;  // others; guarded by mutex_
+  // Guarded by mutex_.
+  std::vector<std::uint64_t> openings_;  // others
+  std::int64_t say_in_use_every_ = kSayInUseEvery;
   std::uint64_t appended_at_house_ = 0;  // of whoever writes
+  // Of the listener.
+  std::int64_t said_in_use_ = 0;
+  struct Expired {
+    std::int64_t opened = 0;
+    int looks = 0;
+  };
+  std::map<DurableNumber, Expired> expired_;
   std::atomic<bool> house_wanted_{false};
   std::atomic<bool> ending_{false};
   std::mutex close_mutex_;
@@ -269,6 +290,7 @@ SqliteStore::SqliteStore(const std::string& path, const StoreOptions& options,
       durability_(durability),
       opened_(options.clock->wall()),
       doorbell_(words(FileIdentity::of(path)), opening) {
+  said_in_use_ = opened_.time_since_epoch().count();
   refresh_openings();
   {
     const std::lock_guard lock(mutex_);
@@ -323,8 +345,12 @@ void SqliteStore::refresh_openings() {
     std::vector<std::uint64_t> others;
     list.start(opening_);
     while (list.step()) others.push_back(list.unsigned_number(0));
+    const std::int64_t expiry = reader->database.number(
+        "SELECT ifnull(min(expiry), 0) FROM openings WHERE closed IS NULL AND expiry > 0");
     const std::lock_guard lock(mutex_);
     openings_ = std::move(others);
+    say_in_use_every_ =
+        expiry > 0 ? std::min(kSayInUseEvery, expiry / kSayInUseInExpiry) : kSayInUseEvery;
   } catch (const std::exception&) {
     // Looking now and then remains.
   }
@@ -357,10 +383,7 @@ void SqliteStore::listen() {
 void SqliteStore::keep_house() {
   try {
     refresh_openings();
-    {
-      const std::lock_guard lock(core_->consumers_mutex);
-      for (SqliteConsumer* const one : core_->consumers) one->stay();
-    }
+    say_in_use();
     std::vector<std::uint64_t> gone;
     {
       const std::lock_guard lock(mutex_);
@@ -374,18 +397,62 @@ void SqliteStore::keep_house() {
       });
     }
     if (!core_->options.retention.keeps_all()) (void)trim(core_->options.retention);
-    if (const auto expiry = core_->options.durable_expiry) {
-      const std::int64_t before = core_->now() - expiry->count();
-      for (const DurableInfo& one : durables()) {
-        // Those that are open say so now and then.
-        if (one.opened.time_since_epoch().count() >= before) continue;
-        core_->log(LogLevel::warning, "the durable subscription " + quote(one.name) +
-                                          " was not opened for too long and is forgotten");
-        (void)remove(one.name);
-      }
-    }
+    if (core_->options.durable_expiry) forget_names();
   } catch (const std::exception& error) {
     core_->log(LogLevel::warning, std::string("keeping house: ") + error.what());
+  }
+}
+
+/// One transaction for all names, and only where there is something to say.
+void SqliteStore::say_in_use() {
+  const std::int64_t now = core_->now();
+  std::int64_t every = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    every = say_in_use_every_;
+  }
+  // As long as this is held none of them goes away.
+  const std::lock_guard lock(core_->consumers_mutex);
+  const bool due = now - said_in_use_ >= every || now < said_in_use_;
+  std::vector<std::pair<SqliteConsumer*, SqliteConsumer::Passed>> moved;
+  for (SqliteConsumer* const one : core_->consumers) {
+    if (const auto passed = one->passed()) moved.emplace_back(one, *passed);
+  }
+  if (core_->consumers.empty() || (!due && moved.empty())) return;
+  core_->writer->call([&](Transaction& transaction) {
+    for (const SqliteConsumer* const one : core_->consumers) {
+      if (due) one->say_in_use(transaction);
+    }
+    for (const auto& [one, passed] : moved) one->write_passed(transaction, passed);
+  });
+  if (due) said_in_use_ = now;
+  for (const auto& [one, passed] : moved) one->take(passed);
+}
+
+/// What nobody has opened for too long, as some looks in a row have found: whoever has it open has
+/// had the time to say so in between, also where this opening is new, or the machine was asleep.
+void SqliteStore::forget_names() {
+  const std::int64_t before = core_->now() - core_->options.durable_expiry->count();
+  std::map<DurableNumber, Expired> expired;
+  std::vector<std::string> names;
+  core_->asking([&] {
+    const Core::Borrowed reader = core_->reader();
+    for (const DurableRow& row : reader->tables.all()) {
+      if (!row.sound || row.opened >= before) continue;
+      const auto known = expired_.find(row.number);
+      const bool again = known != expired_.end() && known->second.opened == row.opened;
+      const int looks = again ? known->second.looks + 1 : 1;
+      expired[row.number] = {row.opened, looks};
+      if (looks >= kExpiredLooks) names.push_back(row.spec.name);
+    }
+    core_->tell_damages(reader->tables);
+    return true;
+  });
+  expired_ = std::move(expired);
+  for (const std::string& name : names) {
+    core_->log(LogLevel::warning, "the durable subscription " + quote(name) +
+                                      " was not opened for too long and is forgotten");
+    (void)remove(name);
   }
 }
 
