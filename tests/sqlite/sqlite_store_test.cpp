@@ -1,4 +1,7 @@
 // What is the file store's own: compression, sums, its house.
+#include <sys/resource.h>
+
+#include <csignal>
 #include <eventually.hpp>
 #include <filesystem>
 #include <fstream>
@@ -324,6 +327,46 @@ TEST_F(SqliteFolder, ABackupIsAStoreOfItsOwn) {
   EXPECT_TRUE(other->check().empty());
   EXPECT_TRUE(
       mentions(error_of(ErrorCode::already_exists, [&] { store->backup(copy); }), "copy.db"));
+}
+
+TEST_F(SqliteFolder, ABackupThatFailsLeavesNothingInItsPlace) {
+  const std::shared_ptr<Store> store = open();
+  for (std::uint64_t n = 1; n <= 50; ++n) {
+    const Event event("big", bytes(std::string(4'000, 'x')), {.id = EventId{1, n}});
+    ASSERT_TRUE(store->append(event).ok());
+  }
+  const std::string copies = folder.file("copies");
+  fs::create_directory(copies);
+  const std::string copy = copies + "/copy.db";
+  {
+    // As if the disk were full.
+    struct Limit {
+      rlimit before{};
+      Limit() {
+        std::signal(SIGXFSZ, SIG_IGN);
+        getrlimit(RLIMIT_FSIZE, &before);
+        const rlimit small{.rlim_cur = 16'384, .rlim_max = before.rlim_max};
+        setrlimit(RLIMIT_FSIZE, &small);
+      }
+      ~Limit() {
+        setrlimit(RLIMIT_FSIZE, &before);
+        std::signal(SIGXFSZ, SIG_DFL);
+      }
+    } const limit;
+    EXPECT_THROW(store->backup(copy), Error);
+  }
+  EXPECT_TRUE(fs::is_empty(copies));
+  store->backup(copy);
+  EXPECT_EQ(open_sqlite_store(copy, options())->stats().events, 50U);
+  // What was there before stays.
+  for (const std::string there : {"", "something else"}) {
+    const std::string other = copies + "/other.db";
+    { std::ofstream(other) << there; }
+    (void)error_of(ErrorCode::already_exists, [&] { store->backup(other); });
+    EXPECT_EQ(fs::file_size(other), there.size());
+  }
+  const std::string nowhere = "/proc/self/copy.db";
+  EXPECT_TRUE(mentions(error_of(ErrorCode::io_error, [&] { store->backup(nowhere); }), nowhere));
 }
 
 }  // namespace

@@ -1033,11 +1033,60 @@ std::vector<std::string> SqliteStore::check() {
   return faults;
 }
 
-void SqliteStore::backup(const std::string& path) {
-  if (FileIdentity::of(path) != FileIdentity{}) {
-    throw Error(ErrorCode::already_exists, "backup: " + escape(path) + " exists already");
+namespace {
+
+/// A new file, which goes with all that SQLite made beside it unless it is kept.
+class NewFile {
+ public:
+  NewFile(const std::string& path, mode_t mode)
+      : path_(path),
+        descriptor_(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode)) {
+    if (descriptor_ >= 0) {
+      made_ = FileIdentity::of(path_);
+      journal_was_there_ = FileIdentity::of(path_ + "-journal") != FileIdentity{};
+      return;
+    }
+    if (errno == EEXIST) {
+      throw Error(ErrorCode::already_exists, "backup: " + escape(path_) + " exists already");
+    }
+    fail("cannot be made");
   }
+  NewFile(const NewFile&) = delete;
+  NewFile& operator=(const NewFile&) = delete;
+  ~NewFile() {
+    ::close(descriptor_);
+    if (kept_ || FileIdentity::of(path_) != made_) return;
+    (void)unlink(path_.c_str());
+    if (!journal_was_there_) (void)unlink((path_ + "-journal").c_str());
+  }
+
+  void keep() {
+    if (fsync(descriptor_) != 0) fail("cannot be synced");
+    kept_ = true;
+  }
+
+ private:
+  [[noreturn]] void fail(const char* what) const {
+    const std::string why = last_error();
+    throw Error(ErrorCode::io_error, "backup: " + escape(path_) + ' ' + what + ": " + why);
+  }
+
+  const std::string path_;
+  const int descriptor_;
+  FileIdentity made_;
+  bool journal_was_there_ = false;
+  bool kept_ = false;
+};
+
+}  // namespace
+
+void SqliteStore::backup(const std::string& path) {
   require_place(path);
+  core_->require_open();
+  struct stat original {};
+  const bool known = stat(core_->path.c_str(), &original) == 0;
+  // A copy is for whoever may read the original, and for nobody else.
+  NewFile file(path, known ? original.st_mode & 0777U : S_IRUSR | S_IWUSR);
   core_->asking([&] {
     // A connection of its own: it writes another file.
     Database database(core_->path, Database::Access::write);
@@ -1046,13 +1095,7 @@ void SqliteStore::backup(const std::string& path) {
     copy.run(std::string_view(path));
     return true;
   });
-  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  const bool durable = descriptor >= 0 && fsync(descriptor) == 0;
-  const std::string why = durable ? std::string() : last_error();
-  if (descriptor >= 0) ::close(descriptor);
-  if (!durable) {
-    throw Error(ErrorCode::io_error, "backup: " + escape(path) + " cannot be synced: " + why);
-  }
+  file.keep();
   sync_folder(path);
 }
 
