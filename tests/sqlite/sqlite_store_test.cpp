@@ -33,6 +33,34 @@ TEST_F(SqliteFolder, ALongPayloadIsCompressedAndComesBackAsItWas) {
   EXPECT_TRUE(open({.compress_above = 0})->find(id)) << "whoever opens it can read it";
 }
 
+TEST_F(SqliteFolder, ADamagedLengthOfACompressedPayloadTakesNoMemory) {
+  {
+    const std::shared_ptr<Store> store = open();
+    const Event event("long", bytes(std::string(100'000, 'y')), {.id = EventId{5, 5}});
+    ASSERT_TRUE(store->append(event).ok());
+  }
+  run_sql("PRAGMA wal_checkpoint(TRUNCATE)");
+  const std::string whole = folder.file("whole.db");
+  fs::copy_file(path, whole);
+  // A frame that says 1 GiB where it said 100'000: four bytes behind the magic number and the
+  // descriptor. And the recorded size.
+  for (const std::string change :
+       {"payload=CAST(substr(payload,1,5) || x'00000040' || substr(payload,10) AS BLOB)",
+        "size=1073741824"}) {
+    for (const char* const rest : {"-wal", "-shm"}) fs::remove(path + rest);
+    fs::copy_file(whole, path, fs::copy_options::overwrite_existing);
+    run_sql("UPDATE events SET " + change);
+    const std::shared_ptr<Store> store = open();
+    rusage used{};
+    getrusage(RUSAGE_SELF, &used);
+    EXPECT_EQ(store->read({}).set_aside, 1U) << change;
+    rusage after{};
+    getrusage(RUSAGE_SELF, &after);
+    EXPECT_LT(after.ru_maxrss - used.ru_maxrss, 512 * 1024) << change;
+    EXPECT_TRUE(logged("its compressed payload cannot be read")) << change;
+  }
+}
+
 TEST_F(SqliteFolder, ADamagedEventIsSetAsideReportedAndPassedBy) {
   {
     const std::shared_ptr<Store> store = open();

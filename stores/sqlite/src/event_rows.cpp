@@ -114,7 +114,7 @@ EventWriter::EventWriter(Database& database, std::size_t compress_above)
     : database_(database),
       compress_above_(compress_above),
       insert_(database, "INSERT INTO events(" + std::string(kEventColumns) +
-                            ") VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) "
+                            ") VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) "
                             "ON CONFLICT(id) DO NOTHING"),
       find_(database, "SELECT seq FROM events WHERE id=?"),
       topics_(database) {}
@@ -163,8 +163,11 @@ bool EventWriter::insert(const Event& event, std::uint64_t sequence, std::int64_
       record.content_type};
   for (std::size_t i = 0; i < texts.size(); ++i)
     insert_.bind_if(static_cast<int>(14 + i), texts[i]);
-  if (codec != kPlain) insert_.bind(27, codec);
-  if (record.has_payload) insert_.bind(28, payload);
+  if (codec != kPlain) {
+    insert_.bind(27, codec);
+    insert_.bind(28, static_cast<std::uint64_t>(record.payload.size()));
+  }
+  if (record.has_payload) insert_.bind(29, payload);
   (void)insert_.step();
   const bool added = database_.changes() != 0;
   insert_.reset();
@@ -218,12 +221,13 @@ EventRow EventReader::row_at(Statement& row) {
       &record.content_type};
   for (std::size_t i = 0; i < texts.size(); ++i) *texts[i] = row.text(static_cast<int>(13 + i));
   const std::int64_t codec = row.number(26);
-  record.has_payload = !row.is_null(27);
-  record.payload = row.blob(27);
+  record.has_payload = !row.is_null(28);
+  record.payload = row.blob(28);
   if (codec == kZstd) {
     const unsigned long long size =
         ZSTD_getFrameContentSize(record.payload.data(), record.payload.size());
-    if (size > limits::kPayloadBytesMax) {
+    // Two places must agree on it before there is room for so much.
+    if (size > limits::kPayloadBytesMax || size != row.unsigned_number(27)) {
       out.damage = "its compressed payload cannot be read";
       return out;
     }

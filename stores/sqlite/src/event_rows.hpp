@@ -32,8 +32,8 @@ namespace busway::sqlite {
 inline constexpr std::string_view kEventColumns =
     "seq, id, topic, time, appended, writer, sum, head, priority, origin, hops, schema_version, "
     "causation, source, key, user_id, session_id, instance_id, schema, entity, operation, "
-    "correlation_id, traceparent, metadata, extensions, content_type, codec, payload";
-inline constexpr int kEventColumnCount = 28;
+    "correlation_id, traceparent, metadata, extensions, content_type, codec, size, payload";
+inline constexpr int kEventColumnCount = 29;
 
 /// Topics by number; numbers of a transaction that was rolled back are forgotten by forget().
 class TopicNames {

@@ -23,7 +23,7 @@ CREATE TABLE events(
   priority INTEGER, origin INTEGER, hops INTEGER, schema_version INTEGER, causation BLOB,
   source TEXT, key TEXT, user_id TEXT, session_id TEXT, instance_id TEXT, schema TEXT, entity TEXT,
   operation TEXT, correlation_id TEXT, traceparent TEXT, metadata TEXT, extensions TEXT,
-  content_type TEXT, codec INTEGER, payload BLOB);
+  content_type TEXT, codec INTEGER, size INTEGER, payload BLOB);
 CREATE TABLE set_aside(seq INTEGER PRIMARY KEY, found INTEGER NOT NULL, reason TEXT NOT NULL);
 CREATE TABLE durables(
   id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, patterns TEXT NOT NULL,
