@@ -301,6 +301,85 @@ TEST_F(SqliteFolder, TrimmingLeavesWhatIsNotSettledAndTheLastSequence) {
   EXPECT_TRUE(store->check().empty());
 }
 
+TEST_F(SqliteFolder, WhatTrimmingHoldsCostsNoTransaction) {
+  const std::shared_ptr<Store> store = open({.durability = Durability::process_crash});
+  const auto consumer = store->open({.name = "work", .patterns = {Pattern::glob("number.*")}});
+  std::vector<Event> events;
+  for (std::uint64_t n = 1; n <= 2'000; ++n) events.push_back(numbered(n));
+  std::vector<AppendResult> results(events.size());
+  store->append(events, results);
+  const std::uint64_t before = store->stats().commits;
+  const TrimResult trimmed = store->trim({.max_events = 100});
+  EXPECT_EQ(trimmed.removed, 0U);
+  EXPECT_EQ(trimmed.held, 1'900U);
+  EXPECT_EQ(store->stats().commits, before);
+}
+
+TEST_F(SqliteFolder, RetentionCatchesUpWithANameThatWasBehind) {
+  const std::shared_ptr<Store> store =
+      open({.durability = Durability::process_crash, .retention = {.max_events = 100}});
+  const auto consumer = store->open({.name = "work", .patterns = {Pattern::glob("number.*")}});
+  std::vector<AppendResult> results(1'000);
+  for (std::uint64_t n = 0; n < 20; ++n) {
+    std::vector<Event> events;
+    for (std::uint64_t i = 1; i <= 1'000; ++i) events.push_back(numbered(n * 1'000 + i));
+    store->append(events, results);
+  }
+  EXPECT_EQ(store->stats().events, 20'000U);
+  std::size_t handled = 0;
+  while (handled < 20'000) {
+    std::vector<Settlement> done;
+    for (const Leased& one : consumer->fetch(1'000).deliveries) {
+      done.push_back({.sequence = one.sequence});
+    }
+    ASSERT_FALSE(done.empty());
+    handled += consumer->settle(done).accepted;
+  }
+  EXPECT_TRUE(eventually([&] { return store->stats().events == 100U; }));
+  EXPECT_TRUE(store->check().empty());
+}
+
+TEST_F(SqliteFolder, TheNumberOfEventsIsKnownAlsoWhereItsCounterIsDamaged) {
+  {
+    const std::shared_ptr<Store> store = open();
+    for (std::uint64_t n = 1; n <= 10; ++n) ASSERT_TRUE(store->append(numbered(n)).ok());
+    EXPECT_EQ(store->trim({.max_events = 4}).removed, 6U);
+    EXPECT_EQ(store->stats().events, 4U);
+    EXPECT_TRUE(store->check().empty());
+  }
+  run_sql("UPDATE meta SET value=value+2 WHERE name='removed'");
+  {
+    const std::shared_ptr<Store> store = open();
+    EXPECT_EQ(store->stats().events, 4U);
+    EXPECT_FALSE(store->check().empty());
+    EXPECT_EQ(store->trim({.max_events = 3}).removed, 1U);
+    EXPECT_EQ(store->stats().events, 3U);
+    EXPECT_TRUE(store->check().empty()) << "it was counted again";
+  }
+  run_sql("DELETE FROM events WHERE seq=9");
+  EXPECT_EQ(open()->check().size(), 1U) << "what nobody removed is missing";
+}
+
+TEST_F(SqliteFolder, ASequenceIsNotGivenAgainAlsoWhereTheLastOneIsDamaged) {
+  const DurableSpec spec{.name = "work", .patterns = {Pattern::glob("*")}};
+  {
+    const std::shared_ptr<Store> store = open();
+    const auto consumer = store->open(spec);
+    for (std::uint64_t n = 1; n <= 3; ++n) ASSERT_TRUE(store->append(numbered(n)).ok());
+    std::vector<Settlement> done;
+    for (const Leased& one : consumer->fetch(10).deliveries) {
+      done.push_back({.sequence = one.sequence});
+    }
+    EXPECT_EQ(consumer->settle(done).accepted, 3U);
+    EXPECT_EQ(store->trim({.max_events = 0}).removed, 3U);
+  }
+  run_sql("UPDATE meta SET value=1 WHERE name='last_sequence'");
+  const std::shared_ptr<Store> store = open();
+  EXPECT_FALSE(store->check().empty());
+  EXPECT_EQ(store->append(numbered(4)).sequence, 4U);
+  EXPECT_EQ(store->open(spec)->fetch(10).deliveries.size(), 1U);
+}
+
 TEST_F(SqliteFolder, TrimmingByAgeGoesByTheAppend) {
   const auto clock = std::make_shared<testing::ManualClock>();
   const std::shared_ptr<Store> store = open({.clock = clock});

@@ -153,8 +153,7 @@ DurableTables::DurableTables(Database& database)
                 "until > ?"),
       lowest_waiting_(database,
                       "SELECT min(seq) FROM exceptions WHERE durable=? AND state=0 AND until > ?"),
-      letter_(database, "SELECT value FROM meta WHERE name='next_letter'"),
-      put_letter_(database, "REPLACE INTO meta(name, value) VALUES('next_letter', ?)") {}
+      numbers_(database) {}
 
 // -- Names ----------------------------------------------------------------------------------------
 
@@ -486,14 +485,6 @@ void DurableTables::shorten_waits(std::int64_t now) {
       put(number, one);
     }
   }
-}
-
-std::uint64_t DurableTables::new_letter() {
-  letter_.reset();
-  const std::uint64_t letter = letter_.step() ? letter_.unsigned_number(0) : 1;
-  letter_.reset();
-  put_letter_.run(letter + 1);
-  return letter;
 }
 
 }  // namespace busway::sqlite

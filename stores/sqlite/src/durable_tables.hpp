@@ -22,11 +22,14 @@
 #include "busway/store_consumer.hpp"
 #include "busway/stored_letter.hpp"
 #include "database.hpp"
+#include "numbers.hpp"
 
 namespace busway::sqlite {
 
 using DurableNumber = std::int64_t;
 using Token = std::int64_t;  // of an opening; 0: nobody
+/// A clock that steps back by less is taken for one that was corrected.
+inline constexpr std::int64_t kSetBack = 1'000'000'000;
 
 /// What of a range is done: a bit an event, from lo on.
 class RangeBits {
@@ -138,7 +141,8 @@ class DurableTables {
   [[nodiscard]] std::optional<std::int64_t> next_due(DurableNumber number, std::int64_t now);
   /// Of those that wait and are not due: the lowest sequence.
   [[nodiscard]] std::optional<std::uint64_t> lowest_waiting(DurableNumber number, std::int64_t now);
-  [[nodiscard]] std::uint64_t new_letter();
+  [[nodiscard]] std::uint64_t new_letter() { return numbers_.new_letter(); }
+  [[nodiscard]] Numbers& numbers() noexcept { return numbers_; }
   /// Nothing waits longer than it was to, of any name: after the clock was set back.
   void shorten_waits(std::int64_t now);
 
@@ -159,7 +163,8 @@ class DurableTables {
   Statement find_name_, find_number_, version_, all_, add_, update_, rename_, cursor_, put_cursor_,
       safe_, put_safe_, lowest_lease_, lowest_exception_, leases_, lease_, add_lease_,
       update_lease_, remove_lease_, exception_, due_, with_token_, living_, letters_, put_,
-      remove_exception_, next_due_, lowest_waiting_, letter_, put_letter_;
+      remove_exception_, next_due_, lowest_waiting_;
+  Numbers numbers_;
   std::vector<std::string> damages_;
   std::vector<std::pair<DurableNumber, std::uint64_t>> bad_exceptions_;
   std::vector<std::int64_t> bad_leases_;

@@ -9,7 +9,8 @@ namespace busway::sqlite {
 namespace {
 
 constexpr const char* kVersion1 = R"(
-CREATE TABLE meta(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE meta(
+  name TEXT PRIMARY KEY, value INTEGER NOT NULL, sum INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE openings(
   id INTEGER PRIMARY KEY AUTOINCREMENT, instance_id TEXT NOT NULL, pid INTEGER NOT NULL,
   opened INTEGER NOT NULL, closed INTEGER, expiry INTEGER);

@@ -24,7 +24,6 @@ constexpr std::uint64_t kCursorBehindMax = 8'192;
 constexpr std::size_t kSafeEvery = 256;
 /// A cursor that moves under a fetch is read again so often.
 constexpr int kTries = 16;
-constexpr std::int64_t kSetBack = 1'000'000'000;
 
 void wait(ExceptionRow& row, std::int64_t after, std::int64_t now) {
   row.state = ExceptionState::waiting;

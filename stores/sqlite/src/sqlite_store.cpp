@@ -47,9 +47,12 @@ constexpr std::int64_t kSayInUseInExpiry = 4;
 /// Looks of the house that find a name expired, before it is forgotten.
 constexpr int kExpiredLooks = 3;
 /// Events that one transaction deletes, and pages that one gives back.
-constexpr std::int64_t kTrimAtOnce = 500;
+constexpr std::size_t kTrimAtOnce = 500;
 constexpr std::int64_t kVacuumAtOnce = 500;
-/// Appends after which the retention is looked at.
+/// Events that are looked at for it in one go.
+constexpr std::uint64_t kLookAtOnce = 8'192;
+/// Appends after which the retention is looked at; more where much has to be looked at, so that no
+/// append pays for more than a few looks.
 constexpr std::uint64_t kTrimEvery = 256;
 /// An event may be older than its append, and its clock this much ahead.
 constexpr std::int64_t kClocksApart = 3'600'000'000'000;
@@ -253,7 +256,15 @@ class SqliteStore final : public Store {
   std::size_t for_each_at_rest(
       const StoredLetterQuery& query,
       const std::function<void(Transaction&, DurableNumber, ExceptionRow&)>& use);
-  [[nodiscard]] std::size_t trim_once(std::uint64_t up_to, std::uint64_t& from, TrimResult& result);
+  [[nodiscard]] std::uint64_t beyond(Reader& reader, const Retention& retention) const;
+  struct Trimmed {
+    std::uint64_t to = 0;
+    std::uint64_t looked = 0;
+    std::uint64_t removed = 0;
+    bool more = false;
+  };
+  [[nodiscard]] Trimmed trim_once(std::uint64_t from, std::uint64_t up_to);
+  void trim_some();
 
   const std::shared_ptr<Core> core_;
   const std::uint64_t opening_;
@@ -267,11 +278,13 @@ class SqliteStore final : public Store {
   std::uint64_t appended_at_house_ = 0;  // of whoever writes
   // Of the listener.
   std::int64_t said_in_use_ = 0;
+  std::uint64_t trimmed_to_ = 0;  // where the next look for what can be removed begins
   struct Expired {
     std::int64_t opened = 0;
     int looks = 0;
   };
   std::map<DurableNumber, Expired> expired_;
+  std::atomic<std::uint64_t> trim_after_{kTrimEvery};  // appends
   std::atomic<bool> house_wanted_{false};
   std::atomic<bool> ending_{false};
   std::mutex close_mutex_;
@@ -330,7 +343,7 @@ void SqliteStore::committed() {
   core_->watches.tell();
   if (core_->options.retention.keeps_all()) return;
   const std::uint64_t appended = core_->writer->appended();
-  if (appended - appended_at_house_ < kTrimEvery) return;
+  if (appended - appended_at_house_ < trim_after_) return;
   appended_at_house_ = appended;
   house_wanted_ = true;
   doorbell_.wake();
@@ -396,7 +409,7 @@ void SqliteStore::keep_house() {
         for (const std::uint64_t one : gone) close.run(transaction.now, one);
       });
     }
-    if (!core_->options.retention.keeps_all()) (void)trim(core_->options.retention);
+    if (!core_->options.retention.keeps_all()) trim_some();
     if (core_->options.durable_expiry) forget_names();
   } catch (const std::exception& error) {
     core_->log(LogLevel::warning, std::string("keeping house: ") + error.what());
@@ -859,21 +872,27 @@ std::size_t SqliteStore::purge(const StoredLetterQuery& query) {
 
 // -- Keeping house --------------------------------------------------------------------------------
 
+namespace {
+
+/// What the database takes of its file.
+std::uint64_t bytes_of(Database& database) {
+  return static_cast<std::uint64_t>(
+      (database.number("PRAGMA page_count") - database.number("PRAGMA freelist_count")) *
+      database.number("PRAGMA page_size"));
+}
+
+}  // namespace
+
 StoreStats SqliteStore::stats() {
   return core_->asking([&] {
     StoreStats out;
     const Core::Borrowed reader = core_->reader();
     Database& database = reader->database;
-    out.events = static_cast<std::uint64_t>(database.number("SELECT count(*) FROM events"));
+    out.events = reader->tables.numbers().events();
     out.first_sequence = static_cast<std::uint64_t>(database.number("SELECT min(seq) FROM events"));
     out.last_sequence =
-        std::max(core_->writer->last_sequence(),
-                 static_cast<std::uint64_t>(database.number(
-                     "SELECT max(ifnull((SELECT max(seq) FROM events), 0), "
-                     "ifnull((SELECT value FROM meta WHERE name='last_sequence'), 0))")));
-    out.bytes = static_cast<std::uint64_t>(
-        (database.number("PRAGMA page_count") - database.number("PRAGMA freelist_count")) *
-        database.number("PRAGMA page_size"));
+        std::max(core_->writer->last_sequence(), reader->tables.numbers().last_sequence());
+    out.bytes = bytes_of(database);
     out.durables = static_cast<std::uint64_t>(database.number("SELECT count(*) FROM durables"));
     out.dead_letters = static_cast<std::uint64_t>(
         database.number("SELECT count(*) FROM exceptions WHERE letter > 0"));
@@ -888,114 +907,156 @@ StoreStats SqliteStore::stats() {
   });
 }
 
-/// Deletes some events from `from` on that nobody needs; returns how many it looked at.
-std::size_t SqliteStore::trim_once(std::uint64_t up_to, std::uint64_t& from, TrimResult& result) {
-  std::size_t looked = 0;
-  std::uint64_t removed = 0;
-  std::uint64_t next = from;
-  core_->writer->call([&](Transaction& transaction) {
-    looked = 0;
-    removed = 0;
-    next = from;
-    DurableTables& tables = transaction.durables;
-    struct Needs {
-      DurableRow row;
-      std::uint64_t cursor;
-      std::vector<LeaseRow> leases;
-    };
-    std::vector<Needs> names;
+namespace {
+
+/// Which events the durable names still need.
+class Needs {
+ public:
+  explicit Needs(DurableTables& tables) {
     for (DurableRow& row : tables.all()) {
       const DurableNumber number = row.number;
-      names.push_back({std::move(row), tables.cursor(number).cursor, tables.leases(number)});
+      names_.push_back({std::move(row), tables.cursor(number).cursor, tables.leases(number)});
     }
-    // An event of an unknown topic may be anybody's, and a name that is damaged may want anything:
-    // it goes when all have come upon it.
-    const auto is_needed = [&](std::uint64_t sequence, std::string_view topic) {
-      return std::any_of(names.begin(), names.end(), [&](const Needs& name) {
-        const bool is_out =
-            std::any_of(name.leases.begin(), name.leases.end(), [&](const LeaseRow& lease) {
-              return sequence >= lease.lo && sequence <= lease.hi &&
-                     !lease.done.test(static_cast<std::size_t>(sequence - lease.lo));
-            });
-        if (is_out || sequence <= name.cursor) return is_out;
-        return topic.empty() || !name.row.sound ||
-               std::any_of(name.row.spec.patterns.begin(), name.row.spec.patterns.end(),
-                           [topic](const Pattern& one) { return one.matches(topic); });
-      });
-    };
-    Statement list(transaction.database,
+  }
+  /// An event of an unknown topic may be anybody's, and a name that is damaged may want anything:
+  /// it goes when all have come upon it.
+  [[nodiscard]] bool has(std::uint64_t sequence, std::string_view topic) const {
+    return std::any_of(names_.begin(), names_.end(), [&](const Name& name) {
+      const bool is_out =
+          std::any_of(name.leases.begin(), name.leases.end(), [&](const LeaseRow& lease) {
+            return sequence >= lease.lo && sequence <= lease.hi &&
+                   !lease.done.test(static_cast<std::size_t>(sequence - lease.lo));
+          });
+      if (is_out || sequence <= name.cursor) return is_out;
+      return topic.empty() || !name.row.sound ||
+             std::any_of(name.row.spec.patterns.begin(), name.row.spec.patterns.end(),
+                         [topic](const Pattern& one) { return one.matches(topic); });
+    });
+  }
+
+ private:
+  struct Name {
+    DurableRow row;
+    std::uint64_t cursor = 0;
+    std::vector<LeaseRow> leases;
+  };
+  std::vector<Name> names_;
+};
+
+}  // namespace
+
+/// The last event that is beyond the limits; 0: none is.
+std::uint64_t SqliteStore::beyond(Reader& reader, const Retention& retention) const {
+  Numbers& numbers = reader.tables.numbers();
+  const std::uint64_t last = numbers.last_sequence();
+  std::uint64_t up_to = 0;
+  // The newest have no gaps between them: what is removed is always older than what is kept, but
+  // for what somebody needs.
+  const auto keep_newest = [&](std::uint64_t count) {
+    if (last > count) up_to = std::max(up_to, last - count);
+  };
+  if (retention.max_events) keep_newest(*retention.max_events);
+  if (retention.max_bytes) {
+    const std::uint64_t bytes = bytes_of(reader.database);
+    const std::uint64_t events = numbers.events();
+    if (bytes > *retention.max_bytes && events != 0) {
+      keep_newest(*retention.max_bytes / (bytes / events + 1));
+    }
+  }
+  if (retention.max_age) {
+    const std::uint64_t first_kept =
+        first_appended(reader, core_->now() - retention.max_age->count());
+    if (first_kept > 1) up_to = std::max(up_to, first_kept - 1);
+  }
+  return up_to;
+}
+
+/// Looks at events beyond `from` for some that nobody needs, and deletes them. What it looks at and
+/// leaves costs no transaction.
+SqliteStore::Trimmed SqliteStore::trim_once(std::uint64_t from, std::uint64_t up_to) {
+  Trimmed out{.to = from};
+  std::vector<std::pair<std::uint64_t, std::string>> found;
+  core_->asking([&] {
+    const Core::Borrowed reader = core_->reader();
+    const Needs needs(reader->tables);
+    Statement list(reader->database,
                    "SELECT seq, 0, topic, 0, appended, writer, 0, head, "
                    "EXISTS(SELECT 1 FROM exceptions x WHERE x.seq = events.seq) "
                    "FROM events WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?");
-    TopicNames topics(transaction.database);
+    list.start(from, up_to, kLookAtOnce);
+    while (found.size() < kTrimAtOnce && list.step()) {
+      ++out.looked;
+      out.to = list.unsigned_number(0);
+      if (list.number(8) != 0) continue;
+      std::string topic;
+      if (EventReader::head_is_sound(list)) {
+        topic = reader->events.topics().name_of(list.number(2));
+      }
+      if (!needs.has(out.to, topic)) found.emplace_back(out.to, std::move(topic));
+    }
+    out.more = out.looked == kLookAtOnce || found.size() == kTrimAtOnce;
+    core_->tell_damages(reader->tables);
+    return true;
+  });
+  if (found.empty()) return out;
+  core_->writer->call([&](Transaction& transaction) {
+    // It may be needed by now: by a name that is new, or a letter that is sent again.
+    const Needs needs(transaction.durables);
+    Statement has_row(transaction.database, "SELECT 1 FROM exceptions WHERE seq=?");
     Statement remove(transaction.database, "DELETE FROM events WHERE seq=?");
     std::vector<std::uint64_t> sequences;
-    list.start(from, up_to, kTrimAtOnce);
-    while (list.step()) {
-      ++looked;
-      next = list.unsigned_number(0);
-      if (list.number(8) != 0) continue;
-      const std::string_view topic =
-          EventReader::head_is_sound(list) ? topics.name_of(list.number(2)) : std::string_view();
-      if (!is_needed(next, topic)) sequences.push_back(next);
+    for (const auto& [sequence, topic] : found) {
+      if (!has_row.start(sequence).step() && !needs.has(sequence, topic)) {
+        sequences.push_back(sequence);
+      }
+      has_row.reset();
     }
-    list.reset();
-    for (const std::uint64_t one : sequences) remove.run(one);
-    removed = sequences.size();
+    Numbers& numbers = transaction.durables.numbers();
+    std::uint64_t removed = 0;
+    for (const std::uint64_t one : sequences) {
+      remove.run(one);
+      removed += static_cast<std::uint64_t>(transaction.database.changes());
+    }
+    // No sequence is ever given twice.
     if (!sequences.empty() && sequences.back() == transaction.last_sequence) {
-      // No sequence is ever given twice.
-      Statement keep(transaction.database,
-                     "REPLACE INTO meta(name, value) VALUES('last_sequence', ?)");
-      keep.run(transaction.last_sequence);
+      numbers.keep_last_sequence(transaction.last_sequence);
     }
-    core_->tell_damages(tables);
+    numbers.count_removed(removed);
+    out.removed = removed;
   });
-  result.removed += removed;
-  from = next;
-  return looked;
+  return out;
 }
 
 TrimResult SqliteStore::trim(const Retention& retention) {
   TrimResult result;
   if (retention.keeps_all()) return result;
-  std::uint64_t up_to = 0;
-  std::uint64_t beyond = 0;
-  core_->asking([&] {
+  const std::uint64_t up_to = core_->asking([&] {
     const Core::Borrowed reader = core_->reader();
-    Database& database = reader->database;
-    const auto count = static_cast<std::uint64_t>(database.number("SELECT count(*) FROM events"));
-    if (count == 0) return true;
-    std::uint64_t excess = 0;
-    if (retention.max_events && count > *retention.max_events) {
-      excess = count - *retention.max_events;
-    }
-    if (retention.max_bytes) {
-      const auto bytes = static_cast<std::uint64_t>(
-          (database.number("PRAGMA page_count") - database.number("PRAGMA freelist_count")) *
-          database.number("PRAGMA page_size"));
-      if (bytes > *retention.max_bytes) {
-        excess = std::max(excess, (bytes - *retention.max_bytes) / (bytes / count + 1) + 1);
-      }
-    }
-    if (excess != 0) {
-      Statement nth(database, "SELECT seq FROM events ORDER BY seq LIMIT 1 OFFSET ?");
-      if (nth.start(excess - 1).step()) up_to = nth.unsigned_number(0);
-    }
-    if (retention.max_age) {
-      const std::uint64_t first_kept =
-          first_appended(*reader, core_->now() - retention.max_age->count());
-      if (first_kept > 1) up_to = std::max(up_to, first_kept - 1);
-    }
-    Statement how_many(database, "SELECT count(*) FROM events WHERE seq <= ?");
-    if (how_many.start(up_to).step()) beyond = how_many.unsigned_number(0);
-    return true;
+    return beyond(*reader, retention);
   });
-  if (up_to == 0) return result;
-  std::uint64_t from = 0;
-  while (trim_once(up_to, from, result) == static_cast<std::size_t>(kTrimAtOnce)) {
+  Trimmed one{.more = up_to != 0};
+  while (one.more) {
+    one = trim_once(one.to, up_to);
+    result.removed += one.removed;
+    result.held += one.looked - one.removed;
   }
-  result.held = beyond - std::min(beyond, result.removed);
   return result;
+}
+
+/// Now and then, and not much at a time: what is held is looked at again in another round.
+void SqliteStore::trim_some() {
+  const std::uint64_t up_to = core_->asking([&] {
+    const Core::Borrowed reader = core_->reader();
+    return beyond(*reader, core_->options.retention);
+  });
+  std::uint64_t looked = 0;
+  Trimmed one{.to = trimmed_to_, .more = trimmed_to_ < up_to};
+  while (one.more && (looked < kLookAtOnce || one.removed != 0)) {
+    one = trim_once(one.to, up_to);
+    looked += one.looked;
+  }
+  trimmed_to_ = one.more ? one.to : 0;
+  trim_after_ = std::max(kTrimEvery, looked);
 }
 
 std::vector<std::string> SqliteStore::check() {
@@ -1014,8 +1075,8 @@ std::vector<std::string> SqliteStore::check() {
         faults.push_back("event " + std::to_string(row.sequence) + ": " + row.damage);
       }
     }
-    for (std::string& fault : TopicNames::check(reader->database)) {
-      faults.push_back(std::move(fault));
+    for (auto& found : {TopicNames::check(reader->database), reader->tables.numbers().check()}) {
+      faults.insert(faults.end(), found.begin(), found.end());
     }
     DurableTables& tables = reader->tables;
     for (const DurableRow& row : tables.all()) {

@@ -21,8 +21,6 @@ namespace {
 constexpr std::size_t kEventsAtOnce = 8'192;
 /// The write-ahead log is folded into the database when it has grown to so many pages (of 4 KiB).
 constexpr int kCheckpointPages = 2'000;
-/// A clock that steps back by less is taken for one that was corrected.
-constexpr std::int64_t kSetBack = 1'000'000'000;
 constexpr auto kIdleAfter = std::chrono::milliseconds(500);
 
 }  // namespace
@@ -47,9 +45,6 @@ Writer::Writer(Settings settings)
                   SideFile{settings_.path + "-gate"}},
       begin_(database_, "BEGIN IMMEDIATE"),
       commit_(database_, "COMMIT"),
-      last_(database_,
-            "SELECT max(ifnull((SELECT max(seq) FROM events), 0), "
-            "ifnull((SELECT value FROM meta WHERE name='last_sequence'), 0))"),
       events_(database_, settings_.options.compress_above),
       durables_(database_) {
   database_.run(settings_.durability == Durability::power_loss ? "PRAGMA synchronous=FULL"
@@ -215,9 +210,7 @@ void Writer::commit(Batch& batch) {
       culprit_call_ = nullptr;
       now_ = settings_.options.clock->wall().time_since_epoch().count();
       begin_.run();
-      last_.reset();
-      next_sequence_ = (last_.step() ? last_.unsigned_number(0) : 0) + 1;
-      last_.reset();
+      next_sequence_ = durables_.numbers().last_sequence() + 1;
       if (now_ + kSetBack < last_now_) durables_.shorten_waits(now_);
       run_all(batch);
       committing = true;

@@ -129,7 +129,6 @@ class Writer {
   std::array<SideFile, 3> side_files_;
   Statement begin_;
   Statement commit_;
-  Statement last_;
   EventWriter events_;
   DurableTables durables_;
 
