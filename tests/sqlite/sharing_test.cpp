@@ -91,6 +91,36 @@ TEST_F(SqliteFolder, OneThatStandsStillPastItsLeaseIsOvertakenAndItsSettlementsA
   EXPECT_EQ(left->stats().stale, 2U);
 }
 
+TEST_F(SqliteFolder, AnOpeningWithAShorterLeaseDoesNotTakeTheLeadFromALivingOne) {
+  const auto clock = std::make_shared<testing::ManualClock>();
+  const std::shared_ptr<Store> store = open({.clock = clock});
+  ASSERT_TRUE(store->append(numbered(1)).ok());
+  for (const DurableOrder order : {DurableOrder::key, DurableOrder::strict}) {
+    DurableSpec spec{.name = std::string(to_string(order)),
+                     .patterns = {Pattern::glob("*")},
+                     .start = Replay::beginning(),
+                     .order = order,
+                     .lease = seconds(60)};
+    const auto first = store->open(spec);
+    const FetchResult held = first->fetch(1);
+    ASSERT_EQ(held.deliveries.size(), 1U);
+    spec.lease = seconds(1);
+    const auto second = store->open(spec);
+    clock->advance(seconds(45));
+    const FetchResult nothing = second->fetch(1);
+    EXPECT_FALSE(nothing.active) << spec.name << ": two are active";
+    EXPECT_TRUE(nothing.deliveries.empty()) << spec.name;
+    // Set back: it leads for as long as its own lease is, and not for longer.
+    clock->set_wall(clock->wall() - std::chrono::hours(2));
+    EXPECT_FALSE(second->fetch(1).active) << spec.name;
+    EXPECT_EQ(first->settle(std::vector<Settlement>{{.sequence = 1}}).accepted, 1U) << spec.name;
+    clock->advance(seconds(59));
+    EXPECT_FALSE(second->fetch(1).active) << spec.name;
+    clock->advance(seconds(2));
+    EXPECT_TRUE(second->fetch(1).active) << spec.name;
+  }
+}
+
 TEST_F(SqliteFolder, ManyOpeningsWriteAtOnceAndNothingIsLost) {
   constexpr int kOpenings = 4;
   constexpr int kEach = 100;

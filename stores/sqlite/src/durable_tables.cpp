@@ -44,7 +44,8 @@ std::int64_t sum_of(const DurableRow& row, std::string_view patterns) {
 }
 
 std::int64_t sum_of(DurableNumber number, const CursorRow& row) {
-  return sum_of(std::array{number, to_signed(row.cursor), row.leader, row.leader_until});
+  return sum_of(
+      std::array{number, to_signed(row.cursor), row.leader, row.leader_until, row.leader_span});
 }
 
 std::int64_t sum_of(DurableNumber number, const LeaseRow& row) {
@@ -116,11 +117,12 @@ DurableTables::DurableTables(Database& database)
            "VALUES(?,?,?,?,?,?,x'',0) RETURNING id"),
       update_(database,
               "UPDATE durables SET patterns=?, ordering=?, opened=?, note=?, sum=? WHERE id=?"),
-      cursor_(database, "SELECT cursor, leader, leader_until, sum FROM cursors WHERE durable=?"),
+      rename_(database, "UPDATE durables SET name=? WHERE id=?"),
+      cursor_(database,
+              "SELECT cursor, leader, leader_until, leader_span, sum FROM cursors WHERE durable=?"),
       put_cursor_(database,
-                  "INSERT INTO cursors(durable, cursor, leader, leader_until, sum) "
-                  "VALUES(?,?,?,?,?) ON CONFLICT(durable) DO UPDATE SET cursor=excluded.cursor, "
-                  "leader=excluded.leader, leader_until=excluded.leader_until, sum=excluded.sum"),
+                  "REPLACE INTO cursors(durable, cursor, leader, leader_until, leader_span, sum) "
+                  "VALUES(?,?,?,?,?,?)"),
       safe_(database, "SELECT cursor, sum FROM safe_cursors WHERE durable=?"),
       put_safe_(database, "REPLACE INTO safe_cursors(durable, cursor, sum) VALUES(?,?,?)"),
       lowest_lease_(database, "SELECT min(lo) FROM leases WHERE durable=?"),
@@ -151,22 +153,21 @@ DurableTables::DurableTables(Database& database)
                 "until > ?"),
       lowest_waiting_(database,
                       "SELECT min(seq) FROM exceptions WHERE durable=? AND state=0 AND until > ?"),
-      letter_(database, "SELECT value FROM meta WHERE name='next_letter'"),
-      put_letter_(database, "REPLACE INTO meta(name, value) VALUES('next_letter', ?)") {}
+      numbers_(database) {}
 
 // -- Names ----------------------------------------------------------------------------------------
 
-std::optional<DurableRow> DurableTables::durable_at(Statement& row) {
+DurableRow DurableTables::durable_at(Statement& row, std::string_view name) {
   DurableRow out;
   out.number = row.number(0);
-  out.spec.name = std::string(row.text(1));
+  out.spec.name = std::string(name.empty() ? row.text(1) : name);
   out.spec.order = static_cast<DurableOrder>(row.number(3) & 0xff);
   out.start = row.unsigned_number(4);
   out.created = row.number(5);
   out.opened = row.number(6);
   out.note = std::string(text_of(row.blob(7)));
   const std::string patterns(row.text(2));
-  const bool sound = sum_of(out, patterns) == row.number(8);
+  out.sound = sum_of(out, patterns) == row.number(8);
   try {
     for (const Json& one : Json::parse(patterns)) {
       out.spec.patterns.push_back(Pattern::parse(one.get<std::string>()));
@@ -174,23 +175,50 @@ std::optional<DurableRow> DurableTables::durable_at(Statement& row) {
   } catch (const std::exception&) {
     out.spec.patterns.clear();
   }
-  if (!sound || out.spec.patterns.empty()) {
+  // It is known by its name and takes its patterns from whoever opens it anew.
+  if (!out.sound) out.note.clear();
+  out.sound = out.sound && !out.spec.patterns.empty();
+  if (!out.sound) {
     damages_.push_back("the durable subscription " + quote(out.spec.name) +
                        " does not pass its checksum; open it with on_change = replace");
-    // It is known by its name and takes its patterns from whoever opens it anew.
-    if (!sound) out.note.clear();
   }
   return out;
 }
 
 std::optional<DurableRow> DurableTables::find(std::string_view name) {
-  auto out = find_name_.start(name).step() ? durable_at(find_name_) : std::nullopt;
+  std::optional<DurableRow> out;
+  if (find_name_.start(name).step()) out = durable_at(find_name_, name);
   find_name_.reset();
+  return out ? std::move(out) : find_renamed(name);
+}
+
+std::optional<DurableRow> DurableTables::find_renamed(std::string_view name) {
+  std::optional<DurableRow> out;
+  std::vector<std::string> suspects;
+  const std::size_t told = damages_.size();
+  all_.reset();
+  while (!out && all_.step()) {
+    const std::string stands_as(all_.text(1));
+    if (DurableRow as_asked = durable_at(all_, name); as_asked.sound) {
+      as_asked.renamed = true;
+      out = std::move(as_asked);
+      suspects = {"the name of the durable subscription " + quote(name) + " stood as " +
+                  quote(stands_as) + " and does not pass its checksum; it goes on"};
+    } else if (!durable_at(all_).sound) {
+      suspects.push_back("the durable subscription " + quote(stands_as) +
+                         " does not pass its checksum, not even under the name " + quote(name) +
+                         ", which is not there; it may be the one");
+    }
+  }
+  all_.reset();
+  damages_.resize(told);
+  damages_.insert(damages_.end(), suspects.begin(), suspects.end());
   return out;
 }
 
 std::optional<DurableRow> DurableTables::find(DurableNumber number) {
-  auto out = find_number_.start(number).step() ? durable_at(find_number_) : std::nullopt;
+  std::optional<DurableRow> out;
+  if (find_number_.start(number).step()) out = durable_at(find_number_);
   find_number_.reset();
   return out;
 }
@@ -204,9 +232,7 @@ std::int64_t DurableTables::version(DurableNumber number) {
 std::vector<DurableRow> DurableTables::all() {
   std::vector<DurableRow> out;
   all_.reset();
-  while (all_.step()) {
-    if (auto one = durable_at(all_)) out.push_back(std::move(*one));
-  }
+  while (all_.step()) out.push_back(durable_at(all_));
   all_.reset();
   return out;
 }
@@ -232,6 +258,10 @@ void DurableTables::update(const DurableRow& row) {
               row.number);
 }
 
+void DurableTables::rename(const DurableRow& row) {
+  rename_.run(std::string_view(row.spec.name), row.number);
+}
+
 void DurableTables::remove(DurableNumber number) {
   const std::string id = std::to_string(number);
   for (const char* const table : {"cursors", "safe_cursors", "leases", "exceptions"}) {
@@ -246,8 +276,8 @@ CursorRow DurableTables::cursor(DurableNumber number) {
   CursorRow row;
   bool sound = false;
   if (cursor_.start(number).step()) {
-    row = {cursor_.unsigned_number(0), cursor_.number(1), cursor_.number(2)};
-    sound = sum_of(number, row) == cursor_.number(3);
+    row = {cursor_.unsigned_number(0), cursor_.number(1), cursor_.number(2), cursor_.number(3)};
+    sound = sum_of(number, row) == cursor_.number(4);
   }
   cursor_.reset();
   if (sound) return row;
@@ -256,7 +286,8 @@ CursorRow DurableTables::cursor(DurableNumber number) {
 }
 
 void DurableTables::put_cursor(DurableNumber number, const CursorRow& row) {
-  put_cursor_.run(number, row.cursor, row.leader, row.leader_until, sum_of(number, row));
+  put_cursor_.run(number, row.cursor, row.leader, row.leader_until, row.leader_span,
+                  sum_of(number, row));
 }
 
 std::uint64_t DurableTables::safe_cursor(DurableNumber number) {
@@ -269,7 +300,7 @@ std::uint64_t DurableTables::safe_cursor(DurableNumber number) {
   safe_.reset();
   if (sound) return cursor;
   const std::optional<DurableRow> row = find(number);
-  return row ? row->start : 0;
+  return row && row->sound ? row->start : 0;
 }
 
 void DurableTables::put_safe_cursor(DurableNumber number) {
@@ -439,8 +470,8 @@ void DurableTables::shorten_waits(std::int64_t now) {
   for (const DurableRow& durable : all()) {
     const DurableNumber number = durable.number;
     CursorRow row = cursor(number);
-    if (row.leader != 0) {
-      row.leader_until = std::min(row.leader_until, now + durable.spec.lease.count());
+    if (row.leader != 0 && row.leader_until - now > row.leader_span) {
+      row.leader_until = now + row.leader_span;
       put_cursor(number, row);
     }
     for (LeaseRow& lease : leases(number)) {
@@ -454,14 +485,6 @@ void DurableTables::shorten_waits(std::int64_t now) {
       put(number, one);
     }
   }
-}
-
-std::uint64_t DurableTables::new_letter() {
-  letter_.reset();
-  const std::uint64_t letter = letter_.step() ? letter_.unsigned_number(0) : 1;
-  letter_.reset();
-  put_letter_.run(letter + 1);
-  return letter;
 }
 
 }  // namespace busway::sqlite

@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <functional>
 #include <limits>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <random>
@@ -38,11 +39,20 @@ namespace fs = std::filesystem;
 
 /// How long news of another process can take where its ring is lost.
 constexpr auto kLookEvery = std::chrono::milliseconds(100);
-constexpr auto kHouseEvery = std::chrono::seconds(5);
+constexpr auto kHouseEvery = std::chrono::seconds(2);
+/// How often it is written that a name is in use, at least; and so many times in the shortest
+/// expiry that one of the openings has.
+constexpr std::int64_t kSayInUseEvery = 600'000'000'000;
+constexpr std::int64_t kSayInUseInExpiry = 4;
+/// Looks of the house that find a name expired, before it is forgotten.
+constexpr int kExpiredLooks = 3;
 /// Events that one transaction deletes, and pages that one gives back.
-constexpr std::int64_t kTrimAtOnce = 500;
+constexpr std::size_t kTrimAtOnce = 500;
 constexpr std::int64_t kVacuumAtOnce = 500;
-/// Appends after which the retention is looked at.
+/// Events that are looked at for it in one go.
+constexpr std::uint64_t kLookAtOnce = 8'192;
+/// Appends after which the retention is looked at; more where much has to be looked at, so that no
+/// append pays for more than a few looks.
 constexpr std::uint64_t kTrimEvery = 256;
 /// An event may be older than its append, and its clock this much ahead.
 constexpr std::int64_t kClocksApart = 3'600'000'000'000;
@@ -81,6 +91,23 @@ void require_place(const std::string& path) {
   if (!folder.empty() && !fs::is_directory(folder, ignored)) {
     refuse(ErrorCode::store_unavailable, path,
            "is in a folder that does not exist; make " + escape(folder.string()) + " first");
+  }
+}
+
+/// The one name of the file, whichever it is opened by and from wherever: gate, doorbell and log
+/// are named after it, and a relative one would be another file after chdir().
+std::string place_of(const std::string& path) {
+  constexpr int kLinksMax = 40;
+  try {
+    fs::path place = fs::absolute(path);
+    // By hand, since the file that a link names may be still to be made.
+    for (int links = 0; fs::is_symlink(place); ++links) {
+      if (links == kLinksMax) refuse(ErrorCode::store_unavailable, path, "is a ring of links");
+      place = place.parent_path() / fs::read_symlink(place);
+    }
+    return (fs::canonical(place.parent_path()) / place.filename()).string();
+  } catch (const fs::filesystem_error& error) {
+    refuse(ErrorCode::store_unavailable, path, "cannot be found: " + error.code().message());
   }
 }
 
@@ -136,9 +163,12 @@ std::uint64_t prepare(const std::string& path, const StoreOptions& options) {
     database.run("PRAGMA wal_autocheckpoint=0");
     database.run("BEGIN IMMEDIATE");
     if (!is_current(database)) make_current(database);
-    Statement add(database, "INSERT INTO openings(instance_id, pid, opened) VALUES(?,?,?)");
+    Statement add(database,
+                  "INSERT INTO openings(instance_id, pid, opened, expiry) VALUES(?,?,?,"
+                  "nullif(?, 0))");
     add.run(std::string_view(options.instance_id), std::int64_t{getpid()},
-            options.clock->wall().time_since_epoch().count());
+            options.clock->wall().time_since_epoch().count(),
+            std::int64_t{options.durable_expiry ? options.durable_expiry->count() : 0});
     opening = static_cast<std::uint64_t>(sqlite3_last_insert_rowid(database.handle()));
     database.run("COMMIT");
   } catch (...) {
@@ -210,6 +240,8 @@ class SqliteStore final : public Store {
  private:
   void listen();
   void keep_house();
+  void say_in_use();
+  void forget_names();
   void refresh_openings();
   void committed();
   [[nodiscard]] std::uint64_t start_of(const DurableSpec& spec, std::uint64_t last);
@@ -224,7 +256,15 @@ class SqliteStore final : public Store {
   std::size_t for_each_at_rest(
       const StoredLetterQuery& query,
       const std::function<void(Transaction&, DurableNumber, ExceptionRow&)>& use);
-  [[nodiscard]] std::size_t trim_once(std::uint64_t up_to, std::uint64_t& from, TrimResult& result);
+  [[nodiscard]] std::uint64_t beyond(Reader& reader, const Retention& retention) const;
+  struct Trimmed {
+    std::uint64_t to = 0;
+    std::uint64_t looked = 0;
+    std::uint64_t removed = 0;
+    bool more = false;
+  };
+  [[nodiscard]] Trimmed trim_once(std::uint64_t from, std::uint64_t up_to);
+  void trim_some();
 
   const std::shared_ptr<Core> core_;
   const std::uint64_t opening_;
@@ -232,8 +272,19 @@ class SqliteStore final : public Store {
   const WallTime opened_;
   Doorbell doorbell_;
   std::mutex mutex_;
-  std::vector<std::uint64_t> openings_;  // others; guarded by mutex_
+  // Guarded by mutex_.
+  std::vector<std::uint64_t> openings_;  // others
+  std::int64_t say_in_use_every_ = kSayInUseEvery;
   std::uint64_t appended_at_house_ = 0;  // of whoever writes
+  // Of the listener.
+  std::int64_t said_in_use_ = 0;
+  std::uint64_t trimmed_to_ = 0;  // where the next look for what can be removed begins
+  struct Expired {
+    std::int64_t opened = 0;
+    int looks = 0;
+  };
+  std::map<DurableNumber, Expired> expired_;
+  std::atomic<std::uint64_t> trim_after_{kTrimEvery};  // appends
   std::atomic<bool> house_wanted_{false};
   std::atomic<bool> ending_{false};
   std::mutex close_mutex_;
@@ -252,6 +303,7 @@ SqliteStore::SqliteStore(const std::string& path, const StoreOptions& options,
       durability_(durability),
       opened_(options.clock->wall()),
       doorbell_(words(FileIdentity::of(path)), opening) {
+  said_in_use_ = opened_.time_since_epoch().count();
   refresh_openings();
   {
     const std::lock_guard lock(mutex_);
@@ -291,7 +343,7 @@ void SqliteStore::committed() {
   core_->watches.tell();
   if (core_->options.retention.keeps_all()) return;
   const std::uint64_t appended = core_->writer->appended();
-  if (appended - appended_at_house_ < kTrimEvery) return;
+  if (appended - appended_at_house_ < trim_after_) return;
   appended_at_house_ = appended;
   house_wanted_ = true;
   doorbell_.wake();
@@ -306,8 +358,12 @@ void SqliteStore::refresh_openings() {
     std::vector<std::uint64_t> others;
     list.start(opening_);
     while (list.step()) others.push_back(list.unsigned_number(0));
+    const std::int64_t expiry = reader->database.number(
+        "SELECT ifnull(min(expiry), 0) FROM openings WHERE closed IS NULL AND expiry > 0");
     const std::lock_guard lock(mutex_);
     openings_ = std::move(others);
+    say_in_use_every_ =
+        expiry > 0 ? std::min(kSayInUseEvery, expiry / kSayInUseInExpiry) : kSayInUseEvery;
   } catch (const std::exception&) {
     // Looking now and then remains.
   }
@@ -340,10 +396,7 @@ void SqliteStore::listen() {
 void SqliteStore::keep_house() {
   try {
     refresh_openings();
-    {
-      const std::lock_guard lock(core_->consumers_mutex);
-      for (SqliteConsumer* const one : core_->consumers) one->stay();
-    }
+    say_in_use();
     std::vector<std::uint64_t> gone;
     {
       const std::lock_guard lock(mutex_);
@@ -356,19 +409,63 @@ void SqliteStore::keep_house() {
         for (const std::uint64_t one : gone) close.run(transaction.now, one);
       });
     }
-    if (!core_->options.retention.keeps_all()) (void)trim(core_->options.retention);
-    if (const auto expiry = core_->options.durable_expiry) {
-      const std::int64_t before = core_->now() - expiry->count();
-      for (const DurableInfo& one : durables()) {
-        // Those that are open say so now and then.
-        if (one.opened.time_since_epoch().count() >= before) continue;
-        core_->log(LogLevel::warning, "the durable subscription " + quote(one.name) +
-                                          " was not opened for too long and is forgotten");
-        (void)remove(one.name);
-      }
-    }
+    if (!core_->options.retention.keeps_all()) trim_some();
+    if (core_->options.durable_expiry) forget_names();
   } catch (const std::exception& error) {
     core_->log(LogLevel::warning, std::string("keeping house: ") + error.what());
+  }
+}
+
+/// One transaction for all names, and only where there is something to say.
+void SqliteStore::say_in_use() {
+  const std::int64_t now = core_->now();
+  std::int64_t every = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    every = say_in_use_every_;
+  }
+  // As long as this is held none of them goes away.
+  const std::lock_guard lock(core_->consumers_mutex);
+  const bool due = now - said_in_use_ >= every || now < said_in_use_;
+  std::vector<std::pair<SqliteConsumer*, SqliteConsumer::Passed>> moved;
+  for (SqliteConsumer* const one : core_->consumers) {
+    if (const auto passed = one->passed()) moved.emplace_back(one, *passed);
+  }
+  if (core_->consumers.empty() || (!due && moved.empty())) return;
+  core_->writer->call([&](Transaction& transaction) {
+    for (const SqliteConsumer* const one : core_->consumers) {
+      if (due) one->say_in_use(transaction);
+    }
+    for (const auto& [one, passed] : moved) one->write_passed(transaction, passed);
+  });
+  if (due) said_in_use_ = now;
+  for (const auto& [one, passed] : moved) one->take(passed);
+}
+
+/// What nobody has opened for too long, as some looks in a row have found: whoever has it open has
+/// had the time to say so in between, also where this opening is new, or the machine was asleep.
+void SqliteStore::forget_names() {
+  const std::int64_t before = core_->now() - core_->options.durable_expiry->count();
+  std::map<DurableNumber, Expired> expired;
+  std::vector<std::string> names;
+  core_->asking([&] {
+    const Core::Borrowed reader = core_->reader();
+    for (const DurableRow& row : reader->tables.all()) {
+      if (!row.sound || row.opened >= before) continue;
+      const auto known = expired_.find(row.number);
+      const bool again = known != expired_.end() && known->second.opened == row.opened;
+      const int looks = again ? known->second.looks + 1 : 1;
+      expired[row.number] = {row.opened, looks};
+      if (looks >= kExpiredLooks) names.push_back(row.spec.name);
+    }
+    core_->tell_damages(reader->tables);
+    return true;
+  });
+  expired_ = std::move(expired);
+  for (const std::string& name : names) {
+    core_->log(LogLevel::warning, "the durable subscription " + quote(name) +
+                                      " was not opened for too long and is forgotten");
+    (void)remove(name);
   }
 }
 
@@ -460,8 +557,10 @@ StorePage SqliteStore::read(const StoreQuery& query) {
         break;
       }
       page.next = rows.unsigned_number(0);
-      if (query.not_by && rows.unsigned_number(5) == *query.not_by) continue;
-      if (!wanted(rows.number(2))) continue;
+      if (EventReader::head_is_sound(rows)) {
+        if (query.not_by && rows.unsigned_number(5) == *query.not_by) continue;
+        if (!wanted(rows.number(2))) continue;
+      }
       EventRow row = reader->events.row_at(rows);
       if (!row.event) {
         damaged.emplace_back(row.sequence, std::move(row.damage));
@@ -601,9 +700,12 @@ std::unique_ptr<StoreConsumer> SqliteStore::open(const DurableSpec& spec) {
       row = {.spec = spec};
       row.start = start.value_or(start_of(spec, transaction.last_sequence));
       row.number = tables.add(spec, row.start, transaction.now);
+      core_->tell_damages(tables);
       return;
     }
     row = *known;
+    if (row.renamed) tables.rename(row);
+    if (!row.sound) row.start = std::min(row.start, tables.cursor(row.number).cursor);
     row.opened = transaction.now;
     if (spec.on_change == OnChange::replace) {
       row.spec.patterns = spec.patterns;
@@ -770,21 +872,27 @@ std::size_t SqliteStore::purge(const StoredLetterQuery& query) {
 
 // -- Keeping house --------------------------------------------------------------------------------
 
+namespace {
+
+/// What the database takes of its file.
+std::uint64_t bytes_of(Database& database) {
+  return static_cast<std::uint64_t>(
+      (database.number("PRAGMA page_count") - database.number("PRAGMA freelist_count")) *
+      database.number("PRAGMA page_size"));
+}
+
+}  // namespace
+
 StoreStats SqliteStore::stats() {
   return core_->asking([&] {
     StoreStats out;
     const Core::Borrowed reader = core_->reader();
     Database& database = reader->database;
-    out.events = static_cast<std::uint64_t>(database.number("SELECT count(*) FROM events"));
+    out.events = reader->tables.numbers().events();
     out.first_sequence = static_cast<std::uint64_t>(database.number("SELECT min(seq) FROM events"));
     out.last_sequence =
-        std::max(core_->writer->last_sequence(),
-                 static_cast<std::uint64_t>(database.number(
-                     "SELECT max(ifnull((SELECT max(seq) FROM events), 0), "
-                     "ifnull((SELECT value FROM meta WHERE name='last_sequence'), 0))")));
-    out.bytes = static_cast<std::uint64_t>(
-        (database.number("PRAGMA page_count") - database.number("PRAGMA freelist_count")) *
-        database.number("PRAGMA page_size"));
+        std::max(core_->writer->last_sequence(), reader->tables.numbers().last_sequence());
+    out.bytes = bytes_of(database);
     out.durables = static_cast<std::uint64_t>(database.number("SELECT count(*) FROM durables"));
     out.dead_letters = static_cast<std::uint64_t>(
         database.number("SELECT count(*) FROM exceptions WHERE letter > 0"));
@@ -799,107 +907,156 @@ StoreStats SqliteStore::stats() {
   });
 }
 
-/// Deletes some events from `from` on that nobody needs; returns how many it looked at.
-std::size_t SqliteStore::trim_once(std::uint64_t up_to, std::uint64_t& from, TrimResult& result) {
-  std::size_t looked = 0;
-  std::uint64_t removed = 0;
-  std::uint64_t next = from;
-  core_->writer->call([&](Transaction& transaction) {
-    looked = 0;
-    removed = 0;
-    next = from;
-    DurableTables& tables = transaction.durables;
-    struct Needs {
-      DurableRow row;
-      std::uint64_t cursor;
-      std::vector<LeaseRow> leases;
-    };
-    std::vector<Needs> names;
+namespace {
+
+/// Which events the durable names still need.
+class Needs {
+ public:
+  explicit Needs(DurableTables& tables) {
     for (DurableRow& row : tables.all()) {
       const DurableNumber number = row.number;
-      names.push_back({std::move(row), tables.cursor(number).cursor, tables.leases(number)});
+      names_.push_back({std::move(row), tables.cursor(number).cursor, tables.leases(number)});
     }
-    const auto is_needed = [&](std::uint64_t sequence, std::string_view topic) {
-      return std::any_of(names.begin(), names.end(), [&](const Needs& name) {
-        const bool is_out =
-            std::any_of(name.leases.begin(), name.leases.end(), [&](const LeaseRow& lease) {
-              return sequence >= lease.lo && sequence <= lease.hi &&
-                     !lease.done.test(static_cast<std::size_t>(sequence - lease.lo));
-            });
-        return is_out || (sequence > name.cursor &&
-                          std::any_of(name.row.spec.patterns.begin(), name.row.spec.patterns.end(),
-                                      [topic](const Pattern& one) { return one.matches(topic); }));
-      });
-    };
-    Statement list(transaction.database,
-                   "SELECT e.seq, t.name, EXISTS(SELECT 1 FROM exceptions x WHERE x.seq = e.seq) "
-                   "FROM events e LEFT JOIN topics t ON t.id = e.topic "
-                   "WHERE e.seq > ? AND e.seq <= ? ORDER BY e.seq LIMIT ?");
+  }
+  /// An event of an unknown topic may be anybody's, and a name that is damaged may want anything:
+  /// it goes when all have come upon it.
+  [[nodiscard]] bool has(std::uint64_t sequence, std::string_view topic) const {
+    return std::any_of(names_.begin(), names_.end(), [&](const Name& name) {
+      const bool is_out =
+          std::any_of(name.leases.begin(), name.leases.end(), [&](const LeaseRow& lease) {
+            return sequence >= lease.lo && sequence <= lease.hi &&
+                   !lease.done.test(static_cast<std::size_t>(sequence - lease.lo));
+          });
+      if (is_out || sequence <= name.cursor) return is_out;
+      return topic.empty() || !name.row.sound ||
+             std::any_of(name.row.spec.patterns.begin(), name.row.spec.patterns.end(),
+                         [topic](const Pattern& one) { return one.matches(topic); });
+    });
+  }
+
+ private:
+  struct Name {
+    DurableRow row;
+    std::uint64_t cursor = 0;
+    std::vector<LeaseRow> leases;
+  };
+  std::vector<Name> names_;
+};
+
+}  // namespace
+
+/// The last event that is beyond the limits; 0: none is.
+std::uint64_t SqliteStore::beyond(Reader& reader, const Retention& retention) const {
+  Numbers& numbers = reader.tables.numbers();
+  const std::uint64_t last = numbers.last_sequence();
+  std::uint64_t up_to = 0;
+  // The newest have no gaps between them: what is removed is always older than what is kept, but
+  // for what somebody needs.
+  const auto keep_newest = [&](std::uint64_t count) {
+    if (last > count) up_to = std::max(up_to, last - count);
+  };
+  if (retention.max_events) keep_newest(*retention.max_events);
+  if (retention.max_bytes) {
+    const std::uint64_t bytes = bytes_of(reader.database);
+    const std::uint64_t events = numbers.events();
+    if (bytes > *retention.max_bytes && events != 0) {
+      keep_newest(*retention.max_bytes / (bytes / events + 1));
+    }
+  }
+  if (retention.max_age) {
+    const std::uint64_t first_kept =
+        first_appended(reader, core_->now() - retention.max_age->count());
+    if (first_kept > 1) up_to = std::max(up_to, first_kept - 1);
+  }
+  return up_to;
+}
+
+/// Looks at events beyond `from` for some that nobody needs, and deletes them. What it looks at and
+/// leaves costs no transaction.
+SqliteStore::Trimmed SqliteStore::trim_once(std::uint64_t from, std::uint64_t up_to) {
+  Trimmed out{.to = from};
+  std::vector<std::pair<std::uint64_t, std::string>> found;
+  core_->asking([&] {
+    const Core::Borrowed reader = core_->reader();
+    const Needs needs(reader->tables);
+    Statement list(reader->database,
+                   "SELECT seq, 0, topic, 0, appended, writer, 0, head, "
+                   "EXISTS(SELECT 1 FROM exceptions x WHERE x.seq = events.seq) "
+                   "FROM events WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?");
+    list.start(from, up_to, kLookAtOnce);
+    while (found.size() < kTrimAtOnce && list.step()) {
+      ++out.looked;
+      out.to = list.unsigned_number(0);
+      if (list.number(8) != 0) continue;
+      std::string topic;
+      if (EventReader::head_is_sound(list)) {
+        topic = reader->events.topics().name_of(list.number(2));
+      }
+      if (!needs.has(out.to, topic)) found.emplace_back(out.to, std::move(topic));
+    }
+    out.more = out.looked == kLookAtOnce || found.size() == kTrimAtOnce;
+    core_->tell_damages(reader->tables);
+    return true;
+  });
+  if (found.empty()) return out;
+  core_->writer->call([&](Transaction& transaction) {
+    // It may be needed by now: by a name that is new, or a letter that is sent again.
+    const Needs needs(transaction.durables);
+    Statement has_row(transaction.database, "SELECT 1 FROM exceptions WHERE seq=?");
     Statement remove(transaction.database, "DELETE FROM events WHERE seq=?");
     std::vector<std::uint64_t> sequences;
-    list.start(from, up_to, kTrimAtOnce);
-    while (list.step()) {
-      ++looked;
-      next = list.unsigned_number(0);
-      if (list.number(2) == 0 && !is_needed(next, list.text(1))) sequences.push_back(next);
+    for (const auto& [sequence, topic] : found) {
+      if (!has_row.start(sequence).step() && !needs.has(sequence, topic)) {
+        sequences.push_back(sequence);
+      }
+      has_row.reset();
     }
-    list.reset();
-    for (const std::uint64_t one : sequences) remove.run(one);
-    removed = sequences.size();
+    Numbers& numbers = transaction.durables.numbers();
+    std::uint64_t removed = 0;
+    for (const std::uint64_t one : sequences) {
+      remove.run(one);
+      removed += static_cast<std::uint64_t>(transaction.database.changes());
+    }
+    // No sequence is ever given twice.
     if (!sequences.empty() && sequences.back() == transaction.last_sequence) {
-      // No sequence is ever given twice.
-      Statement keep(transaction.database,
-                     "REPLACE INTO meta(name, value) VALUES('last_sequence', ?)");
-      keep.run(transaction.last_sequence);
+      numbers.keep_last_sequence(transaction.last_sequence);
     }
-    core_->tell_damages(tables);
+    numbers.count_removed(removed);
+    out.removed = removed;
   });
-  result.removed += removed;
-  from = next;
-  return looked;
+  return out;
 }
 
 TrimResult SqliteStore::trim(const Retention& retention) {
   TrimResult result;
   if (retention.keeps_all()) return result;
-  std::uint64_t up_to = 0;
-  std::uint64_t beyond = 0;
-  core_->asking([&] {
+  const std::uint64_t up_to = core_->asking([&] {
     const Core::Borrowed reader = core_->reader();
-    Database& database = reader->database;
-    const auto count = static_cast<std::uint64_t>(database.number("SELECT count(*) FROM events"));
-    if (count == 0) return true;
-    std::uint64_t excess = 0;
-    if (retention.max_events && count > *retention.max_events) {
-      excess = count - *retention.max_events;
-    }
-    if (retention.max_bytes) {
-      const auto bytes = static_cast<std::uint64_t>(
-          (database.number("PRAGMA page_count") - database.number("PRAGMA freelist_count")) *
-          database.number("PRAGMA page_size"));
-      if (bytes > *retention.max_bytes) {
-        excess = std::max(excess, (bytes - *retention.max_bytes) / (bytes / count + 1) + 1);
-      }
-    }
-    if (excess != 0) {
-      Statement nth(database, "SELECT seq FROM events ORDER BY seq LIMIT 1 OFFSET ?");
-      if (nth.start(excess - 1).step()) up_to = nth.unsigned_number(0);
-    }
-    if (retention.max_age) {
-      const std::uint64_t first_kept =
-          first_appended(*reader, core_->now() - retention.max_age->count());
-      if (first_kept > 1) up_to = std::max(up_to, first_kept - 1);
-    }
-    Statement how_many(database, "SELECT count(*) FROM events WHERE seq <= ?");
-    if (how_many.start(up_to).step()) beyond = how_many.unsigned_number(0);
-    return true;
+    return beyond(*reader, retention);
   });
-  if (up_to == 0) return result;
-  std::uint64_t from = 0;
-  while (trim_once(up_to, from, result) == static_cast<std::size_t>(kTrimAtOnce)) {
+  Trimmed one{.more = up_to != 0};
+  while (one.more) {
+    one = trim_once(one.to, up_to);
+    result.removed += one.removed;
+    result.held += one.looked - one.removed;
   }
-  result.held = beyond - std::min(beyond, result.removed);
   return result;
+}
+
+/// Now and then, and not much at a time: what is held is looked at again in another round.
+void SqliteStore::trim_some() {
+  const std::uint64_t up_to = core_->asking([&] {
+    const Core::Borrowed reader = core_->reader();
+    return beyond(*reader, core_->options.retention);
+  });
+  std::uint64_t looked = 0;
+  Trimmed one{.to = trimmed_to_, .more = trimmed_to_ < up_to};
+  while (one.more && (looked < kLookAtOnce || one.removed != 0)) {
+    one = trim_once(one.to, up_to);
+    looked += one.looked;
+  }
+  trimmed_to_ = one.more ? one.to : 0;
+  trim_after_ = std::max(kTrimEvery, looked);
 }
 
 std::vector<std::string> SqliteStore::check() {
@@ -918,6 +1075,9 @@ std::vector<std::string> SqliteStore::check() {
         faults.push_back("event " + std::to_string(row.sequence) + ": " + row.damage);
       }
     }
+    for (auto& found : {TopicNames::check(reader->database), reader->tables.numbers().check()}) {
+      faults.insert(faults.end(), found.begin(), found.end());
+    }
     DurableTables& tables = reader->tables;
     for (const DurableRow& row : tables.all()) {
       (void)tables.cursor(row.number);
@@ -934,11 +1094,60 @@ std::vector<std::string> SqliteStore::check() {
   return faults;
 }
 
-void SqliteStore::backup(const std::string& path) {
-  if (FileIdentity::of(path) != FileIdentity{}) {
-    throw Error(ErrorCode::already_exists, "backup: " + escape(path) + " exists already");
+namespace {
+
+/// A new file, which goes with all that SQLite made beside it unless it is kept.
+class NewFile {
+ public:
+  NewFile(const std::string& path, mode_t mode)
+      : path_(path),
+        descriptor_(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode)) {
+    if (descriptor_ >= 0) {
+      made_ = FileIdentity::of(path_);
+      journal_was_there_ = FileIdentity::of(path_ + "-journal") != FileIdentity{};
+      return;
+    }
+    if (errno == EEXIST) {
+      throw Error(ErrorCode::already_exists, "backup: " + escape(path_) + " exists already");
+    }
+    fail("cannot be made");
   }
+  NewFile(const NewFile&) = delete;
+  NewFile& operator=(const NewFile&) = delete;
+  ~NewFile() {
+    ::close(descriptor_);
+    if (kept_ || FileIdentity::of(path_) != made_) return;
+    (void)unlink(path_.c_str());
+    if (!journal_was_there_) (void)unlink((path_ + "-journal").c_str());
+  }
+
+  void keep() {
+    if (fsync(descriptor_) != 0) fail("cannot be synced");
+    kept_ = true;
+  }
+
+ private:
+  [[noreturn]] void fail(const char* what) const {
+    const std::string why = last_error();
+    throw Error(ErrorCode::io_error, "backup: " + escape(path_) + ' ' + what + ": " + why);
+  }
+
+  const std::string path_;
+  const int descriptor_;
+  FileIdentity made_;
+  bool journal_was_there_ = false;
+  bool kept_ = false;
+};
+
+}  // namespace
+
+void SqliteStore::backup(const std::string& path) {
   require_place(path);
+  core_->require_open();
+  struct stat original {};
+  const bool known = stat(core_->path.c_str(), &original) == 0;
+  // A copy is for whoever may read the original, and for nobody else.
+  NewFile file(path, known ? original.st_mode & 0777U : S_IRUSR | S_IWUSR);
   core_->asking([&] {
     // A connection of its own: it writes another file.
     Database database(core_->path, Database::Access::write);
@@ -947,13 +1156,7 @@ void SqliteStore::backup(const std::string& path) {
     copy.run(std::string_view(path));
     return true;
   });
-  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  const bool durable = descriptor >= 0 && fsync(descriptor) == 0;
-  const std::string why = durable ? std::string() : last_error();
-  if (descriptor >= 0) ::close(descriptor);
-  if (!durable) {
-    throw Error(ErrorCode::io_error, "backup: " + escape(path) + " cannot be synced: " + why);
-  }
+  file.keep();
   sync_folder(path);
 }
 
@@ -1000,12 +1203,13 @@ std::shared_ptr<Store> open_sqlite_store(const std::string& path, const StoreOpt
   if (options.clock == nullptr) options.clock = Clock::system();
   if (!options.log) options.log = log_to_stderr;
   sqlite::require_place(path);
-  const Durability durability = sqlite::durability_of(options, path);
+  const std::string place = sqlite::place_of(path);
+  const Durability durability = sqlite::durability_of(options, place);
   try {
-    const std::uint64_t opening = sqlite::prepare(path, options);
-    return std::make_shared<sqlite::SqliteStore>(path, options, opening, durability);
+    const std::uint64_t opening = sqlite::prepare(place, options);
+    return std::make_shared<sqlite::SqliteStore>(place, options, opening, durability);
   } catch (const sqlite::Fault& fault) {
-    sqlite::refuse(fault, path);
+    sqlite::refuse(fault, place);
   }
 }
 
