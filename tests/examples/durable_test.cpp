@@ -152,7 +152,7 @@ TEST_F(DurableExample, TheBotHandlesWhatItHasReadThoughItIsKilledAgainAndAgain) 
 TEST_F(DurableExample, TheGuardKeepsEachLineThoughItIsKilledAgainAndAgain) {
   take("ssh_guard", "ssh_guard.yaml");
   const std::string log = folder_.file("ssh.log");
-  constexpr int kLines = 2'000;
+  constexpr int kLines = 800;
   {
     std::ofstream out(log);
     for (int i = 0; i < kLines; ++i) {

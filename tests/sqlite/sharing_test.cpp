@@ -153,5 +153,62 @@ TEST_F(SqliteFolder, AWatchHearsOfAnotherOpening) {
   EXPECT_TRUE(eventually([&] { return news > before; }));
 }
 
+/// A name with one of these orders, and its events at a process that lives or not.
+class HeldByAProcess : public SqliteFolder, public ::testing::WithParamInterface<const char*> {
+ protected:
+  [[nodiscard]] DurableSpec spec() const {
+    return {.name = "work",
+            .patterns = {Pattern::glob("number.*")},
+            .order =
+                std::string(GetParam()) == "strict" ? DurableOrder::strict : DurableOrder::relaxed};
+  }
+  std::unique_ptr<Process> start_holder() {
+    auto holder = std::make_unique<Process>(std::vector<std::string>{
+        BUSWAY_SQLITE_WORKER, "take", "sqlite:" + path, "work", GetParam()});
+    EXPECT_EQ(holder->read_line(), "took 3");
+    return holder;
+  }
+  static void append_three(Store& store) {
+    for (std::uint64_t n = 1; n <= 3; ++n) {
+      EXPECT_EQ(store.append(numbered(n)).answer, Appended::stored);
+    }
+  }
+};
+
+TEST_P(HeldByAProcess, ComesAtOnceWhenThatHasDied) {
+  const std::shared_ptr<Store> store = open();
+  append_three(*store);
+  start_holder()->kill_now();
+  const auto consumer = store->open(spec());
+  std::size_t got = 0;
+  for (int i = 0; i < 3; ++i) got += consumer->fetch(100).deliveries.size();
+  EXPECT_GE(got, 1U) << "though its lease is an hour";
+}
+
+TEST_P(HeldByAProcess, ComesToOneThatStandsByWhenThatHasDied) {
+  const std::shared_ptr<Store> store = open();
+  append_three(*store);
+  const auto holder = start_holder();
+  std::atomic<bool> news = false;
+  const Store::Watch watch = store->watch([&] { news = true; });
+  const auto consumer = store->open(spec());
+  EXPECT_EQ(consumer->fetch(100).deliveries.size(), 0U);
+  holder->kill_now();
+  EXPECT_TRUE(
+      eventually([&] { return news.exchange(false) && !consumer->fetch(100).deliveries.empty(); }));
+}
+
+TEST_P(HeldByAProcess, StaysWithOneThatIsStopped) {
+  const std::shared_ptr<Store> store = open();
+  append_three(*store);
+  const auto holder = start_holder();
+  holder->signal(SIGSTOP);
+  const auto consumer = store->open(spec());
+  EXPECT_EQ(consumer->fetch(100).deliveries.size(), 0U);
+  holder->signal(SIGCONT);
+}
+
+INSTANTIATE_TEST_SUITE_P(Names, HeldByAProcess, ::testing::Values("relaxed", "strict"));
+
 }  // namespace
 }  // namespace busway

@@ -3,6 +3,7 @@
 //   publish ADDRESS LOG FIRST COUNT   publishes numbers, and notes in LOG each acknowledged one
 //   consume ADDRESS LOG NAME          handles numbers for a durable name, and notes each in LOG
 //   answers ADDRESS FIRST COUNT       publishes numbers, and prints each with the store's answer
+//   take ADDRESS NAME ORDER           fetches what is there, and holds it until it is killed
 //   hold PATH                         holds the gate of a path until it is killed
 //
 // A note is eight bytes, written at once: what was written outlives the process.
@@ -117,6 +118,21 @@ int answers(const char* address, std::uint64_t first, std::uint64_t count) {
   return 0;
 }
 
+int take(const char* address, const char* name, const std::string& order) {
+  StoreOptions options;
+  options.log = [](LogLevel, std::string_view, std::span<const LogField>) {};
+  const std::shared_ptr<Store> store = open_store(address, options);
+  const auto consumer =
+      store->open({.name = name,
+                   .patterns = {Pattern::glob("number.*")},
+                   .start = Replay::beginning(),
+                   .order = order == "strict" ? DurableOrder::strict : DurableOrder::relaxed,
+                   .lease = std::chrono::hours(1)});
+  std::printf("took %zu\n", consumer->fetch(100).deliveries.size());
+  std::fflush(stdout);
+  for (;;) pause();
+}
+
 int hold(const char* path) {
   const int file = open((std::string(path) + "-gate").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (file < 0 || flock(file, LOCK_EX) != 0) return 1;
@@ -134,6 +150,7 @@ int main(int count, char** words) {
                    std::strtoull(words[5], nullptr, 10));
   }
   if (what == "consume" && count == 5) return consume(words[2], words[3], words[4]);
+  if (what == "take" && count == 5) return take(words[2], words[3], words[4]);
   if (what == "answers" && count == 5) {
     return answers(words[2], std::strtoull(words[3], nullptr, 10),
                    std::strtoull(words[4], nullptr, 10));

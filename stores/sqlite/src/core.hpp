@@ -20,6 +20,7 @@
 #include "busway/store_watches.hpp"
 #include "durable_tables.hpp"
 #include "event_rows.hpp"
+#include "presence.hpp"
 #include "writer.hpp"
 
 namespace busway::sqlite {
@@ -41,7 +42,8 @@ struct Reader {
 class SqliteConsumer;
 
 struct Core {
-  explicit Core(Writer::Settings settings) : path(settings.path), options(settings.options) {
+  explicit Core(Writer::Settings settings)
+      : path(settings.path), options(settings.options), presence(path + "-gate") {
     writer.emplace(std::move(settings));
   }
   Core(const Core&) = delete;
@@ -88,6 +90,7 @@ struct Core {
 
   const std::string path;
   const StoreOptions options;
+  Presence presence;
   StoreWatches watches;
   std::atomic<std::uint64_t> settled{0};
   std::atomic<std::uint64_t> stale{0};

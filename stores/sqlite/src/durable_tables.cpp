@@ -153,6 +153,13 @@ DurableTables::DurableTables(Database& database)
                 "until > ?"),
       lowest_waiting_(database,
                       "SELECT min(seq) FROM exceptions WHERE durable=? AND state=0 AND until > ?"),
+      holders_(database,
+               "SELECT token FROM leases WHERE until > ?1 UNION SELECT token FROM exceptions WHERE "
+               "state=1 AND until > ?1 UNION SELECT leader FROM cursors WHERE leader <> 0 AND "
+               "leader_until > ?1"),
+      leases_of_(database, "SELECT durable, id FROM leases WHERE token=?"),
+      exceptions_of_(database, "SELECT durable, seq FROM exceptions WHERE state=1 AND token=?"),
+      led_by_(database, "SELECT durable FROM cursors WHERE leader=?"),
       numbers_(database) {}
 
 // -- Names ----------------------------------------------------------------------------------------
@@ -464,6 +471,47 @@ std::optional<std::uint64_t> DurableTables::lowest_waiting(DurableNumber number,
   }
   lowest_waiting_.reset();
   return out;
+}
+
+std::vector<Token> DurableTables::holders(std::int64_t now) {
+  std::vector<Token> out;
+  holders_.start(now);
+  while (holders_.step()) out.push_back(holders_.number(0));
+  holders_.reset();
+  return out;
+}
+
+void DurableTables::lapse(Token token, std::int64_t now) {
+  using Rows = std::vector<std::pair<DurableNumber, std::int64_t>>;
+  const auto rows_of = [token](Statement& statement) {
+    Rows rows;
+    statement.start(token);
+    while (statement.step()) rows.emplace_back(statement.number(0), statement.number(1));
+    statement.reset();
+    return rows;
+  };
+  for (const auto& [number, id] : rows_of(leases_of_)) {
+    std::optional<LeaseRow> row = lease(number, id);
+    if (!row || row->until <= now) continue;
+    row->until = now;
+    update_lease(number, *row);
+  }
+  for (const auto& [number, sequence] : rows_of(exceptions_of_)) {
+    std::optional<ExceptionRow> row = exception(number, static_cast<std::uint64_t>(sequence));
+    if (!row || row->until <= now) continue;
+    row->until = now;
+    put(number, *row);
+  }
+  std::vector<DurableNumber> led;
+  led_by_.start(token);
+  while (led_by_.step()) led.push_back(led_by_.number(0));
+  led_by_.reset();
+  for (const DurableNumber number : led) {
+    CursorRow row = cursor(number);
+    if (row.leader != token || row.leader_until <= now) continue;
+    row.leader_until = now;
+    put_cursor(number, row);
+  }
 }
 
 void DurableTables::shorten_waits(std::int64_t now) {

@@ -143,6 +143,10 @@ class DurableTables {
   [[nodiscard]] std::optional<std::uint64_t> lowest_waiting(DurableNumber number, std::int64_t now);
   [[nodiscard]] std::uint64_t new_letter() { return numbers_.new_letter(); }
   [[nodiscard]] Numbers& numbers() noexcept { return numbers_; }
+  /// Which openings have something out, or lead, of whatever name.
+  [[nodiscard]] std::vector<Token> holders(std::int64_t now);
+  /// What that one has lapses now.
+  void lapse(Token token, std::int64_t now);
   /// Nothing waits longer than it was to, of any name: after the clock was set back.
   void shorten_waits(std::int64_t now);
 
@@ -163,7 +167,7 @@ class DurableTables {
   Statement find_name_, find_number_, version_, all_, add_, update_, rename_, cursor_, put_cursor_,
       safe_, put_safe_, lowest_lease_, lowest_exception_, leases_, lease_, add_lease_,
       update_lease_, remove_lease_, exception_, due_, with_token_, living_, letters_, put_,
-      remove_exception_, next_due_, lowest_waiting_;
+      remove_exception_, next_due_, lowest_waiting_, holders_, leases_of_, exceptions_of_, led_by_;
   Numbers numbers_;
   std::vector<std::string> damages_;
   std::vector<std::pair<DurableNumber, std::uint64_t>> bad_exceptions_;

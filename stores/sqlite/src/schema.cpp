@@ -47,6 +47,7 @@ CREATE TABLE exceptions(
   deaths TEXT NOT NULL, sum INTEGER NOT NULL, PRIMARY KEY(durable, seq)) WITHOUT ROWID;
 CREATE INDEX exceptions_until ON exceptions(durable, until) WHERE state < 2;
 CREATE INDEX exceptions_seq ON exceptions(seq);
+CREATE INDEX exceptions_token ON exceptions(token) WHERE state = 1;
 CREATE UNIQUE INDEX exceptions_letter ON exceptions(letter) WHERE letter > 0;
 )";
 

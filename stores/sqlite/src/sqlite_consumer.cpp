@@ -72,6 +72,7 @@ SqliteConsumer::SqliteConsumer(std::shared_ptr<Core> core, const DurableRow& row
       lease_(lease.count()),
       patterns_(row.spec.patterns),
       order_(row.spec.order) {
+  core_->presence.come(token_);
   const std::lock_guard lock(core_->consumers_mutex);
   core_->consumers.push_back(this);
 }
@@ -677,6 +678,7 @@ void SqliteConsumer::give_back() noexcept {
   } catch (const std::exception&) {
     // It lapses by itself.
   }
+  core_->presence.go(token_);
   held_ = {};
 }
 

@@ -40,6 +40,7 @@ namespace fs = std::filesystem;
 /// How long news of another process can take where its ring is lost.
 constexpr auto kLookEvery = std::chrono::milliseconds(100);
 constexpr auto kHouseEvery = std::chrono::seconds(2);
+constexpr auto kLookForTheDeadEvery = std::chrono::seconds(1);
 /// How often it is written that a name is in use, at least; and so many times in the shortest
 /// expiry that one of the openings has.
 constexpr std::int64_t kSayInUseEvery = 600'000'000'000;
@@ -242,6 +243,7 @@ class SqliteStore final : public Store {
   void keep_house();
   void say_in_use();
   void forget_names();
+  void bury_the_dead(DurableTables& tables);
   void refresh_openings();
   void committed();
   [[nodiscard]] std::uint64_t start_of(const DurableSpec& spec, std::uint64_t last);
@@ -373,6 +375,7 @@ void SqliteStore::listen() {
   std::optional<Reader> reader;
   std::int64_t version = 0;
   auto house_at = std::chrono::steady_clock::now() + kHouseEvery;
+  auto dead_at = std::chrono::steady_clock::now() + kLookForTheDeadEvery;
   while (!ending_) {
     const Doorbell::Heard heard = doorbell_.wait(kLookEvery);
     if (ending_) return;
@@ -383,6 +386,10 @@ void SqliteStore::listen() {
       if (!reader) reader.emplace(core_->path);
       const std::int64_t now = reader->database.number("PRAGMA data_version");
       if (std::exchange(version, now) != now) core_->watches.tell();
+      if (std::chrono::steady_clock::now() >= dead_at) {
+        bury_the_dead(reader->tables);
+        dead_at = std::chrono::steady_clock::now() + kLookForTheDeadEvery;
+      }
     } catch (const Fault&) {
       reader.reset();
     }
@@ -390,6 +397,25 @@ void SqliteStore::listen() {
       keep_house();
       house_at = std::chrono::steady_clock::now() + kHouseEvery;
     }
+  }
+}
+
+/// What is out at an opening that died is to come again at once. One that was stopped lives.
+void SqliteStore::bury_the_dead(DurableTables& tables) {
+  {
+    const std::lock_guard lock(core_->consumers_mutex);
+    if (core_->consumers.empty()) return;  // nobody here would get it
+  }
+  std::vector<Token> dead = tables.holders(core_->now());
+  std::erase_if(dead, [&](Token one) { return core_->presence.is_there(one); });
+  if (dead.empty()) return;
+  try {
+    core_->writer->call([&](Transaction& transaction) {
+      for (const Token one : dead) transaction.durables.lapse(one, transaction.now);
+    });
+    core_->watches.tell();
+  } catch (const std::exception&) {
+    // It is looked for again, and what they hold lapses by itself.
   }
 }
 
@@ -721,6 +747,9 @@ std::unique_ptr<StoreConsumer> SqliteStore::open(const DurableSpec& spec) {
     core_->tell_damages(tables);
     // The clock may have been set back while nobody was here.
     tables.shorten_waits(transaction.now);
+    for (const Token one : tables.holders(transaction.now)) {
+      if (!core_->presence.is_there(one)) tables.lapse(one, transaction.now);
+    }
   });
   return std::make_unique<SqliteConsumer>(core_, row, random_token(), spec.lease);
 }
