@@ -20,6 +20,7 @@
 #include "busway/store_watches.hpp"
 #include "durable_tables.hpp"
 #include "event_rows.hpp"
+#include "time_blocks.hpp"
 #include "writer.hpp"
 
 namespace busway::sqlite {
@@ -30,6 +31,7 @@ struct Reader {
   Database database;
   EventReader events;
   DurableTables tables;
+  TimeBlocks times;
   Statement by_id;
   Statement by_sequence;
   Statement after;   // seq > ?, up to ?, oldest first
