@@ -21,6 +21,7 @@
 #include "durable_tables.hpp"
 #include "event_rows.hpp"
 #include "presence.hpp"
+#include "time_blocks.hpp"
 #include "writer.hpp"
 
 namespace busway::sqlite {
@@ -31,6 +32,7 @@ struct Reader {
   Database database;
   EventReader events;
   DurableTables tables;
+  TimeBlocks times;
   Statement by_id;
   Statement by_sequence;
   Statement after;   // seq > ?, up to ?, oldest first

@@ -25,6 +25,9 @@ CREATE TABLE events(
   source TEXT, key TEXT, user_id TEXT, session_id TEXT, instance_id TEXT, schema TEXT, entity TEXT,
   operation TEXT, correlation_id TEXT, traceparent TEXT, metadata TEXT, extensions TEXT,
   content_type TEXT, codec INTEGER, size INTEGER, payload BLOB);
+CREATE TABLE times(
+  block INTEGER PRIMARY KEY, oldest INTEGER NOT NULL, newest INTEGER NOT NULL,
+  sum INTEGER NOT NULL);
 CREATE TABLE set_aside(seq INTEGER PRIMARY KEY, found INTEGER NOT NULL, reason TEXT NOT NULL);
 CREATE TABLE durables(
   id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, patterns TEXT NOT NULL,

@@ -55,8 +55,6 @@ constexpr std::uint64_t kLookAtOnce = 8'192;
 /// Appends after which the retention is looked at; more where much has to be looked at, so that no
 /// append pays for more than a few looks.
 constexpr std::uint64_t kTrimEvery = 256;
-/// An event may be older than its append, and its clock this much ahead.
-constexpr std::int64_t kClocksApart = 3'600'000'000'000;
 
 [[noreturn]] void refuse(ErrorCode code, const std::string& path, const std::string& why) {
   throw Error(code, "the store sqlite:" + escape(path) + ' ' + why);
@@ -247,7 +245,7 @@ class SqliteStore final : public Store {
   void refresh_openings();
   void committed();
   [[nodiscard]] std::uint64_t start_of(const DurableSpec& spec, std::uint64_t last);
-  /// The first event that was appended at this time or later.
+  /// The first event that was appended at this time or later, as far as clocks went forward.
   [[nodiscard]] static std::uint64_t first_appended(Reader& reader, std::int64_t time);
   [[nodiscard]] static std::vector<StoredDelivery> deliveries_of(
       Reader& reader, const std::vector<DurableRow>& durables, std::uint64_t sequence,
@@ -510,7 +508,9 @@ std::uint64_t SqliteStore::first_appended(Reader& reader, std::int64_t time) {
   while (low < high) {
     const std::uint64_t middle = low + (high - low) / 2;
     reader.after.start(middle - 1, std::numeric_limits<std::int64_t>::max());
-    if (reader.after.step() && reader.after.number(4) < time) {
+    bool there = reader.after.step();
+    while (there && !EventReader::head_is_sound(reader.after)) there = reader.after.step();
+    if (there && reader.after.number(4) < time) {
       low = std::max(middle, reader.after.unsigned_number(0)) + 1;
     } else {
       high = middle;
@@ -551,16 +551,21 @@ StorePage SqliteStore::read(const StoreQuery& query) {
     const std::size_t limit = query.limit != 0 ? query.limit : limits::kStorePage;
     const bool forward = query.direction == StoreQuery::Direction::oldest_first;
     constexpr std::uint64_t kLast = std::numeric_limits<std::int64_t>::max();
-    std::uint64_t lowest = 1;
-    if (query.since) {
-      lowest = first_appended(*reader, query.since->time_since_epoch().count() - kClocksApart);
-    }
-    Statement& rows = forward ? reader->after : reader->before;
+    TimeBlocks::Part left;
     if (forward) {
-      rows.start(std::max(query.after, lowest - std::min<std::uint64_t>(lowest, 1)),
-                 query.up_to.value_or(kLast));
+      left = {std::min(query.after, kLast - 1) + 1, std::min(query.up_to.value_or(kLast), kLast)};
     } else {
-      rows.start(query.after == 0 ? kLast : query.after, std::max(lowest, query.up_to.value_or(0)));
+      left = {std::max<std::uint64_t>(query.up_to.value_or(1), 1),
+              query.after == 0 ? kLast : std::min(query.after, kLast) - 1};
+    }
+    TimeBlocks::Times times;
+    if (query.since) times.since = query.since->time_since_epoch().count();
+    if (query.until) times.until = query.until->time_since_epoch().count();
+    const bool by_time = query.since || query.until;
+    if (by_time) {
+      reader->last.reset();
+      left.high = std::min(left.high, reader->last.step() ? reader->last.unsigned_number(0) : 0);
+      reader->last.reset();
     }
     std::vector<DurableRow> durables;
     if (query.status) durables = reader->tables.all();
@@ -577,30 +582,48 @@ StorePage SqliteStore::read(const StoreQuery& query) {
       }
       return known->second;
     };
-    while (rows.step()) {
-      if (page.events.size() == limit) {
-        page.more = true;
-        break;
-      }
-      page.next = rows.unsigned_number(0);
+    const auto read_row = [&](Statement& rows) {
       if (EventReader::head_is_sound(rows)) {
-        if (query.not_by && rows.unsigned_number(5) == *query.not_by) continue;
-        if (!wanted(rows.number(2))) continue;
+        if (query.not_by && rows.unsigned_number(5) == *query.not_by) return;
+        if (!wanted(rows.number(2))) return;
       }
       EventRow row = reader->events.row_at(rows);
       if (!row.event) {
         damaged.emplace_back(row.sequence, std::move(row.damage));
-        continue;
+        return;
       }
-      if (!store_detail::fits(query, *row.event)) continue;
+      if (!store_detail::fits(query, *row.event)) return;
       if (query.status &&
           store_detail::status_of(deliveries_of(*reader, durables, row.sequence,
                                                 row.event->topic())) != *query.status) {
-        continue;
+        return;
       }
       page.events.push_back({std::move(*row.event), row.sequence, row.writer});
+    };
+    Statement& rows = forward ? reader->after : reader->before;
+    while (!left.empty() && !page.more) {
+      TimeBlocks::Part part = left;
+      if (by_time) {
+        part = forward ? reader->times.next_up(left, times) : reader->times.next_down(left, times);
+      }
+      if (part.empty()) break;
+      if (forward) {
+        rows.start(part.low - 1, part.high);
+        left.low = part.high + 1;
+      } else {
+        rows.start(std::min(part.high, kLast - 1) + 1, part.low);
+        left.high = part.low - 1;
+      }
+      while (rows.step()) {
+        if (page.events.size() == limit) {
+          page.more = true;
+          break;
+        }
+        page.next = rows.unsigned_number(0);
+        read_row(rows);
+      }
+      rows.reset();
     }
-    rows.reset();
     return true;
   });
   page.set_aside = damaged.size();
@@ -1051,6 +1074,10 @@ SqliteStore::Trimmed SqliteStore::trim_once(std::uint64_t from, std::uint64_t up
       numbers.keep_last_sequence(transaction.last_sequence);
     }
     numbers.count_removed(removed);
+    Statement first(transaction.database, "SELECT ifnull(min(seq), ?) FROM events");
+    if (first.start(transaction.last_sequence).step()) {
+      TimeBlocks(transaction.database).forget_below(first.unsigned_number(0));
+    }
     out.removed = removed;
   });
   return out;
@@ -1096,12 +1123,20 @@ std::vector<std::string> SqliteStore::check() {
     while (integrity.step()) {
       if (integrity.text(0) != "ok") faults.emplace_back(integrity.text(0));
     }
+    const auto times = reader->times.all(faults);
     Statement rows(reader->database,
                    "SELECT " + std::string(kEventColumns) + " FROM events ORDER BY seq");
     while (rows.step()) {
       const EventRow row = reader->events.row_at(rows);
       if (!row.event) {
         faults.push_back("event " + std::to_string(row.sequence) + ": " + row.damage);
+        continue;
+      }
+      const auto block = times.find(row.sequence / TimeBlocks::kEvents);
+      const std::int64_t time = row.event->time().time_since_epoch().count();
+      if (block != times.end() && (time < block->second.first || time > block->second.second)) {
+        faults.push_back("event " + std::to_string(row.sequence) + " is of a time that its block " +
+                         "does not have; it is not found by it");
       }
     }
     for (auto& found : {TopicNames::check(reader->database), reader->tables.numbers().check()}) {

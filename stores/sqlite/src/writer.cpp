@@ -46,7 +46,8 @@ Writer::Writer(Settings settings)
       begin_(database_, "BEGIN IMMEDIATE"),
       commit_(database_, "COMMIT"),
       events_(database_, settings_.options.compress_above),
-      durables_(database_) {
+      durables_(database_),
+      times_(database_) {
   database_.run(settings_.durability == Durability::power_loss ? "PRAGMA synchronous=FULL"
                                                                : "PRAGMA synchronous=NORMAL");
   database_.run("PRAGMA wal_autocheckpoint=0");
@@ -277,6 +278,7 @@ void Writer::run_all(Batch& batch) {
     append_all(*request);
     culprit_append_ = nullptr;
   }
+  times_.close(transaction.last_sequence + 1, next_sequence_ - 1);
 }
 
 void Writer::append_all(AppendRequest& request) {

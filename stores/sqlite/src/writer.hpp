@@ -32,6 +32,7 @@
 #include "database.hpp"
 #include "durable_tables.hpp"
 #include "event_rows.hpp"
+#include "time_blocks.hpp"
 #include "write_gate.hpp"
 
 namespace busway::sqlite {
@@ -131,6 +132,7 @@ class Writer {
   Statement commit_;
   EventWriter events_;
   DurableTables durables_;
+  TimeBlocks times_;
 
   std::mutex mutex_;
   std::condition_variable wanted_;
