@@ -133,6 +133,8 @@ class DurableTables {
   [[nodiscard]] std::optional<std::int64_t> next_due(DurableNumber number, std::int64_t now);
   /// Of those that wait and are not due: the lowest sequence.
   [[nodiscard]] std::optional<std::uint64_t> lowest_waiting(DurableNumber number, std::int64_t now);
+  /// Of all that are not dead: the lowest sequence.
+  [[nodiscard]] std::optional<std::uint64_t> lowest_living(DurableNumber number);
   [[nodiscard]] std::uint64_t new_letter();
   /// Nothing waits longer than it was to, of any name: after the clock was set back.
   void shorten_waits(std::int64_t now);
