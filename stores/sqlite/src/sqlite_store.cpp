@@ -449,7 +449,9 @@ StorePage SqliteStore::read(const StoreQuery& query) {
     constexpr std::uint64_t kLast = std::numeric_limits<std::int64_t>::max();
     std::uint64_t lowest = 1;
     if (query.since) {
-      lowest = first_appended(*reader, query.since->time_since_epoch().count() - kClocksApart);
+      constexpr std::int64_t kFirst = std::numeric_limits<std::int64_t>::min() + kClocksApart;
+      const std::int64_t since = std::max(kFirst, query.since->time_since_epoch().count());
+      lowest = first_appended(*reader, since - kClocksApart);
     }
     Statement& rows = forward ? reader->after : reader->before;
     if (forward) {
