@@ -21,6 +21,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -70,16 +71,6 @@ struct ReplayInto {
   }
 };
 
-struct ReplayRequest {
-  std::string pattern = "*";          ///< of topics, as in subscribe()
-  std::optional<ReplayPoint> from{};  ///< unset: from the first one
-  std::optional<ReplayPoint> to{};    ///< unset: to the last one there is now
-  ReplayInto into{};
-  std::uint64_t limit = 0;       ///< at most so many are replayed; 0: all
-  double events_per_second = 0;  ///< not faster than this; 0: as fast as it goes
-  std::stop_token stop{};        ///< ends it between two pages, or while it waits
-};
-
 struct ReplayResult {
   enum class End : unsigned char {
     all,        ///< nothing is left
@@ -104,8 +95,8 @@ struct ReplayResult {
   std::uint64_t corrupt = 0;   ///< left out by the store
   std::uint64_t failures = 0;  ///< deliveries of what was replayed that are known to have failed
   std::vector<Refused> refused{};  ///< what could not be replayed
-  std::uint64_t last_sequence =
-      0;              ///< of the last event it has dealt with; 0: of none, or no store
+  /// Of the last event it has dealt with; 0: of none, or of one that no store has.
+  std::uint64_t last_sequence = 0;
   EventId last_id{};  ///< of that event
   std::string error{};
 
@@ -121,5 +112,21 @@ struct ReplayResult {
   }
 };
 [[nodiscard]] std::string_view to_string(ReplayResult::End end) noexcept;
+
+struct ReplayRequest {
+  std::string pattern = "*";          ///< of topics, as in subscribe()
+  std::optional<ReplayPoint> from{};  ///< unset: from the first one
+  std::optional<ReplayPoint> to{};    ///< unset: to the last one there is now
+  ReplayInto into{};
+  std::uint64_t limit = 0;       ///< at most so many are replayed; 0: all
+  double events_per_second = 0;  ///< not faster than this; 0: as fast as it goes
+  /// count: only tells what would be replayed, as far as that is known beforehand: what a durable
+  /// name has still to settle is not left out, and no filter, queue or dedupe window is asked.
+  enum class Act : unsigned char { replay, count };
+  Act act = Act::replay;
+  std::stop_token stop{};  ///< ends it between two pages, or while it waits
+  /// Told how far it is after each page, on the thread of the call.
+  std::function<void(const ReplayResult&)> progress{};
+};
 
 }  // namespace busway

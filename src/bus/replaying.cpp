@@ -93,6 +93,10 @@ Replaying::~Replaying() {
 
 void Replaying::check() const {
   const double rate = request_.events_per_second;
+  if (request_.act > ReplayRequest::Act::count) {
+    bad_request("act", std::to_string(static_cast<unsigned>(request_.act)),
+                "replay (0) or count (1)");
+  }
   if (!(rate >= 0) || std::isinf(rate)) {
     bad_request("events_per_second", std::to_string(rate),
                 "more than 0, or 0 for as fast as it goes");
@@ -294,6 +298,7 @@ ReplayResult Replaying::run() {
     while (!end && more_) {
       end = asked_to_end();
       if (!end) end = replay(next_page());
+      if (request_.progress) request_.progress(result_);
     }
   } catch (const Error& error) {
     end = error.code() == ErrorCode::stopped || error.code() == ErrorCode::not_found ? End::stopped
@@ -352,14 +357,14 @@ void Replaying::refuse(ErrorCode code, const std::string& reason) {
 std::size_t Replaying::room_for(Part part, std::optional<End>& end) {
   std::uint64_t count = part.size();
   if (request_.limit != 0) count = std::min(count, request_.limit - result_.replayed);
-  if (request_.events_per_second > 0) {
+  if (request_.events_per_second > 0 && !only_counts()) {
     end = wait_for_rate();
     if (end) return 0;
     const double group = std::max(1.0, request_.events_per_second / kGroupsASecond);
     if (group < static_cast<double>(count)) count = static_cast<std::uint64_t>(group);
   }
   part = part.first(static_cast<std::size_t>(count));
-  if (!durable_.empty()) return part.size();
+  if (!durable_.empty() || only_counts()) return part.size();
   if (subscriber_ == nullptr) {
     end = wait_for_listeners(part);
     if (end) return 0;
@@ -486,6 +491,11 @@ std::optional<ReplayResult::End> Replaying::publish(Part part) {
       originals.push_back(&one);
     }
   }
+  if (only_counts()) {
+    result_.replayed += events.size();
+    dealt_with(part.back());
+    return std::nullopt;
+  }
   const std::vector<PublishResult> results = core_.publish_batch(events);
   std::size_t lost = 0;
   for (std::size_t i = 0; i < results.size(); ++i) {
@@ -516,6 +526,7 @@ std::optional<ReplayResult::End> Replaying::hand_over(Part part) {
   SubscriberExtra& extra = *subscriber_->extra;
   const auto wants = [&](const Event& event) {
     if (!listens_to(event.topic())) return false;
+    if (only_counts()) return true;
     try {
       if (extra.filter && !extra.filter(event)) return false;
     } catch (const std::exception&) {
@@ -527,6 +538,8 @@ std::optional<ReplayResult::End> Replaying::hand_over(Part part) {
   for (const StoredEvent& one : part) {
     if (!wants(one.event)) {
       ++result_.skipped;
+    } else if (only_counts()) {
+      ++result_.replayed;
     } else if (extra.mailbox->push_redriven(one.event, nullptr) !=
                delivery_detail::Pushed::accepted) {
       return End::stopped;
@@ -544,8 +557,8 @@ std::optional<ReplayResult::End> Replaying::give_to_durable(Part part) {
   for (const StoredEvent& one : part) {
     if (listens_to(one.event.topic())) sequences.push_back(one.sequence);
   }
-  const std::size_t given =
-      sequences.empty() ? 0 : core_.link()->store().replay(durable_, sequences);
+  std::size_t given = sequences.size();
+  if (given != 0 && !only_counts()) given = core_.link()->store().replay(durable_, sequences);
   result_.replayed += given;
   result_.skipped += part.size() - given;
   dealt_with(part.back());

@@ -67,6 +67,9 @@ class Replaying {
   [[nodiscard]] std::optional<End> asked_to_end() const;
   void refuse(ErrorCode code, const std::string& reason);
   void dealt_with(const StoredEvent& one);
+  [[nodiscard]] bool only_counts() const noexcept {
+    return request_.act == ReplayRequest::Act::count;
+  }
 
   BusCore& core_;
   const ReplayRequest& request_;

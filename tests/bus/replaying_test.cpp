@@ -341,6 +341,35 @@ TEST_P(Replaying, ThatCannotBeMeantIsRefused) {
   }
 }
 
+TEST_P(Replaying, CountsWithoutDoingItAndTellsHowFarItIs) {
+  Pumped pumped(options());
+  int calls = 0;
+  const Subscription name =
+      pumped.bus.subscribe("a", [&](const Event&) { ++calls; }, {.durable = "name"});
+  const Subscription queue =
+      pumped.bus.subscribe("a", [&](const Event&) { ++calls; }, {.mode = Mode::async});
+  publish_many(pumped.bus, 300, [](int i) { return i % 3 == 0 ? "x.a" : "a"; });
+  (void)pumped.bus.poll();
+  EXPECT_EQ(calls, 400);
+  std::vector<std::uint64_t> steps;
+  for (const ReplayInto& into : {ReplayInto::prefix("x."), ReplayInto::durable("name"),
+                                 ReplayInto::subscription(queue.id())}) {
+    const ReplayResult result = pumped.bus.replay(
+        {.into = into,
+         .act = ReplayRequest::Act::count,
+         .progress = [&](const ReplayResult& so_far) { steps.push_back(so_far.replayed); }});
+    EXPECT_TRUE(result.ok());
+    EXPECT_EQ(result.replayed, 200U);
+    EXPECT_EQ(result.skipped, 100U);
+    EXPECT_EQ(result.last_sequence, 300U);
+  }
+  ASSERT_GE(steps.size(), 6U);
+  EXPECT_LT(steps[0], steps[1]);
+  (void)pumped.bus.poll();
+  EXPECT_EQ(calls, 400);
+  EXPECT_EQ(stored(), 300U);
+}
+
 TEST_P(Replaying, OfNothingReplaysNothing) {
   Pumped pumped(options());
   const ReplayResult result = pumped.bus.replay({.into = ReplayInto::prefix("x.")});
