@@ -106,8 +106,9 @@ void add_selection(CLI::App& command, DlqOptions& options) {
   command.add_option("PATTERN", options.patterns, "Topics of the letters; none: all");
   add_store_option(command, options.store);
   command.add_option("--durable", options.durable, "Those of this durable name");
-  command.add_option("--id", options.id, "The letter of this number");
-  command.add_option("--limit", options.limit, "At most so many, oldest first");
+  command.add_option("--id", options.id, "The letter of this number")->check(&fault_of_count);
+  command.add_option("--limit", options.limit, "At most so many, oldest first")
+      ->check(&fault_of_count);
   command.add_flag("--json", options.json, "Print JSON");
   command.footer(kExitCodesHelp);
 }

@@ -25,6 +25,9 @@ struct StoreChoice {
 
 void add_store_option(CLI::App& command, StoreChoice& choice);
 
+/// For CLI::Option::check(): CLI11 takes -1 for the greatest of all numbers.
+[[nodiscard]] std::string fault_of_count(const std::string& text);
+
 enum class Missing : unsigned char { is_made, is_an_error };
 
 /// Opens the store and gives it to `use`; turns what is thrown into an exit code.

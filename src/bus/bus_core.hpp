@@ -9,8 +9,8 @@
 //            ones; tracing.cpp gives events their place in a trace; routes.cpp builds and retires
 //            routes; subscribe.cpp adds and ends subscriptions; invoke.cpp holds what a route may
 //            call; timed_call.cpp and abandoned.cpp deadlines; coroutine_call.cpp handlers that
-//            are suspended; breaking.cpp, history.cpp, stats.cpp, request.cpp, receipt.cpp and
-//            stop.cpp what their names say; bus.cpp is the public face.
+//            are suspended; breaking.cpp, history.cpp, replaying.cpp, stats.cpp, request.cpp,
+//            receipt.cpp and stop.cpp what their names say; bus.cpp is the public face.
 // Threads    publish* take no lock unless a route is missing. mutex_ is never held while foreign
 //            code runs.
 // Ownership  Counted: by the Bus, and by each handle and Subscriber.
@@ -242,6 +242,7 @@ class BusCore {
   std::vector<delivery_detail::PastEvent> past_events_of(std::span<const Pattern> patterns,
                                                          std::size_t limit, WallTime since,
                                                          bool* cut);
+  ReplayResult replay(const ReplayRequest& request);
   Stats stats();
   /// A queued delivery of the topic did not end well.
   void count_unwell(std::string_view topic, DeliveryOutcome::Kind kind);
@@ -347,6 +348,7 @@ class BusCore {
  private:
   friend struct FrameGuard;
   friend class Garbage;
+  friend class Replaying;
   friend class Strand;
   enum Gate : std::uint32_t {
     kDisabled = 1,

@@ -514,6 +514,15 @@ void DurableTables::lapse(Token token, std::int64_t now) {
   }
 }
 
+std::optional<std::uint64_t> DurableTables::lowest_living(DurableNumber number) {
+  std::optional<std::uint64_t> out;
+  if (lowest_exception_.start(number).step() && !lowest_exception_.is_null(0)) {
+    out = lowest_exception_.unsigned_number(0);
+  }
+  lowest_exception_.reset();
+  return out;
+}
+
 void DurableTables::shorten_waits(std::int64_t now) {
   for (const DurableRow& durable : all()) {
     const DurableNumber number = durable.number;

@@ -147,6 +147,8 @@ class DurableTables {
   [[nodiscard]] std::vector<Token> holders(std::int64_t now);
   /// What that one has lapses now.
   void lapse(Token token, std::int64_t now);
+  /// Of all that are not dead: the lowest sequence.
+  [[nodiscard]] std::optional<std::uint64_t> lowest_living(DurableNumber number);
   /// Nothing waits longer than it was to, of any name: after the clock was set back.
   void shorten_waits(std::int64_t now);
 

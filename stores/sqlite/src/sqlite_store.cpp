@@ -30,6 +30,7 @@
 #include "schema.hpp"
 #include "sqlite_consumer.hpp"
 #include "store/event_query.hpp"
+#include "store/store_calls.hpp"
 
 namespace busway {
 namespace sqlite {
@@ -189,6 +190,16 @@ std::string words(FileIdentity identity) {
   return std::to_string(identity.device) + '-' + std::to_string(identity.inode);
 }
 
+/// At once, as a first attempt.
+void give_again(Transaction& transaction, DurableNumber number, ExceptionRow& row) {
+  row.state = ExceptionState::waiting;
+  row.attempts = 0;
+  row.suspect = false;
+  row.span = 0;
+  row.until = transaction.now;
+  transaction.durables.put(number, row);
+}
+
 class SqliteStore final : public Store {
  public:
   SqliteStore(const std::string& path, const StoreOptions& options, std::uint64_t opening,
@@ -211,6 +222,7 @@ class SqliteStore final : public Store {
             .vacuum = true};
   }
   [[nodiscard]] StoreStats stats() override;
+  [[nodiscard]] StoreCensus census() override;
   [[nodiscard]] std::uint64_t writer() const noexcept override { return opening_; }
 
   using Store::append;
@@ -226,6 +238,7 @@ class SqliteStore final : public Store {
   [[nodiscard]] std::unique_ptr<StoreConsumer> open(const DurableSpec& spec) override;
   bool remove(std::string_view durable) override;
   [[nodiscard]] std::vector<DurableInfo> durables() override;
+  std::size_t replay(std::string_view durable, std::span<const std::uint64_t> sequences) override;
   [[nodiscard]] std::vector<StoredLetter> dead_letters(const StoredLetterQuery& query) override;
   std::size_t redrive(const StoredLetterQuery& query) override;
   std::size_t purge(const StoredLetterQuery& query) override;
@@ -250,6 +263,12 @@ class SqliteStore final : public Store {
   [[nodiscard]] static std::vector<StoredDelivery> deliveries_of(
       Reader& reader, const std::vector<DurableRow>& durables, std::uint64_t sequence,
       std::string_view topic);
+  /// What openings here have looked at and passed by; in the file it is a while later.
+  using Seen = std::unordered_map<DurableNumber, std::uint64_t>;
+  [[nodiscard]] Seen seen_here() const;
+  [[nodiscard]] std::vector<DurableInfo> durables_of(Reader& reader, const Seen& seen) const;
+  [[nodiscard]] StoreStats stats_of(Reader& reader) const;
+  [[nodiscard]] static DurableCount count_of(Reader& reader, DurableInfo info);
   [[nodiscard]] std::vector<StoredLetter> letters_of(Reader& reader,
                                                      const StoredLetterQuery& query);
   /// Letters that are not under way, each in the transaction; returns how many.
@@ -788,60 +807,99 @@ bool SqliteStore::remove(std::string_view durable) {
   return found;
 }
 
-std::vector<DurableInfo> SqliteStore::durables() {
-  std::unordered_map<DurableNumber, std::uint64_t> seen;
-  {
-    const std::lock_guard lock(core_->consumers_mutex);
-    for (const SqliteConsumer* const one : core_->consumers) {
-      std::uint64_t& most = seen[one->number()];
-      most = std::max(most, one->seen_to());
-    }
+SqliteStore::Seen SqliteStore::seen_here() const {
+  Seen seen;
+  const std::lock_guard lock(core_->consumers_mutex);
+  for (const SqliteConsumer* const one : core_->consumers) {
+    std::uint64_t& most = seen[one->number()];
+    most = std::max(most, one->seen_to());
   }
-  return core_->asking([&] {
-    std::vector<DurableInfo> out;
-    const Core::Borrowed reader = core_->reader();
-    const std::int64_t now = core_->now();
-    reader->last.reset();
-    const std::uint64_t last = reader->last.step() ? reader->last.unsigned_number(0) : 0;
-    reader->last.reset();
-    for (const DurableRow& row : reader->tables.all()) {
-      DurableInfo info;
-      info.name = row.spec.name;
-      info.patterns = row.spec.patterns;
-      info.order = row.spec.order;
-      info.created = WallTime(std::chrono::nanoseconds(row.created));
-      info.opened = WallTime(std::chrono::nanoseconds(row.opened));
-      const CursorRow cursor = reader->tables.cursor(row.number);
-      info.cursor = cursor.cursor;
-      // What an opening has looked at and passed by is in the file a while later.
-      const auto here = seen.find(row.number);
-      if (here != seen.end()) info.cursor = std::max(info.cursor, here->second);
-      info.lag = last - std::min(last, info.cursor);
-      std::vector<Token> holders;
-      if (cursor.leader != 0 && cursor.leader_until > now) holders.push_back(cursor.leader);
-      for (const LeaseRow& lease : reader->tables.leases(row.number)) {
-        for (std::size_t i = 0; i < lease.size(); ++i) {
-          if (!lease.done.test(i)) ++info.leased;
-        }
-        if (lease.until > now) holders.push_back(lease.token);
+  return seen;
+}
+
+std::vector<DurableInfo> SqliteStore::durables() {
+  const Seen seen = seen_here();
+  return core_->asking([&] { return durables_of(*core_->reader(), seen); });
+}
+
+std::vector<DurableInfo> SqliteStore::durables_of(Reader& reader, const Seen& seen) const {
+  std::vector<DurableInfo> out;
+  const std::int64_t now = core_->now();
+  reader.last.reset();
+  const std::uint64_t last = reader.last.step() ? reader.last.unsigned_number(0) : 0;
+  reader.last.reset();
+  for (const DurableRow& row : reader.tables.all()) {
+    DurableInfo info;
+    info.name = row.spec.name;
+    info.patterns = row.spec.patterns;
+    info.order = row.spec.order;
+    info.created = WallTime(std::chrono::nanoseconds(row.created));
+    info.opened = WallTime(std::chrono::nanoseconds(row.opened));
+    const CursorRow cursor = reader.tables.cursor(row.number);
+    info.cursor = cursor.cursor;
+    const auto here = seen.find(row.number);
+    if (here != seen.end()) info.cursor = std::max(info.cursor, here->second);
+    info.lag = last - std::min(last, info.cursor);
+    std::vector<Token> holders;
+    if (cursor.leader != 0 && cursor.leader_until > now) holders.push_back(cursor.leader);
+    for (const LeaseRow& lease : reader.tables.leases(row.number)) {
+      for (std::size_t i = 0; i < lease.size(); ++i) {
+        if (!lease.done.test(i)) ++info.leased;
       }
-      for (const ExceptionRow& one : reader->tables.living(row.number)) {
-        if (one.state == ExceptionState::leased) {
-          ++info.leased;
-          if (one.until > now) holders.push_back(one.token);
-        } else {
-          ++info.retrying;
-        }
-      }
-      info.dead_letters = reader->tables.letters(row.number).size();
-      std::sort(holders.begin(), holders.end());
-      info.instances =
-          static_cast<std::size_t>(std::unique(holders.begin(), holders.end()) - holders.begin());
-      out.push_back(std::move(info));
+      if (lease.until > now) holders.push_back(lease.token);
     }
-    core_->tell_damages(reader->tables);
-    return out;
+    for (const ExceptionRow& one : reader.tables.living(row.number)) {
+      if (one.state == ExceptionState::leased) {
+        ++info.leased;
+        if (one.until > now) holders.push_back(one.token);
+      } else {
+        ++info.retrying;
+      }
+    }
+    info.dead_letters = reader.tables.letters(row.number).size();
+    std::sort(holders.begin(), holders.end());
+    info.instances =
+        static_cast<std::size_t>(std::unique(holders.begin(), holders.end()) - holders.begin());
+    out.push_back(std::move(info));
+  }
+  core_->tell_damages(reader.tables);
+  return out;
+}
+
+std::size_t SqliteStore::replay(std::string_view durable,
+                                std::span<const std::uint64_t> sequences) {
+  store_detail::check_replay(sequences);
+  core_->require_open();
+  std::size_t given = 0;
+  bool found = false;
+  core_->writer->call([&](Transaction& transaction) {
+    given = 0;
+    DurableTables& tables = transaction.durables;
+    const std::optional<DurableRow> row = tables.find(durable);
+    found = row.has_value();
+    if (!found) return;
+    const DurableNumber number = row->number;
+    const std::uint64_t cursor = tables.cursor(number).cursor;
+    const std::vector<LeaseRow> leases = tables.leases(number);
+    Statement kept(transaction.database, "SELECT 1 FROM events WHERE seq=?");
+    for (const std::uint64_t sequence : sequences) {
+      const bool is_out = sequence > cursor ||
+                          std::any_of(leases.begin(), leases.end(), [&](const LeaseRow& lease) {
+                            return sequence >= lease.lo && sequence <= lease.hi &&
+                                   !lease.done.test(static_cast<std::size_t>(sequence - lease.lo));
+                          });
+      if (is_out || !kept.start(sequence).step()) continue;
+      std::optional<ExceptionRow> one = tables.exception(number, sequence);
+      if (one && one->state != ExceptionState::dead) continue;
+      if (!one) one.emplace().sequence = sequence;
+      give_again(transaction, number, *one);
+      ++given;
+    }
+    (void)tables.repair(number);
+    core_->tell_damages(tables);
   });
+  if (!found) store_detail::no_such_durable(durable);
+  return given;
 }
 
 std::vector<StoredLetter> SqliteStore::letters_of(Reader& reader, const StoredLetterQuery& query) {
@@ -904,15 +962,7 @@ std::size_t SqliteStore::for_each_at_rest(
 }
 
 std::size_t SqliteStore::redrive(const StoredLetterQuery& query) {
-  return for_each_at_rest(query,
-                          [](Transaction& transaction, DurableNumber number, ExceptionRow& row) {
-                            row.state = ExceptionState::waiting;
-                            row.attempts = 0;
-                            row.suspect = false;
-                            row.span = 0;
-                            row.until = transaction.now;
-                            transaction.durables.put(number, row);
-                          });
+  return for_each_at_rest(query, &give_again);
 }
 
 std::size_t SqliteStore::purge(const StoredLetterQuery& query) {
@@ -936,27 +986,104 @@ std::uint64_t bytes_of(Database& database) {
 }  // namespace
 
 StoreStats SqliteStore::stats() {
+  return core_->asking([&] { return stats_of(*core_->reader()); });
+}
+
+StoreStats SqliteStore::stats_of(Reader& reader) const {
+  StoreStats out;
+  Database& database = reader.database;
+  Numbers& numbers = reader.tables.numbers();
+  out.events = numbers.events();
+  out.first_sequence = static_cast<std::uint64_t>(database.number("SELECT min(seq) FROM events"));
+  out.last_sequence = std::max(core_->writer->last_sequence(), numbers.last_sequence());
+  out.bytes = bytes_of(database);
+  out.durables = static_cast<std::uint64_t>(database.number("SELECT count(*) FROM durables"));
+  out.dead_letters = static_cast<std::uint64_t>(
+      database.number("SELECT count(*) FROM exceptions WHERE letter > 0"));
+  out.appended = core_->writer->appended();
+  out.duplicates = core_->writer->duplicates();
+  out.commits = core_->writer->commits();
+  out.settled = core_->settled;
+  out.stale = core_->stale;
+  out.corrupt = static_cast<std::uint64_t>(database.number("SELECT count(*) FROM set_aside"));
+  out.opened = opened_;
+  return out;
+}
+
+namespace {
+
+/// All that is read within it is of one moment.
+class Snapshot {
+ public:
+  explicit Snapshot(Database& database) : database_(database) { database.run("BEGIN"); }
+  Snapshot(const Snapshot&) = delete;
+  Snapshot& operator=(const Snapshot&) = delete;
+  ~Snapshot() {
+    try {
+      database_.run("ROLLBACK");
+    } catch (const std::exception&) {
+      // It has ended by itself.
+    }
+  }
+
+ private:
+  Database& database_;
+};
+
+}  // namespace
+
+StoreCensus SqliteStore::census() {
+  const Seen seen = seen_here();
   return core_->asking([&] {
-    StoreStats out;
+    StoreCensus census;
     const Core::Borrowed reader = core_->reader();
-    Database& database = reader->database;
-    out.events = reader->tables.numbers().events();
-    out.first_sequence = static_cast<std::uint64_t>(database.number("SELECT min(seq) FROM events"));
-    out.last_sequence =
-        std::max(core_->writer->last_sequence(), reader->tables.numbers().last_sequence());
-    out.bytes = bytes_of(database);
-    out.durables = static_cast<std::uint64_t>(database.number("SELECT count(*) FROM durables"));
-    out.dead_letters = static_cast<std::uint64_t>(
-        database.number("SELECT count(*) FROM exceptions WHERE letter > 0"));
-    out.appended = core_->writer->appended();
-    out.duplicates = core_->writer->duplicates();
-    out.commits = core_->writer->commits();
-    out.settled = core_->settled;
-    out.stale = core_->stale;
-    out.corrupt = static_cast<std::uint64_t>(database.number("SELECT count(*) FROM set_aside"));
-    out.opened = opened_;
-    return out;
+    const Snapshot snapshot(reader->database);
+    census.stats = stats_of(*reader);
+    Statement topics(reader->database,
+                     "SELECT t.name, e.many FROM (SELECT topic, count(*) AS many FROM events GROUP "
+                     "BY topic) e LEFT JOIN topics t ON t.id = e.topic");
+    while (topics.step()) {
+      census.topics.push_back({std::string(topics.text(0)), topics.unsigned_number(1)});
+    }
+    store_detail::sort_topics(census.topics);
+    for (DurableInfo& info : durables_of(*reader, seen)) {
+      census.durables.push_back(count_of(*reader, std::move(info)));
+    }
+    return census;
   });
+}
+
+DurableCount SqliteStore::count_of(Reader& reader, DurableInfo info) {
+  DurableCount count{.backlog = info.leased + info.retrying};
+  std::uint64_t first = std::numeric_limits<std::uint64_t>::max();
+  if (const auto row = reader.tables.find(info.name)) {
+    for (const LeaseRow& lease : reader.tables.leases(row->number)) {
+      for (std::size_t i = 0; i < lease.size() && lease.lo + i < first; ++i) {
+        if (!lease.done.test(i)) first = lease.lo + i;
+      }
+    }
+    if (const auto lowest = reader.tables.lowest_living(row->number)) {
+      first = std::min(first, *lowest);
+    }
+  }
+  Statement behind(reader.database,
+                   "SELECT topic, count(*), min(seq) FROM events WHERE seq > ? GROUP BY topic");
+  behind.start(info.cursor);
+  while (behind.step()) {
+    const std::string_view topic = reader.events.topics().name_of(behind.number(0));
+    if (std::none_of(info.patterns.begin(), info.patterns.end(),
+                     [topic](const Pattern& one) { return one.matches(topic); })) {
+      continue;
+    }
+    count.backlog += behind.unsigned_number(1);
+    first = std::min(first, behind.unsigned_number(2));
+  }
+  Statement time(reader.database, "SELECT time FROM events WHERE seq >= ? ORDER BY seq LIMIT 1");
+  if (count.backlog != 0 && time.start(first).step()) {
+    count.oldest = WallTime(std::chrono::nanoseconds(time.number(0)));
+  }
+  count.info = std::move(info);
+  return count;
 }
 
 namespace {
