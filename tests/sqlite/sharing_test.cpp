@@ -153,6 +153,25 @@ TEST_F(SqliteFolder, AWatchHearsOfAnotherOpening) {
   EXPECT_TRUE(eventually([&] { return news > before; }));
 }
 
+TEST_F(SqliteFolder, AProcessThatIsStoppedPastItsLeaseIsOvertakenAndSettlesNothing) {
+  const std::shared_ptr<Store> store = open();
+  for (std::uint64_t n = 1; n <= 3; ++n) EXPECT_TRUE(store->append(numbered(n)).ok());
+  Process other({BUSWAY_SQLITE_WORKER, "stand", "sqlite:" + path, "work"});
+  EXPECT_EQ(other.read_line(), "took 3");
+  other.signal(SIGSTOP);
+  const auto consumer = store->open({.name = "work", .patterns = {Pattern::glob("number.*")}});
+  std::vector<Settlement> mine;
+  EXPECT_TRUE(eventually([&] {
+    for (const Leased& one : consumer->fetch(100).deliveries) mine.push_back({one.sequence});
+    return mine.size() == 3;
+  }));
+  other.signal(SIGCONT);
+  other.close_input();
+  EXPECT_EQ(other.read_line(), "accepted 0 stale 3");
+  EXPECT_EQ(other.wait(), 0);
+  EXPECT_EQ(consumer->settle(mine).accepted, 3U);
+}
+
 /// A name with one of these orders, and its events at a process that lives or not.
 class HeldByAProcess : public SqliteFolder, public ::testing::WithParamInterface<const char*> {
  protected:
