@@ -152,10 +152,13 @@ bool Writer::take(Batch& batch) {
   const auto is_wanted = [this] {
     return !writing_ && (!appends_.empty() || !calls_.empty() || closing_);
   };
-  sleeping_ = !is_wanted();
-  const bool wanted = !sleeping_ || wanted_.wait_for(lock, kIdleAfter, is_wanted);
-  sleeping_ = false;
-  if (!wanted && writing_) return true;
+  bool wanted = false;
+  // Somebody may write for longer than that: the connection is theirs until they say so.
+  do {
+    sleeping_ = !is_wanted();
+    wanted = !sleeping_ || wanted_.wait_for(lock, kIdleAfter, is_wanted);
+    sleeping_ = false;
+  } while (!wanted && writing_);
   writing_ = true;
   if (!wanted) {
     lock.unlock();
