@@ -1,8 +1,10 @@
 // Several openings of one file, as several processes have them.
 #include <atomic>
 #include <eventually.hpp>
+#include <semaphore>
 #include <set>
 #include <thread>
+#include <writer.hpp>
 
 #include "busway/busway.hpp"
 #include "process.hpp"
@@ -141,6 +143,28 @@ TEST_F(SqliteFolder, ManyOpeningsWriteAtOnceAndNothingIsLost) {
     EXPECT_EQ(one.sequence, last + 1);
     last = one.sequence;
   }
+}
+
+TEST_F(SqliteFolder, AWriterThatTakesLongIsAloneAlsoWhenTheOthersThinkItIdle) {
+  // Longer than the writer's own thread waits for work before it looks after the log.
+  constexpr auto kLong = std::chrono::milliseconds(1'500);
+  { (void)open(); }
+  sqlite::Writer writer({.path = path,
+                         .opening = 1,
+                         .options = options({.clock = Clock::system()}),
+                         .identity = sqlite::FileIdentity::of(path),
+                         .committed = [] {}});
+  std::binary_semaphore begun{0};
+  std::binary_semaphore met{0};
+  std::thread first([&] {
+    writer.call([&](sqlite::Transaction&) {
+      begun.release();
+      EXPECT_FALSE(met.try_acquire_for(kLong)) << "two were in the transaction";
+    });
+  });
+  begun.acquire();
+  writer.call([&](sqlite::Transaction&) { met.release(); });
+  first.join();
 }
 
 TEST_F(SqliteFolder, AWatchHearsOfAnotherOpening) {

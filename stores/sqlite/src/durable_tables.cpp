@@ -37,6 +37,16 @@ std::string patterns_text(const std::vector<Pattern>& patterns) {
   return list.dump();
 }
 
+constexpr std::size_t kNamesAtOnce = 64;
+constexpr auto kLookForDamageEvery = std::chrono::seconds(1);
+
+/// What the sum of a row of `durables` would be under this name.
+std::int64_t durable_sum(const Statement& row, std::string_view name) {
+  return sum_of(
+      std::array{row.number(0), row.number(3) & 0xff, row.number(4), row.number(5), row.number(6)},
+      {name, row.text(2), text_of(row.blob(7))});
+}
+
 std::int64_t sum_of(const DurableRow& row, std::string_view patterns) {
   return sum_of(std::array{row.number, static_cast<std::int64_t>(row.spec.order),
                            to_signed(row.start), row.created, row.opened},
@@ -199,26 +209,30 @@ std::optional<DurableRow> DurableTables::find(std::string_view name) {
   return out ? std::move(out) : find_renamed(name);
 }
 
+/// Where there are many names it is not looked for each time that one is opened for the first time.
 std::optional<DurableRow> DurableTables::find_renamed(std::string_view name) {
+  const auto now = std::chrono::steady_clock::now();
+  if (names_ > kNamesAtOnce && now < looked_for_damage_ + kLookForDamageEvery) return std::nullopt;
+  looked_for_damage_ = now;
   std::optional<DurableRow> out;
   std::vector<std::string> suspects;
-  const std::size_t told = damages_.size();
+  names_ = 0;
   all_.reset();
   while (!out && all_.step()) {
+    ++names_;
     const std::string stands_as(all_.text(1));
-    if (DurableRow as_asked = durable_at(all_, name); as_asked.sound) {
-      as_asked.renamed = true;
-      out = std::move(as_asked);
+    if (durable_sum(all_, name) == all_.number(8)) {
+      out = durable_at(all_, name);
+      out->renamed = true;
       suspects = {"the name of the durable subscription " + quote(name) + " stood as " +
                   quote(stands_as) + " and does not pass its checksum; it goes on"};
-    } else if (!durable_at(all_).sound) {
+    } else if (durable_sum(all_, stands_as) != all_.number(8)) {
       suspects.push_back("the durable subscription " + quote(stands_as) +
                          " does not pass its checksum, not even under the name " + quote(name) +
                          ", which is not there; it may be the one");
     }
   }
   all_.reset();
-  damages_.resize(told);
   damages_.insert(damages_.end(), suspects.begin(), suspects.end());
   return out;
 }

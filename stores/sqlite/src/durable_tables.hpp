@@ -11,6 +11,7 @@
 // Cost       A few statements a call; no row an event but for those that fail.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -172,6 +173,8 @@ class DurableTables {
       remove_exception_, next_due_, lowest_waiting_, holders_, leases_of_, exceptions_of_, led_by_;
   Numbers numbers_;
   std::vector<std::string> damages_;
+  std::size_t names_ = 0;  // as many as there were then
+  std::chrono::steady_clock::time_point looked_for_damage_{};
   std::vector<std::pair<DurableNumber, std::uint64_t>> bad_exceptions_;
   std::vector<std::int64_t> bad_leases_;
 };

@@ -152,19 +152,19 @@ bool Writer::take(Batch& batch) {
   const auto is_wanted = [this] {
     return !writing_ && (!appends_.empty() || !calls_.empty() || closing_);
   };
-  bool wanted = false;
-  // Somebody may write for longer than that: the connection is theirs until they say so.
-  do {
+  for (;;) {
     sleeping_ = !is_wanted();
-    wanted = !sleeping_ || wanted_.wait_for(lock, kIdleAfter, is_wanted);
+    const bool wanted = !sleeping_ || wanted_.wait_for(lock, kIdleAfter, is_wanted);
     sleeping_ = false;
-  } while (!wanted && writing_);
-  writing_ = true;
-  if (!wanted) {
+    if (wanted) break;
+    if (writing_) continue;  // another: it is not idle, and its turn is not this thread's to end
+    writing_ = true;
     lock.unlock();
     checkpoint();
-    return true;
+    lock.lock();
+    writing_ = false;
   }
+  writing_ = true;
   batch.calls.swap(calls_);
   std::size_t events = 0;
   std::size_t requests = 0;
