@@ -1,8 +1,7 @@
-#include "writer.hpp"
-
 #include <atomic>
 #include <chrono>
 #include <thread>
+#include <writer.hpp>
 
 #include "busway/clock.hpp"
 #include "sqlite_fixture.hpp"
