@@ -29,20 +29,20 @@ class RawSqlite {
     run(full ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL");
     run("PRAGMA wal_autocheckpoint=2000");
     run("PRAGMA cache_size=-16384");
-    run("INSERT OR IGNORE INTO topics(id, name) VALUES(1, 'bench.event')");
+    run("INSERT OR IGNORE INTO topics(id, name, sum) VALUES(1, 'bench.event', 0)");
     insert_ = prepare(
-        "INSERT INTO events(seq, id, topic, time, appended, writer, sum, instance_id, "
-        "content_type, payload) VALUES(?,?,1,?,?,1,0,'bench','application/octet-stream',?) "
+        "INSERT INTO events(seq, id, topic, time, appended, writer, sum, head, instance_id, "
+        "content_type, payload) VALUES(?,?,1,?,?,1,0,0,'bench','application/octet-stream',?) "
         "ON CONFLICT(id) DO NOTHING");
     select_ = prepare(
-        "SELECT seq, id, topic, time, appended, writer, sum, priority, origin, hops, "
+        "SELECT seq, id, topic, time, appended, writer, sum, head, priority, origin, hops, "
         "schema_version, causation, source, key, user_id, session_id, instance_id, schema, entity, "
         "operation, correlation_id, traceparent, metadata, extensions, content_type, codec, "
-        "payload FROM events WHERE seq > ? ORDER BY seq LIMIT ?");
+        "size, payload FROM events WHERE seq > ? ORDER BY seq LIMIT ?");
     lease_ = prepare(
         "INSERT INTO leases(durable, lo, hi, token, until, span, done, sum) "
         "VALUES(1,?,?,1,1,1,x'00',0)");
-    cursor_ = prepare("REPLACE INTO cursors VALUES(1,?,0,0,0)");
+    cursor_ = prepare("REPLACE INTO cursors VALUES(1,?,0,0,0,0)");
     settle_ = prepare("DELETE FROM leases WHERE durable=1 AND lo=?");
   }
   RawSqlite(const RawSqlite&) = delete;
@@ -101,8 +101,8 @@ class RawSqlite {
     std::size_t bytes = 0;
     while (sqlite3_step(select_) == SQLITE_ROW) {
       at_ = sqlite3_column_int64(select_, 0);
-      const std::string payload(static_cast<const char*>(sqlite3_column_blob(select_, 26)),
-                                static_cast<std::size_t>(sqlite3_column_bytes(select_, 26)));
+      const std::string payload(static_cast<const char*>(sqlite3_column_blob(select_, 28)),
+                                static_cast<std::size_t>(sqlite3_column_bytes(select_, 28)));
       bytes += payload.size();
       each(payload);
     }

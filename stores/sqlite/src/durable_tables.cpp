@@ -149,8 +149,12 @@ DurableTables::DurableTables(Database& database)
       update_lease_(database, "UPDATE leases SET until=?, span=?, done=?, sum=? WHERE id=?"),
       remove_lease_(database, "DELETE FROM leases WHERE id=?"),
       exception_(database, std::string(kExceptionColumns) + " AND seq=?"),
-      due_(database, std::string(kExceptionColumns) +
-                         " AND state=? AND state < 2 AND until <= ? ORDER BY seq LIMIT ?"),
+      // With the state as a value SQLite would prepare it anew each time: which index fits depends
+      // on it.
+      due_waiting_(database, std::string(kExceptionColumns) +
+                                 " AND state=0 AND state < 2 AND until <= ? ORDER BY seq LIMIT ?"),
+      due_leased_(database, std::string(kExceptionColumns) +
+                                " AND state=1 AND state < 2 AND until <= ? ORDER BY seq LIMIT ?"),
       with_token_(database, std::string(kExceptionColumns) + " AND state=1 AND token=?"),
       living_(database, std::string(kExceptionColumns) + " AND state < 2 ORDER BY seq"),
       letters_(database, std::string(kExceptionColumns) + " AND letter > 0 ORDER BY letter"),
@@ -441,8 +445,9 @@ std::optional<ExceptionRow> DurableTables::exception(DurableNumber number, std::
 
 std::vector<ExceptionRow> DurableTables::due(DurableNumber number, ExceptionState state,
                                              std::int64_t until, std::size_t limit) {
-  due_.start(number, static_cast<std::int64_t>(state), until, static_cast<std::int64_t>(limit));
-  return exceptions_of(number, due_);
+  Statement& rows = state == ExceptionState::waiting ? due_waiting_ : due_leased_;
+  rows.start(number, until, static_cast<std::int64_t>(limit));
+  return exceptions_of(number, rows);
 }
 
 std::vector<ExceptionRow> DurableTables::with_token(DurableNumber number, Token token) {

@@ -129,7 +129,7 @@ class DurableTables {
   void remove_lease(std::int64_t id);
 
   [[nodiscard]] std::optional<ExceptionRow> exception(DurableNumber number, std::uint64_t sequence);
-  /// Of that state that are due at `until` or before, lowest sequence first.
+  /// Of that state, which is not dead, that are due at `until` or before, lowest sequence first.
   [[nodiscard]] std::vector<ExceptionRow> due(DurableNumber number, ExceptionState state,
                                               std::int64_t until, std::size_t limit);
   [[nodiscard]] std::vector<ExceptionRow> with_token(DurableNumber number, Token token);
@@ -169,8 +169,9 @@ class DurableTables {
   Database& database_;
   Statement find_name_, find_number_, version_, all_, add_, update_, rename_, cursor_, put_cursor_,
       safe_, put_safe_, lowest_lease_, lowest_exception_, leases_, lease_, add_lease_,
-      update_lease_, remove_lease_, exception_, due_, with_token_, living_, letters_, put_,
-      remove_exception_, next_due_, lowest_waiting_, holders_, leases_of_, exceptions_of_, led_by_;
+      update_lease_, remove_lease_, exception_, due_waiting_, due_leased_, with_token_, living_,
+      letters_, put_, remove_exception_, next_due_, lowest_waiting_, holders_, leases_of_,
+      exceptions_of_, led_by_;
   Numbers numbers_;
   std::vector<std::string> damages_;
   std::size_t names_ = 0;  // as many as there were then

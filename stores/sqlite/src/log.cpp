@@ -2,11 +2,11 @@
 #include <exception>
 #include <limits>
 #include <optional>
-#include <semaphore>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "base/one_shot.hpp"
 #include "busway/error.hpp"
 #include "sqlite_store.hpp"
 #include "store/event_query.hpp"
@@ -44,11 +44,11 @@ namespace {
 class Awaited final : public AppendRequest {
  public:
   using AppendRequest::AppendRequest;
-  void done() noexcept override { answered_.release(); }
-  void wait() noexcept { answered_.acquire(); }
+  void done() noexcept override { answered_.set(); }
+  void wait() { answered_.wait(); }
 
  private:
-  std::binary_semaphore answered_{0};
+  detail::OneShot answered_;
 };
 
 }  // namespace

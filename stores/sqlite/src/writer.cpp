@@ -7,10 +7,10 @@
 #include <algorithm>
 #include <array>
 #include <exception>
-#include <semaphore>
 #include <utility>
 
 #include "base/escape.hpp"
+#include "base/one_shot.hpp"
 #include "busway/error.hpp"
 
 namespace busway::sqlite {
@@ -33,7 +33,7 @@ FileIdentity FileIdentity::of(const std::string& path) noexcept {
 
 struct Writer::Call {
   std::function<void(Transaction&)> function;
-  std::binary_semaphore answered{0};
+  detail::OneShot answered{};
   std::exception_ptr error{};
 };
 
@@ -132,7 +132,7 @@ void Writer::call(std::function<void(Transaction&)> function) {
     }
     if (wake) wanted_.notify_one();
   }
-  call.answered.acquire();
+  call.answered.wait();
   if (call.error) std::rethrow_exception(call.error);
 }
 
@@ -323,7 +323,7 @@ void Writer::answer(Batch& batch, Outcome outcome, const std::string& why) noexc
     if (outcome != Outcome::committed) {
       call->error = std::make_exception_ptr(Error(ErrorCode::store_unavailable, sentence(why)));
     }
-    call->answered.release();
+    call->answered.set();
   }
 }
 
