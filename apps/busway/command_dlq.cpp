@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/escape.hpp"
+#include "busway/cloud_events.hpp"
 #include "busway/error.hpp"
 #include "command.hpp"
 #include "exit_code.hpp"
@@ -46,7 +47,7 @@ std::string json_line(const StoredLetter& letter) {
               {"sequence", letter.sequence},
               {"redriving", letter.redriving},
               {"history", std::move(history)},
-              {"event", envelope_of(letter.event)}}
+              {"event", to_cloud_event(letter.event)}}
              .dump(-1, ' ', false, Json::error_handler_t::replace) +
          '\n';
 }
@@ -105,8 +106,9 @@ void add_selection(CLI::App& command, DlqOptions& options) {
   command.add_option("PATTERN", options.patterns, "Topics of the letters; none: all");
   add_store_option(command, options.store);
   command.add_option("--durable", options.durable, "Those of this durable name");
-  command.add_option("--id", options.id, "The letter of this number");
-  command.add_option("--limit", options.limit, "At most so many, oldest first");
+  command.add_option("--id", options.id, "The letter of this number")->check(&fault_of_count);
+  command.add_option("--limit", options.limit, "At most so many, oldest first")
+      ->check(&fault_of_count);
   command.add_flag("--json", options.json, "Print JSON");
   command.footer(kExitCodesHelp);
 }

@@ -79,8 +79,10 @@ void add_history(CLI::App& tool, Chosen& chosen) {
   CLI::App* const command = tool.add_subcommand("history", "Print events that a store has kept");
   command->add_option("PATTERN", options->patterns, "Topics, as in subscribe(); none: all");
   add_store_option(*command, options->store);
-  command->add_option("--limit", options->limit, "At most so many; 0: all (default 20)");
-  command->add_option("--after", options->after, "Beyond this sequence, in the order printed");
+  command->add_option("--limit", options->limit, "At most so many; 0: all (default 20)")
+      ->check(&fault_of_count);
+  command->add_option("--after", options->after, "Beyond this sequence, in the order printed")
+      ->check(&fault_of_count);
   command->add_flag("--oldest-first", options->oldest_first, "Default: newest first");
   command->add_option("--origin", options->origin)
       ->check(CLI::IsMember({"internal", "system", "database", "websocket", "frontend", "plugin"}));

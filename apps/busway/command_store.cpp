@@ -190,10 +190,12 @@ void add_store(CLI::App& tool, Chosen& chosen) {
           },
           "Those older than this go: 12h, 30d")
       ->type_name("T");
-  trimming->add_option_function<std::uint64_t>(
-      "--max-events",
-      [options](const std::uint64_t& count) { options->retention.max_events = count; },
-      "The oldest beyond this number go");
+  trimming
+      ->add_option_function<std::uint64_t>(
+          "--max-events",
+          [options](const std::uint64_t& count) { options->retention.max_events = count; },
+          "The oldest beyond this number go")
+      ->check(&fault_of_count);
   trimming
       ->add_option_function<std::string>(
           "--max-size",

@@ -150,7 +150,8 @@ void add_sub(CLI::App& tool, Chosen& chosen) {
                             text.find_first_not_of("0123456789") == std::string::npos;
         return digits ? std::string() : "takes now, beginning or a sequence from 1 on";
       });
-  command->add_option("--count", options->count, "End after so many events");
+  command->add_option("--count", options->count, "End after so many events")
+      ->check(&fault_of_count);
   command->add_flag("--until-idle", options->until_idle, "End when there is nothing left");
   command->add_flag("--json", options->json, "Print each as a CloudEvent, one line each");
   command->footer(std::string("Ctrl-C ends it: what was printed is settled, the rest is given "

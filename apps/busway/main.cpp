@@ -1,7 +1,6 @@
 // busway: the command line tool.
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <array>
 #include <exception>
 #include <iterator>
 #include <string>
@@ -17,11 +16,6 @@
 
 namespace busway::app {
 namespace {
-
-/// Named by the design of the tool and not offered yet: asking for one is no slip of the finger, so
-/// it gets no "did you mean".
-constexpr std::array<std::string_view, 8> kPlannedCommands{"pub", "sub",    "history", "replay",
-                                                           "dlq", "status", "stats",   "bench"};
 
 using Names = std::vector<std::string>;
 
@@ -105,11 +99,8 @@ std::string command_fault(const CLI::App& above, const std::vector<std::string_v
     return "a command " + (name.empty() ? std::string() : "of " + name + ' ') +
            "is missing; commands: " + list;
   }
-  std::string text = quote(*word) + " is no command of " + (name.empty() ? "this version" : name) +
-                     "; commands: " + list;
-  const bool planned = name.empty() && std::find(kPlannedCommands.begin(), kPlannedCommands.end(),
-                                                 *word) != kPlannedCommands.end();
-  return planned ? text : text + did_you_mean(*word, commands);
+  return quote(*word) + " is no command of " + (name.empty() ? "this version" : name) +
+         "; commands: " + list + did_you_mean(*word, commands);
 }
 
 /// What is wrong with a command line, in our words where those of CLI11 name neither the word nor
@@ -145,9 +136,12 @@ int main(int count, char** arguments) {
   add_pub(tool, chosen);
   add_sub(tool, chosen);
   add_history(tool, chosen);
+  add_replay(tool, chosen);
   add_status(tool, chosen);
   add_dlq(tool, chosen);
   add_store(tool, chosen);
+  add_stats(tool, chosen);
+  add_bench(tool, chosen);
   try {
     tool.parse(count, arguments);
   } catch (const CLI::ParseError& error) {

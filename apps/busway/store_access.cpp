@@ -25,6 +25,12 @@ void add_store_option(CLI::App& command, StoreChoice& choice) {
       ->type_name("URL");
 }
 
+std::string fault_of_count(const std::string& text) {
+  const bool digits = !text.empty() && text.size() < 20 &&
+                      text.find_first_not_of("0123456789") == std::string::npos;
+  return digits ? std::string() : quote(text, 80) + " is no whole number from 0 on";
+}
+
 int with_store(const StoreChoice& choice, Missing missing, const std::function<int(Store&)>& use) {
   try {
     StoreOptions options;
@@ -39,6 +45,7 @@ int with_store(const StoreChoice& choice, Missing missing, const std::function<i
     switch (error.code()) {
       case ErrorCode::invalid_option:
       case ErrorCode::invalid_pattern:
+      case ErrorCode::invalid_topic:
       case ErrorCode::invalid_argument:
       case ErrorCode::not_yet: return kUsage;
       default: return kFailed;
@@ -68,19 +75,8 @@ std::string line_of(const StoredEvent& stored) {
   return line + '\n';
 }
 
-Json envelope_of(const Event& event) {
-  if (event.is_bytes() && event.content_type() == "application/json") {
-    try {
-      return to_cloud_event(event.with_payload(Payload::json(event.json())));
-    } catch (const Error&) {
-      // It only says so: then it is bytes.
-    }
-  }
-  return to_cloud_event(event);
-}
-
 std::string json_of(const StoredEvent& stored) {
-  Json envelope = envelope_of(stored.event);
+  Json envelope = to_cloud_event(stored.event);
   envelope["sequence"] = std::to_string(stored.sequence);
   return envelope.dump(-1, ' ', false, Json::error_handler_t::replace) + '\n';
 }

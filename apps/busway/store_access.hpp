@@ -25,6 +25,9 @@ struct StoreChoice {
 
 void add_store_option(CLI::App& command, StoreChoice& choice);
 
+/// For CLI::Option::check(): CLI11 takes -1 for the greatest of all numbers.
+[[nodiscard]] std::string fault_of_count(const std::string& text);
+
 enum class Missing : unsigned char { is_made, is_an_error };
 
 /// Opens the store and gives it to `use`; turns what is thrown into an exit code.
@@ -35,9 +38,7 @@ int with_store(const StoreChoice& choice, Missing missing, const std::function<i
 
 /// For people: SEQUENCE, time, topic, source and the beginning of the payload, on one line.
 [[nodiscard]] std::string line_of(const StoredEvent& stored);
-/// The CloudEvent; JSON, which a store keeps as text, stands in it as such.
-[[nodiscard]] Json envelope_of(const Event& event);
-/// That, with the sequence as an extension, on one line.
+/// The CloudEvent, with the sequence as an extension, on one line.
 [[nodiscard]] std::string json_of(const StoredEvent& stored);
 
 [[nodiscard]] std::string words_of(WallTime time);

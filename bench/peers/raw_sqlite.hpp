@@ -29,26 +29,28 @@ class RawSqlite {
     run(full ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL");
     run("PRAGMA wal_autocheckpoint=2000");
     run("PRAGMA cache_size=-16384");
-    run("INSERT OR IGNORE INTO topics(id, name) VALUES(1, 'bench.event')");
+    run("INSERT OR IGNORE INTO topics(id, name, sum) VALUES(1, 'bench.event', 0)");
     insert_ = prepare(
-        "INSERT INTO events(seq, id, topic, time, appended, writer, sum, instance_id, "
-        "content_type, payload) VALUES(?,?,1,?,?,1,0,'bench','application/octet-stream',?) "
+        "INSERT INTO events(seq, id, topic, time, appended, writer, sum, head, instance_id, "
+        "content_type, payload) VALUES(?,?,1,?,?,1,0,0,'bench','application/octet-stream',?) "
         "ON CONFLICT(id) DO NOTHING");
     select_ = prepare(
-        "SELECT seq, id, topic, time, appended, writer, sum, priority, origin, hops, "
+        "SELECT seq, id, topic, time, appended, writer, sum, head, priority, origin, hops, "
         "schema_version, causation, source, key, user_id, session_id, instance_id, schema, entity, "
         "operation, correlation_id, traceparent, metadata, extensions, content_type, codec, "
-        "payload FROM events WHERE seq > ? ORDER BY seq LIMIT ?");
+        "size, payload FROM events WHERE seq > ? ORDER BY seq LIMIT ?");
     lease_ = prepare(
         "INSERT INTO leases(durable, lo, hi, token, until, span, done, sum) "
         "VALUES(1,?,?,1,1,1,x'00',0)");
-    cursor_ = prepare("REPLACE INTO cursors VALUES(1,?,0,0,0)");
+    cursor_ = prepare("REPLACE INTO cursors VALUES(1,?,0,0,0,0)");
     settle_ = prepare("DELETE FROM leases WHERE durable=1 AND lo=?");
   }
   RawSqlite(const RawSqlite&) = delete;
   RawSqlite& operator=(const RawSqlite&) = delete;
   ~RawSqlite() {
-    for (sqlite3_stmt* one : {insert_, select_, lease_, cursor_, settle_}) sqlite3_finalize(one);
+    for (sqlite3_stmt* one : {insert_, select_, lease_, cursor_, settle_, version_}) {
+      sqlite3_finalize(one);
+    }
     sqlite3_close(database_);
   }
 
@@ -69,8 +71,28 @@ class RawSqlite {
     step(insert_);
   }
 
+  /// Another process may have inserted; within begin() and commit().
+  void continue_behind_others() {
+    sqlite3_stmt* const last = prepare("SELECT max(seq) FROM events");
+    if (sqlite3_step(last) == SQLITE_ROW) sequence_ = sqlite3_column_int64(last, 0);
+    sqlite3_finalize(last);
+  }
+  /// Another number after a commit of another connection.
+  [[nodiscard]] std::int64_t data_version() {
+    if (version_ == nullptr) version_ = prepare("PRAGMA data_version");
+    const bool found = sqlite3_step(version_) == SQLITE_ROW;
+    const std::int64_t version = found ? sqlite3_column_int64(version_, 0) : 0;
+    sqlite3_reset(version_);  // else it reads on
+    return version;
+  }
+
+  enum class AtEnd : unsigned char { begin_anew, stay };
   /// Reads up to `max` events behind the cursor and leases them; the bytes of their payloads.
   std::size_t claim(int max) {
+    return claim(max, AtEnd::begin_anew, [](const std::string&) {});
+  }
+  template <class Each>
+  std::size_t claim(int max, AtEnd at_end, const Each& each) {
     begin();
     sqlite3_reset(select_);
     sqlite3_bind_int64(select_, 1, at_);
@@ -79,14 +101,15 @@ class RawSqlite {
     std::size_t bytes = 0;
     while (sqlite3_step(select_) == SQLITE_ROW) {
       at_ = sqlite3_column_int64(select_, 0);
-      bytes += std::string(static_cast<const char*>(sqlite3_column_blob(select_, 26)),
-                           static_cast<std::size_t>(sqlite3_column_bytes(select_, 26)))
-                   .size();
+      const std::string payload(static_cast<const char*>(sqlite3_column_blob(select_, 28)),
+                                static_cast<std::size_t>(sqlite3_column_bytes(select_, 28)));
+      bytes += payload.size();
+      each(payload);
     }
     sqlite3_reset(select_);
     if (at_ < from) {
       commit();
-      at_ = 0;  // once more from the beginning
+      if (at_end == AtEnd::begin_anew) at_ = 0;
       return 0;
     }
     sqlite3_reset(lease_);
@@ -129,6 +152,7 @@ class RawSqlite {
   sqlite3_stmt* lease_ = nullptr;
   sqlite3_stmt* cursor_ = nullptr;
   sqlite3_stmt* settle_ = nullptr;
+  sqlite3_stmt* version_ = nullptr;
   std::int64_t sequence_ = 0;
   std::int64_t at_ = 0;
   std::int64_t leased_ = 0;

@@ -104,6 +104,10 @@ Figures count_at_scale(const std::string& mode, int subscriptions,
   return figures;
 }
 
+Figures time_processes(const std::string& mode, const std::string& folder) {
+  return ask({beside_me("bench_store"), mode, folder});
+}
+
 namespace {
 
 std::vector<std::string> compiler_call(const std::vector<std::string>& options,

@@ -29,6 +29,9 @@ struct Figures {
 [[nodiscard]] Figures count_at_scale(const std::string& mode, int subscriptions,
                                      std::vector<std::string>& notes);
 
+/// What bench_store prints in one of its modes.
+[[nodiscard]] Figures time_processes(const std::string& mode, const std::string& folder);
+
 /// Seconds of CPU time to compile each file in compile/, the median of some rounds in turns.
 [[nodiscard]] Figures time_compilations();
 

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <map>
@@ -40,6 +41,7 @@ class Folder {
     fs::remove_all(path_, ignored);
   }
   [[nodiscard]] std::string file(const std::string& name) const { return (path_ / name).string(); }
+  [[nodiscard]] std::string path() const { return path_.string(); }
 
  private:
   fs::path path_;
@@ -232,6 +234,59 @@ void add_store_benchmarks() {
   add_replay("store/replay");
 }
 
+namespace {
+
+/// Of processes at one file: a figure of busway's, and how many times that of the others it is, the
+/// median of some runs.
+class BesideRaw {
+ public:
+  BesideRaw(const std::string& mode, const Effort& effort) {
+    for (int i = 0; i < std::max(1, effort.rounds / 3); ++i) {
+      const Folder own;
+      runs_.push_back(time_processes(mode, own.path()));
+    }
+  }
+  [[nodiscard]] std::optional<double> figure(const std::string& name) const {
+    std::vector<double> values;
+    for (const Figures& one : runs_) {
+      if (const auto value = one.get("busway_" + name)) values.push_back(*value);
+    }
+    return median(values);
+  }
+  [[nodiscard]] std::optional<double> ratio(const std::string& name) const {
+    std::vector<double> values;
+    for (const Figures& one : runs_) {
+      const auto busway = one.get("busway_" + name);
+      const auto raw = one.get("raw_" + name);
+      if (busway && raw && *raw > 0) values.push_back(*busway / *raw);
+    }
+    return median(values);
+  }
+
+ private:
+  std::vector<Figures> runs_;
+};
+
+Row latency_row(const Effort& effort) {
+  const BesideRaw found("latency", effort);
+  return {"publish to a handler of another process, 1,000 a second, SQLite",
+          "at most 1x of looking each millisecond by hand; p99 4x",
+          {{"p50", found.figure("p50"), " us,"},
+           {"", found.ratio("p50"), "x,", 1.0},
+           {"p99", found.figure("p99"), " us,"},
+           {"", found.ratio("p99"), "x SQLite by itself", 4.0}}};
+}
+
+Row writers_row(const Effort& effort) {
+  const BesideRaw found("writers", effort);
+  return {"4 processes write one SQLite file without a pause: the longest wait",
+          "at most 1.5x of SQLite by itself at the same gate",
+          {{"", found.figure("longest"), " us,"},
+           {"", found.ratio("longest"), "x SQLite by itself", 1.5}}};
+}
+
+}  // namespace
+
 std::vector<Row> store_rows(const Effort& effort) {
   std::vector<Row> rows;
   const auto row = [&](const std::string& work, const std::string& target, const std::string& name,
@@ -264,6 +319,8 @@ std::vector<Row> store_rows(const Effort& effort) {
                   "at least 400,000 events a second",
                   {{"", ns ? std::optional(1e9 / *ns) : std::nullopt, " events/s", 400'000,
                     Bound::at_least}}});
+  rows.push_back(latency_row(effort));
+  rows.push_back(writers_row(effort));
   return rows;
 }
 

@@ -39,6 +39,7 @@
 #include "busway/publish_result.hpp"
 #include "busway/publisher.hpp"
 #include "busway/receipt.hpp"
+#include "busway/replay_request.hpp"
 #include "busway/request_result.hpp"
 #include "busway/stats.hpp"
 #include "busway/stop_result.hpp"
@@ -203,6 +204,9 @@ class Bus {
   /// Newest first; all that is kept unless limited. since: not older than this.
   [[nodiscard]] std::vector<Event> history(const Patterns& pattern = "*", std::size_t limit = 0,
                                            WallTime since = {}) const;
+  /// Past events once more, oldest first, into a prefix of topics or into one subscription; returns
+  /// when all have been handed on. replay_request.hpp tells the rest.
+  ReplayResult replay(const ReplayRequest& request);
   [[nodiscard]] Stats stats() const;
   /// Of the last BusOptions::status_events events; no value for others.
   [[nodiscard]] std::optional<EventStatusInfo> event_status(const EventId& id) const;

@@ -92,7 +92,9 @@ class Event {
   [[nodiscard]] const Json& extensions() const noexcept;
 
   [[nodiscard]] bool has_payload() const noexcept { return type_ != nullptr; }
-  [[nodiscard]] bool is_json() const noexcept { return type_ == &detail::kJsonType; }
+  [[nodiscard]] bool is_json() const noexcept {
+    return type_ == &detail::kJsonType || type_ == &detail::kJsonTextType;
+  }
   [[nodiscard]] bool is_bytes() const noexcept { return type_ == &detail::kBytesType; }
   [[nodiscard]] bool is_typed() const noexcept {
     return has_payload() && !is_json() && !is_bytes();

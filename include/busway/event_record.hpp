@@ -2,8 +2,8 @@
 // Layer: store
 //
 // Model      record_of(event) and event_of(record) lose nothing but this: a typed payload becomes
-//            its JSON, and JSON comes back as bytes of content type application/json, parsed when
-//            someone asks. Texts that are empty are unset.
+//            its JSON. JSON comes back as JSON, which is parsed when someone asks. Texts that are
+//            empty are unset.
 // Threads    Plain values.
 // Ownership  Views refer to the event, or to the owned texts beside them (scratch), or to whoever
 //            filled the record in.
@@ -41,7 +41,7 @@ struct EventRecord {
   std::string_view metadata{};    ///< a JSON object
   std::string_view extensions{};  ///< a JSON object
   bool has_payload = false;
-  std::string_view content_type{};
+  std::string_view content_type{};  ///< of bytes; empty: the payload is JSON
   std::span<const std::byte> payload{};
   std::uint16_t schema_version = 1;
   std::uint16_t hops = 0;

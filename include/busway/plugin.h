@@ -230,7 +230,7 @@ typedef struct busway_subscribe_options {
   int64_t replay_time_ns;
   uint64_t replay_position;
   busway_view name;    /* for people */
-  busway_view durable; /* the name of a durable subscription */
+  busway_view durable; /* a durable name of its own; empty: as the host's rule says */
   uint32_t retry_set;  /* 1: the retry_ members count */
   uint32_t retry_max;  /* attempts after the first */
   int64_t retry_initial_delay_ns;

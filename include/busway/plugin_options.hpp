@@ -72,6 +72,8 @@ struct PluginSubscribeOptions {
   std::chrono::nanoseconds timeout{0};
   std::chrono::nanoseconds dedupe{0};  ///< 0: none
   std::optional<PluginRetry> retry{};
+  /// A durable name of its own. Empty: the host gives one, where its store lasts and its rule
+  /// `durable` says so.
   std::string_view durable{};
   plugin_words::Replay replay{};
   bool once = false;  ///< exactly one event, then unsubscribed

@@ -31,6 +31,7 @@
 #include "busway/append_request.hpp"
 #include "busway/durable_spec.hpp"
 #include "busway/retention.hpp"
+#include "busway/store_census.hpp"
 #include "busway/store_consumer.hpp"
 #include "busway/store_info.hpp"
 #include "busway/stored_event.hpp"
@@ -48,6 +49,8 @@ class Store {
   [[nodiscard]] virtual StoreInfo info() const = 0;
   [[nodiscard]] virtual StoreFeatures features() const noexcept = 0;
   [[nodiscard]] virtual StoreStats stats() = 0;
+  /// The same with counts by topic and by durable name, all of one moment. Looks at every event.
+  [[nodiscard]] virtual StoreCensus census() = 0;
   /// Names this opening in StoredEvent::writer: unlike any other of the same store.
   [[nodiscard]] virtual std::uint64_t writer() const noexcept = 0;
 
@@ -78,6 +81,12 @@ class Store {
   /// Error(not_found) from then on.
   virtual bool remove(std::string_view durable) = 0;
   [[nodiscard]] virtual std::vector<DurableInfo> durables() = 0;
+  /// Gives stored events out to a durable name once more, at once and as a first attempt, whatever
+  /// its patterns and its start are; at most limits::kFetchMax sequences a call. Passes over those
+  /// that it has still to settle and those that are not kept; a dead letter is redriven. Returns
+  /// how many it gives out. Throws Error(not_found).
+  virtual std::size_t replay(std::string_view durable,
+                             std::span<const std::uint64_t> sequences) = 0;
 
   [[nodiscard]] virtual std::vector<StoredLetter> dead_letters(const StoredLetterQuery& query) = 0;
   /// Gives them out again, at once, as a first attempt. Returns how many; not those under way.

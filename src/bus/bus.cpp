@@ -178,6 +178,10 @@ bool Bus::remove_filter(std::string_view name) { return core_->remove_filter(nam
 std::vector<Event> Bus::history(const Patterns& pattern, std::size_t limit, WallTime since) const {
   return core_->history(pattern, limit, since);
 }
+ReplayResult Bus::replay(const ReplayRequest& request) {
+  const HeldCore inside(*core_);
+  return inside->replay(request);
+}
 Stats Bus::stats() const { return core_->stats(); }
 std::optional<EventStatusInfo> Bus::event_status(const EventId& id) const {
   return core_->event_status(id);

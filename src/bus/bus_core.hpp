@@ -9,8 +9,8 @@
 //            ones; tracing.cpp gives events their place in a trace; routes.cpp builds and retires
 //            routes; subscribe.cpp adds and ends subscriptions; invoke.cpp holds what a route may
 //            call; timed_call.cpp and abandoned.cpp deadlines; coroutine_call.cpp handlers that
-//            are suspended; breaking.cpp, history.cpp, stats.cpp, request.cpp, receipt.cpp and
-//            stop.cpp what their names say; bus.cpp is the public face.
+//            are suspended; breaking.cpp, history.cpp, replaying.cpp, stats.cpp, request.cpp,
+//            receipt.cpp and stop.cpp what their names say; bus.cpp is the public face.
 // Threads    publish* take no lock unless a route is missing. mutex_ is never held while foreign
 //            code runs.
 // Ownership  Counted: by the Bus, and by each handle and Subscriber.
@@ -206,7 +206,8 @@ class BusCore {
   void set_own_timeout(SubscriptionId id, std::chrono::nanoseconds timeout);
   /// A durable subscription that is held takes nothing new: what comes stays in the store.
   void hold_durable(SubscriptionId id, bool held);
-  /// A durable subscription gets neither requests nor what the store does not keep.
+  /// A durable subscription gets neither requests nor what the store does not keep, and is on no
+  /// route.
   void only_from_store(SubscriptionId id);
   /// Before its first event: `ahead` gets what is coming, on the thread that will handle it.
   void look_ahead(SubscriptionId id, decltype(SubscriberExtra::ahead) ahead);
@@ -241,6 +242,7 @@ class BusCore {
   std::vector<delivery_detail::PastEvent> past_events_of(std::span<const Pattern> patterns,
                                                          std::size_t limit, WallTime since,
                                                          bool* cut);
+  ReplayResult replay(const ReplayRequest& request);
   Stats stats();
   /// A queued delivery of the topic did not end well.
   void count_unwell(std::string_view topic, DeliveryOutcome::Kind kind);
@@ -346,6 +348,7 @@ class BusCore {
  private:
   friend struct FrameGuard;
   friend class Garbage;
+  friend class Replaying;
   friend class Strand;
   enum Gate : std::uint32_t {
     kDisabled = 1,
@@ -443,6 +446,7 @@ class BusCore {
   void replace_route(TopicEntry& entry, std::span<Subscriber* const> list, std::uint32_t capacity);
   void list_into_route(TopicEntry& entry, Subscriber& subscriber);
   void unlist_from_route(Subscriber& subscriber);
+  void unlist_patterns(SubscriberExtra& extra);
   void wildcard_changed(const Pattern& pattern);
   void topic_changed(std::string_view name);
   void retire(Subscriber* reference, const Route* route);

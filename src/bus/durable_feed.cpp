@@ -2,9 +2,12 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <exception>
 #include <iterator>
 #include <string>
+#include <string_view>
+#include <system_error>
 #include <utility>
 
 #include "base/escape.hpp"
@@ -21,6 +24,8 @@ constexpr auto kSettleWithin = std::chrono::milliseconds(10);
 constexpr std::chrono::nanoseconds kLookWithin = std::chrono::hours(1);
 constexpr auto kBackoffFirst = std::chrono::milliseconds(100);
 constexpr auto kBackoffMax = std::chrono::milliseconds(5'000);
+/// And until when, in nanoseconds since the epoch.
+constexpr std::string_view kBreakerNote = "breaker open until ";
 
 bool comes_again(const Settlement& one) noexcept {
   return one.kind == Settlement::Kind::retry || one.kind == Settlement::Kind::release;
@@ -39,9 +44,46 @@ DurableFeed::DurableFeed(DurableFeeds& feeds, Subscriber& subscriber,
       lease_(spec.lease),
       exclusive_(spec.order != DurableOrder::relaxed),
       consumer_(std::move(consumer)),
-      renew_at_(SteadyClock::now() + spec.lease / 3) {}
+      renew_at_(SteadyClock::now() + spec.lease / 3) {
+  restore_breaker();
+}
 
 DurableFeed::~DurableFeed() { close(); }
+
+/// An open one stays open over a restart, but for no longer than it is to be open now. One whose
+/// time has passed meanwhile lets one call through first.
+void DurableFeed::restore_breaker() {
+  auto* const breaker = subscriber_->extra->breaker.load(std::memory_order_acquire);
+  const std::string note = consumer_->note();
+  if (breaker == nullptr || !note.starts_with(kBreakerNote)) return;
+  std::int64_t until = 0;
+  const char* const begin = note.data() + kBreakerNote.size();
+  if (std::from_chars(begin, note.data() + note.size(), until).ec != std::errc()) return;
+  const std::chrono::nanoseconds left(until -
+                                      core_.options().clock->wall().time_since_epoch().count());
+  noted_ = core_.steady_now() + std::clamp<std::chrono::nanoseconds>(
+                                    left, std::chrono::nanoseconds(0), breaker->policy().open_for);
+  breaker->begin_open(*noted_);
+}
+
+void DurableFeed::keep_breaker(WallTime wall) {
+  const auto* const breaker = subscriber_->extra->breaker.load(std::memory_order_acquire);
+  if (breaker == nullptr) return;
+  const auto state = breaker->state();
+  // Half open, it is as it was until the probe has ended.
+  if (state == delivery_detail::Breaker::State::half_open) return;
+  const auto probe = breaker->when_probe();
+  if (probe == noted_) return;
+  if (probe) {
+    const WallTime until = wall + std::max<std::chrono::nanoseconds>(*probe - core_.steady_now(),
+                                                                     std::chrono::nanoseconds(0));
+    consumer_->keep_note(std::string(kBreakerNote) +
+                         std::to_string(until.time_since_epoch().count()));
+  } else {
+    consumer_->keep_note({});
+  }
+  noted_ = probe;
+}
 
 void DurableFeed::begin() {
   detail::retain(subscriber_);
@@ -135,6 +177,7 @@ DurableFeed::Turn DurableFeed::turn(Fetching fetching) {
       }
       hand_over(fetched.deliveries);
     }
+    keep_breaker(wall);
     if (now >= renew_at_) {
       renew_at_ = now + lease_ / 3;
       bool out = false;

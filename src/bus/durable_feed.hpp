@@ -5,7 +5,7 @@
 // Model      At most `capacity` events are out at a time: fetched, and not settled in the store. A
 //            delivery ends here with a Settlement; those of a moment are settled together. A
 //            failure that is to be tried again waits in the store, so it survives this process and
-//            another instance may take it.
+//            another instance may take it. So does an open breaker, as a note beside the name.
 // Threads    settle() [any-thread]; turn() by DurableFeeds alone.
 // Ownership  Shared by the subscription and DurableFeeds; holds a reference on the subscriber until
 //            it has closed.
@@ -82,6 +82,8 @@ class DurableFeed {
   [[nodiscard]] SteadyClock::time_point look_again(SteadyClock::time_point now, WallTime wall,
                                                    Fetching fetching) const;
   void hand_over(std::vector<Leased>& deliveries);
+  void restore_breaker();
+  void keep_breaker(WallTime wall);
   void failed(const char* what, const std::string& why);
   void settled(std::span<const Settlement> batch, const SettleResult& result);
 
@@ -114,6 +116,7 @@ class DurableFeed {
   SteadyClock::time_point renew_at_{};
   SteadyClock::time_point not_before_{};  // after an error of the store
   std::chrono::milliseconds backoff_{0};
+  std::optional<std::chrono::steady_clock::time_point> noted_{};  // an open breaker's probe
 };
 
 }  // namespace busway::detail

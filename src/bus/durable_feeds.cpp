@@ -13,6 +13,9 @@ using SteadyClock = std::chrono::steady_clock;
 
 /// A watch may be lost with its server: then this is how long news can take.
 constexpr auto kLookAnyway = std::chrono::milliseconds(500);
+/// A look for events of other instances reads the store. While there is news all the time, which
+/// is of this one as a rule, it is not made more often than that.
+constexpr auto kFollowEvery = std::chrono::milliseconds(1);
 
 }  // namespace
 
@@ -57,13 +60,22 @@ std::vector<std::shared_ptr<DurableFeed>> DurableFeeds::all() const {
   return feeds_;
 }
 
-DurableFeed::Turn DurableFeeds::turn_all() {
+DurableFeed::Turn DurableFeeds::turn_all(Follow follow) {
   const std::lock_guard one_at_a_time(turn_mutex_);
   const auto fetching = held_.load(std::memory_order_acquire) ? DurableFeed::Fetching::held
                                                               : DurableFeed::Fetching::allowed;
-  DurableFeed::Turn sum{.again = SteadyClock::now() + kLookAnyway};
-  if (fetching == DurableFeed::Fetching::allowed && link_.follows() && link_.follow()) {
-    sum = {.did = true, .again = SteadyClock::now()};
+  const auto now = SteadyClock::now();
+  DurableFeed::Turn sum{.again = now + kLookAnyway};
+  if (fetching == DurableFeed::Fetching::allowed && link_.follows()) {
+    if (follow == Follow::at_once || now >= follow_at_) {
+      follow_at_ = now + kFollowEvery;
+      if (link_.follow()) {
+        sum = {.did = true, .again = now};
+        follow_at_ = now;
+      }
+    } else {
+      sum.again = follow_at_;
+    }
   }
   for (const auto& feed : all()) {
     const DurableFeed::Turn one = feed->turn(fetching);
@@ -79,7 +91,7 @@ DurableFeed::Turn DurableFeeds::turn_all() {
   return sum;
 }
 
-bool DurableFeeds::turn() { return turn_all().did; }
+bool DurableFeeds::turn() { return turn_all(Follow::at_once).did; }
 
 void DurableFeeds::run() {
   auto again = SteadyClock::now();
@@ -90,7 +102,7 @@ void DurableFeeds::run() {
       if (ending_) return;
       signalled_ = false;
     }
-    again = turn_all().again;
+    again = turn_all(Follow::now_and_then).again;
   }
 }
 

@@ -56,7 +56,8 @@ class DurableFeeds {
 
  private:
   void run();
-  [[nodiscard]] DurableFeed::Turn turn_all();
+  enum class Follow : unsigned char { at_once, now_and_then };
+  [[nodiscard]] DurableFeed::Turn turn_all(Follow follow);
   [[nodiscard]] std::vector<std::shared_ptr<DurableFeed>> all() const;
 
   BusCore& core_;
@@ -71,6 +72,7 @@ class DurableFeeds {
   bool signalled_ = false;
   bool ending_ = false;
   std::mutex turn_mutex_;
+  std::chrono::steady_clock::time_point follow_at_{};  // guarded by turn_mutex_
   std::atomic<bool> held_{false};
   Store::Watch watch_;
   Clock::Watch clock_watch_;

@@ -35,11 +35,15 @@ void add_size(const Json& value, std::size_t limit, std::size_t& size) {
   }
 }
 
+const BytesValue* bytes_of(const PayloadBlock& block) noexcept {
+  const bool is_text = block.type == &kBytesType || block.type == &kJsonTextType;
+  return is_text ? static_cast<const BytesValue*>(block.object) : nullptr;
+}
+
 }  // namespace
 
 bool payload_exceeds(const PayloadBlock& block, std::size_t limit) {
-  if (block.type == &kBytesType)
-    return static_cast<const BytesValue*>(block.object)->data.size() > limit;
+  if (const auto* const bytes = bytes_of(block)) return bytes->data.size() > limit;
   if (block.type != &kJsonType) return false;
   std::size_t size = 0;
   add_size(*static_cast<const Json*>(block.object), limit, size);
@@ -47,7 +51,7 @@ bool payload_exceeds(const PayloadBlock& block, std::size_t limit) {
 }
 
 std::size_t payload_bytes(const PayloadBlock& block) {
-  if (block.type == &kBytesType) return static_cast<const BytesValue*>(block.object)->data.size();
+  if (const auto* const bytes = bytes_of(block)) return bytes->data.size();
   if (block.type != &kJsonType) return block.type->size;
   std::size_t size = 0;
   add_size(*static_cast<const Json*>(block.object), std::numeric_limits<std::size_t>::max(), size);

@@ -83,15 +83,15 @@ bool StoreLink::keeps(TopicEntry& entry) {
   const std::uint32_t known = entry.kept.load(std::memory_order_relaxed);
   if (known >> 1U == version) [[likely]]
     return (known & 1U) != 0;
-  bool kept = false;
-  {
-    const std::lock_guard lock(keep_mutex_);
-    const std::string_view topic = entry.text->view();
-    kept = std::any_of(keep_.begin(), keep_.end(),
-                       [&](const Pattern& pattern) { return pattern.matches(topic); });
-  }
+  const bool kept = keeps_topic(entry.text->view());
   entry.kept.store(version << 1U | (kept ? 1U : 0U), std::memory_order_relaxed);
   return kept;
+}
+
+bool StoreLink::keeps_topic(std::string_view topic) const {
+  const std::lock_guard lock(keep_mutex_);
+  return std::any_of(keep_.begin(), keep_.end(),
+                     [topic](const Pattern& pattern) { return pattern.matches(topic); });
 }
 
 void StoreLink::keep_also(const std::vector<Pattern>& patterns) {

@@ -70,6 +70,7 @@ class StoreLink {
 
   /// Whether events of the topic are kept; remembered by the entry.
   [[nodiscard]] bool keeps(TopicEntry& entry);
+  [[nodiscard]] bool keeps_topic(std::string_view topic) const;
   /// These too from now on.
   void keep_also(const std::vector<Pattern>& patterns);
   [[nodiscard]] bool keeps_any() const;

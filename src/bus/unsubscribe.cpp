@@ -57,6 +57,20 @@ void BusCore::only_from_store(SubscriptionId id) {
   const Subscriber* const one = find(id);
   if (one == nullptr || one->extra == nullptr || one->extra->feed == nullptr) return;
   one->extra->feed->only_from_store();
+  unlist_patterns(*one->extra);
+}
+
+/// With the bus's lock held. Routes that are built from now on do not have it.
+void BusCore::unlist_patterns(SubscriberExtra& extra) {
+  for (const PatternIndex::Handle handle : extra.handles) index_.remove(handle);
+  extra.handles.clear();
+  for (const Pattern& pattern : extra.patterns) {
+    if (pattern.kind() == PatternKind::exact) {
+      topic_changed(pattern.text());
+    } else {
+      wildcard_changed(pattern);
+    }
+  }
 }
 
 void BusCore::bury(SubscriptionId id, const std::string& reason) {
@@ -155,16 +169,7 @@ void BusCore::end(std::span<Subscriber* const> subscribers, Waiting waiting) {
         lose_use(*one->entry);
         one->entry = nullptr;
       }
-      if (one->extra == nullptr) continue;
-      for (const PatternIndex::Handle handle : one->extra->handles) index_.remove(handle);
-      one->extra->handles.clear();
-      for (const Pattern& pattern : one->extra->patterns) {
-        if (pattern.kind() == PatternKind::exact) {
-          topic_changed(pattern.text());
-        } else {
-          wildcard_changed(pattern);
-        }
-      }
+      if (one->extra != nullptr) unlist_patterns(*one->extra);
     }
     collect_if_due(garbage);
   }

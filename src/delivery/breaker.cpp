@@ -76,6 +76,12 @@ bool Breaker::open_now(SteadyTime now) noexcept {
   return true;
 }
 
+void Breaker::begin_open(SteadyTime probe_at) noexcept {
+  const std::lock_guard lock(mutex_);
+  state_.store(State::open, std::memory_order_relaxed);
+  probe_at_ = probe_at;
+}
+
 std::optional<SteadyTime> Breaker::when_probe() const noexcept {
   const std::lock_guard lock(mutex_);
   if (state_.load(std::memory_order_relaxed) != State::open) return std::nullopt;

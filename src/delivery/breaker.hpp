@@ -52,6 +52,10 @@ class Breaker final {
   /// open before.
   bool open_now(SteadyTime now) noexcept;
 
+  /// Goes on where an earlier one of the same subscription was: open, until a call may be the
+  /// probe. Before the first call.
+  void begin_open(SteadyTime probe_at) noexcept;
+
   /// While open: when a call may be the probe.
   [[nodiscard]] std::optional<SteadyTime> when_probe() const noexcept;
   [[nodiscard]] const BreakerPolicy& policy() const noexcept { return policy_; }

@@ -1,4 +1,4 @@
-// event/bytes_value.hpp -- the object behind a bytes payload.
+// event/bytes_value.hpp -- the object behind a payload of bytes, or of JSON that is not parsed yet.
 // Layer: event
 //
 // Model      Views of characters that stand in the payload's block.
@@ -12,6 +12,8 @@
 #include <span>
 #include <string_view>
 
+#include "busway/payload.hpp"
+
 namespace busway::detail {
 
 struct BytesValue {
@@ -22,6 +24,10 @@ struct BytesValue {
     return {reinterpret_cast<const char*>(data.data()), data.size()};
   }
 };
+
+/// A JSON payload of text that a Json has been written as, copied, which is parsed when someone
+/// asks: json() of its event throws Error(invalid_json) if it is none after all.
+[[nodiscard]] Payload json_payload_of_text(std::span<const std::byte> text);
 
 /// application/json, text/json or anything/...+json, in any case, parameters aside.
 [[nodiscard]] bool is_json_content_type(std::string_view content_type) noexcept;

@@ -44,7 +44,8 @@ PayloadBlock* share_value(const PayloadType& type, const void* object) {
 }
 
 std::uint16_t version_of(const PayloadType* type, std::uint16_t wanted) {
-  const bool is_typed = type != nullptr && type != &kJsonType && type != &kBytesType;
+  const bool is_typed =
+      type != nullptr && type != &kJsonType && type != &kJsonTextType && type != &kBytesType;
   if (!is_typed) return wanted == 0 ? std::uint16_t{1} : wanted;
   if (wanted != 0 && wanted != type->version) {
     throw Error(ErrorCode::invalid_option, "schema_version " + std::to_string(wanted) +
@@ -236,13 +237,15 @@ std::string_view Event::content_type() const noexcept {
 
 const Json& Event::json() const {
   if (type_ == nullptr) return detail::null_json();
-  if (is_json()) return *static_cast<const Json*>(object_);
+  if (type_ == &detail::kJsonType) return *static_cast<const Json*>(object_);
   return detail::cached_json(cache(), *type_, object_);
 }
 
 std::span<const std::byte> Event::bytes() const {
   if (type_ == nullptr) return {};
-  if (is_bytes()) return static_cast<const detail::BytesValue*>(object_)->data;
+  if (type_ == &detail::kBytesType || type_ == &detail::kJsonTextType) {
+    return static_cast<const detail::BytesValue*>(object_)->data;
+  }
   return std::as_bytes(std::span(detail::cached_text(cache(), json())));
 }
 

@@ -27,17 +27,31 @@ struct JsonBlock : PayloadBlock {
 };
 
 struct BytesBlock : PayloadBlock {
-  BytesBlock() {
+  explicit BytesBlock(const PayloadType& of) {
     destroy = [](PayloadBlock* block) noexcept {
       auto* const self = static_cast<BytesBlock*>(block);
       self->~BytesBlock();
       ::operator delete(self);
     };
     object = &value;
-    type = &kBytesType;
+    type = &of;
   }
   BytesValue value;
 };
+
+Payload make_bytes(const PayloadType& type, std::span<const std::byte> data,
+                   std::string_view content_type) {
+  const std::size_t size = data.size() + content_type.size();
+  void* const memory = ::operator new(sizeof(BytesBlock) + size);
+  auto* const block = new (memory) BytesBlock(type);
+  auto* const first = reinterpret_cast<std::byte*>(block + 1);
+  if (!data.empty()) std::memcpy(first, data.data(), data.size());
+  std::memcpy(first + data.size(), content_type.data(), content_type.size());
+  block->value.data = {first, data.size()};
+  block->value.content_type = {reinterpret_cast<const char*>(first) + data.size(),
+                               content_type.size()};
+  return Payload::adopt(block);
+}
 
 bool equals_ignoring_case(std::string_view text, std::string_view lower_case) noexcept {
   return std::equal(text.begin(), text.end(), lower_case.begin(), lower_case.end(),
@@ -50,11 +64,21 @@ constinit const PayloadType kJsonType{
     .name = "json", .share = [](const void* value) -> PayloadBlock* {
       return new JsonBlock(Json(*static_cast<const Json*>(value)));
     }};
-constinit const PayloadType kBytesType{.name = "bytes",
-                                       .share = [](const void* value) -> PayloadBlock* {
-                                         const auto& from = *static_cast<const BytesValue*>(value);
-                                         return Payload::bytes(from.data, from.content_type).take();
-                                       }};
+constinit const PayloadType kJsonTextType{
+    .name = "json",
+    .size = sizeof(BytesValue),  // another type than kJsonType
+    .share = [](const void* value) -> PayloadBlock* {
+      return json_payload_of_text(static_cast<const BytesValue*>(value)->data).take();
+    }};
+constinit const PayloadType kBytesType{
+    .name = "bytes", .share = [](const void* value) -> PayloadBlock* {
+      const auto& from = *static_cast<const BytesValue*>(value);
+      return make_bytes(kBytesType, from.data, from.content_type).take();
+    }};
+
+Payload json_payload_of_text(std::span<const std::byte> text) {
+  return make_bytes(kJsonTextType, text, {});
+}
 
 bool is_json_content_type(std::string_view content_type) noexcept {
   std::string_view media_type = content_type.substr(0, content_type.find(';'));
@@ -101,16 +125,7 @@ Payload Payload::bytes(std::span<const std::byte> data, std::string_view content
     throw Error(ErrorCode::invalid_argument,
                 "content type " + quote(content_type) + " " + std::string(fault));
   }
-  const std::size_t size = data.size() + content_type.size();
-  void* const memory = ::operator new(sizeof(detail::BytesBlock) + size);
-  auto* const block = new (memory) detail::BytesBlock;
-  auto* const first = reinterpret_cast<std::byte*>(block + 1);
-  if (!data.empty()) std::memcpy(first, data.data(), data.size());
-  std::memcpy(first + data.size(), content_type.data(), content_type.size());
-  block->value.data = {first, data.size()};
-  block->value.content_type = {reinterpret_cast<const char*>(first) + data.size(),
-                               content_type.size()};
-  return adopt(block);
+  return detail::make_bytes(detail::kBytesType, data, content_type);
 }
 
 }  // namespace busway

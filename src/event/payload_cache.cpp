@@ -64,8 +64,9 @@ void release_cache(PayloadCache* cache) noexcept {
 
 const Json& cached_json(PayloadCache& cache, const PayloadType& type, const void* object) {
   return once(cache.json, cache.making, [&] {
-    return &type == &kBytesType ? json_of_bytes(*static_cast<const BytesValue*>(object))
-                                : json_of_typed(type, object);
+    if (&type == &kBytesType) return json_of_bytes(*static_cast<const BytesValue*>(object));
+    if (&type == &kJsonTextType) return parse_json(static_cast<const BytesValue*>(object)->text());
+    return json_of_typed(type, object);
   });
 }
 

@@ -95,7 +95,7 @@ std::optional<std::uint64_t> PluginLine::claim(const Wanted& wanted) {
         !earlier.stands_for(*heard_) || !listening.subscription.active()) {
       continue;
     }
-    claims_.emplace(id, wanted);
+    claims_.emplace(id, wanted).first->second.durable = listening.durable;
     return id;
   }
   return std::nullopt;

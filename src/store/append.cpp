@@ -1,6 +1,5 @@
 // The blocking forms of append: one request, and a wait for its answers.
-#include <semaphore>
-
+#include "base/one_shot.hpp"
 #include "busway/store.hpp"
 
 namespace busway {
@@ -9,11 +8,11 @@ namespace {
 class WaitedFor final : public AppendRequest {
  public:
   using AppendRequest::AppendRequest;
-  void done() noexcept override { answered_.release(); }
-  void wait() { answered_.acquire(); }
+  void done() noexcept override { answered_.set(); }
+  void wait() { answered_.wait(); }
 
  private:
-  std::binary_semaphore answered_{0};
+  detail::OneShot answered_;
 };
 
 }  // namespace

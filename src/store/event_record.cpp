@@ -7,6 +7,7 @@
 #include "base/escape.hpp"
 #include "busway/error.hpp"
 #include "busway/topic_name.hpp"
+#include "event/bytes_value.hpp"
 #include "event/event_access.hpp"
 #include "event/json_guard.hpp"
 #include "event/rare_fields.hpp"
@@ -24,6 +25,12 @@ Json object_of(std::string_view field, std::string_view text) {
   }
   throw Error(ErrorCode::corrupt,
               "a stored event: its " + std::string(field) + " is no JSON object");
+}
+
+Payload payload_of(const EventRecord& record) {
+  if (!record.has_payload) return {};
+  if (record.content_type.empty()) return detail::json_payload_of_text(record.payload);
+  return bytes(record.payload, record.content_type);
 }
 
 }  // namespace
@@ -60,7 +67,7 @@ EventRecord record_of(const Event& event, RecordScratch& scratch) {
   }
   record.has_payload = event.has_payload();
   if (record.has_payload) {
-    record.content_type = event.content_type();
+    if (event.is_bytes()) record.content_type = event.content_type();
     record.payload = event.bytes();
   }
   return record;
@@ -72,8 +79,7 @@ Event event_of(const EventRecord& record) {
                 "a stored event: its topic " + quote(record.topic, 80) + ": " + *fault);
   }
   try {
-    Event event(record.topic,
-                record.has_payload ? bytes(record.payload, record.content_type) : Payload(),
+    Event event(record.topic, payload_of(record),
                 {.source = record.source,
                  .priority = record.priority,
                  .origin = record.origin,

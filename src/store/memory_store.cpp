@@ -5,6 +5,7 @@
 #include <exception>
 #include <new>
 #include <string>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -13,6 +14,7 @@
 #include "store/memory/consumer.hpp"
 #include "store/memory/query.hpp"
 #include "store/memory/state.hpp"
+#include "store/store_calls.hpp"
 
 namespace busway {
 namespace {
@@ -98,6 +100,7 @@ class MemoryStore final : public Store {
             .trim = true};
   }
   StoreStats stats() override;
+  StoreCensus census() override;
   std::uint64_t writer() const noexcept override { return state_->writer; }
 
   using Store::append;
@@ -111,6 +114,7 @@ class MemoryStore final : public Store {
   std::unique_ptr<StoreConsumer> open(const DurableSpec& spec) override;
   bool remove(std::string_view durable) override;
   std::vector<DurableInfo> durables() override;
+  std::size_t replay(std::string_view durable, std::span<const std::uint64_t> sequences) override;
 
   std::vector<StoredLetter> dead_letters(const StoredLetterQuery& query) override;
   std::size_t redrive(const StoredLetterQuery& query) override;
@@ -125,6 +129,7 @@ class MemoryStore final : public Store {
 
  private:
   [[noreturn]] void not_offered(const std::string& what) const;
+  [[nodiscard]] StoreStats stats_now() const;
   std::vector<std::string> append_items(AppendRequest& request, std::vector<LogItem>& items);
   [[nodiscard]] MemoryState::Name name_for(const DurableSpec& spec, bool& changed);
   void report_expired(const std::vector<std::string>& names) const;
@@ -225,6 +230,30 @@ Store::Watch MemoryStore::watch(std::function<void()> news) {
 StoreStats MemoryStore::stats() {
   const std::lock_guard lock(state_->mutex);
   state_->check_open();
+  return stats_now();
+}
+
+StoreCensus MemoryStore::census() {
+  const std::lock_guard lock(state_->mutex);
+  state_->check_open();
+  StoreCensus census{.stats = stats_now()};
+  std::unordered_map<std::string_view, std::uint64_t> topics;
+  for (std::size_t at = 0; at < state_->log.size(); ++at) {
+    ++topics[state_->log.at(at).event.topic()];
+  }
+  for (const auto& [topic, events] : topics) {
+    census.topics.push_back({std::string(topic), events});
+  }
+  store_detail::sort_topics(census.topics);
+  for (const auto& [name, durable] : state_->names) {
+    durable->observe(state_->now());
+    census.durables.push_back(durable->count(state_->log, state_->letters));
+  }
+  return census;
+}
+
+/// With the mutex held.
+StoreStats MemoryStore::stats_now() const {
   StoreStats stats = state_->counts;
   const MemoryLog& log = state_->log;
   stats.events = log.size();
@@ -301,6 +330,33 @@ std::vector<DurableInfo> MemoryStore::durables() {
   }
   report_expired(expired);
   return infos;
+}
+
+std::size_t MemoryStore::replay(std::string_view durable,
+                                std::span<const std::uint64_t> sequences) {
+  store_detail::check_replay(sequences);
+  std::size_t given = 0;
+  {
+    const std::lock_guard lock(state_->mutex);
+    state_->check_open();
+    const auto known = state_->names.find(durable);
+    if (known == state_->names.end()) store_detail::no_such_durable(durable);
+    MemoryDurable& name = *known->second;
+    for (const std::uint64_t sequence : sequences) {
+      if (state_->log.find(sequence) == nullptr) continue;
+      if (!name.is_settled(sequence)) continue;
+      ++given;
+      MemoryLetters::Letter* const letter = state_->letters.find(durable, sequence);
+      if (letter != nullptr) {
+        letter->redriving = true;
+        name.redrive(sequence, state_->now());
+      } else {
+        name.replay(sequence, state_->now());
+      }
+    }
+  }
+  if (given > 0) state_->watches.tell();
+  return given;
 }
 
 void MemoryStore::report_expired(const std::vector<std::string>& names) const {

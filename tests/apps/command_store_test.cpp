@@ -1,46 +1,11 @@
 // The verbs that look into a store: pub, sub, history, status, dlq, store.
-#include <gtest/gtest.h>
-
-#include <fstream>
-#include <nlohmann/json.hpp>
 #include <string>
-#include <temporary_folder.hpp>
+#include <vector>
 
-#include "process.hpp"
+#include "store_verbs.hpp"
 
 namespace busway::app {
 namespace {
-
-using nlohmann::json;
-
-struct StoreVerbs : ::testing::Test {
-  TemporaryFolder folder;
-  std::string store = "sqlite:" + folder.file("events.db");
-
-  std::string file(const std::string& text) const {
-    const std::string path = folder.file("lines.ndjson");
-    std::ofstream(path) << text;
-    return path;
-  }
-  void fill(int count) const {
-    std::string text;
-    for (int i = 1; i <= count; ++i) text += "{\"n\":" + std::to_string(i) + "}\n";
-    const Ended ended =
-        busway({"pub", "--store", store, "--topic", "order.made", "--source", "shop", file(text)});
-    EXPECT_EQ(ended.code, 0) << ended.err;
-    EXPECT_EQ(ended.out, "stored=" + std::to_string(count) + " duplicates=0 failed=0\n");
-  }
-};
-
-std::vector<json> lines_of(const std::string& text) {
-  std::vector<json> out;
-  std::size_t begin = 0;
-  for (std::size_t end = text.find('\n'); end != std::string::npos; end = text.find('\n', begin)) {
-    out.push_back(json::parse(text.substr(begin, end - begin)));
-    begin = end + 1;
-  }
-  return out;
-}
 
 TEST_F(StoreVerbs, WhatIsPublishedIsInTheHistoryNewestFirst) {
   fill(3);
@@ -139,6 +104,20 @@ TEST_F(StoreVerbs, DeadLettersAreListedRedrivenAndPurgedByName) {
   EXPECT_EQ(busway({"dlq", "purge", "--store", store}).code, 2) << "all must be said";
   EXPECT_EQ(busway({"dlq", "purge", "--store", store, "--all"}).out, "purged=0\n");
   EXPECT_EQ(busway({"dlq", "redrive", "--store", store, "--id", "7"}).code, 4);
+}
+
+TEST_F(StoreVerbs, ANumberBelowZeroIsNotTheGreatestOfAll) {
+  fill(1);
+  for (const std::vector<std::string>& verb : {std::vector<std::string>{"history", "--limit", "-1"},
+                                               {"history", "--after", "-1"},
+                                               {"sub", "*", "--until-idle", "--count", "-1"},
+                                               {"dlq", "list", "--limit", "-1"},
+                                               {"dlq", "purge", "--id", "-1"},
+                                               {"store", "trim", "--max-events", "-1"}}) {
+    const Ended ended = run(verb);
+    EXPECT_EQ(ended.code, 2) << verb.front();
+    EXPECT_TRUE(has(ended.err, "\"-1\" is no whole number")) << ended.err;
+  }
 }
 
 TEST_F(StoreVerbs, AStoreThatDoesNotExistIsMadeByPubAlone) {

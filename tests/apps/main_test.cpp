@@ -42,16 +42,14 @@ TEST(Tool, NamesTheNearestCommandAndOption) {
 }
 
 TEST(Tool, SaysWhichWordIsNoCommandAndWhichThereAre) {
-  for (const std::string word : {"replay", "bench", "stats"}) {
-    EXPECT_EQ(busway({word, "x"}).err,
-              "busway: error: \"" + word +
-                  "\" is no command of this version; commands: run, match, check, plugins, audit, "
-                  "pub, sub, history, status, dlq, store (see busway --help)\n");
-  }
+  EXPECT_EQ(busway({"walk", "x"}).err,
+            "busway: error: \"walk\" is no command of this version; commands: run, match, check, "
+            "plugins, audit, pub, sub, history, replay, status, dlq, store, stats, bench (see "
+            "busway --help)\n");
   EXPECT_EQ(
       busway({}).err,
       "busway: error: a command is missing; commands: run, match, check, plugins, audit, pub, "
-      "sub, history, status, dlq, store (see busway --help)\n");
+      "sub, history, replay, status, dlq, store, stats, bench (see busway --help)\n");
   EXPECT_TRUE(has(busway({"--versoin"}).err,
                   "\"--versoin\" is no option of busway; did you mean "
                   "--version?"));

@@ -381,6 +381,52 @@ TEST_P(Durable, AnOpenBreakerLeavesItsEventsInTheStore) {
   EXPECT_EQ(info_of(pumped.bus, work.id()).counters.delivered, 5U);
 }
 
+TEST_P(Durable, AnOpenBreakerStaysOpenOverARestart) {
+  int calls = 0;
+  bool broken = true;
+  const auto subscribe = [&](Pumped& pumped) {
+    return pumped.bus.subscribe("job",
+                                [&](const Event&) {
+                                  ++calls;
+                                  if (broken) throw std::runtime_error("down");
+                                },
+                                {.retry = retries(100, milliseconds(10)),
+                                 .breaker = BreakerPolicy{.failures = 3, .open_for = seconds(5)},
+                                 .durable = "work"});
+  };
+  {
+    Pumped first(options());
+    const Subscription work = subscribe(first);
+    for (int i = 0; i < 5; ++i) (void)first.bus.publish("job", Json(i));
+    (void)first.bus.poll();
+    EXPECT_EQ(calls, 3);
+  }
+  clock->advance(seconds(2));
+  {
+    Pumped second(options());
+    const Subscription work = subscribe(second);
+    (void)second.bus.poll();
+    EXPECT_EQ(info_of(second.bus, work.id()).breaker, BreakerState::open);
+    pass(second, milliseconds(2'900));
+    EXPECT_EQ(calls, 3);
+    pass(second, milliseconds(200));
+    EXPECT_EQ(calls, 4) << "the probe, which fails";
+  }
+  clock->advance(seconds(60));
+  broken = false;
+  {
+    Pumped third(options());
+    const Subscription work = subscribe(third);
+    (void)third.bus.poll();
+    pass(third, seconds(1));
+    EXPECT_EQ(calls, 4 + 5);
+    EXPECT_EQ(info_of(third.bus, work.id()).breaker, BreakerState::closed);
+  }
+  Pumped fourth(options());
+  const Subscription work = subscribe(fourth);
+  EXPECT_EQ(info_of(fourth.bus, work.id()).breaker, BreakerState::closed);
+}
+
 TEST_P(Durable, AnEventThatTheFilterRejectsIsSettled) {
   Pumped pumped(options());
   std::string seen;

@@ -24,6 +24,7 @@ class Faulty final : public Store {
   [[nodiscard]] StoreInfo info() const override { return memory->info(); }
   [[nodiscard]] StoreFeatures features() const noexcept override { return memory->features(); }
   [[nodiscard]] StoreStats stats() override { return memory->stats(); }
+  [[nodiscard]] StoreCensus census() override { return memory->census(); }
   [[nodiscard]] std::uint64_t writer() const noexcept override { return memory->writer(); }
   using Store::append;
   void append(AppendRequest& request) noexcept override {
@@ -55,6 +56,9 @@ class Faulty final : public Store {
   }
   bool remove(std::string_view durable) override { return memory->remove(durable); }
   [[nodiscard]] std::vector<DurableInfo> durables() override { return memory->durables(); }
+  std::size_t replay(std::string_view durable, std::span<const std::uint64_t> sequences) override {
+    return memory->replay(durable, sequences);
+  }
   [[nodiscard]] std::vector<StoredLetter> dead_letters(const StoredLetterQuery& query) override {
     return memory->dead_letters(query);
   }

@@ -1,4 +1,6 @@
 // With a store that lasts, plugins go on where they were.
+#include <atomic>
+#include <eventually.hpp>
 #include <map>
 #include <memory>
 #include <set>
@@ -162,6 +164,25 @@ TEST_F(DurablePlugins, HearAllOnceThoughTheyAreReplacedMeanwhile) {
   life.rest();
   EXPECT_EQ(life.heard({"say.a", "job.a"}), (std::vector<std::size_t>{published, published}));
   EXPECT_EQ(life.watch.count("plugin.error"), 0U);
+}
+
+TEST_F(DurablePlugins, KeepTheirNamesWhenTheirProcessIsStartedAgain) {
+  PluginRules rules;
+  rules.isolation = PluginIsolation::process;
+  Life life(store_);
+  life.run({}, rules);
+  const auto names = life.names();
+  EXPECT_TRUE(life.bus.publish("say.a").ok());
+  life.bus.publish("test.die");
+  EXPECT_TRUE(eventually([&] {
+    const auto info = life.manager.find("keeper");
+    return info && info->restarts > 0 && info->state == PluginState::running;
+  }));
+  EXPECT_TRUE(life.bus.publish("say.b").ok());
+  EXPECT_TRUE(life.bus.publish("job.b").ok());
+  life.rest();
+  EXPECT_EQ(life.names(), names);
+  EXPECT_EQ(life.heard({"say.a", "say.b", "job.b"}), (std::vector<std::size_t>{1, 1, 1}));
 }
 
 TEST_F(DurablePlugins, RequestsComeOnce) {

@@ -93,5 +93,13 @@ INSTANTIATE_TEST_SUITE_P(Faults, FailingDisk,
                                            Fault{"ASyncFails", "sync", EIO}),
                          [](const auto& one) { return std::string(one.param.name); });
 
+TEST_F(SqliteFolder, AFullDiskRefusesAndGoesOnWhenThereIsRoom) {
+  Process worker({BUSWAY_SQLITE_WORKER, "fill", folder.path().string()});
+  const std::string said = worker.read_line();
+  EXPECT_EQ(worker.wait(), 0);
+  if (said.starts_with("no disk")) GTEST_SKIP() << "a tmpfs cannot be mounted here: " << said;
+  EXPECT_EQ(said, "refused 1 more 1 untrue 0 undelivered 0 damaged 0");
+}
+
 }  // namespace
 }  // namespace busway

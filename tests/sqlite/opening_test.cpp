@@ -19,7 +19,7 @@ TEST_F(SqliteFolder, IsKnownByItsAddress) {
   const std::shared_ptr<Store> store = open_store("sqlite:" + path, options());
   const StoreInfo info = store->info();
   EXPECT_EQ(info.provider, "sqlite");
-  EXPECT_EQ(info.address, "sqlite:" + path);
+  EXPECT_EQ(info.address, "sqlite:" + fs::canonical(path).string());
   EXPECT_EQ(info.durability, Durability::power_loss);
   EXPECT_TRUE(mentions(info.engine, "SQLite 3."));
   EXPECT_EQ(info.format, "busway-sqlite 1");
@@ -99,6 +99,47 @@ TEST_F(SqliteFolder, SaysThatAnotherProgramHasLockedTheFile) {
   sqlite3_close(other);
 }
 
+TEST_F(SqliteFolder, ARelativePathStaysTheSameFileWhenTheFolderChanges) {
+  struct Folder {
+    fs::path before = fs::current_path();
+    ~Folder() { fs::current_path(before); }
+  } const back;
+  fs::current_path(folder.path());
+  path = "events.db";
+  const std::shared_ptr<Store> store = open();
+  const auto consumer = store->open({.name = "work", .patterns = {Pattern::glob("*")}});
+  ASSERT_TRUE(store->append(numbered(1)).ok());
+  fs::current_path("/");
+  const AppendResult second = store->append(numbered(2));
+  EXPECT_TRUE(second.ok()) << second.error;
+  EXPECT_EQ(consumer->fetch(10).deliveries.size(), 2U);
+  EXPECT_TRUE(fs::path(store->info().address.substr(7)).is_absolute()) << store->info().address;
+}
+
+TEST_F(SqliteFolder, AFileHasOneGateWhicheverNameItIsOpenedBy) {
+  const std::string real = folder.file("real");
+  fs::create_directory(real);
+  fs::create_directory_symlink(real, folder.file("linked"));
+  fs::create_symlink("real/events.db", folder.file("link.db"));
+  fs::create_symlink("link.db", folder.file("link-to-link.db"));
+  std::vector<std::shared_ptr<Store>> stores;
+  // The first one makes the file that the link names.
+  for (const std::string name :
+       {"link-to-link.db", "link.db", "linked/events.db", "real/events.db", "real/../link.db"}) {
+    stores.push_back(open_sqlite_store(folder.file(name), options()));
+    EXPECT_EQ(stores.back()->info().address, stores.front()->info().address) << name;
+    EXPECT_TRUE(stores.back()->append(numbered(stores.size())).ok()) << name;
+  }
+  EXPECT_EQ(stores.front()->stats().events, stores.size());
+  EXPECT_TRUE(fs::exists(real + "/events.db-gate"));
+  for (const char* const name : {"link.db-gate", "link-to-link.db-gate", "link.db-wal"}) {
+    EXPECT_FALSE(fs::exists(folder.file(name))) << name;
+  }
+  fs::create_symlink("ring.db", folder.file("ring.db"));
+  path = folder.file("ring.db");
+  EXPECT_TRUE(mentions(error_of(ErrorCode::store_unavailable, [&] { (void)open(); }), "ring"));
+}
+
 TEST_F(SqliteFolder, AFileThatIsRemovedUnderItTakesNothingMore) {
   const std::shared_ptr<Store> store = open();
   ASSERT_TRUE(store->append(numbered(1)).ok());
@@ -118,6 +159,34 @@ TEST_F(SqliteFolder, OneThatIsReplacedByAnotherTakesNothingMore) {
     fs::copy_file(other, path);
   }
   EXPECT_EQ(store->append(numbered(2)).answer, Appended::not_stored);
+}
+
+TEST_F(SqliteFolder, OneWhoseLogIsRemovedOrReplacedTakesNothingMoreAndKeepsWhatItTook) {
+  int n = 0;
+  for (const std::string rest : {"-wal", "-shm", "-gate"}) {
+    for (const bool replaced : {false, true}) {
+      path = folder.file(std::to_string(++n) + ".db");
+      const std::shared_ptr<Store> store = open();
+      ASSERT_TRUE(store->append(numbered(1)).ok());
+      if (replaced) fs::copy_file(path + rest, path + ".new");
+      fs::remove(path + rest);
+      if (replaced) fs::rename(path + ".new", path + rest);
+      for (std::uint64_t i = 2; i < 4; ++i) {
+        const AppendResult refused = store->append(numbered(i));
+        EXPECT_EQ(refused.answer, Appended::not_stored) << rest << replaced;
+        EXPECT_TRUE(mentions(refused.error, std::to_string(n) + ".db" + rest)) << refused.error;
+        EXPECT_TRUE(mentions(refused.error, "removed or replaced")) << refused.error;
+      }
+      if (replaced) continue;
+      // As a kill would leave it now: without a checkpoint at the end.
+      const std::string left = folder.file("left" + std::to_string(n) + ".db");
+      for (const std::string one : {"", "-wal", "-shm"}) {
+        if (fs::exists(path + one)) fs::copy_file(path + one, left + one);
+      }
+      const std::shared_ptr<Store> again = open_sqlite_store(left, options());
+      EXPECT_TRUE(again->find(EventId{1, 1})) << rest << ": acknowledged and lost";
+    }
+  }
 }
 
 TEST_F(SqliteFolder, AClosedOneRefusesWithAReason) {

@@ -1,8 +1,10 @@
 // Several openings of one file, as several processes have them.
 #include <atomic>
 #include <eventually.hpp>
+#include <semaphore>
 #include <set>
 #include <thread>
+#include <writer.hpp>
 
 #include "busway/busway.hpp"
 #include "process.hpp"
@@ -91,6 +93,36 @@ TEST_F(SqliteFolder, OneThatStandsStillPastItsLeaseIsOvertakenAndItsSettlementsA
   EXPECT_EQ(left->stats().stale, 2U);
 }
 
+TEST_F(SqliteFolder, AnOpeningWithAShorterLeaseDoesNotTakeTheLeadFromALivingOne) {
+  const auto clock = std::make_shared<testing::ManualClock>();
+  const std::shared_ptr<Store> store = open({.clock = clock});
+  ASSERT_TRUE(store->append(numbered(1)).ok());
+  for (const DurableOrder order : {DurableOrder::key, DurableOrder::strict}) {
+    DurableSpec spec{.name = std::string(to_string(order)),
+                     .patterns = {Pattern::glob("*")},
+                     .start = Replay::beginning(),
+                     .order = order,
+                     .lease = seconds(60)};
+    const auto first = store->open(spec);
+    const FetchResult held = first->fetch(1);
+    ASSERT_EQ(held.deliveries.size(), 1U);
+    spec.lease = seconds(1);
+    const auto second = store->open(spec);
+    clock->advance(seconds(45));
+    const FetchResult nothing = second->fetch(1);
+    EXPECT_FALSE(nothing.active) << spec.name << ": two are active";
+    EXPECT_TRUE(nothing.deliveries.empty()) << spec.name;
+    // Set back: it leads for as long as its own lease is, and not for longer.
+    clock->set_wall(clock->wall() - std::chrono::hours(2));
+    EXPECT_FALSE(second->fetch(1).active) << spec.name;
+    EXPECT_EQ(first->settle(std::vector<Settlement>{{.sequence = 1}}).accepted, 1U) << spec.name;
+    clock->advance(seconds(59));
+    EXPECT_FALSE(second->fetch(1).active) << spec.name;
+    clock->advance(seconds(2));
+    EXPECT_TRUE(second->fetch(1).active) << spec.name;
+  }
+}
+
 TEST_F(SqliteFolder, ManyOpeningsWriteAtOnceAndNothingIsLost) {
   constexpr int kOpenings = 4;
   constexpr int kEach = 100;
@@ -113,6 +145,28 @@ TEST_F(SqliteFolder, ManyOpeningsWriteAtOnceAndNothingIsLost) {
   }
 }
 
+TEST_F(SqliteFolder, AWriterThatTakesLongIsAloneAlsoWhenTheOthersThinkItIdle) {
+  // Longer than the writer's own thread waits for work before it looks after the log.
+  constexpr auto kLong = std::chrono::milliseconds(1'500);
+  { (void)open(); }
+  sqlite::Writer writer({.path = path,
+                         .opening = 1,
+                         .options = options({.clock = Clock::system()}),
+                         .identity = sqlite::FileIdentity::of(path),
+                         .committed = [] {}});
+  std::binary_semaphore begun{0};
+  std::binary_semaphore met{0};
+  std::thread first([&] {
+    writer.call([&](sqlite::Transaction&) {
+      begun.release();
+      EXPECT_FALSE(met.try_acquire_for(kLong)) << "two were in the transaction";
+    });
+  });
+  begun.acquire();
+  writer.call([&](sqlite::Transaction&) { met.release(); });
+  first.join();
+}
+
 TEST_F(SqliteFolder, AWatchHearsOfAnotherOpening) {
   const std::shared_ptr<Store> left = open();
   const std::shared_ptr<Store> right = open();
@@ -122,6 +176,82 @@ TEST_F(SqliteFolder, AWatchHearsOfAnotherOpening) {
   ASSERT_TRUE(left->append(numbered(1)).ok());
   EXPECT_TRUE(eventually([&] { return news > before; }));
 }
+
+TEST_F(SqliteFolder, AProcessThatIsStoppedPastItsLeaseIsOvertakenAndSettlesNothing) {
+  const std::shared_ptr<Store> store = open();
+  for (std::uint64_t n = 1; n <= 3; ++n) EXPECT_TRUE(store->append(numbered(n)).ok());
+  Process other({BUSWAY_SQLITE_WORKER, "stand", "sqlite:" + path, "work"});
+  EXPECT_EQ(other.read_line(), "took 3");
+  other.signal(SIGSTOP);
+  const auto consumer = store->open({.name = "work", .patterns = {Pattern::glob("number.*")}});
+  std::vector<Settlement> mine;
+  EXPECT_TRUE(eventually([&] {
+    for (const Leased& one : consumer->fetch(100).deliveries) mine.push_back({one.sequence});
+    return mine.size() == 3;
+  }));
+  other.signal(SIGCONT);
+  other.close_input();
+  EXPECT_EQ(other.read_line(), "accepted 0 stale 3");
+  EXPECT_EQ(other.wait(), 0);
+  EXPECT_EQ(consumer->settle(mine).accepted, 3U);
+}
+
+/// A name with one of these orders, and its events at a process that lives or not.
+class HeldByAProcess : public SqliteFolder, public ::testing::WithParamInterface<const char*> {
+ protected:
+  [[nodiscard]] DurableSpec spec() const {
+    return {.name = "work",
+            .patterns = {Pattern::glob("number.*")},
+            .order =
+                std::string(GetParam()) == "strict" ? DurableOrder::strict : DurableOrder::relaxed};
+  }
+  std::unique_ptr<Process> start_holder() {
+    auto holder = std::make_unique<Process>(std::vector<std::string>{
+        BUSWAY_SQLITE_WORKER, "take", "sqlite:" + path, "work", GetParam()});
+    EXPECT_EQ(holder->read_line(), "took 3");
+    return holder;
+  }
+  static void append_three(Store& store) {
+    for (std::uint64_t n = 1; n <= 3; ++n) {
+      EXPECT_EQ(store.append(numbered(n)).answer, Appended::stored);
+    }
+  }
+};
+
+TEST_P(HeldByAProcess, ComesAtOnceWhenThatHasDied) {
+  const std::shared_ptr<Store> store = open();
+  append_three(*store);
+  start_holder()->kill_now();
+  const auto consumer = store->open(spec());
+  std::size_t got = 0;
+  for (int i = 0; i < 3; ++i) got += consumer->fetch(100).deliveries.size();
+  EXPECT_GE(got, 1U) << "though its lease is an hour";
+}
+
+TEST_P(HeldByAProcess, ComesToOneThatStandsByWhenThatHasDied) {
+  const std::shared_ptr<Store> store = open();
+  append_three(*store);
+  const auto holder = start_holder();
+  std::atomic<bool> news = false;
+  const Store::Watch watch = store->watch([&] { news = true; });
+  const auto consumer = store->open(spec());
+  EXPECT_EQ(consumer->fetch(100).deliveries.size(), 0U);
+  holder->kill_now();
+  EXPECT_TRUE(
+      eventually([&] { return news.exchange(false) && !consumer->fetch(100).deliveries.empty(); }));
+}
+
+TEST_P(HeldByAProcess, StaysWithOneThatIsStopped) {
+  const std::shared_ptr<Store> store = open();
+  append_three(*store);
+  const auto holder = start_holder();
+  holder->signal(SIGSTOP);
+  const auto consumer = store->open(spec());
+  EXPECT_EQ(consumer->fetch(100).deliveries.size(), 0U);
+  holder->signal(SIGCONT);
+}
+
+INSTANTIATE_TEST_SUITE_P(Names, HeldByAProcess, ::testing::Values("relaxed", "strict"));
 
 }  // namespace
 }  // namespace busway

@@ -3,19 +3,26 @@
 //   publish ADDRESS LOG FIRST COUNT   publishes numbers, and notes in LOG each acknowledged one
 //   consume ADDRESS LOG NAME          handles numbers for a durable name, and notes each in LOG
 //   answers ADDRESS FIRST COUNT       publishes numbers, and prints each with the store's answer
+//   take ADDRESS NAME ORDER           fetches what is there, and holds it until it is killed
+//   stand ADDRESS NAME                fetches what is there, and settles it at the end of its input
+//   fill FOLDER                       makes FOLDER a small disk, fills it, and makes room again
 //   hold PATH                         holds the gate of a path until it is killed
 //
 // A note is eight bytes, written at once: what was written outlives the process.
 #include <fcntl.h>
+#include <sched.h>
 #include <sys/file.h>
+#include <sys/mount.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "busway/busway.hpp"
 #include "busway/store_provider.hpp"
@@ -117,6 +124,99 @@ int answers(const char* address, std::uint64_t first, std::uint64_t count) {
   return 0;
 }
 
+int take(const char* address, const char* name, const std::string& order) {
+  StoreOptions options;
+  options.log = [](LogLevel, std::string_view, std::span<const LogField>) {};
+  const std::shared_ptr<Store> store = open_store(address, options);
+  const auto consumer =
+      store->open({.name = name,
+                   .patterns = {Pattern::glob("number.*")},
+                   .start = Replay::beginning(),
+                   .order = order == "strict" ? DurableOrder::strict : DurableOrder::relaxed,
+                   .lease = std::chrono::hours(1)});
+  std::printf("took %zu\n", consumer->fetch(100).deliveries.size());
+  std::fflush(stdout);
+  for (;;) pause();
+}
+
+int stand(const char* address, const char* name) {
+  StoreOptions options;
+  options.log = [](LogLevel, std::string_view, std::span<const LogField>) {};
+  const std::shared_ptr<Store> store = open_store(address, options);
+  const auto consumer = store->open({.name = name,
+                                     .patterns = {Pattern::glob("number.*")},
+                                     .start = Replay::beginning(),
+                                     .lease = std::chrono::milliseconds(300)});
+  std::vector<Settlement> done;
+  for (const Leased& one : consumer->fetch(100).deliveries) done.push_back({one.sequence});
+  std::printf("took %zu\n", done.size());
+  std::fflush(stdout);
+  char byte = 0;
+  while (read(STDIN_FILENO, &byte, 1) > 0) {
+  }
+  const SettleResult result = consumer->settle(done);
+  std::printf("accepted %zu stale %zu\n", result.accepted, result.stale);
+  return 0;
+}
+
+/// In a name space of its own: the disk goes with the process.
+bool make_small_disk(const char* folder) {
+  const bool alone =
+      unshare(CLONE_NEWNS) == 0 || (unshare(CLONE_NEWUSER) == 0 && unshare(CLONE_NEWNS) == 0);
+  return alone && mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
+         mount("tmpfs", folder, "tmpfs", 0, "size=4m") == 0;
+}
+
+int fill(const std::string& folder) {
+  if (!make_small_disk(folder.c_str())) {
+    std::printf("no disk: %s\n", std::strerror(errno));
+    return 0;
+  }
+  const std::string ballast = folder + "/ballast";
+  {
+    const int file = open(ballast.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    const std::string bytes(1'000'000, 'x');
+    if (write(file, bytes.data(), bytes.size()) != static_cast<ssize_t>(bytes.size())) return 1;
+    close(file);
+  }
+  StoreOptions options;
+  options.log = [](LogLevel, std::string_view, std::span<const LogField>) {};
+  const std::shared_ptr<Store> store = open_store("sqlite:" + folder + "/events.db", options);
+  const auto consumer = store->open({.name = "all", .patterns = {Pattern::glob("*")}});
+  const std::string payload(1000, 'p');
+  std::uint64_t stored = 0;
+  std::uint64_t refused = 0;
+  std::uint64_t untrue = 0;
+  const auto append = [&](std::uint64_t n) {
+    const AppendResult result =
+        store->append(Event("number.made", bytes(payload), {.id = EventId{1, n}}));
+    const bool is_there = store->find(EventId{1, n}).has_value();
+    if (result.ok()) ++stored;
+    if (result.answer == Appended::not_stored) ++refused;
+    untrue += result.answer != Appended::unknown && is_there != result.ok() ? 1U : 0U;
+    return result.ok();
+  };
+  std::uint64_t next = 1;
+  while (refused < 3 && next < 5'000) (void)append(next++);
+  const std::uint64_t before = stored;
+  if (unlink(ballast.c_str()) != 0) return 1;
+  for (int i = 0; i < 50; ++i) (void)append(next++);
+  std::size_t delivered = 0;
+  for (;;) {
+    const FetchResult fetched = consumer->fetch(100);
+    if (fetched.deliveries.empty()) break;
+    delivered += fetched.deliveries.size();
+    std::vector<Settlement> done;
+    for (const Leased& one : fetched.deliveries) done.push_back({one.sequence});
+    (void)consumer->settle(done);
+  }
+  std::printf("refused %d more %d untrue %llu undelivered %lld damaged %zu\n", refused != 0,
+              stored > before, static_cast<unsigned long long>(untrue),
+              static_cast<long long>(store->stats().events) - static_cast<long long>(delivered),
+              store->check().size());
+  return 0;
+}
+
 int hold(const char* path) {
   const int file = open((std::string(path) + "-gate").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (file < 0 || flock(file, LOCK_EX) != 0) return 1;
@@ -134,6 +234,9 @@ int main(int count, char** words) {
                    std::strtoull(words[5], nullptr, 10));
   }
   if (what == "consume" && count == 5) return consume(words[2], words[3], words[4]);
+  if (what == "take" && count == 5) return take(words[2], words[3], words[4]);
+  if (what == "stand" && count == 4) return stand(words[2], words[3]);
+  if (what == "fill" && count == 3) return fill(words[2]);
   if (what == "answers" && count == 5) {
     return answers(words[2], std::strtoull(words[3], nullptr, 10),
                    std::strtoull(words[4], nullptr, 10));

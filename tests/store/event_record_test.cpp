@@ -130,13 +130,52 @@ TEST(EventRecord, MakesJsonOfATypedPayload) {
   RecordScratch scratch;
   const Event event("order.created", typed_payload(Order{7}));
   const EventRecord record = record_of(event, scratch);
-  EXPECT_EQ(record.content_type, "application/json");
+  EXPECT_EQ(record.content_type, "");
   EXPECT_EQ(text_of(record.payload), R"({"id":7})");
   EXPECT_EQ(record.schema_version, 4U);
   const Event again = event_of(record);
-  EXPECT_TRUE(again.is_bytes());
+  EXPECT_TRUE(again.is_json());
   EXPECT_EQ(again.as<Order>().id, 7);
   EXPECT_EQ(again.json().at("id"), 7);
+}
+
+TEST(EventRecord, TellsJsonFromBytesThatSayTheyAreJson) {
+  RecordScratch scratch;
+  const Event json = event_of(record_of(Event("a", Payload::json({{"n", 1}})), scratch));
+  EXPECT_TRUE(json.is_json());
+  EXPECT_FALSE(json.is_bytes());
+  EXPECT_FALSE(json.is_typed());
+  EXPECT_EQ(json.payload_name(), "json");
+  EXPECT_EQ(json.content_type(), "application/json");
+  EXPECT_EQ(text_of(json.bytes()), R"({"n":1})");
+  EXPECT_EQ(json.json(), (Json{{"n", 1}}));
+  const Event said = event_of(record_of(Event("a", bytes("{", "application/json")), scratch));
+  EXPECT_TRUE(said.is_bytes());
+  EXPECT_EQ(said.content_type(), "application/json");
+  EXPECT_EQ(text_of(said.bytes()), "{");
+}
+
+TEST(EventRecord, OfJsonThatWasReadFromOneIsTheSame) {
+  RecordScratch scratch;
+  const Event first("a", Payload::json({{"n", 1}}));
+  const Event read = event_of(record_of(first, scratch));
+  RecordScratch other;
+  EXPECT_EQ(checksum(record_of(read, other), 7), checksum(record_of(first, scratch), 7));
+  const Event shared = read.with_topic("b");  // with a payload of its own
+  EXPECT_TRUE(shared.is_json());
+  EXPECT_EQ(shared.json().at("n"), 1);
+}
+
+TEST(EventRecord, OfTextThatIsNoJsonIsAnErrorWhenSomeoneAsks) {
+  EventRecord record = whole_record();
+  record.content_type = "";
+  const Event event = event_of(record);
+  try {
+    (void)event.json();
+    FAIL() << "nothing was thrown";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::invalid_json);
+  }
 }
 
 TEST(EventRecord, OfAPayloadThatCannotBeJsonIsRefused) {

@@ -36,6 +36,7 @@ class ForwardingStore : public Store {
   StoreInfo info() const override { return real_->info(); }
   StoreFeatures features() const noexcept override { return real_->features(); }
   StoreStats stats() override { return real_->stats(); }
+  StoreCensus census() override { return real_->census(); }
   std::uint64_t writer() const noexcept override { return real_->writer(); }
   using Store::append;
   void append(AppendRequest& request) noexcept override { real_->append(request); }
@@ -48,6 +49,9 @@ class ForwardingStore : public Store {
   }
   bool remove(std::string_view durable) override { return real_->remove(durable); }
   std::vector<DurableInfo> durables() override { return real_->durables(); }
+  std::size_t replay(std::string_view durable, std::span<const std::uint64_t> sequences) override {
+    return real_->replay(durable, sequences);
+  }
   std::vector<StoredLetter> dead_letters(const StoredLetterQuery& query) override {
     return real_->dead_letters(query);
   }

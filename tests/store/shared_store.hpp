@@ -124,6 +124,14 @@ class SharedStore final : public ForwardingStore {
     check_open();
     return real_->durables();
   }
+  std::size_t replay(std::string_view durable, std::span<const std::uint64_t> sequences) override {
+    check_open();
+    return real_->replay(durable, sequences);
+  }
+  StoreCensus census() override {
+    check_open();
+    return real_->census();
+  }
   std::vector<StoredLetter> dead_letters(const StoredLetterQuery& query) override {
     check_open();
     return real_->dead_letters(query);

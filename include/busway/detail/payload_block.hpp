@@ -59,8 +59,10 @@ struct SmallPayload {
                       a.name == b.name);
 }
 
-/// The types of payloads that are JSON or bytes; their objects are a Json and a BytesValue.
+/// The types of payloads that are JSON, JSON that nobody has parsed yet, or bytes; their objects
+/// are a Json and, of both others, a BytesValue.
 extern const PayloadType kJsonType;
+extern const PayloadType kJsonTextType;
 extern const PayloadType kBytesType;
 
 struct PayloadBlock {

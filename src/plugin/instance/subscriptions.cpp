@@ -10,11 +10,11 @@ namespace busway::plugin_host_detail {
 
 std::uint64_t PluginInstance::subscribe(Wanted wanted) {
   if (may_subscribe_) require_may_subscribe(wanted.patterns);
-  // What it asks for later, and lets go of again, would leave names behind.
-  wanted.durability = started_.load(std::memory_order_relaxed)
-                          ? PluginDurability::none
-                          : rules().durable.value_or(PluginDurability::instance);
-  wanted.signature.append(1, ';').append(std::to_string(static_cast<unsigned>(wanted.durability)));
+  const PluginDurability rule = rules().durable.value_or(PluginDurability::instance);
+  wanted.signature.append(1, ';').append(std::to_string(static_cast<unsigned>(rule)));
+  // What it asks for later, and lets go of again, would leave names behind. (A process that was
+  // started again asks for what it has, and gets it.)
+  if (!started_.load(std::memory_order_relaxed)) wanted.durability = rule;
   std::uint64_t id = 0;
   const bool open =
       unless_retired([&] { id = line_->subscribe(shared_from_this(), std::move(wanted)); });

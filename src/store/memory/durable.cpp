@@ -190,6 +190,10 @@ void MemoryDurable::redrive(std::uint64_t sequence, WallTime now) {
   wait(sequence, one, {}, now);
 }
 
+void MemoryDurable::replay(std::uint64_t sequence, WallTime now) {
+  wait(sequence, deliveries_[sequence], {}, now);
+}
+
 bool MemoryDurable::matches(std::string_view topic) const {
   return std::any_of(patterns_.begin(), patterns_.end(),
                      [&](const Pattern& one) { return one.matches(topic); });
@@ -212,6 +216,19 @@ DurableInfo MemoryDurable::info(const MemoryLog& log, const MemoryLetters& lette
   info.created = created_;
   info.opened = opened_;
   return info;
+}
+
+DurableCount MemoryDurable::count(const MemoryLog& log, const MemoryLetters& letters) const {
+  DurableCount count{.info = info(log, letters), .backlog = deliveries_.size()};
+  if (!deliveries_.empty()) {
+    count.oldest = log.find(deliveries_.begin()->first)->event.time();
+  }
+  for (std::size_t at = log.first_from(cursor_ + 1); at < log.size(); ++at) {
+    if (!matches(log.at(at).event.topic())) continue;
+    ++count.backlog;
+    if (!count.oldest) count.oldest = log.at(at).event.time();
+  }
+  return count;
 }
 
 std::optional<StoredDelivery> MemoryDurable::delivery(const MemoryLog::Entry& entry,

@@ -27,6 +27,7 @@
 #include <vector>
 
 #include "busway/durable_spec.hpp"
+#include "busway/store_census.hpp"
 #include "busway/store_consumer.hpp"
 #include "busway/stored_event.hpp"
 #include "store/memory/letters.hpp"
@@ -60,6 +61,11 @@ class MemoryDurable {
   /// Counts from the cursor.
   void replace(const DurableSpec& spec);
   void redrive(std::uint64_t sequence, WallTime now);
+  /// Gives one that is settled out once more.
+  void replay(std::uint64_t sequence, WallTime now);
+  [[nodiscard]] bool is_settled(std::uint64_t sequence) const {
+    return sequence <= cursor_ && !deliveries_.contains(sequence);
+  }
   /// Leases that have lapsed by now are so.
   void observe(WallTime now);
 
@@ -72,6 +78,7 @@ class MemoryDurable {
   [[nodiscard]] WallTime used() const noexcept { return used_; }
   [[nodiscard]] bool matches(std::string_view topic) const;
   [[nodiscard]] DurableInfo info(const MemoryLog& log, const MemoryLetters& letters) const;
+  [[nodiscard]] DurableCount count(const MemoryLog& log, const MemoryLetters& letters) const;
   /// No value: the event is none of this name's.
   [[nodiscard]] std::optional<StoredDelivery> delivery(const MemoryLog::Entry& entry,
                                                        const MemoryLetters& letters) const;

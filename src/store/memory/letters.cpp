@@ -65,6 +65,11 @@ const MemoryLetters::Letter* MemoryLetters::find(std::string_view durable,
   return known == ids_.end() ? nullptr : &letters_.at(known->second);
 }
 
+MemoryLetters::Letter* MemoryLetters::find(std::string_view durable, std::uint64_t sequence) {
+  const auto known = ids_.find(Key{sequence, durable});
+  return known == ids_.end() ? nullptr : &letters_.at(known->second);
+}
+
 void MemoryLetters::erase(std::uint64_t id) {
   const auto known = letters_.find(id);
   if (known == letters_.end()) return;

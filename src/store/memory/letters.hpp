@@ -40,6 +40,7 @@ class MemoryLetters {
                                                   const MemoryLog& log, Which which) const;
   [[nodiscard]] Letter& at(std::uint64_t id) { return letters_.at(id); }
   [[nodiscard]] const Letter* find(std::string_view durable, std::uint64_t sequence) const;
+  [[nodiscard]] Letter* find(std::string_view durable, std::uint64_t sequence);
   void erase(std::uint64_t id);
 
   [[nodiscard]] std::size_t size() const noexcept { return letters_.size(); }

@@ -18,6 +18,7 @@ Reader::Reader(const std::string& path)
     : database(path, Database::Access::write),
       events(database),
       tables(database),
+      times(database),
       by_id(database, select("id=?")),
       by_sequence(database, select("seq=?")),
       after(database, select("seq > ? AND seq <= ? ORDER BY seq")),

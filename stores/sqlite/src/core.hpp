@@ -20,6 +20,8 @@
 #include "busway/store_watches.hpp"
 #include "durable_tables.hpp"
 #include "event_rows.hpp"
+#include "presence.hpp"
+#include "time_blocks.hpp"
 #include "writer.hpp"
 
 namespace busway::sqlite {
@@ -30,6 +32,7 @@ struct Reader {
   Database database;
   EventReader events;
   DurableTables tables;
+  TimeBlocks times;
   Statement by_id;
   Statement by_sequence;
   Statement after;   // seq > ?, up to ?, oldest first
@@ -41,7 +44,8 @@ struct Reader {
 class SqliteConsumer;
 
 struct Core {
-  explicit Core(Writer::Settings settings) : path(settings.path), options(settings.options) {
+  explicit Core(Writer::Settings settings)
+      : path(settings.path), options(settings.options), presence(path + "-gate") {
     writer.emplace(std::move(settings));
   }
   Core(const Core&) = delete;
@@ -88,6 +92,7 @@ struct Core {
 
   const std::string path;
   const StoreOptions options;
+  Presence presence;
   StoreWatches watches;
   std::atomic<std::uint64_t> settled{0};
   std::atomic<std::uint64_t> stale{0};

@@ -29,6 +29,11 @@ void Database::run(const std::string& sql) {
   if (result != SQLITE_OK) fail(result);
 }
 
+std::uint64_t Database::bytes() {
+  return static_cast<std::uint64_t>(
+      (number("PRAGMA page_count") - number("PRAGMA freelist_count")) * number("PRAGMA page_size"));
+}
+
 std::int64_t Database::number(const std::string& sql) {
   Statement statement(*this, sql);
   return statement.step() ? statement.number(0) : 0;

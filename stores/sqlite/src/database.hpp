@@ -46,6 +46,8 @@ class Database {
   /// Of one row with one column; 0 without a row.
   [[nodiscard]] std::int64_t number(const std::string& sql);
   [[nodiscard]] std::string text(const std::string& sql);
+  /// What it takes of its file.
+  [[nodiscard]] std::uint64_t bytes();
   [[nodiscard]] int changes() const noexcept { return sqlite3_changes(handle_); }
   [[nodiscard]] bool in_transaction() const noexcept {
     return sqlite3_get_autocommit(handle_) == 0;

@@ -37,6 +37,16 @@ std::string patterns_text(const std::vector<Pattern>& patterns) {
   return list.dump();
 }
 
+constexpr std::size_t kNamesAtOnce = 64;
+constexpr auto kLookForDamageEvery = std::chrono::seconds(1);
+
+/// What the sum of a row of `durables` would be under this name.
+std::int64_t durable_sum(const Statement& row, std::string_view name) {
+  return sum_of(
+      std::array{row.number(0), row.number(3) & 0xff, row.number(4), row.number(5), row.number(6)},
+      {name, row.text(2), text_of(row.blob(7))});
+}
+
 std::int64_t sum_of(const DurableRow& row, std::string_view patterns) {
   return sum_of(std::array{row.number, static_cast<std::int64_t>(row.spec.order),
                            to_signed(row.start), row.created, row.opened},
@@ -44,7 +54,8 @@ std::int64_t sum_of(const DurableRow& row, std::string_view patterns) {
 }
 
 std::int64_t sum_of(DurableNumber number, const CursorRow& row) {
-  return sum_of(std::array{number, to_signed(row.cursor), row.leader, row.leader_until});
+  return sum_of(
+      std::array{number, to_signed(row.cursor), row.leader, row.leader_until, row.leader_span});
 }
 
 std::int64_t sum_of(DurableNumber number, const LeaseRow& row) {
@@ -116,11 +127,12 @@ DurableTables::DurableTables(Database& database)
            "VALUES(?,?,?,?,?,?,x'',0) RETURNING id"),
       update_(database,
               "UPDATE durables SET patterns=?, ordering=?, opened=?, note=?, sum=? WHERE id=?"),
-      cursor_(database, "SELECT cursor, leader, leader_until, sum FROM cursors WHERE durable=?"),
+      rename_(database, "UPDATE durables SET name=? WHERE id=?"),
+      cursor_(database,
+              "SELECT cursor, leader, leader_until, leader_span, sum FROM cursors WHERE durable=?"),
       put_cursor_(database,
-                  "INSERT INTO cursors(durable, cursor, leader, leader_until, sum) "
-                  "VALUES(?,?,?,?,?) ON CONFLICT(durable) DO UPDATE SET cursor=excluded.cursor, "
-                  "leader=excluded.leader, leader_until=excluded.leader_until, sum=excluded.sum"),
+                  "REPLACE INTO cursors(durable, cursor, leader, leader_until, leader_span, sum) "
+                  "VALUES(?,?,?,?,?,?)"),
       safe_(database, "SELECT cursor, sum FROM safe_cursors WHERE durable=?"),
       put_safe_(database, "REPLACE INTO safe_cursors(durable, cursor, sum) VALUES(?,?,?)"),
       lowest_lease_(database, "SELECT min(lo) FROM leases WHERE durable=?"),
@@ -137,8 +149,12 @@ DurableTables::DurableTables(Database& database)
       update_lease_(database, "UPDATE leases SET until=?, span=?, done=?, sum=? WHERE id=?"),
       remove_lease_(database, "DELETE FROM leases WHERE id=?"),
       exception_(database, std::string(kExceptionColumns) + " AND seq=?"),
-      due_(database, std::string(kExceptionColumns) +
-                         " AND state=? AND state < 2 AND until <= ? ORDER BY seq LIMIT ?"),
+      // With the state as a value SQLite would prepare it anew each time: which index fits depends
+      // on it.
+      due_waiting_(database, std::string(kExceptionColumns) +
+                                 " AND state=0 AND state < 2 AND until <= ? ORDER BY seq LIMIT ?"),
+      due_leased_(database, std::string(kExceptionColumns) +
+                                " AND state=1 AND state < 2 AND until <= ? ORDER BY seq LIMIT ?"),
       with_token_(database, std::string(kExceptionColumns) + " AND state=1 AND token=?"),
       living_(database, std::string(kExceptionColumns) + " AND state < 2 ORDER BY seq"),
       letters_(database, std::string(kExceptionColumns) + " AND letter > 0 ORDER BY letter"),
@@ -151,22 +167,28 @@ DurableTables::DurableTables(Database& database)
                 "until > ?"),
       lowest_waiting_(database,
                       "SELECT min(seq) FROM exceptions WHERE durable=? AND state=0 AND until > ?"),
-      letter_(database, "SELECT value FROM meta WHERE name='next_letter'"),
-      put_letter_(database, "REPLACE INTO meta(name, value) VALUES('next_letter', ?)") {}
+      holders_(database,
+               "SELECT token FROM leases WHERE until > ?1 UNION SELECT token FROM exceptions WHERE "
+               "state=1 AND until > ?1 UNION SELECT leader FROM cursors WHERE leader <> 0 AND "
+               "leader_until > ?1"),
+      leases_of_(database, "SELECT durable, id FROM leases WHERE token=?"),
+      exceptions_of_(database, "SELECT durable, seq FROM exceptions WHERE state=1 AND token=?"),
+      led_by_(database, "SELECT durable FROM cursors WHERE leader=?"),
+      numbers_(database) {}
 
 // -- Names ----------------------------------------------------------------------------------------
 
-std::optional<DurableRow> DurableTables::durable_at(Statement& row) {
+DurableRow DurableTables::durable_at(Statement& row, std::string_view name) {
   DurableRow out;
   out.number = row.number(0);
-  out.spec.name = std::string(row.text(1));
+  out.spec.name = std::string(name.empty() ? row.text(1) : name);
   out.spec.order = static_cast<DurableOrder>(row.number(3) & 0xff);
   out.start = row.unsigned_number(4);
   out.created = row.number(5);
   out.opened = row.number(6);
   out.note = std::string(text_of(row.blob(7)));
   const std::string patterns(row.text(2));
-  const bool sound = sum_of(out, patterns) == row.number(8);
+  out.sound = sum_of(out, patterns) == row.number(8);
   try {
     for (const Json& one : Json::parse(patterns)) {
       out.spec.patterns.push_back(Pattern::parse(one.get<std::string>()));
@@ -174,23 +196,54 @@ std::optional<DurableRow> DurableTables::durable_at(Statement& row) {
   } catch (const std::exception&) {
     out.spec.patterns.clear();
   }
-  if (!sound || out.spec.patterns.empty()) {
+  // It is known by its name and takes its patterns from whoever opens it anew.
+  if (!out.sound) out.note.clear();
+  out.sound = out.sound && !out.spec.patterns.empty();
+  if (!out.sound) {
     damages_.push_back("the durable subscription " + quote(out.spec.name) +
                        " does not pass its checksum; open it with on_change = replace");
-    // It is known by its name and takes its patterns from whoever opens it anew.
-    if (!sound) out.note.clear();
   }
   return out;
 }
 
 std::optional<DurableRow> DurableTables::find(std::string_view name) {
-  auto out = find_name_.start(name).step() ? durable_at(find_name_) : std::nullopt;
+  std::optional<DurableRow> out;
+  if (find_name_.start(name).step()) out = durable_at(find_name_, name);
   find_name_.reset();
+  return out ? std::move(out) : find_renamed(name);
+}
+
+/// Where there are many names it is not looked for each time that one is opened for the first time.
+std::optional<DurableRow> DurableTables::find_renamed(std::string_view name) {
+  const auto now = std::chrono::steady_clock::now();
+  if (names_ > kNamesAtOnce && now < looked_for_damage_ + kLookForDamageEvery) return std::nullopt;
+  looked_for_damage_ = now;
+  std::optional<DurableRow> out;
+  std::vector<std::string> suspects;
+  names_ = 0;
+  all_.reset();
+  while (!out && all_.step()) {
+    ++names_;
+    const std::string stands_as(all_.text(1));
+    if (durable_sum(all_, name) == all_.number(8)) {
+      out = durable_at(all_, name);
+      out->renamed = true;
+      suspects = {"the name of the durable subscription " + quote(name) + " stood as " +
+                  quote(stands_as) + " and does not pass its checksum; it goes on"};
+    } else if (durable_sum(all_, stands_as) != all_.number(8)) {
+      suspects.push_back("the durable subscription " + quote(stands_as) +
+                         " does not pass its checksum, not even under the name " + quote(name) +
+                         ", which is not there; it may be the one");
+    }
+  }
+  all_.reset();
+  damages_.insert(damages_.end(), suspects.begin(), suspects.end());
   return out;
 }
 
 std::optional<DurableRow> DurableTables::find(DurableNumber number) {
-  auto out = find_number_.start(number).step() ? durable_at(find_number_) : std::nullopt;
+  std::optional<DurableRow> out;
+  if (find_number_.start(number).step()) out = durable_at(find_number_);
   find_number_.reset();
   return out;
 }
@@ -204,9 +257,7 @@ std::int64_t DurableTables::version(DurableNumber number) {
 std::vector<DurableRow> DurableTables::all() {
   std::vector<DurableRow> out;
   all_.reset();
-  while (all_.step()) {
-    if (auto one = durable_at(all_)) out.push_back(std::move(*one));
-  }
+  while (all_.step()) out.push_back(durable_at(all_));
   all_.reset();
   return out;
 }
@@ -232,6 +283,10 @@ void DurableTables::update(const DurableRow& row) {
               row.number);
 }
 
+void DurableTables::rename(const DurableRow& row) {
+  rename_.run(std::string_view(row.spec.name), row.number);
+}
+
 void DurableTables::remove(DurableNumber number) {
   const std::string id = std::to_string(number);
   for (const char* const table : {"cursors", "safe_cursors", "leases", "exceptions"}) {
@@ -246,8 +301,8 @@ CursorRow DurableTables::cursor(DurableNumber number) {
   CursorRow row;
   bool sound = false;
   if (cursor_.start(number).step()) {
-    row = {cursor_.unsigned_number(0), cursor_.number(1), cursor_.number(2)};
-    sound = sum_of(number, row) == cursor_.number(3);
+    row = {cursor_.unsigned_number(0), cursor_.number(1), cursor_.number(2), cursor_.number(3)};
+    sound = sum_of(number, row) == cursor_.number(4);
   }
   cursor_.reset();
   if (sound) return row;
@@ -256,7 +311,8 @@ CursorRow DurableTables::cursor(DurableNumber number) {
 }
 
 void DurableTables::put_cursor(DurableNumber number, const CursorRow& row) {
-  put_cursor_.run(number, row.cursor, row.leader, row.leader_until, sum_of(number, row));
+  put_cursor_.run(number, row.cursor, row.leader, row.leader_until, row.leader_span,
+                  sum_of(number, row));
 }
 
 std::uint64_t DurableTables::safe_cursor(DurableNumber number) {
@@ -269,7 +325,7 @@ std::uint64_t DurableTables::safe_cursor(DurableNumber number) {
   safe_.reset();
   if (sound) return cursor;
   const std::optional<DurableRow> row = find(number);
-  return row ? row->start : 0;
+  return row && row->sound ? row->start : 0;
 }
 
 void DurableTables::put_safe_cursor(DurableNumber number) {
@@ -389,8 +445,9 @@ std::optional<ExceptionRow> DurableTables::exception(DurableNumber number, std::
 
 std::vector<ExceptionRow> DurableTables::due(DurableNumber number, ExceptionState state,
                                              std::int64_t until, std::size_t limit) {
-  due_.start(number, static_cast<std::int64_t>(state), until, static_cast<std::int64_t>(limit));
-  return exceptions_of(number, due_);
+  Statement& rows = state == ExceptionState::waiting ? due_waiting_ : due_leased_;
+  rows.start(number, until, static_cast<std::int64_t>(limit));
+  return exceptions_of(number, rows);
 }
 
 std::vector<ExceptionRow> DurableTables::with_token(DurableNumber number, Token token) {
@@ -435,12 +492,62 @@ std::optional<std::uint64_t> DurableTables::lowest_waiting(DurableNumber number,
   return out;
 }
 
+std::vector<Token> DurableTables::holders(std::int64_t now) {
+  std::vector<Token> out;
+  holders_.start(now);
+  while (holders_.step()) out.push_back(holders_.number(0));
+  holders_.reset();
+  return out;
+}
+
+void DurableTables::lapse(Token token, std::int64_t now) {
+  using Rows = std::vector<std::pair<DurableNumber, std::int64_t>>;
+  const auto rows_of = [token](Statement& statement) {
+    Rows rows;
+    statement.start(token);
+    while (statement.step()) rows.emplace_back(statement.number(0), statement.number(1));
+    statement.reset();
+    return rows;
+  };
+  for (const auto& [number, id] : rows_of(leases_of_)) {
+    std::optional<LeaseRow> row = lease(number, id);
+    if (!row || row->until <= now) continue;
+    row->until = now;
+    update_lease(number, *row);
+  }
+  for (const auto& [number, sequence] : rows_of(exceptions_of_)) {
+    std::optional<ExceptionRow> row = exception(number, static_cast<std::uint64_t>(sequence));
+    if (!row || row->until <= now) continue;
+    row->until = now;
+    put(number, *row);
+  }
+  std::vector<DurableNumber> led;
+  led_by_.start(token);
+  while (led_by_.step()) led.push_back(led_by_.number(0));
+  led_by_.reset();
+  for (const DurableNumber number : led) {
+    CursorRow row = cursor(number);
+    if (row.leader != token || row.leader_until <= now) continue;
+    row.leader_until = now;
+    put_cursor(number, row);
+  }
+}
+
+std::optional<std::uint64_t> DurableTables::lowest_living(DurableNumber number) {
+  std::optional<std::uint64_t> out;
+  if (lowest_exception_.start(number).step() && !lowest_exception_.is_null(0)) {
+    out = lowest_exception_.unsigned_number(0);
+  }
+  lowest_exception_.reset();
+  return out;
+}
+
 void DurableTables::shorten_waits(std::int64_t now) {
   for (const DurableRow& durable : all()) {
     const DurableNumber number = durable.number;
     CursorRow row = cursor(number);
-    if (row.leader != 0) {
-      row.leader_until = std::min(row.leader_until, now + durable.spec.lease.count());
+    if (row.leader != 0 && row.leader_until - now > row.leader_span) {
+      row.leader_until = now + row.leader_span;
       put_cursor(number, row);
     }
     for (LeaseRow& lease : leases(number)) {
@@ -454,14 +561,6 @@ void DurableTables::shorten_waits(std::int64_t now) {
       put(number, one);
     }
   }
-}
-
-std::uint64_t DurableTables::new_letter() {
-  letter_.reset();
-  const std::uint64_t letter = letter_.step() ? letter_.unsigned_number(0) : 1;
-  letter_.reset();
-  put_letter_.run(letter + 1);
-  return letter;
 }
 
 }  // namespace busway::sqlite

@@ -11,6 +11,7 @@
 // Cost       A few statements a call; no row an event but for those that fail.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -22,11 +23,14 @@
 #include "busway/store_consumer.hpp"
 #include "busway/stored_letter.hpp"
 #include "database.hpp"
+#include "numbers.hpp"
 
 namespace busway::sqlite {
 
 using DurableNumber = std::int64_t;
 using Token = std::int64_t;  // of an opening; 0: nobody
+/// A clock that steps back by less is taken for one that was corrected.
+inline constexpr std::int64_t kSetBack = 1'000'000'000;
 
 /// What of a range is done: a bit an event, from lo on.
 class RangeBits {
@@ -80,6 +84,7 @@ struct CursorRow {
   std::uint64_t cursor = 0;
   Token leader = 0;
   std::int64_t leader_until = 0;
+  std::int64_t leader_span = 0;  // the lease of that opening, not of whoever asks
 };
 
 struct DurableRow {
@@ -89,12 +94,15 @@ struct DurableRow {
   std::int64_t created = 0;
   std::int64_t opened = 0;
   std::string note{};
+  bool sound = true;     // false: it does not pass its sum, or has no patterns
+  bool renamed = false;  // it stands under a damaged name, and is known by its sum
 };
 
 class DurableTables {
  public:
   explicit DurableTables(Database& database);
 
+  /// Also one whose name is damaged, where its sum says that it was this.
   [[nodiscard]] std::optional<DurableRow> find(std::string_view name);
   [[nodiscard]] std::optional<DurableRow> find(DurableNumber number);
   /// Another one whenever the row has changed; 0: there is none.
@@ -102,6 +110,7 @@ class DurableTables {
   [[nodiscard]] std::vector<DurableRow> all();
   DurableNumber add(const DurableSpec& spec, std::uint64_t start, std::int64_t now);
   void update(const DurableRow& row);
+  void rename(const DurableRow& row);
   void remove(DurableNumber number);
 
   [[nodiscard]] CursorRow cursor(DurableNumber number);
@@ -120,7 +129,7 @@ class DurableTables {
   void remove_lease(std::int64_t id);
 
   [[nodiscard]] std::optional<ExceptionRow> exception(DurableNumber number, std::uint64_t sequence);
-  /// Of that state that are due at `until` or before, lowest sequence first.
+  /// Of that state, which is not dead, that are due at `until` or before, lowest sequence first.
   [[nodiscard]] std::vector<ExceptionRow> due(DurableNumber number, ExceptionState state,
                                               std::int64_t until, std::size_t limit);
   [[nodiscard]] std::vector<ExceptionRow> with_token(DurableNumber number, Token token);
@@ -133,7 +142,14 @@ class DurableTables {
   [[nodiscard]] std::optional<std::int64_t> next_due(DurableNumber number, std::int64_t now);
   /// Of those that wait and are not due: the lowest sequence.
   [[nodiscard]] std::optional<std::uint64_t> lowest_waiting(DurableNumber number, std::int64_t now);
-  [[nodiscard]] std::uint64_t new_letter();
+  [[nodiscard]] std::uint64_t new_letter() { return numbers_.new_letter(); }
+  [[nodiscard]] Numbers& numbers() noexcept { return numbers_; }
+  /// Which openings have something out, or lead, of whatever name.
+  [[nodiscard]] std::vector<Token> holders(std::int64_t now);
+  /// What that one has lapses now.
+  void lapse(Token token, std::int64_t now);
+  /// Of all that are not dead: the lowest sequence.
+  [[nodiscard]] std::optional<std::uint64_t> lowest_living(DurableNumber number);
   /// Nothing waits longer than it was to, of any name: after the clock was set back.
   void shorten_waits(std::int64_t now);
 
@@ -142,18 +158,24 @@ class DurableTables {
   void forget_damages() noexcept { damages_.clear(); }
 
  private:
-  [[nodiscard]] std::optional<DurableRow> durable_at(Statement& row);
+  /// As if it had this name, if one is given.
+  [[nodiscard]] DurableRow durable_at(Statement& row, std::string_view name = {});
+  [[nodiscard]] std::optional<DurableRow> find_renamed(std::string_view name);
   [[nodiscard]] std::optional<LeaseRow> lease_at(DurableNumber number, Statement& row);
   [[nodiscard]] std::optional<ExceptionRow> exception_at(DurableNumber number, Statement& row);
   [[nodiscard]] std::vector<ExceptionRow> exceptions_of(DurableNumber number, Statement& rows);
   [[nodiscard]] std::uint64_t safe_cursor(DurableNumber number);
 
   Database& database_;
-  Statement find_name_, find_number_, version_, all_, add_, update_, cursor_, put_cursor_, safe_,
-      put_safe_, lowest_lease_, lowest_exception_, leases_, lease_, add_lease_, update_lease_,
-      remove_lease_, exception_, due_, with_token_, living_, letters_, put_, remove_exception_,
-      next_due_, lowest_waiting_, letter_, put_letter_;
+  Statement find_name_, find_number_, version_, all_, add_, update_, rename_, cursor_, put_cursor_,
+      safe_, put_safe_, lowest_lease_, lowest_exception_, leases_, lease_, add_lease_,
+      update_lease_, remove_lease_, exception_, due_waiting_, due_leased_, with_token_, living_,
+      letters_, put_, remove_exception_, next_due_, lowest_waiting_, holders_, leases_of_,
+      exceptions_of_, led_by_;
+  Numbers numbers_;
   std::vector<std::string> damages_;
+  std::size_t names_ = 0;  // as many as there were then
+  std::chrono::steady_clock::time_point looked_for_damage_{};
   std::vector<std::pair<DurableNumber, std::uint64_t>> bad_exceptions_;
   std::vector<std::int64_t> bad_leases_;
 };

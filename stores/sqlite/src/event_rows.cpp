@@ -24,6 +24,20 @@ std::uint64_t sum_of(const EventRecord& record, std::uint64_t sequence, std::int
   return checksum(std::as_bytes(std::span(beside)));
 }
 
+/// Of what is compared before the rest is read: small, since it is in every row.
+std::int64_t head_sum_of(std::uint64_t sequence, std::int64_t topic, std::int64_t appended,
+                         std::uint64_t writer) noexcept {
+  const std::array<std::uint64_t, 4> head{sequence, static_cast<std::uint64_t>(topic),
+                                          static_cast<std::uint64_t>(appended), writer};
+  return static_cast<std::int32_t>(checksum(std::as_bytes(std::span(head))));
+}
+
+std::int64_t topic_sum_of(std::int64_t number, std::string_view name) {
+  const std::uint64_t sum = checksum(std::as_bytes(std::span(&number, 1)));
+  return static_cast<std::int64_t>(
+      checksum(std::as_bytes(std::span(name.data(), name.size())), sum));
+}
+
 }  // namespace
 
 IdBytes::IdBytes(const EventId& id) noexcept : bytes_{} {
@@ -44,9 +58,10 @@ EventId id_of(std::span<const std::byte> bytes) noexcept {
 }
 
 TopicNames::TopicNames(Database& database)
-    : find_(database, "SELECT id FROM topics WHERE name=?"),
-      add_(database, "INSERT INTO topics(name) VALUES(?) RETURNING id"),
-      name_(database, "SELECT name FROM topics WHERE id=?") {}
+    : find_(database, "SELECT id FROM topics WHERE name=? ORDER BY id DESC"),
+      add_(database, "INSERT INTO topics(name, sum) VALUES(?,0) RETURNING id"),
+      seal_(database, "UPDATE topics SET sum=? WHERE id=?"),
+      name_(database, "SELECT name, sum FROM topics WHERE id=?") {}
 
 std::int64_t TopicNames::number_of(std::string_view name) {
   std::string key(name);
@@ -54,15 +69,20 @@ std::int64_t TopicNames::number_of(std::string_view name) {
   if (known != numbers_.end()) return known->second;
   if (numbers_.size() >= kMax) forget();
   std::int64_t number = 0;
-  if (find_.start(name).step()) {
-    number = find_.number(0);
-  } else {
+  find_.start(name);
+  // One that is damaged stays as it is, and the name gets another: what is stored from now on must
+  // be readable.
+  while (number == 0 && find_.step()) {
+    if (name_of(find_.number(0)) == name) number = find_.number(0);
+  }
+  find_.reset();
+  if (number == 0) {
     add_.start(name);
     if (add_.step()) number = add_.number(0);
     (void)add_.step();
     add_.reset();
+    seal_.run(topic_sum_of(number, name), number);
   }
-  find_.reset();
   numbers_.emplace(std::move(key), number);
   return number;
 }
@@ -71,20 +91,30 @@ std::string_view TopicNames::name_of(std::int64_t number) {
   const auto known = names_.find(number);
   if (known != names_.end()) return known->second;
   if (names_.size() >= kMax) forget();
-  if (!name_.start(number).step()) {
-    name_.reset();
-    return {};
+  std::string_view name;
+  if (name_.start(number).step() && topic_sum_of(number, name_.text(0)) == name_.number(1)) {
+    name = names_.emplace(number, std::string(name_.text(0))).first->second;
   }
-  const auto made = names_.emplace(number, std::string(name_.text(0))).first;
   name_.reset();
-  return made->second;
+  return name;
+}
+
+std::vector<std::string> TopicNames::check(Database& database) {
+  std::vector<std::string> faults;
+  Statement all(database, "SELECT id, name, sum FROM topics ORDER BY id");
+  while (all.step()) {
+    if (topic_sum_of(all.number(0), all.text(1)) == all.number(2)) continue;
+    faults.push_back("topic number " + std::to_string(all.number(0)) +
+                     " does not pass its checksum");
+  }
+  return faults;
 }
 
 EventWriter::EventWriter(Database& database, std::size_t compress_above)
     : database_(database),
       compress_above_(compress_above),
       insert_(database, "INSERT INTO events(" + std::string(kEventColumns) +
-                            ") VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) "
+                            ") VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) "
                             "ON CONFLICT(id) DO NOTHING"),
       find_(database, "SELECT seq FROM events WHERE id=?"),
       topics_(database) {}
@@ -114,25 +144,30 @@ bool EventWriter::insert(const Event& event, std::uint64_t sequence, std::int64_
   insert_.reset();
   insert_.bind(1, sequence);
   insert_.bind(2, id.bytes());
-  insert_.bind(3, topics_.number_of(record.topic));
+  const std::int64_t topic = topics_.number_of(record.topic);
+  insert_.bind(3, topic);
   insert_.bind(4, record.time_ns);
   insert_.bind(5, appended);
   insert_.bind(6, writer);
   insert_.bind(7, sum_of(record, sequence, appended, writer, codec));
-  if (record.priority != Priority::normal) insert_.bind(8, static_cast<int>(record.priority));
-  if (record.origin != Origin::internal) insert_.bind(9, static_cast<int>(record.origin));
-  if (record.hops != 0) insert_.bind(10, int{record.hops});
-  if (record.schema_version != 1) insert_.bind(11, int{record.schema_version});
-  if (!record.causation_id.is_nil()) insert_.bind(12, causation.bytes());
+  insert_.bind(8, head_sum_of(sequence, topic, appended, writer));
+  if (record.priority != Priority::normal) insert_.bind(9, static_cast<int>(record.priority));
+  if (record.origin != Origin::internal) insert_.bind(10, static_cast<int>(record.origin));
+  if (record.hops != 0) insert_.bind(11, int{record.hops});
+  if (record.schema_version != 1) insert_.bind(12, int{record.schema_version});
+  if (!record.causation_id.is_nil()) insert_.bind(13, causation.bytes());
   const std::array<std::string_view, 13> texts{
       record.source,         record.key,         record.user_id,  record.session_id,
       record.instance_id,    record.schema,      record.entity,   record.operation,
       record.correlation_id, record.traceparent, record.metadata, record.extensions,
       record.content_type};
   for (std::size_t i = 0; i < texts.size(); ++i)
-    insert_.bind_if(static_cast<int>(13 + i), texts[i]);
-  if (codec != kPlain) insert_.bind(26, codec);
-  if (record.has_payload) insert_.bind(27, payload);
+    insert_.bind_if(static_cast<int>(14 + i), texts[i]);
+  if (codec != kPlain) {
+    insert_.bind(27, codec);
+    insert_.bind(28, static_cast<std::uint64_t>(record.payload.size()));
+  }
+  if (record.has_payload) insert_.bind(29, payload);
   (void)insert_.step();
   const bool added = database_.changes() != 0;
   insert_.reset();
@@ -149,6 +184,11 @@ std::uint64_t EventWriter::sequence_of(const EventId& id) {
 EventReader::EventReader(Database& database) : topics_(database) {}
 EventReader::~EventReader() { ZSTD_freeDCtx(context_); }
 
+bool EventReader::head_is_sound(const Statement& row) noexcept {
+  return head_sum_of(row.unsigned_number(0), row.number(2), row.number(4),
+                     row.unsigned_number(5)) == row.number(7);
+}
+
 EventRow EventReader::row_at(Statement& row) {
   EventRow out;
   out.sequence = row.unsigned_number(0);
@@ -156,32 +196,38 @@ EventRow EventReader::row_at(Statement& row) {
   out.writer = row.unsigned_number(5);
   EventRecord record;
   record.id = id_of(row.blob(1));
+  if (!head_is_sound(row)) {
+    out.damage = "it does not pass its checksum";
+    return out;
+  }
   const std::int64_t topic = row.number(2);
   record.topic = topics_.name_of(topic);
   if (record.topic.empty()) {
-    out.damage = "its topic, number " + std::to_string(topic) + ", is not there";
+    out.damage = "its topic, number " + std::to_string(topic) +
+                 ", is not there or does not pass its checksum";
     return out;
   }
   record.time_ns = row.number(3);
-  record.priority = row.is_null(7) ? Priority::normal : static_cast<Priority>(row.number(7) & 0xff);
-  record.origin = static_cast<Origin>(row.number(8) & 0xff);
-  record.hops = static_cast<std::uint16_t>(row.number(9));
+  record.priority = row.is_null(8) ? Priority::normal : static_cast<Priority>(row.number(8) & 0xff);
+  record.origin = static_cast<Origin>(row.number(9) & 0xff);
+  record.hops = static_cast<std::uint16_t>(row.number(10));
   record.schema_version =
-      row.is_null(10) ? std::uint16_t{1} : static_cast<std::uint16_t>(row.number(10));
-  if (!row.is_null(11)) record.causation_id = id_of(row.blob(11));
+      row.is_null(11) ? std::uint16_t{1} : static_cast<std::uint16_t>(row.number(11));
+  if (!row.is_null(12)) record.causation_id = id_of(row.blob(12));
   const std::array<std::string_view*, 13> texts{
       &record.source,         &record.key,         &record.user_id,  &record.session_id,
       &record.instance_id,    &record.schema,      &record.entity,   &record.operation,
       &record.correlation_id, &record.traceparent, &record.metadata, &record.extensions,
       &record.content_type};
-  for (std::size_t i = 0; i < texts.size(); ++i) *texts[i] = row.text(static_cast<int>(12 + i));
-  const std::int64_t codec = row.number(25);
-  record.has_payload = !row.is_null(26);
-  record.payload = row.blob(26);
+  for (std::size_t i = 0; i < texts.size(); ++i) *texts[i] = row.text(static_cast<int>(13 + i));
+  const std::int64_t codec = row.number(26);
+  record.has_payload = !row.is_null(28);
+  record.payload = row.blob(28);
   if (codec == kZstd) {
     const unsigned long long size =
         ZSTD_getFrameContentSize(record.payload.data(), record.payload.size());
-    if (size > limits::kPayloadBytesMax) {
+    // Two places must agree on it before there is room for so much.
+    if (size > limits::kPayloadBytesMax || size != row.unsigned_number(27)) {
       out.damage = "its compressed payload cannot be read";
       return out;
     }

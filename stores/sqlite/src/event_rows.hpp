@@ -3,7 +3,8 @@
 //
 // Model      A payload above a size is compressed if that makes it smaller (codec 1: zstd). The sum
 //            covers every column and the name of the topic; a row that does not pass it gives no
-//            event.
+//            event. What is compared before the rest is read, topic and writer above all, has a
+//            small sum of its own: a row must not be passed by for what it does not say.
 // Threads    [not-concurrent]: as the connection.
 // Ownership  Refers to its connection.
 // Errors     Fault. A row that is damaged is a value, with its reason.
@@ -29,10 +30,10 @@ namespace busway::sqlite {
 
 /// The columns that row_at() reads, in its order.
 inline constexpr std::string_view kEventColumns =
-    "seq, id, topic, time, appended, writer, sum, priority, origin, hops, schema_version, "
+    "seq, id, topic, time, appended, writer, sum, head, priority, origin, hops, schema_version, "
     "causation, source, key, user_id, session_id, instance_id, schema, entity, operation, "
-    "correlation_id, traceparent, metadata, extensions, content_type, codec, payload";
-inline constexpr int kEventColumnCount = 27;
+    "correlation_id, traceparent, metadata, extensions, content_type, codec, size, payload";
+inline constexpr int kEventColumnCount = 29;
 
 /// Topics by number; numbers of a transaction that was rolled back are forgotten by forget().
 class TopicNames {
@@ -40,8 +41,10 @@ class TopicNames {
   explicit TopicNames(Database& database);
   /// Makes it if there is none.
   [[nodiscard]] std::int64_t number_of(std::string_view name);
-  /// Empty: there is none.
+  /// Empty: there is none, or it does not pass its sum.
   [[nodiscard]] std::string_view name_of(std::int64_t number);
+  /// A sentence for each that does not pass its sum.
+  [[nodiscard]] static std::vector<std::string> check(Database& database);
   void forget() {
     numbers_.clear();
     names_.clear();
@@ -51,6 +54,7 @@ class TopicNames {
   static constexpr std::size_t kMax = 1'048'576;  // then all are forgotten
   Statement find_;
   Statement add_;
+  Statement seal_;
   Statement name_;
   std::unordered_map<std::string, std::int64_t> numbers_;
   std::unordered_map<std::int64_t, std::string> names_;
@@ -97,6 +101,9 @@ class EventReader {
 
   /// Of a statement that selects kEventColumns first.
   [[nodiscard]] EventRow row_at(Statement& statement);
+  /// Of the same: whether seq, topic, appended and writer are what was stored. Where not, no answer
+  /// may be found by them but that the row is damaged.
+  [[nodiscard]] static bool head_is_sound(const Statement& statement) noexcept;
   TopicNames& topics() noexcept { return topics_; }
 
  private:

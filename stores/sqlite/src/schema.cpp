@@ -9,18 +9,25 @@ namespace busway::sqlite {
 namespace {
 
 constexpr const char* kVersion1 = R"(
-CREATE TABLE meta(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE meta(
+  name TEXT PRIMARY KEY, value INTEGER NOT NULL, sum INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE openings(
   id INTEGER PRIMARY KEY AUTOINCREMENT, instance_id TEXT NOT NULL, pid INTEGER NOT NULL,
-  opened INTEGER NOT NULL, closed INTEGER);
-CREATE TABLE topics(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+  opened INTEGER NOT NULL, closed INTEGER, expiry INTEGER);
+CREATE INDEX openings_open ON openings(id) WHERE closed IS NULL;
+CREATE TABLE topics(
+  id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, sum INTEGER NOT NULL);
+CREATE INDEX topics_name ON topics(name);
 CREATE TABLE events(
   seq INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, topic INTEGER NOT NULL, time INTEGER NOT NULL,
-  appended INTEGER NOT NULL, writer INTEGER NOT NULL, sum INTEGER NOT NULL,
+  appended INTEGER NOT NULL, writer INTEGER NOT NULL, sum INTEGER NOT NULL, head INTEGER NOT NULL,
   priority INTEGER, origin INTEGER, hops INTEGER, schema_version INTEGER, causation BLOB,
   source TEXT, key TEXT, user_id TEXT, session_id TEXT, instance_id TEXT, schema TEXT, entity TEXT,
   operation TEXT, correlation_id TEXT, traceparent TEXT, metadata TEXT, extensions TEXT,
-  content_type TEXT, codec INTEGER, payload BLOB);
+  content_type TEXT, codec INTEGER, size INTEGER, payload BLOB);
+CREATE TABLE times(
+  block INTEGER PRIMARY KEY, oldest INTEGER NOT NULL, newest INTEGER NOT NULL,
+  sum INTEGER NOT NULL);
 CREATE TABLE set_aside(seq INTEGER PRIMARY KEY, found INTEGER NOT NULL, reason TEXT NOT NULL);
 CREATE TABLE durables(
   id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, patterns TEXT NOT NULL,
@@ -28,7 +35,7 @@ CREATE TABLE durables(
   opened INTEGER NOT NULL, note BLOB NOT NULL, sum INTEGER NOT NULL);
 CREATE TABLE cursors(
   durable INTEGER PRIMARY KEY, cursor INTEGER NOT NULL, leader INTEGER NOT NULL,
-  leader_until INTEGER NOT NULL, sum INTEGER NOT NULL);
+  leader_until INTEGER NOT NULL, leader_span INTEGER NOT NULL, sum INTEGER NOT NULL);
 CREATE TABLE safe_cursors(
   durable INTEGER PRIMARY KEY, cursor INTEGER NOT NULL, sum INTEGER NOT NULL);
 CREATE TABLE leases(
@@ -43,6 +50,7 @@ CREATE TABLE exceptions(
   deaths TEXT NOT NULL, sum INTEGER NOT NULL, PRIMARY KEY(durable, seq)) WITHOUT ROWID;
 CREATE INDEX exceptions_until ON exceptions(durable, until) WHERE state < 2;
 CREATE INDEX exceptions_seq ON exceptions(seq);
+CREATE INDEX exceptions_token ON exceptions(token) WHERE state = 1;
 CREATE UNIQUE INDEX exceptions_letter ON exceptions(letter) WHERE letter > 0;
 )";
 

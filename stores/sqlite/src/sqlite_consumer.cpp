@@ -24,7 +24,6 @@ constexpr std::uint64_t kCursorBehindMax = 8'192;
 constexpr std::size_t kSafeEvery = 256;
 /// A cursor that moves under a fetch is read again so often.
 constexpr int kTries = 16;
-constexpr std::int64_t kSetBack = 1'000'000'000;
 
 void wait(ExceptionRow& row, std::int64_t after, std::int64_t now) {
   row.state = ExceptionState::waiting;
@@ -73,6 +72,7 @@ SqliteConsumer::SqliteConsumer(std::shared_ptr<Core> core, const DurableRow& row
       lease_(lease.count()),
       patterns_(row.spec.patterns),
       order_(row.spec.order) {
+  core_->presence.come(token_);
   const std::lock_guard lock(core_->consumers_mutex);
   core_->consumers.push_back(this);
 }
@@ -88,6 +88,19 @@ DurableRow SqliteConsumer::require_row(Transaction& transaction) const {
     throw Error(ErrorCode::not_found, "the durable subscription " + quote(name_) + " was removed");
   }
   return std::move(*row);
+}
+
+/// Writes it; what is damaged of it becomes what is known here.
+void SqliteConsumer::keep_row(Transaction& transaction, DurableRow& row) const {
+  if (!row.sound) {
+    core_->tell_damages(transaction.durables);
+    row.spec.name = name_;
+    row.spec.patterns = patterns_;
+    row.spec.order = order_;
+    row.start = std::min(row.start, transaction.durables.cursor(number_).cursor);
+    transaction.durables.rename(row);
+  }
+  transaction.durables.update(row);
 }
 
 FetchResult SqliteConsumer::fetch(std::size_t max) {
@@ -164,11 +177,13 @@ FetchResult SqliteConsumer::exchange(std::span<const Settlement> settlements, st
   return result;
 }
 
-bool SqliteConsumer::matches(Reader& reader, std::int64_t topic) {
+bool SqliteConsumer::matches(Reader& reader, const Statement& row) {
+  // One that is damaged is nobody's to pass by: it is found so when it is read.
+  if (!EventReader::head_is_sound(row)) return true;
+  const std::int64_t topic = row.number(2);
   const auto known = matches_.find(topic);
   if (known != matches_.end()) return known->second;
   const std::string_view name = reader.events.topics().name_of(topic);
-  // One without a name is damaged, and is found so when it is read.
   const bool fits =
       name.empty() || std::any_of(patterns_.begin(), patterns_.end(),
                                   [name](const Pattern& pattern) { return pattern.matches(name); });
@@ -191,7 +206,7 @@ SqliteConsumer::Candidates SqliteConsumer::read_candidates(Reader& reader, std::
       break;
     }
     out.scanned_to = sequence;
-    if (!matches(reader, rows.number(2))) continue;
+    if (!matches(reader, rows)) continue;
     EventRow row = reader.events.row_at(rows);
     if (row.event) {
       out.events.push_back({.event = std::move(*row.event), .sequence = sequence});
@@ -211,7 +226,8 @@ bool SqliteConsumer::has_work(Reader& reader, Plan& plan) {
   if (order_ != DurableOrder::relaxed) {
     const CursorRow cursor = tables.cursor(number_);
     const bool other = cursor.leader != 0 && cursor.leader != token_;
-    if (other && cursor.leader_until > now && cursor.leader_until - now <= lease_) {
+    if (other && cursor.leader_until > now) {
+      if (cursor.leader_until - now > cursor.leader_span + kSetBack) return true;  // set back
       plan.active = false;
       due_at(plan, cursor.leader_until);
       return false;
@@ -239,8 +255,9 @@ void SqliteConsumer::transact(Transaction& transaction, std::span<const Settleme
   plan.version = transaction.durables.version(number_);
   if (plan.version == 0 || plan.version != version_) {
     const DurableRow row = require_row(transaction);
-    plan.patterns = row.spec.patterns;
-    plan.order = row.spec.order;
+    // Of one that is damaged counts what it was opened with.
+    plan.patterns = row.sound ? row.spec.patterns : patterns_;
+    plan.order = row.sound ? row.spec.order : order_;
   } else {
     plan.patterns = patterns_;
     plan.order = order_;
@@ -333,14 +350,19 @@ void SqliteConsumer::settle_exception(Transaction& transaction, const Settlement
 /// Of a name with an order: whether this opening is the active one, or becomes it.
 bool SqliteConsumer::lead(Transaction& transaction, CursorRow& cursor, Plan& plan) {
   const std::int64_t now = transaction.now;
-  if (cursor.leader != 0 && cursor.leader != token_ && cursor.leader_until > now &&
-      cursor.leader_until - now <= lease_) {
+  if (cursor.leader != 0 && cursor.leader != token_ && cursor.leader_until > now) {
+    if (cursor.leader_until - now > cursor.leader_span + kSetBack) {
+      // The clock was set back: it leads for as long as it was to, and not for longer.
+      cursor.leader_until = now + cursor.leader_span;
+      transaction.durables.put_cursor(number_, cursor);
+    }
     plan.active = false;
     due_at(plan, cursor.leader_until);
     return false;
   }
   cursor.leader = token_;
   cursor.leader_until = now + lease_;
+  cursor.leader_span = lease_;
   transaction.durables.put_cursor(number_, cursor);
   return true;
 }
@@ -543,6 +565,7 @@ bool SqliteConsumer::renew() {
     CursorRow cursor = tables.cursor(number_);
     if (cursor.leader == token_) {
       cursor.leader_until = transaction.now + lease_;
+      cursor.leader_span = lease_;
       tables.put_cursor(number_, cursor);
     }
   });
@@ -550,24 +573,31 @@ bool SqliteConsumer::renew() {
   return all;
 }
 
-void SqliteConsumer::stay() noexcept {
+std::optional<SqliteConsumer::Passed> SqliteConsumer::passed() const {
   const std::unique_lock lock(mutex_, std::try_to_lock);
-  if (!lock || closed_) return;  // it is at work
-  try {
-    core_->writer->call([&](Transaction& transaction) {
-      std::optional<DurableRow> row = transaction.durables.find(number_);
-      if (!row) return;
-      row->opened = transaction.now;
-      transaction.durables.update(*row);
-      CursorRow cursor = transaction.durables.cursor(number_);
-      if (cursor.cursor != cursor_ || scan_from_ <= cursor_) return;
-      cursor.cursor = scan_from_;
-      transaction.durables.put_cursor(number_, cursor);
-    });
-    cursor_ = std::max(cursor_, scan_from_);
-  } catch (const std::exception&) {
-    // It is tried again.
-  }
+  if (!lock || closed_ || scan_from_ <= cursor_) return std::nullopt;
+  return Passed{cursor_, scan_from_};
+}
+
+void SqliteConsumer::write_passed(Transaction& transaction, const Passed& passed) const {
+  CursorRow cursor = transaction.durables.cursor(number_);
+  if (cursor.cursor != passed.cursor || transaction.durables.version(number_) == 0) return;
+  cursor.cursor = passed.to;
+  transaction.durables.put_cursor(number_, cursor);
+}
+
+void SqliteConsumer::take(const Passed& passed) {
+  const std::lock_guard lock(mutex_);
+  // Where it has moved on meanwhile it looks at the file again.
+  if (cursor_ == passed.cursor) cursor_ = std::max(cursor_, passed.to);
+}
+
+void SqliteConsumer::say_in_use(Transaction& transaction) const {
+  std::optional<DurableRow> row = transaction.durables.find(number_);
+  // One that is damaged is mended where it is at work.
+  if (!row || !row->sound) return;
+  row->opened = transaction.now;
+  transaction.durables.update(*row);
 }
 
 std::uint64_t SqliteConsumer::seen_to() const {
@@ -587,7 +617,7 @@ void SqliteConsumer::keep_note(std::string_view note) {
   core_->writer->call([&](Transaction& transaction) {
     DurableRow row = require_row(transaction);
     row.note = std::string(note);
-    transaction.durables.update(row);
+    keep_row(transaction, row);
   });
 }
 
@@ -619,7 +649,7 @@ void SqliteConsumer::give_back() noexcept {
       std::optional<DurableRow> name = tables.find(number_);
       if (!name) return;
       name->opened = transaction.now;
-      tables.update(*name);
+      keep_row(transaction, *name);
       for (const auto& [id, mine] : held_.leases) {
         // What has lapsed is not its own any more, and counts.
         const auto row = tables.lease(number_, id);
@@ -648,6 +678,7 @@ void SqliteConsumer::give_back() noexcept {
   } catch (const std::exception&) {
     // It lapses by itself.
   }
+  core_->presence.go(token_);
   held_ = {};
 }
 

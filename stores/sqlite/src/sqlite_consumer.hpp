@@ -41,8 +41,17 @@ class SqliteConsumer final : public StoreConsumer {
   void close() noexcept override;
   /// The same, for the store, which has taken it off its list.
   void give_back() noexcept;
-  /// Now and then: the name is in use, and has seen the log so far.
-  void stay() noexcept;
+  /// What it has looked at and passed by, and the file does not say.
+  struct Passed {
+    std::uint64_t cursor = 0;
+    std::uint64_t to = 0;
+  };
+  /// No value: nothing, or it is at work.
+  [[nodiscard]] std::optional<Passed> passed() const;
+  void write_passed(Transaction& transaction, const Passed& passed) const;
+  /// After that was committed.
+  void take(const Passed& passed);
+  void say_in_use(Transaction& transaction) const;
   [[nodiscard]] DurableNumber number() const noexcept { return number_; }
   [[nodiscard]] std::uint64_t seen_to() const;
 
@@ -89,9 +98,10 @@ class SqliteConsumer final : public StoreConsumer {
              CursorRow& cursor, Plan& plan);
   void take(const Plan& plan);
   void read_given(const std::vector<ExceptionRow>& given, FetchResult& result);
-  [[nodiscard]] bool matches(Reader& reader, std::int64_t topic);
+  [[nodiscard]] bool matches(Reader& reader, const Statement& row);
   void require_open() const;
   [[nodiscard]] DurableRow require_row(Transaction& transaction) const;
+  void keep_row(Transaction& transaction, DurableRow& row) const;
   static void due_at(Plan& plan, std::int64_t when) {
     plan.due = plan.due ? std::min(*plan.due, when) : when;
   }

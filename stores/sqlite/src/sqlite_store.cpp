@@ -1,244 +1,31 @@
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include "sqlite_store.hpp"
 
-#include <algorithm>
-#include <array>
-#include <atomic>
-#include <cerrno>
-#include <condition_variable>
-#include <cstring>
-#include <filesystem>
-#include <functional>
-#include <limits>
-#include <mutex>
-#include <optional>
-#include <random>
-#include <semaphore>
+#include <chrono>
+#include <exception>
 #include <string>
-#include <system_error>
-#include <thread>
 #include <utility>
-#include <vector>
 
 #include "base/escape.hpp"
 #include "busway/error.hpp"
-#include "busway/sqlite.hpp"
-#include "core.hpp"
-#include "doorbell.hpp"
 #include "schema.hpp"
 #include "sqlite_consumer.hpp"
-#include "store/event_query.hpp"
 
-namespace busway {
-namespace sqlite {
+namespace busway::sqlite {
 namespace {
-
-namespace fs = std::filesystem;
 
 /// How long news of another process can take where its ring is lost.
 constexpr auto kLookEvery = std::chrono::milliseconds(100);
-constexpr auto kHouseEvery = std::chrono::seconds(5);
-/// Events that one transaction deletes, and pages that one gives back.
-constexpr std::int64_t kTrimAtOnce = 500;
-constexpr std::int64_t kVacuumAtOnce = 500;
-/// Appends after which the retention is looked at.
-constexpr std::uint64_t kTrimEvery = 256;
-/// An event may be older than its append, and its clock this much ahead.
-constexpr std::int64_t kClocksApart = 3'600'000'000'000;
-
-[[noreturn]] void refuse(ErrorCode code, const std::string& path, const std::string& why) {
-  throw Error(code, "the store sqlite:" + escape(path) + ' ' + why);
-}
-
-std::string last_error() { return std::error_code(errno, std::generic_category()).message(); }
-
-/// What SQLite said while the file was opened, in words of what is to be done.
-[[noreturn]] void refuse(const Fault& fault, const std::string& path) {
-  switch (fault.kind()) {
-    case SQLITE_BUSY:
-    case SQLITE_LOCKED: refuse(ErrorCode::store_unavailable, path, "is locked by another program");
-    case SQLITE_READONLY:
-    case SQLITE_PERM:
-      refuse(ErrorCode::store_unavailable, path,
-             "cannot be written; a store needs a file and a folder that it may write");
-    case SQLITE_NOTADB: refuse(ErrorCode::store_format, path, "is no SQLite database");
-    case SQLITE_CORRUPT:
-      refuse(ErrorCode::store_format, path,
-             std::string("is a damaged SQLite database: ") + fault.what());
-    default:
-      refuse(ErrorCode::store_unavailable, path, std::string("cannot be opened: ") + fault.what());
-  }
-}
-
-void require_place(const std::string& path) {
-  if (path.empty()) refuse(ErrorCode::invalid_option, path, "has no path; write sqlite:PATH");
-  std::error_code ignored;
-  if (fs::is_directory(path, ignored)) {
-    refuse(ErrorCode::store_unavailable, path, "is a folder; name a file in it");
-  }
-  const fs::path folder = fs::path(path).parent_path();
-  if (!folder.empty() && !fs::is_directory(folder, ignored)) {
-    refuse(ErrorCode::store_unavailable, path,
-           "is in a folder that does not exist; make " + escape(folder.string()) + " first");
-  }
-}
-
-/// The entry of a new file is durable.
-void sync_folder(const std::string& path) noexcept {
-  const fs::path folder = fs::path(path).parent_path();
-  const int descriptor = open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_CLOEXEC);
-  if (descriptor < 0) return;
-  (void)fsync(descriptor);
-  close(descriptor);
-}
-
-Durability durability_of(const StoreOptions& options, const std::string& path) {
-  const Durability wanted = options.durability.value_or(Durability::power_loss);
-  if (wanted == Durability::memory) {
-    refuse(ErrorCode::invalid_option, path,
-           "keeps events beyond the process; its durability is process_crash or power_loss");
-  }
-  return wanted;
-}
-
-/// Opens the file, brings it up to date, and enters an opening, whose number it returns.
-std::uint64_t prepare(const std::string& path, const StoreOptions& options) {
-  const bool is_new = FileIdentity::of(path) == FileIdentity{};
-  if (is_new && !options.create) {
-    refuse(ErrorCode::store_unavailable, path, "does not exist");
-  }
-  std::optional<WriteGate> gate;
-  try {
-    gate.emplace(path + "-gate");
-  } catch (const std::system_error& error) {
-    refuse(ErrorCode::store_unavailable, path,
-           "cannot be written: " + escape(path) + "-gate: " + error.code().message());
-  }
-  if (!gate->lock(options.timeout)) {
-    refuse(ErrorCode::store_unavailable, path,
-           "is held by another process at " + escape(path) +
-               "-gate, which did not let go of it in time");
-  }
-  std::uint64_t opening = 0;
-  try {
-    Database database(path, Database::Access::create);
-    database.run("PRAGMA busy_timeout=" +
-                 std::to_string(std::max<std::int64_t>(1, options.timeout.count() / 1'000'000)));
-    require_ours(database, path);
-    database.run("PRAGMA auto_vacuum=INCREMENTAL");
-    if (const std::string mode = database.text("PRAGMA journal_mode=WAL"); mode != "wal") {
-      refuse(ErrorCode::store_unavailable, path,
-             "is where SQLite cannot keep a write-ahead log (journal mode " + mode +
-                 "); use a local file system");
-    }
-    database.run("PRAGMA synchronous=FULL");
-    database.run("PRAGMA wal_autocheckpoint=0");
-    database.run("BEGIN IMMEDIATE");
-    if (!is_current(database)) make_current(database);
-    Statement add(database, "INSERT INTO openings(instance_id, pid, opened) VALUES(?,?,?)");
-    add.run(std::string_view(options.instance_id), std::int64_t{getpid()},
-            options.clock->wall().time_since_epoch().count());
-    opening = static_cast<std::uint64_t>(sqlite3_last_insert_rowid(database.handle()));
-    database.run("COMMIT");
-  } catch (...) {
-    gate->unlock();
-    throw;
-  }
-  gate->unlock();
-  if (is_new) sync_folder(path);
-  return opening;
-}
-
-Token random_token() {
-  std::random_device device;
-  const std::uint64_t word = std::uint64_t{device()} << 32U | device();
-  return static_cast<Token>(word >> 1U | 1U);  // positive, and not 0
-}
+constexpr auto kHouseEvery = std::chrono::seconds(2);
+constexpr auto kLookForTheDeadEvery = std::chrono::seconds(1);
+/// It is written that a name is in use so many times in the shortest expiry that one of the
+/// openings has.
+constexpr std::int64_t kSayInUseInExpiry = 4;
 
 std::string words(FileIdentity identity) {
   return std::to_string(identity.device) + '-' + std::to_string(identity.inode);
 }
 
-class SqliteStore final : public Store {
- public:
-  SqliteStore(const std::string& path, const StoreOptions& options, std::uint64_t opening,
-              Durability durability);
-  SqliteStore(const SqliteStore&) = delete;
-  SqliteStore& operator=(const SqliteStore&) = delete;
-  ~SqliteStore() override { SqliteStore::close(); }
-
-  [[nodiscard]] StoreInfo info() const override;
-  [[nodiscard]] StoreFeatures features() const noexcept override {
-    return {.persistent = true,
-            .shared = true,
-            .atomic_batch = false,
-            .dedupe_always = true,
-            .ordered_log = true,
-            .query = true,
-            .trim = true,
-            .backup = true,
-            .check = true,
-            .vacuum = true};
-  }
-  [[nodiscard]] StoreStats stats() override;
-  [[nodiscard]] std::uint64_t writer() const noexcept override { return opening_; }
-
-  using Store::append;
-  void append(AppendRequest& request) noexcept override { core_->writer->append(request); }
-  void append(std::span<const Event> events, std::span<AppendResult> results) noexcept override;
-  [[nodiscard]] StorePage read(const StoreQuery& query) override;
-  [[nodiscard]] std::optional<StoredEvent> find(const EventId& id) override;
-  [[nodiscard]] std::optional<StoredStatus> status(const EventId& id) override;
-  [[nodiscard]] Watch watch(std::function<void()> news) override {
-    return core_->watches.add(std::move(news));
-  }
-
-  [[nodiscard]] std::unique_ptr<StoreConsumer> open(const DurableSpec& spec) override;
-  bool remove(std::string_view durable) override;
-  [[nodiscard]] std::vector<DurableInfo> durables() override;
-  [[nodiscard]] std::vector<StoredLetter> dead_letters(const StoredLetterQuery& query) override;
-  std::size_t redrive(const StoredLetterQuery& query) override;
-  std::size_t purge(const StoredLetterQuery& query) override;
-
-  TrimResult trim(const Retention& retention) override;
-  [[nodiscard]] std::vector<std::string> check() override;
-  void backup(const std::string& path) override;
-  void vacuum() override;
-  void close() noexcept override;
-
- private:
-  void listen();
-  void keep_house();
-  void refresh_openings();
-  void committed();
-  [[nodiscard]] std::uint64_t start_of(const DurableSpec& spec, std::uint64_t last);
-  /// The first event that was appended at this time or later.
-  [[nodiscard]] static std::uint64_t first_appended(Reader& reader, std::int64_t time);
-  [[nodiscard]] static std::vector<StoredDelivery> deliveries_of(
-      Reader& reader, const std::vector<DurableRow>& durables, std::uint64_t sequence,
-      std::string_view topic);
-  [[nodiscard]] std::vector<StoredLetter> letters_of(Reader& reader,
-                                                     const StoredLetterQuery& query);
-  /// Letters that are not under way, each in the transaction; returns how many.
-  std::size_t for_each_at_rest(
-      const StoredLetterQuery& query,
-      const std::function<void(Transaction&, DurableNumber, ExceptionRow&)>& use);
-  [[nodiscard]] std::size_t trim_once(std::uint64_t up_to, std::uint64_t& from, TrimResult& result);
-
-  const std::shared_ptr<Core> core_;
-  const std::uint64_t opening_;
-  const Durability durability_;
-  const WallTime opened_;
-  Doorbell doorbell_;
-  std::mutex mutex_;
-  std::vector<std::uint64_t> openings_;  // others; guarded by mutex_
-  std::uint64_t appended_at_house_ = 0;  // of whoever writes
-  std::atomic<bool> house_wanted_{false};
-  std::atomic<bool> ending_{false};
-  std::mutex close_mutex_;
-  std::thread listener_;
-};
+}  // namespace
 
 SqliteStore::SqliteStore(const std::string& path, const StoreOptions& options,
                          std::uint64_t opening, Durability durability)
@@ -252,6 +39,7 @@ SqliteStore::SqliteStore(const std::string& path, const StoreOptions& options,
       durability_(durability),
       opened_(options.clock->wall()),
       doorbell_(words(FileIdentity::of(path)), opening) {
+  said_in_use_ = opened_.time_since_epoch().count();
   refresh_openings();
   {
     const std::lock_guard lock(mutex_);
@@ -291,7 +79,7 @@ void SqliteStore::committed() {
   core_->watches.tell();
   if (core_->options.retention.keeps_all()) return;
   const std::uint64_t appended = core_->writer->appended();
-  if (appended - appended_at_house_ < kTrimEvery) return;
+  if (appended - appended_at_house_ < trim_after_) return;
   appended_at_house_ = appended;
   house_wanted_ = true;
   doorbell_.wake();
@@ -306,8 +94,12 @@ void SqliteStore::refresh_openings() {
     std::vector<std::uint64_t> others;
     list.start(opening_);
     while (list.step()) others.push_back(list.unsigned_number(0));
+    const std::int64_t expiry = reader->database.number(
+        "SELECT ifnull(min(expiry), 0) FROM openings WHERE closed IS NULL AND expiry > 0");
     const std::lock_guard lock(mutex_);
     openings_ = std::move(others);
+    say_in_use_every_ =
+        expiry > 0 ? std::min(kSayInUseEvery, expiry / kSayInUseInExpiry) : kSayInUseEvery;
   } catch (const std::exception&) {
     // Looking now and then remains.
   }
@@ -317,6 +109,7 @@ void SqliteStore::listen() {
   std::optional<Reader> reader;
   std::int64_t version = 0;
   auto house_at = std::chrono::steady_clock::now() + kHouseEvery;
+  auto dead_at = std::chrono::steady_clock::now() + kLookForTheDeadEvery;
   while (!ending_) {
     const Doorbell::Heard heard = doorbell_.wait(kLookEvery);
     if (ending_) return;
@@ -327,6 +120,10 @@ void SqliteStore::listen() {
       if (!reader) reader.emplace(core_->path);
       const std::int64_t now = reader->database.number("PRAGMA data_version");
       if (std::exchange(version, now) != now) core_->watches.tell();
+      if (std::chrono::steady_clock::now() >= dead_at) {
+        bury_the_dead(reader->tables);
+        dead_at = std::chrono::steady_clock::now() + kLookForTheDeadEvery;
+      }
     } catch (const Fault&) {
       reader.reset();
     }
@@ -337,635 +134,22 @@ void SqliteStore::listen() {
   }
 }
 
-void SqliteStore::keep_house() {
-  try {
-    refresh_openings();
-    {
-      const std::lock_guard lock(core_->consumers_mutex);
-      for (SqliteConsumer* const one : core_->consumers) one->stay();
-    }
-    std::vector<std::uint64_t> gone;
-    {
-      const std::lock_guard lock(mutex_);
-      gone = doorbell_.ring(openings_, Doorbell::Ring::news);
-      for (const std::uint64_t one : gone) std::erase(openings_, one);
-    }
-    if (!gone.empty()) {
-      core_->writer->call([&](Transaction& transaction) {
-        Statement close(transaction.database, "UPDATE openings SET closed=? WHERE id=?");
-        for (const std::uint64_t one : gone) close.run(transaction.now, one);
-      });
-    }
-    if (!core_->options.retention.keeps_all()) (void)trim(core_->options.retention);
-    if (const auto expiry = core_->options.durable_expiry) {
-      const std::int64_t before = core_->now() - expiry->count();
-      for (const DurableInfo& one : durables()) {
-        // Those that are open say so now and then.
-        if (one.opened.time_since_epoch().count() >= before) continue;
-        core_->log(LogLevel::warning, "the durable subscription " + quote(one.name) +
-                                          " was not opened for too long and is forgotten");
-        (void)remove(one.name);
-      }
-    }
-  } catch (const std::exception& error) {
-    core_->log(LogLevel::warning, std::string("keeping house: ") + error.what());
-  }
-}
-
-// -- The log --------------------------------------------------------------------------------------
-
-std::uint64_t SqliteStore::first_appended(Reader& reader, std::int64_t time) {
-  const auto bound = [](Statement& statement) {
-    statement.reset();
-    const std::uint64_t value = statement.step() ? statement.unsigned_number(0) : 0;
-    statement.reset();
-    return value;
-  };
-  std::uint64_t low = bound(reader.first);
-  std::uint64_t high = bound(reader.last) + 1;
-  if (low == 0) return 0;
-  while (low < high) {
-    const std::uint64_t middle = low + (high - low) / 2;
-    reader.after.start(middle - 1, std::numeric_limits<std::int64_t>::max());
-    if (reader.after.step() && reader.after.number(4) < time) {
-      low = std::max(middle, reader.after.unsigned_number(0)) + 1;
-    } else {
-      high = middle;
-    }
-    reader.after.reset();
-  }
-  return low;
-}
-
-namespace {
-
-/// Waits for its answer without a thread to tell it, where it has come already.
-class Awaited final : public AppendRequest {
- public:
-  using AppendRequest::AppendRequest;
-  void done() noexcept override { answered_.release(); }
-  void wait() noexcept { answered_.acquire(); }
-
- private:
-  std::binary_semaphore answered_{0};
-};
-
-}  // namespace
-
-void SqliteStore::append(std::span<const Event> events, std::span<AppendResult> results) noexcept {
-  if (events.empty()) return;
-  Awaited request(events, results);
-  core_->writer->append_here(request);
-  request.wait();
-}
-
-StorePage SqliteStore::read(const StoreQuery& query) {
-  StorePage page;
-  page.next = query.after;
-  std::vector<std::pair<std::uint64_t, std::string>> damaged;
-  core_->asking([&] {
-    const Core::Borrowed reader = core_->reader();
-    const std::size_t limit = query.limit != 0 ? query.limit : limits::kStorePage;
-    const bool forward = query.direction == StoreQuery::Direction::oldest_first;
-    constexpr std::uint64_t kLast = std::numeric_limits<std::int64_t>::max();
-    std::uint64_t lowest = 1;
-    if (query.since) {
-      lowest = first_appended(*reader, query.since->time_since_epoch().count() - kClocksApart);
-    }
-    Statement& rows = forward ? reader->after : reader->before;
-    if (forward) {
-      rows.start(std::max(query.after, lowest - std::min<std::uint64_t>(lowest, 1)),
-                 query.up_to.value_or(kLast));
-    } else {
-      rows.start(query.after == 0 ? kLast : query.after, std::max(lowest, query.up_to.value_or(0)));
-    }
-    std::vector<DurableRow> durables;
-    if (query.status) durables = reader->tables.all();
-    std::unordered_map<std::int64_t, bool> topics;
-    const auto wanted = [&](std::int64_t topic) {
-      if (query.patterns.empty()) return true;
-      const auto [known, first] = topics.try_emplace(topic, false);
-      if (first) {
-        const std::string_view name = reader->events.topics().name_of(topic);
-        known->second = name.empty() || std::any_of(query.patterns.begin(), query.patterns.end(),
-                                                    [name](const Pattern& pattern) {
-                                                      return pattern.matches(name);
-                                                    });
-      }
-      return known->second;
-    };
-    while (rows.step()) {
-      if (page.events.size() == limit) {
-        page.more = true;
-        break;
-      }
-      page.next = rows.unsigned_number(0);
-      if (query.not_by && rows.unsigned_number(5) == *query.not_by) continue;
-      if (!wanted(rows.number(2))) continue;
-      EventRow row = reader->events.row_at(rows);
-      if (!row.event) {
-        damaged.emplace_back(row.sequence, std::move(row.damage));
-        continue;
-      }
-      if (!store_detail::fits(query, *row.event)) continue;
-      if (query.status &&
-          store_detail::status_of(deliveries_of(*reader, durables, row.sequence,
-                                                row.event->topic())) != *query.status) {
-        continue;
-      }
-      page.events.push_back({std::move(*row.event), row.sequence, row.writer});
-    }
-    rows.reset();
-    return true;
-  });
-  page.set_aside = damaged.size();
-  core_->set_aside(damaged);
-  return page;
-}
-
-std::optional<StoredEvent> SqliteStore::find(const EventId& id) {
-  std::vector<std::pair<std::uint64_t, std::string>> damaged;
-  auto found = core_->asking([&]() -> std::optional<StoredEvent> {
-    const Core::Borrowed reader = core_->reader();
-    const IdBytes bytes(id);
-    if (!reader->by_id.start(bytes.bytes()).step()) return std::nullopt;
-    EventRow row = reader->events.row_at(reader->by_id);
-    if (row.event) return StoredEvent{std::move(*row.event), row.sequence, row.writer};
-    damaged.emplace_back(row.sequence, std::move(row.damage));
-    return std::nullopt;
-  });
-  core_->set_aside(damaged);
-  return found;
-}
-
-std::vector<StoredDelivery> SqliteStore::deliveries_of(Reader& reader,
-                                                       const std::vector<DurableRow>& durables,
-                                                       std::uint64_t sequence,
-                                                       std::string_view topic) {
-  using State = StoredDelivery::State;
-  const auto time = [](std::int64_t ns) { return WallTime(std::chrono::nanoseconds(ns)); };
-  std::vector<StoredDelivery> out;
-  for (const DurableRow& durable : durables) {
-    StoredDelivery one{.durable = durable.spec.name};
-    if (const auto row = reader.tables.exception(durable.number, sequence)) {
-      one.attempts = row->attempts;
-      one.error = row->error;
-      if (row->changed != 0) one.changed = time(row->changed);
-      switch (row->state) {
-        case ExceptionState::dead: one.state = State::dead_lettered; break;
-        case ExceptionState::leased: one.state = State::processing; break;
-        case ExceptionState::waiting:
-          one.state = row->attempts == 0 ? State::pending : State::retrying;
-          one.due = time(row->until);
-          break;
-      }
-      // One that is sent again is a failure until it has ended well.
-      if (row->letter != 0) one.state = State::dead_lettered;
-      out.push_back(std::move(one));
-      continue;
-    }
-    const bool matches =
-        std::any_of(durable.spec.patterns.begin(), durable.spec.patterns.end(),
-                    [topic](const Pattern& pattern) { return pattern.matches(topic); });
-    if (sequence <= durable.start || !matches) continue;
-    if (sequence > reader.tables.cursor(durable.number).cursor) {
-      one.state = State::pending;
-    } else {
-      const std::vector<LeaseRow> leases = reader.tables.leases(durable.number);
-      const bool is_out = std::any_of(leases.begin(), leases.end(), [&](const LeaseRow& lease) {
-        return sequence >= lease.lo && sequence <= lease.hi &&
-               !lease.done.test(static_cast<std::size_t>(sequence - lease.lo));
-      });
-      one.state = is_out ? State::processing : State::completed;
-      one.attempts = is_out ? 1 : 0;
-    }
-    out.push_back(std::move(one));
-  }
-  reader.tables.forget_damages();
-  return out;
-}
-
-std::optional<StoredStatus> SqliteStore::status(const EventId& id) {
-  std::optional<StoredEvent> stored = find(id);
-  if (!stored) return std::nullopt;
-  StoredStatus out;
-  out.stored = std::move(*stored);
-  core_->asking([&] {
-    const Core::Borrowed reader = core_->reader();
-    out.deliveries =
-        deliveries_of(*reader, reader->tables.all(), out.stored.sequence, out.stored.event.topic());
-    return true;
-  });
-  out.status = store_detail::status_of(out.deliveries);
-  return out;
-}
-
-// -- Durable names --------------------------------------------------------------------------------
-
-/// Events up to the answer are none of the name's.
-std::uint64_t SqliteStore::start_of(const DurableSpec& spec, std::uint64_t last) {
-  switch (spec.start.from) {
-    case Replay::From::none: return last;
-    case Replay::From::beginning: return 0;
-    case Replay::From::sequence: return spec.start.position == 0 ? 0 : spec.start.position - 1;
-    case Replay::From::last: {
-      StoreQuery query{.direction = StoreQuery::Direction::newest_first,
-                       .patterns = spec.patterns,
-                       .limit = spec.start.count};
-      if (spec.start.count == 0) return last;
-      const StorePage page = read(query);
-      return page.events.size() < spec.start.count ? 0 : page.events.back().sequence - 1;
-    }
-    case Replay::From::since: {
-      StoreQuery query{.since = spec.start.time, .limit = 1};
-      const StorePage page = read(query);
-      return page.events.empty() ? last : page.events.front().sequence - 1;
-    }
-  }
-  return last;
-}
-
-std::unique_ptr<StoreConsumer> SqliteStore::open(const DurableSpec& spec) {
-  check_durable(spec);
-  core_->require_open();
-  // Looked for before, since it reads; events appended meanwhile lie behind it either way.
-  std::optional<std::uint64_t> start;
-  const bool reads =
-      spec.start.from == Replay::From::last || spec.start.from == Replay::From::since;
-  if (reads) start = start_of(spec, core_->writer->last_sequence());
-  DurableRow row;
-  core_->writer->call([&](Transaction& transaction) {
-    DurableTables& tables = transaction.durables;
-    const std::optional<DurableRow> known = tables.find(spec.name);
-    if (!known) {
-      row = {.spec = spec};
-      row.start = start.value_or(start_of(spec, transaction.last_sequence));
-      row.number = tables.add(spec, row.start, transaction.now);
-      return;
-    }
-    row = *known;
-    row.opened = transaction.now;
-    if (spec.on_change == OnChange::replace) {
-      row.spec.patterns = spec.patterns;
-      row.spec.order = spec.order;
-    } else {
-      require_same(spec, row.spec.patterns, row.spec.order);
-    }
-    tables.update(row);
-    // A time that is damaged may lie so far ahead that nobody would come upon it.
-    (void)tables.leases(row.number);
-    (void)tables.living(row.number);
-    (void)tables.repair(row.number);
-    core_->tell_damages(tables);
-    // The clock may have been set back while nobody was here.
-    tables.shorten_waits(transaction.now);
-  });
-  return std::make_unique<SqliteConsumer>(core_, row, random_token(), spec.lease);
-}
-
-bool SqliteStore::remove(std::string_view durable) {
-  core_->require_open();
-  bool found = false;
-  core_->writer->call([&](Transaction& transaction) {
-    const auto row = transaction.durables.find(durable);
-    found = row.has_value();
-    if (row) transaction.durables.remove(row->number);
-  });
-  return found;
-}
-
-std::vector<DurableInfo> SqliteStore::durables() {
-  std::unordered_map<DurableNumber, std::uint64_t> seen;
+/// What is out at an opening that died is to come again at once. One that was stopped lives.
+void SqliteStore::bury_the_dead(DurableTables& tables) {
   {
     const std::lock_guard lock(core_->consumers_mutex);
-    for (const SqliteConsumer* const one : core_->consumers) {
-      std::uint64_t& most = seen[one->number()];
-      most = std::max(most, one->seen_to());
-    }
+    if (core_->consumers.empty()) return;  // nobody here would get it
   }
-  return core_->asking([&] {
-    std::vector<DurableInfo> out;
-    const Core::Borrowed reader = core_->reader();
-    const std::int64_t now = core_->now();
-    reader->last.reset();
-    const std::uint64_t last = reader->last.step() ? reader->last.unsigned_number(0) : 0;
-    reader->last.reset();
-    for (const DurableRow& row : reader->tables.all()) {
-      DurableInfo info;
-      info.name = row.spec.name;
-      info.patterns = row.spec.patterns;
-      info.order = row.spec.order;
-      info.created = WallTime(std::chrono::nanoseconds(row.created));
-      info.opened = WallTime(std::chrono::nanoseconds(row.opened));
-      const CursorRow cursor = reader->tables.cursor(row.number);
-      info.cursor = cursor.cursor;
-      // What an opening has looked at and passed by is in the file a while later.
-      const auto here = seen.find(row.number);
-      if (here != seen.end()) info.cursor = std::max(info.cursor, here->second);
-      info.lag = last - std::min(last, info.cursor);
-      std::vector<Token> holders;
-      if (cursor.leader != 0 && cursor.leader_until > now) holders.push_back(cursor.leader);
-      for (const LeaseRow& lease : reader->tables.leases(row.number)) {
-        for (std::size_t i = 0; i < lease.size(); ++i) {
-          if (!lease.done.test(i)) ++info.leased;
-        }
-        if (lease.until > now) holders.push_back(lease.token);
-      }
-      for (const ExceptionRow& one : reader->tables.living(row.number)) {
-        if (one.state == ExceptionState::leased) {
-          ++info.leased;
-          if (one.until > now) holders.push_back(one.token);
-        } else {
-          ++info.retrying;
-        }
-      }
-      info.dead_letters = reader->tables.letters(row.number).size();
-      std::sort(holders.begin(), holders.end());
-      info.instances =
-          static_cast<std::size_t>(std::unique(holders.begin(), holders.end()) - holders.begin());
-      out.push_back(std::move(info));
-    }
-    core_->tell_damages(reader->tables);
-    return out;
-  });
-}
-
-std::vector<StoredLetter> SqliteStore::letters_of(Reader& reader, const StoredLetterQuery& query) {
-  std::vector<StoredLetter> out;
-  for (const DurableRow& durable : reader.tables.all()) {
-    if (!query.durable.empty() && query.durable != durable.spec.name) continue;
-    for (ExceptionRow& row : reader.tables.letters(durable.number)) {
-      if (query.id && row.letter != *query.id) continue;
-      EventRow event;
-      if (reader.by_sequence.start(row.sequence).step()) {
-        event = reader.events.row_at(reader.by_sequence);
-      }
-      reader.by_sequence.reset();
-      if (!event.event) continue;  // set aside where it is read
-      StoredLetter letter;
-      letter.id = row.letter;
-      letter.durable = durable.spec.name;
-      letter.sequence = row.sequence;
-      letter.event = std::move(*event.event);
-      letter.history = std::move(row.deaths);
-      letter.redriving = row.state != ExceptionState::dead;
-      if (letter.history.empty() || !store_detail::fits(query, letter)) continue;
-      out.push_back(std::move(letter));
-    }
-  }
-  core_->tell_damages(reader.tables);
-  std::sort(out.begin(), out.end(),
-            [](const StoredLetter& a, const StoredLetter& b) { return a.id < b.id; });
-  if (query.limit != 0 && out.size() > query.limit) {
-    out.erase(out.begin() + static_cast<std::ptrdiff_t>(query.limit), out.end());
-  }
-  return out;
-}
-
-std::vector<StoredLetter> SqliteStore::dead_letters(const StoredLetterQuery& query) {
-  return core_->asking([&] {
-    const Core::Borrowed reader = core_->reader();
-    return letters_of(*reader, query);
-  });
-}
-
-std::size_t SqliteStore::for_each_at_rest(
-    const StoredLetterQuery& query,
-    const std::function<void(Transaction&, DurableNumber, ExceptionRow&)>& use) {
-  const std::vector<StoredLetter> letters = dead_letters(query);
-  std::size_t count = 0;
-  if (letters.empty()) return count;
-  core_->writer->call([&](Transaction& transaction) {
-    count = 0;
-    for (const StoredLetter& letter : letters) {
-      const auto durable = transaction.durables.find(letter.durable);
-      if (!durable) continue;
-      auto row = transaction.durables.exception(durable->number, letter.sequence);
-      if (!row || row->letter != letter.id || row->state != ExceptionState::dead) continue;
-      use(transaction, durable->number, *row);
-      ++count;
-    }
-  });
-  return count;
-}
-
-std::size_t SqliteStore::redrive(const StoredLetterQuery& query) {
-  return for_each_at_rest(query,
-                          [](Transaction& transaction, DurableNumber number, ExceptionRow& row) {
-                            row.state = ExceptionState::waiting;
-                            row.attempts = 0;
-                            row.suspect = false;
-                            row.span = 0;
-                            row.until = transaction.now;
-                            transaction.durables.put(number, row);
-                          });
-}
-
-std::size_t SqliteStore::purge(const StoredLetterQuery& query) {
-  return for_each_at_rest(query,
-                          [](Transaction& transaction, DurableNumber number, ExceptionRow& row) {
-                            transaction.durables.remove_exception(number, row.sequence);
-                          });
-}
-
-// -- Keeping house --------------------------------------------------------------------------------
-
-StoreStats SqliteStore::stats() {
-  return core_->asking([&] {
-    StoreStats out;
-    const Core::Borrowed reader = core_->reader();
-    Database& database = reader->database;
-    out.events = static_cast<std::uint64_t>(database.number("SELECT count(*) FROM events"));
-    out.first_sequence = static_cast<std::uint64_t>(database.number("SELECT min(seq) FROM events"));
-    out.last_sequence =
-        std::max(core_->writer->last_sequence(),
-                 static_cast<std::uint64_t>(database.number(
-                     "SELECT max(ifnull((SELECT max(seq) FROM events), 0), "
-                     "ifnull((SELECT value FROM meta WHERE name='last_sequence'), 0))")));
-    out.bytes = static_cast<std::uint64_t>(
-        (database.number("PRAGMA page_count") - database.number("PRAGMA freelist_count")) *
-        database.number("PRAGMA page_size"));
-    out.durables = static_cast<std::uint64_t>(database.number("SELECT count(*) FROM durables"));
-    out.dead_letters = static_cast<std::uint64_t>(
-        database.number("SELECT count(*) FROM exceptions WHERE letter > 0"));
-    out.appended = core_->writer->appended();
-    out.duplicates = core_->writer->duplicates();
-    out.commits = core_->writer->commits();
-    out.settled = core_->settled;
-    out.stale = core_->stale;
-    out.corrupt = static_cast<std::uint64_t>(database.number("SELECT count(*) FROM set_aside"));
-    out.opened = opened_;
-    return out;
-  });
-}
-
-/// Deletes some events from `from` on that nobody needs; returns how many it looked at.
-std::size_t SqliteStore::trim_once(std::uint64_t up_to, std::uint64_t& from, TrimResult& result) {
-  std::size_t looked = 0;
-  std::uint64_t removed = 0;
-  std::uint64_t next = from;
-  core_->writer->call([&](Transaction& transaction) {
-    looked = 0;
-    removed = 0;
-    next = from;
-    DurableTables& tables = transaction.durables;
-    struct Needs {
-      DurableRow row;
-      std::uint64_t cursor;
-      std::vector<LeaseRow> leases;
-    };
-    std::vector<Needs> names;
-    for (DurableRow& row : tables.all()) {
-      const DurableNumber number = row.number;
-      names.push_back({std::move(row), tables.cursor(number).cursor, tables.leases(number)});
-    }
-    const auto is_needed = [&](std::uint64_t sequence, std::string_view topic) {
-      return std::any_of(names.begin(), names.end(), [&](const Needs& name) {
-        const bool is_out =
-            std::any_of(name.leases.begin(), name.leases.end(), [&](const LeaseRow& lease) {
-              return sequence >= lease.lo && sequence <= lease.hi &&
-                     !lease.done.test(static_cast<std::size_t>(sequence - lease.lo));
-            });
-        return is_out || (sequence > name.cursor &&
-                          std::any_of(name.row.spec.patterns.begin(), name.row.spec.patterns.end(),
-                                      [topic](const Pattern& one) { return one.matches(topic); }));
-      });
-    };
-    Statement list(transaction.database,
-                   "SELECT e.seq, t.name, EXISTS(SELECT 1 FROM exceptions x WHERE x.seq = e.seq) "
-                   "FROM events e LEFT JOIN topics t ON t.id = e.topic "
-                   "WHERE e.seq > ? AND e.seq <= ? ORDER BY e.seq LIMIT ?");
-    Statement remove(transaction.database, "DELETE FROM events WHERE seq=?");
-    std::vector<std::uint64_t> sequences;
-    list.start(from, up_to, kTrimAtOnce);
-    while (list.step()) {
-      ++looked;
-      next = list.unsigned_number(0);
-      if (list.number(2) == 0 && !is_needed(next, list.text(1))) sequences.push_back(next);
-    }
-    list.reset();
-    for (const std::uint64_t one : sequences) remove.run(one);
-    removed = sequences.size();
-    if (!sequences.empty() && sequences.back() == transaction.last_sequence) {
-      // No sequence is ever given twice.
-      Statement keep(transaction.database,
-                     "REPLACE INTO meta(name, value) VALUES('last_sequence', ?)");
-      keep.run(transaction.last_sequence);
-    }
-    core_->tell_damages(tables);
-  });
-  result.removed += removed;
-  from = next;
-  return looked;
-}
-
-TrimResult SqliteStore::trim(const Retention& retention) {
-  TrimResult result;
-  if (retention.keeps_all()) return result;
-  std::uint64_t up_to = 0;
-  std::uint64_t beyond = 0;
-  core_->asking([&] {
-    const Core::Borrowed reader = core_->reader();
-    Database& database = reader->database;
-    const auto count = static_cast<std::uint64_t>(database.number("SELECT count(*) FROM events"));
-    if (count == 0) return true;
-    std::uint64_t excess = 0;
-    if (retention.max_events && count > *retention.max_events) {
-      excess = count - *retention.max_events;
-    }
-    if (retention.max_bytes) {
-      const auto bytes = static_cast<std::uint64_t>(
-          (database.number("PRAGMA page_count") - database.number("PRAGMA freelist_count")) *
-          database.number("PRAGMA page_size"));
-      if (bytes > *retention.max_bytes) {
-        excess = std::max(excess, (bytes - *retention.max_bytes) / (bytes / count + 1) + 1);
-      }
-    }
-    if (excess != 0) {
-      Statement nth(database, "SELECT seq FROM events ORDER BY seq LIMIT 1 OFFSET ?");
-      if (nth.start(excess - 1).step()) up_to = nth.unsigned_number(0);
-    }
-    if (retention.max_age) {
-      const std::uint64_t first_kept =
-          first_appended(*reader, core_->now() - retention.max_age->count());
-      if (first_kept > 1) up_to = std::max(up_to, first_kept - 1);
-    }
-    Statement how_many(database, "SELECT count(*) FROM events WHERE seq <= ?");
-    if (how_many.start(up_to).step()) beyond = how_many.unsigned_number(0);
-    return true;
-  });
-  if (up_to == 0) return result;
-  std::uint64_t from = 0;
-  while (trim_once(up_to, from, result) == static_cast<std::size_t>(kTrimAtOnce)) {
-  }
-  result.held = beyond - std::min(beyond, result.removed);
-  return result;
-}
-
-std::vector<std::string> SqliteStore::check() {
-  std::vector<std::string> faults;
-  core_->asking([&] {
-    const Core::Borrowed reader = core_->reader();
-    Statement integrity(reader->database, "PRAGMA integrity_check(100)");
-    while (integrity.step()) {
-      if (integrity.text(0) != "ok") faults.emplace_back(integrity.text(0));
-    }
-    Statement rows(reader->database,
-                   "SELECT " + std::string(kEventColumns) + " FROM events ORDER BY seq");
-    while (rows.step()) {
-      const EventRow row = reader->events.row_at(rows);
-      if (!row.event) {
-        faults.push_back("event " + std::to_string(row.sequence) + ": " + row.damage);
-      }
-    }
-    DurableTables& tables = reader->tables;
-    for (const DurableRow& row : tables.all()) {
-      (void)tables.cursor(row.number);
-      (void)tables.leases(row.number);
-      (void)tables.living(row.number);
-      (void)tables.letters(row.number);
-      for (const std::string& damage : tables.damages()) {
-        faults.push_back("durable subscription " + quote(row.spec.name) + ": " + damage);
-      }
-      tables.forget_damages();
-    }
-    return true;
-  });
-  return faults;
-}
-
-void SqliteStore::backup(const std::string& path) {
-  if (FileIdentity::of(path) != FileIdentity{}) {
-    throw Error(ErrorCode::already_exists, "backup: " + escape(path) + " exists already");
-  }
-  require_place(path);
-  core_->asking([&] {
-    // A connection of its own: it writes another file.
-    Database database(core_->path, Database::Access::write);
-    database.run("PRAGMA wal_autocheckpoint=0");
-    Statement copy(database, "VACUUM INTO ?");
-    copy.run(std::string_view(path));
-    return true;
-  });
-  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  const bool durable = descriptor >= 0 && fsync(descriptor) == 0;
-  const std::string why = durable ? std::string() : last_error();
-  if (descriptor >= 0) ::close(descriptor);
-  if (!durable) {
-    throw Error(ErrorCode::io_error, "backup: " + escape(path) + " cannot be synced: " + why);
-  }
-  sync_folder(path);
-}
-
-void SqliteStore::vacuum() {
-  core_->require_open();
-  for (;;) {
-    std::int64_t left = 0;
+  std::vector<Token> dead = tables.holders(core_->now());
+  std::erase_if(dead, [&](Token one) { return core_->presence.is_there(one); });
+  if (dead.empty()) return;
+  try {
     core_->writer->call([&](Transaction& transaction) {
-      transaction.database.run("PRAGMA incremental_vacuum(" + std::to_string(kVacuumAtOnce) + ")");
-      left = transaction.database.number("PRAGMA freelist_count");
+      for (const Token one : dead) transaction.durables.lapse(one, transaction.now);
     });
-    if (left == 0) return;
+    core_->watches.tell();
+  } catch (const std::exception&) {
+    // It is looked for again, and what they hold lapses by itself.
   }
 }
 
@@ -992,21 +176,4 @@ void SqliteStore::close() noexcept {
   core_->watches.tell();
 }
 
-}  // namespace
-}  // namespace sqlite
-
-std::shared_ptr<Store> open_sqlite_store(const std::string& path, const StoreOptions& given) {
-  StoreOptions options = given;
-  if (options.clock == nullptr) options.clock = Clock::system();
-  if (!options.log) options.log = log_to_stderr;
-  sqlite::require_place(path);
-  const Durability durability = sqlite::durability_of(options, path);
-  try {
-    const std::uint64_t opening = sqlite::prepare(path, options);
-    return std::make_shared<sqlite::SqliteStore>(path, options, opening, durability);
-  } catch (const sqlite::Fault& fault) {
-    sqlite::refuse(fault, path);
-  }
-}
-
-}  // namespace busway
+}  // namespace busway::sqlite

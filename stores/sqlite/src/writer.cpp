@@ -7,10 +7,10 @@
 #include <algorithm>
 #include <array>
 #include <exception>
-#include <semaphore>
 #include <utility>
 
 #include "base/escape.hpp"
+#include "base/one_shot.hpp"
 #include "busway/error.hpp"
 
 namespace busway::sqlite {
@@ -21,8 +21,6 @@ namespace {
 constexpr std::size_t kEventsAtOnce = 8'192;
 /// The write-ahead log is folded into the database when it has grown to so many pages (of 4 KiB).
 constexpr int kCheckpointPages = 2'000;
-/// A clock that steps back by less is taken for one that was corrected.
-constexpr std::int64_t kSetBack = 1'000'000'000;
 constexpr auto kIdleAfter = std::chrono::milliseconds(500);
 
 }  // namespace
@@ -35,7 +33,7 @@ FileIdentity FileIdentity::of(const std::string& path) noexcept {
 
 struct Writer::Call {
   std::function<void(Transaction&)> function;
-  std::binary_semaphore answered{0};
+  detail::OneShot answered{};
   std::exception_ptr error{};
 };
 
@@ -43,18 +41,20 @@ Writer::Writer(Settings settings)
     : settings_(std::move(settings)),
       gate_(settings_.path + "-gate"),
       database_(settings_.path, Database::Access::write),
+      side_files_{SideFile{settings_.path + "-wal"}, SideFile{settings_.path + "-shm"},
+                  SideFile{settings_.path + "-gate"}},
       begin_(database_, "BEGIN IMMEDIATE"),
       commit_(database_, "COMMIT"),
-      last_(database_,
-            "SELECT max(ifnull((SELECT max(seq) FROM events), 0), "
-            "ifnull((SELECT value FROM meta WHERE name='last_sequence'), 0))"),
       events_(database_, settings_.options.compress_above),
-      durables_(database_) {
+      durables_(database_),
+      times_(database_) {
   database_.run(settings_.durability == Durability::power_loss ? "PRAGMA synchronous=FULL"
                                                                : "PRAGMA synchronous=NORMAL");
   database_.run("PRAGMA wal_autocheckpoint=0");
   database_.run("PRAGMA cache_size=-16384");
   database_.run("PRAGMA temp_store=MEMORY");
+  // Statements were prepared: SQLite has opened what belongs to the database.
+  for (SideFile& one : side_files_) one.identity = FileIdentity::of(one.path);
   sqlite3_wal_hook(
       database_.handle(),
       [](void* self, sqlite3*, const char*, int pages) {
@@ -132,7 +132,7 @@ void Writer::call(std::function<void(Transaction&)> function) {
     }
     if (wake) wanted_.notify_one();
   }
-  call.answered.acquire();
+  call.answered.wait();
   if (call.error) std::rethrow_exception(call.error);
 }
 
@@ -152,16 +152,19 @@ bool Writer::take(Batch& batch) {
   const auto is_wanted = [this] {
     return !writing_ && (!appends_.empty() || !calls_.empty() || closing_);
   };
-  sleeping_ = !is_wanted();
-  const bool wanted = !sleeping_ || wanted_.wait_for(lock, kIdleAfter, is_wanted);
-  sleeping_ = false;
-  if (!wanted && writing_) return true;
-  writing_ = true;
-  if (!wanted) {
+  for (;;) {
+    sleeping_ = !is_wanted();
+    const bool wanted = !sleeping_ || wanted_.wait_for(lock, kIdleAfter, is_wanted);
+    sleeping_ = false;
+    if (wanted) break;
+    if (writing_) continue;  // another: it is not idle, and its turn is not this thread's to end
+    writing_ = true;
     lock.unlock();
     checkpoint();
-    return true;
+    lock.lock();
+    writing_ = false;
   }
+  writing_ = true;
   batch.calls.swap(calls_);
   std::size_t events = 0;
   std::size_t requests = 0;
@@ -199,8 +202,10 @@ void Writer::commit(Batch& batch) {
   Outcome outcome = Outcome::failed;
   std::string why;
   while (!batch.empty()) {
-    if (FileIdentity::of(settings_.path) != settings_.identity) {
-      why = "the file was removed or replaced";
+    why = missing_file();
+    if (!why.empty()) {
+      // What was acknowledged is saved if it can be: a log without a name is found by nobody.
+      if (log_has_more_ && may_checkpoint()) fold_log();
       break;
     }
     bool committing = false;
@@ -209,9 +214,7 @@ void Writer::commit(Batch& batch) {
       culprit_call_ = nullptr;
       now_ = settings_.options.clock->wall().time_since_epoch().count();
       begin_.run();
-      last_.reset();
-      next_sequence_ = (last_.step() ? last_.unsigned_number(0) : 0) + 1;
-      last_.reset();
+      next_sequence_ = durables_.numbers().last_sequence() + 1;
       if (now_ + kSetBack < last_now_) durables_.shorten_waits(now_);
       run_all(batch);
       committing = true;
@@ -246,9 +249,7 @@ void Writer::commit(Batch& batch) {
     if (log_pages_ < checkpointed_at_) checkpointed_at_ = 0;
     if (log_pages_ - checkpointed_at_ >= kCheckpointPages) {
       checkpointed_at_ = log_pages_;
-      sqlite3_wal_checkpoint_v2(database_.handle(), nullptr, SQLITE_CHECKPOINT_PASSIVE, nullptr,
-                                nullptr);
-      log_has_more_ = false;
+      fold_log();
     }
   }
   gate_.unlock();
@@ -280,6 +281,7 @@ void Writer::run_all(Batch& batch) {
     append_all(*request);
     culprit_append_ = nullptr;
   }
+  times_.close(transaction.last_sequence + 1, next_sequence_ - 1);
 }
 
 void Writer::append_all(AppendRequest& request) {
@@ -321,7 +323,7 @@ void Writer::answer(Batch& batch, Outcome outcome, const std::string& why) noexc
     if (outcome != Outcome::committed) {
       call->error = std::make_exception_ptr(Error(ErrorCode::store_unavailable, sentence(why)));
     }
-    call->answered.release();
+    call->answered.set();
   }
 }
 
@@ -347,12 +349,37 @@ void Writer::roll_back() noexcept {
 /// While nobody waits: what the log holds goes into the database.
 void Writer::checkpoint() noexcept {
   if (!log_has_more_ || !gate_.lock(std::chrono::milliseconds(0))) return;
-  if (FileIdentity::of(settings_.path) == settings_.identity) {
-    sqlite3_wal_checkpoint_v2(database_.handle(), nullptr, SQLITE_CHECKPOINT_PASSIVE, nullptr,
-                              nullptr);
-  }
+  if (may_checkpoint()) fold_log();
   log_has_more_ = false;
   gate_.unlock();
+}
+
+void Writer::fold_log() noexcept {
+  sqlite3_wal_checkpoint_v2(database_.handle(), nullptr, SQLITE_CHECKPOINT_PASSIVE, nullptr,
+                            nullptr);
+  log_has_more_ = false;
+}
+
+/// Where another file has taken the place of one of them, the database may be somebody else's.
+bool Writer::may_checkpoint() const noexcept {
+  return FileIdentity::of(settings_.path) == settings_.identity &&
+         std::all_of(side_files_.begin(), side_files_.end(), [](const SideFile& one) {
+           const FileIdentity found = FileIdentity::of(one.path);
+           return found == one.identity || found == FileIdentity{};
+         });
+}
+
+std::string Writer::missing_file() const {
+  if (FileIdentity::of(settings_.path) != settings_.identity) {
+    return "the file was removed or replaced";
+  }
+  for (const SideFile& one : side_files_) {
+    const FileIdentity found = FileIdentity::of(one.path);
+    if (found == FileIdentity{} || found != one.identity) {
+      return escape(one.path) + ", which belongs to it, was removed or replaced";
+    }
+  }
+  return {};
 }
 
 std::string Writer::sentence(const std::string& why) const {

@@ -15,6 +15,7 @@
 // Cost       A transaction; with synchronous = FULL one fdatasync, shared by all in it.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
@@ -31,6 +32,7 @@
 #include "database.hpp"
 #include "durable_tables.hpp"
 #include "event_rows.hpp"
+#include "time_blocks.hpp"
 #include "write_gate.hpp"
 
 namespace busway::sqlite {
@@ -95,6 +97,12 @@ class Writer {
     std::vector<Call*> calls;
     [[nodiscard]] bool empty() const noexcept { return appends.empty() && calls.empty(); }
   };
+  /// What belongs to the database, and must stay with it: commits that go to a log without a name
+  /// are gone with the process.
+  struct SideFile {
+    std::string path;
+    FileIdentity identity{};
+  };
   enum class Outcome : unsigned char { committed, failed, unknown };
 
   void run();
@@ -110,16 +118,21 @@ class Writer {
   void refuse(AppendRequest& request, Appended answer, const std::string& why) const noexcept;
   void roll_back() noexcept;
   void checkpoint() noexcept;
+  void fold_log() noexcept;
+  [[nodiscard]] bool may_checkpoint() const noexcept;
+  /// Why nothing can be written any more; empty: the files are those that were opened.
+  [[nodiscard]] std::string missing_file() const;
   [[nodiscard]] std::string sentence(const std::string& why) const;
 
   const Settings settings_;
   WriteGate gate_;
   Database database_;
+  std::array<SideFile, 3> side_files_;
   Statement begin_;
   Statement commit_;
-  Statement last_;
   EventWriter events_;
   DurableTables durables_;
+  TimeBlocks times_;
 
   std::mutex mutex_;
   std::condition_variable wanted_;

@@ -300,6 +300,8 @@ void closed(StoreHarness& harness) {
   BUSWAY_CHECK_ERROR(place.open("another"), stopped);
   BUSWAY_CHECK_ERROR(store.remove("mailer"), stopped);
   BUSWAY_CHECK_ERROR(store.durables(), stopped);
+  BUSWAY_CHECK_ERROR(store.replay("mailer", {}), stopped);
+  BUSWAY_CHECK_ERROR(store.census(), stopped);
   BUSWAY_CHECK_ERROR(store.dead_letters({}), stopped);
   BUSWAY_CHECK_ERROR(store.redrive({}), stopped);
   BUSWAY_CHECK_ERROR(store.purge({}), stopped);

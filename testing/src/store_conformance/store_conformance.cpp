@@ -12,8 +12,8 @@ std::span<const ConformanceCase> store_conformance() {
     for (const conformance::Cases part :
          {conformance::publishing_cases(), conformance::subscribing_cases(),
           conformance::names_cases(), conformance::settling_cases(), conformance::lease_cases(),
-          conformance::letter_cases(), conformance::reading_cases(), conformance::keeping_cases(),
-          conformance::thread_cases()}) {
+          conformance::letter_cases(), conformance::replay_cases(), conformance::reading_cases(),
+          conformance::keeping_cases(), conformance::thread_cases()}) {
       cases.insert(cases.end(), part.begin(), part.end());
     }
     return cases;

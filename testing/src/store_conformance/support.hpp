@@ -168,6 +168,7 @@ using Cases = std::span<const ConformanceCase>;
 [[nodiscard]] Cases settling_cases();
 [[nodiscard]] Cases lease_cases();
 [[nodiscard]] Cases letter_cases();
+[[nodiscard]] Cases replay_cases();
 [[nodiscard]] Cases reading_cases();
 [[nodiscard]] Cases keeping_cases();
 [[nodiscard]] Cases thread_cases();

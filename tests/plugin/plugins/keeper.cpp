@@ -1,5 +1,6 @@
 // A plugin that says what it hears, so that tests can tell what was kept for it.
 #include <chrono>
+#include <cstdlib>
 #include <stdexcept>
 #include <string>
 
@@ -34,6 +35,8 @@ class Keeper : public busway::Plugin {
       subscribe("late.*", [](const PluginEvent&) {}, {.name = "late"});
       publish("test.listens");
     });
+    subscribe("test.die", [](const PluginEvent&) { std::abort(); },
+              {.retry = busway::PluginRetry{.max_retries = 0}});
     subscribe("say.what", [](const PluginEvent&, PluginContext& context) {
       context.reply({{"answer", 42}});
     });

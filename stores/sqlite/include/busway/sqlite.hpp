@@ -24,8 +24,9 @@
 
 namespace busway {
 
-/// Opens the file, or makes it. StoreOptions::durability: power_loss (the default; synchronous =
-/// FULL) or process_crash (NORMAL: commits are not synced one by one).
+/// Opens the file, or makes it. The path may be relative, or lead over links; from then on the
+/// store goes by the file's own, absolute name. StoreOptions::durability: power_loss (the default;
+/// synchronous = FULL) or process_crash (NORMAL: commits are not synced one by one).
 [[nodiscard]] std::shared_ptr<Store> open_sqlite_store(const std::string& path,
                                                        const StoreOptions& options = {});
 

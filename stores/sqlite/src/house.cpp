@@ -1,0 +1,389 @@
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <algorithm>
+#include <cerrno>
+#include <exception>
+#include <map>
+#include <optional>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "base/escape.hpp"
+#include "busway/error.hpp"
+#include "opening.hpp"
+#include "sqlite_consumer.hpp"
+#include "sqlite_store.hpp"
+#include "time_blocks.hpp"
+
+namespace busway::sqlite {
+namespace {
+
+/// Looks of the house that find a name expired, before it is forgotten.
+constexpr int kExpiredLooks = 3;
+/// Events that one transaction deletes, and pages that one gives back.
+constexpr std::size_t kTrimAtOnce = 500;
+constexpr std::int64_t kVacuumAtOnce = 500;
+/// Events that are looked at for it in one go.
+constexpr std::uint64_t kLookAtOnce = 8'192;
+
+std::string last_error() { return std::error_code(errno, std::generic_category()).message(); }
+
+}  // namespace
+
+void SqliteStore::keep_house() {
+  try {
+    refresh_openings();
+    say_in_use();
+    std::vector<std::uint64_t> gone;
+    {
+      const std::lock_guard lock(mutex_);
+      gone = doorbell_.ring(openings_, Doorbell::Ring::news);
+      for (const std::uint64_t one : gone) std::erase(openings_, one);
+    }
+    if (!gone.empty()) {
+      core_->writer->call([&](Transaction& transaction) {
+        Statement close(transaction.database, "UPDATE openings SET closed=? WHERE id=?");
+        for (const std::uint64_t one : gone) close.run(transaction.now, one);
+      });
+    }
+    if (!core_->options.retention.keeps_all()) trim_some();
+    if (core_->options.durable_expiry) forget_names();
+  } catch (const std::exception& error) {
+    core_->log(LogLevel::warning, std::string("keeping house: ") + error.what());
+  }
+}
+
+/// One transaction for all names, and only where there is something to say.
+void SqliteStore::say_in_use() {
+  const std::int64_t now = core_->now();
+  std::int64_t every = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    every = say_in_use_every_;
+  }
+  // As long as this is held none of them goes away.
+  const std::lock_guard lock(core_->consumers_mutex);
+  const bool due = now - said_in_use_ >= every || now < said_in_use_;
+  std::vector<std::pair<SqliteConsumer*, SqliteConsumer::Passed>> moved;
+  for (SqliteConsumer* const one : core_->consumers) {
+    if (const auto passed = one->passed()) moved.emplace_back(one, *passed);
+  }
+  if (core_->consumers.empty() || (!due && moved.empty())) return;
+  core_->writer->call([&](Transaction& transaction) {
+    for (const SqliteConsumer* const one : core_->consumers) {
+      if (due) one->say_in_use(transaction);
+    }
+    for (const auto& [one, passed] : moved) one->write_passed(transaction, passed);
+  });
+  if (due) said_in_use_ = now;
+  for (const auto& [one, passed] : moved) one->take(passed);
+}
+
+/// What nobody has opened for too long, as some looks in a row have found: whoever has it open has
+/// had the time to say so in between, also where this opening is new, or the machine was asleep.
+void SqliteStore::forget_names() {
+  const std::int64_t before = core_->now() - core_->options.durable_expiry->count();
+  std::map<DurableNumber, Expired> expired;
+  std::vector<std::string> names;
+  core_->asking([&] {
+    const Core::Borrowed reader = core_->reader();
+    for (const DurableRow& row : reader->tables.all()) {
+      if (!row.sound || row.opened >= before) continue;
+      const auto known = expired_.find(row.number);
+      const bool again = known != expired_.end() && known->second.opened == row.opened;
+      const int looks = again ? known->second.looks + 1 : 1;
+      expired[row.number] = {row.opened, looks};
+      if (looks >= kExpiredLooks) names.push_back(row.spec.name);
+    }
+    core_->tell_damages(reader->tables);
+    return true;
+  });
+  expired_ = std::move(expired);
+  for (const std::string& name : names) {
+    core_->log(LogLevel::warning, "the durable subscription " + quote(name) +
+                                      " was not opened for too long and is forgotten");
+    (void)remove(name);
+  }
+}
+
+namespace {
+
+/// Which events the durable names still need.
+class Needs {
+ public:
+  explicit Needs(DurableTables& tables) {
+    for (DurableRow& row : tables.all()) {
+      const DurableNumber number = row.number;
+      names_.push_back({std::move(row), tables.cursor(number).cursor, tables.leases(number)});
+    }
+  }
+  /// An event of an unknown topic may be anybody's, and a name that is damaged may want anything:
+  /// it goes when all have come upon it.
+  [[nodiscard]] bool has(std::uint64_t sequence, std::string_view topic) const {
+    return std::any_of(names_.begin(), names_.end(), [&](const Name& name) {
+      const bool is_out =
+          std::any_of(name.leases.begin(), name.leases.end(), [&](const LeaseRow& lease) {
+            return sequence >= lease.lo && sequence <= lease.hi &&
+                   !lease.done.test(static_cast<std::size_t>(sequence - lease.lo));
+          });
+      if (is_out || sequence <= name.cursor) return is_out;
+      return topic.empty() || !name.row.sound ||
+             std::any_of(name.row.spec.patterns.begin(), name.row.spec.patterns.end(),
+                         [topic](const Pattern& one) { return one.matches(topic); });
+    });
+  }
+
+ private:
+  struct Name {
+    DurableRow row;
+    std::uint64_t cursor = 0;
+    std::vector<LeaseRow> leases;
+  };
+  std::vector<Name> names_;
+};
+
+}  // namespace
+
+/// The last event that is beyond the limits; 0: none is.
+std::uint64_t SqliteStore::beyond(Reader& reader, const Retention& retention) const {
+  Numbers& numbers = reader.tables.numbers();
+  const std::uint64_t last = numbers.last_sequence();
+  std::uint64_t up_to = 0;
+  // The newest have no gaps between them: what is removed is always older than what is kept, but
+  // for what somebody needs.
+  const auto keep_newest = [&](std::uint64_t count) {
+    if (last > count) up_to = std::max(up_to, last - count);
+  };
+  if (retention.max_events) keep_newest(*retention.max_events);
+  if (retention.max_bytes) {
+    const std::uint64_t bytes = reader.database.bytes();
+    const std::uint64_t events = numbers.events();
+    if (bytes > *retention.max_bytes && events != 0) {
+      keep_newest(*retention.max_bytes / (bytes / events + 1));
+    }
+  }
+  if (retention.max_age) {
+    const std::uint64_t first_kept =
+        first_appended(reader, core_->now() - retention.max_age->count());
+    if (first_kept > 1) up_to = std::max(up_to, first_kept - 1);
+  }
+  return up_to;
+}
+
+/// Looks at events beyond `from` for some that nobody needs, and deletes them. What it looks at and
+/// leaves costs no transaction.
+SqliteStore::Trimmed SqliteStore::trim_once(std::uint64_t from, std::uint64_t up_to) {
+  Trimmed out{.to = from};
+  std::vector<std::pair<std::uint64_t, std::string>> found;
+  core_->asking([&] {
+    const Core::Borrowed reader = core_->reader();
+    const Needs needs(reader->tables);
+    Statement list(reader->database,
+                   "SELECT seq, 0, topic, 0, appended, writer, 0, head, "
+                   "EXISTS(SELECT 1 FROM exceptions x WHERE x.seq = events.seq) "
+                   "FROM events WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?");
+    list.start(from, up_to, kLookAtOnce);
+    while (found.size() < kTrimAtOnce && list.step()) {
+      ++out.looked;
+      out.to = list.unsigned_number(0);
+      if (list.number(8) != 0) continue;
+      std::string topic;
+      if (EventReader::head_is_sound(list)) {
+        topic = reader->events.topics().name_of(list.number(2));
+      }
+      if (!needs.has(out.to, topic)) found.emplace_back(out.to, std::move(topic));
+    }
+    out.more = out.looked == kLookAtOnce || found.size() == kTrimAtOnce;
+    core_->tell_damages(reader->tables);
+    return true;
+  });
+  if (found.empty()) return out;
+  core_->writer->call([&](Transaction& transaction) {
+    // It may be needed by now: by a name that is new, or a letter that is sent again.
+    const Needs needs(transaction.durables);
+    Statement has_row(transaction.database, "SELECT 1 FROM exceptions WHERE seq=?");
+    Statement remove(transaction.database, "DELETE FROM events WHERE seq=?");
+    std::vector<std::uint64_t> sequences;
+    for (const auto& [sequence, topic] : found) {
+      if (!has_row.start(sequence).step() && !needs.has(sequence, topic)) {
+        sequences.push_back(sequence);
+      }
+      has_row.reset();
+    }
+    Numbers& numbers = transaction.durables.numbers();
+    std::uint64_t removed = 0;
+    for (const std::uint64_t one : sequences) {
+      remove.run(one);
+      removed += static_cast<std::uint64_t>(transaction.database.changes());
+    }
+    // No sequence is ever given twice.
+    if (!sequences.empty() && sequences.back() == transaction.last_sequence) {
+      numbers.keep_last_sequence(transaction.last_sequence);
+    }
+    numbers.count_removed(removed);
+    Statement first(transaction.database, "SELECT ifnull(min(seq), ?) FROM events");
+    if (first.start(transaction.last_sequence).step()) {
+      TimeBlocks(transaction.database).forget_below(first.unsigned_number(0));
+    }
+    out.removed = removed;
+  });
+  return out;
+}
+
+TrimResult SqliteStore::trim(const Retention& retention) {
+  TrimResult result;
+  if (retention.keeps_all()) return result;
+  const std::uint64_t up_to = core_->asking([&] {
+    const Core::Borrowed reader = core_->reader();
+    return beyond(*reader, retention);
+  });
+  Trimmed one{.more = up_to != 0};
+  while (one.more) {
+    one = trim_once(one.to, up_to);
+    result.removed += one.removed;
+    result.held += one.looked - one.removed;
+  }
+  return result;
+}
+
+/// Now and then, and not much at a time: what is held is looked at again in another round.
+void SqliteStore::trim_some() {
+  const std::uint64_t up_to = core_->asking([&] {
+    const Core::Borrowed reader = core_->reader();
+    return beyond(*reader, core_->options.retention);
+  });
+  std::uint64_t looked = 0;
+  Trimmed one{.to = trimmed_to_, .more = trimmed_to_ < up_to};
+  while (one.more && (looked < kLookAtOnce || one.removed != 0)) {
+    one = trim_once(one.to, up_to);
+    looked += one.looked;
+  }
+  trimmed_to_ = one.more ? one.to : 0;
+  trim_after_ = std::max(kTrimEvery, looked);
+}
+
+std::vector<std::string> SqliteStore::check() {
+  std::vector<std::string> faults;
+  core_->asking([&] {
+    const Core::Borrowed reader = core_->reader();
+    Statement integrity(reader->database, "PRAGMA integrity_check(100)");
+    while (integrity.step()) {
+      if (integrity.text(0) != "ok") faults.emplace_back(integrity.text(0));
+    }
+    const auto times = reader->times.all(faults);
+    Statement rows(reader->database,
+                   "SELECT " + std::string(kEventColumns) + " FROM events ORDER BY seq");
+    while (rows.step()) {
+      const EventRow row = reader->events.row_at(rows);
+      if (!row.event) {
+        faults.push_back("event " + std::to_string(row.sequence) + ": " + row.damage);
+        continue;
+      }
+      const auto block = times.find(row.sequence / TimeBlocks::kEvents);
+      const std::int64_t time = row.event->time().time_since_epoch().count();
+      if (block != times.end() && (time < block->second.first || time > block->second.second)) {
+        faults.push_back("event " + std::to_string(row.sequence) + " is of a time that its block " +
+                         "does not have; it is not found by it");
+      }
+    }
+    for (auto& found : {TopicNames::check(reader->database), reader->tables.numbers().check()}) {
+      faults.insert(faults.end(), found.begin(), found.end());
+    }
+    DurableTables& tables = reader->tables;
+    for (const DurableRow& row : tables.all()) {
+      (void)tables.cursor(row.number);
+      (void)tables.leases(row.number);
+      (void)tables.living(row.number);
+      (void)tables.letters(row.number);
+      for (const std::string& damage : tables.damages()) {
+        faults.push_back("durable subscription " + quote(row.spec.name) + ": " + damage);
+      }
+      tables.forget_damages();
+    }
+    return true;
+  });
+  return faults;
+}
+
+namespace {
+
+/// A new file, which goes with all that SQLite made beside it unless it is kept.
+class NewFile {
+ public:
+  NewFile(const std::string& path, mode_t mode)
+      : path_(path),
+        descriptor_(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode)) {
+    if (descriptor_ >= 0) {
+      made_ = FileIdentity::of(path_);
+      journal_was_there_ = FileIdentity::of(path_ + "-journal") != FileIdentity{};
+      return;
+    }
+    if (errno == EEXIST) {
+      throw Error(ErrorCode::already_exists, "backup: " + escape(path_) + " exists already");
+    }
+    fail("cannot be made");
+  }
+  NewFile(const NewFile&) = delete;
+  NewFile& operator=(const NewFile&) = delete;
+  ~NewFile() {
+    ::close(descriptor_);
+    if (kept_ || FileIdentity::of(path_) != made_) return;
+    (void)unlink(path_.c_str());
+    if (!journal_was_there_) (void)unlink((path_ + "-journal").c_str());
+  }
+
+  void keep() {
+    if (fsync(descriptor_) != 0) fail("cannot be synced");
+    kept_ = true;
+  }
+
+ private:
+  [[noreturn]] void fail(const char* what) const {
+    const std::string why = last_error();
+    throw Error(ErrorCode::io_error, "backup: " + escape(path_) + ' ' + what + ": " + why);
+  }
+
+  const std::string path_;
+  const int descriptor_;
+  FileIdentity made_;
+  bool journal_was_there_ = false;
+  bool kept_ = false;
+};
+
+}  // namespace
+
+void SqliteStore::backup(const std::string& path) {
+  require_place(path);
+  core_->require_open();
+  struct stat original {};
+  const bool known = stat(core_->path.c_str(), &original) == 0;
+  // A copy is for whoever may read the original, and for nobody else.
+  NewFile file(path, known ? original.st_mode & 0777U : S_IRUSR | S_IWUSR);
+  core_->asking([&] {
+    // A connection of its own: it writes another file.
+    Database database(core_->path, Database::Access::write);
+    database.run("PRAGMA wal_autocheckpoint=0");
+    Statement copy(database, "VACUUM INTO ?");
+    copy.run(std::string_view(path));
+    return true;
+  });
+  file.keep();
+  sync_folder(path);
+}
+
+void SqliteStore::vacuum() {
+  core_->require_open();
+  for (;;) {
+    std::int64_t left = 0;
+    core_->writer->call([&](Transaction& transaction) {
+      transaction.database.run("PRAGMA incremental_vacuum(" + std::to_string(kVacuumAtOnce) + ")");
+      left = transaction.database.number("PRAGMA freelist_count");
+    });
+    if (left == 0) return;
+  }
+}
+
+}  // namespace busway::sqlite

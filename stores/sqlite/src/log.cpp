@@ -1,0 +1,229 @@
+#include <algorithm>
+#include <exception>
+#include <limits>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/one_shot.hpp"
+#include "busway/error.hpp"
+#include "sqlite_store.hpp"
+#include "store/event_query.hpp"
+#include "time_blocks.hpp"
+
+namespace busway::sqlite {
+std::uint64_t SqliteStore::first_appended(Reader& reader, std::int64_t time) {
+  const auto bound = [](Statement& statement) {
+    statement.reset();
+    const std::uint64_t value = statement.step() ? statement.unsigned_number(0) : 0;
+    statement.reset();
+    return value;
+  };
+  std::uint64_t low = bound(reader.first);
+  std::uint64_t high = bound(reader.last) + 1;
+  if (low == 0) return 0;
+  while (low < high) {
+    const std::uint64_t middle = low + (high - low) / 2;
+    reader.after.start(middle - 1, std::numeric_limits<std::int64_t>::max());
+    bool there = reader.after.step();
+    while (there && !EventReader::head_is_sound(reader.after)) there = reader.after.step();
+    if (there && reader.after.number(4) < time) {
+      low = std::max(middle, reader.after.unsigned_number(0)) + 1;
+    } else {
+      high = middle;
+    }
+    reader.after.reset();
+  }
+  return low;
+}
+
+namespace {
+
+/// Waits for its answer without a thread to tell it, where it has come already.
+class Awaited final : public AppendRequest {
+ public:
+  using AppendRequest::AppendRequest;
+  void done() noexcept override { answered_.set(); }
+  void wait() { answered_.wait(); }
+
+ private:
+  detail::OneShot answered_;
+};
+
+}  // namespace
+
+void SqliteStore::append(std::span<const Event> events, std::span<AppendResult> results) noexcept {
+  if (events.empty()) return;
+  Awaited request(events, results);
+  core_->writer->append_here(request);
+  request.wait();
+}
+
+StorePage SqliteStore::read(const StoreQuery& query) {
+  StorePage page;
+  page.next = query.after;
+  std::vector<std::pair<std::uint64_t, std::string>> damaged;
+  core_->asking([&] {
+    const Core::Borrowed reader = core_->reader();
+    const std::size_t limit = query.limit != 0 ? query.limit : limits::kStorePage;
+    const bool forward = query.direction == StoreQuery::Direction::oldest_first;
+    constexpr std::uint64_t kLast = std::numeric_limits<std::int64_t>::max();
+    TimeBlocks::Part left;
+    if (forward) {
+      left = {std::min(query.after, kLast - 1) + 1, std::min(query.up_to.value_or(kLast), kLast)};
+    } else {
+      left = {std::max<std::uint64_t>(query.up_to.value_or(1), 1),
+              query.after == 0 ? kLast : std::min(query.after, kLast) - 1};
+    }
+    TimeBlocks::Times times;
+    if (query.since) times.since = query.since->time_since_epoch().count();
+    if (query.until) times.until = query.until->time_since_epoch().count();
+    const bool by_time = query.since || query.until;
+    if (by_time) {
+      reader->last.reset();
+      left.high = std::min(left.high, reader->last.step() ? reader->last.unsigned_number(0) : 0);
+      reader->last.reset();
+    }
+    std::vector<DurableRow> durables;
+    if (query.status) durables = reader->tables.all();
+    std::unordered_map<std::int64_t, bool> topics;
+    const auto wanted = [&](std::int64_t topic) {
+      if (query.patterns.empty()) return true;
+      const auto [known, first] = topics.try_emplace(topic, false);
+      if (first) {
+        const std::string_view name = reader->events.topics().name_of(topic);
+        known->second = name.empty() || std::any_of(query.patterns.begin(), query.patterns.end(),
+                                                    [name](const Pattern& pattern) {
+                                                      return pattern.matches(name);
+                                                    });
+      }
+      return known->second;
+    };
+    const auto read_row = [&](Statement& rows) {
+      if (EventReader::head_is_sound(rows)) {
+        if (query.not_by && rows.unsigned_number(5) == *query.not_by) return;
+        if (!wanted(rows.number(2))) return;
+      }
+      EventRow row = reader->events.row_at(rows);
+      if (!row.event) {
+        damaged.emplace_back(row.sequence, std::move(row.damage));
+        return;
+      }
+      if (!store_detail::fits(query, *row.event)) return;
+      if (query.status &&
+          store_detail::status_of(deliveries_of(*reader, durables, row.sequence,
+                                                row.event->topic())) != *query.status) {
+        return;
+      }
+      page.events.push_back({std::move(*row.event), row.sequence, row.writer});
+    };
+    Statement& rows = forward ? reader->after : reader->before;
+    while (!left.empty() && !page.more) {
+      TimeBlocks::Part part = left;
+      if (by_time) {
+        part = forward ? reader->times.next_up(left, times) : reader->times.next_down(left, times);
+      }
+      if (part.empty()) break;
+      if (forward) {
+        rows.start(part.low - 1, part.high);
+        left.low = part.high + 1;
+      } else {
+        rows.start(std::min(part.high, kLast - 1) + 1, part.low);
+        left.high = part.low - 1;
+      }
+      while (rows.step()) {
+        if (page.events.size() == limit) {
+          page.more = true;
+          break;
+        }
+        page.next = rows.unsigned_number(0);
+        read_row(rows);
+      }
+      rows.reset();
+    }
+    return true;
+  });
+  page.set_aside = damaged.size();
+  core_->set_aside(damaged);
+  return page;
+}
+
+std::optional<StoredEvent> SqliteStore::find(const EventId& id) {
+  std::vector<std::pair<std::uint64_t, std::string>> damaged;
+  auto found = core_->asking([&]() -> std::optional<StoredEvent> {
+    const Core::Borrowed reader = core_->reader();
+    const IdBytes bytes(id);
+    if (!reader->by_id.start(bytes.bytes()).step()) return std::nullopt;
+    EventRow row = reader->events.row_at(reader->by_id);
+    if (row.event) return StoredEvent{std::move(*row.event), row.sequence, row.writer};
+    damaged.emplace_back(row.sequence, std::move(row.damage));
+    return std::nullopt;
+  });
+  core_->set_aside(damaged);
+  return found;
+}
+
+std::vector<StoredDelivery> SqliteStore::deliveries_of(Reader& reader,
+                                                       const std::vector<DurableRow>& durables,
+                                                       std::uint64_t sequence,
+                                                       std::string_view topic) {
+  using State = StoredDelivery::State;
+  const auto time = [](std::int64_t ns) { return WallTime(std::chrono::nanoseconds(ns)); };
+  std::vector<StoredDelivery> out;
+  for (const DurableRow& durable : durables) {
+    StoredDelivery one{.durable = durable.spec.name};
+    if (const auto row = reader.tables.exception(durable.number, sequence)) {
+      one.attempts = row->attempts;
+      one.error = row->error;
+      if (row->changed != 0) one.changed = time(row->changed);
+      switch (row->state) {
+        case ExceptionState::dead: one.state = State::dead_lettered; break;
+        case ExceptionState::leased: one.state = State::processing; break;
+        case ExceptionState::waiting:
+          one.state = row->attempts == 0 ? State::pending : State::retrying;
+          one.due = time(row->until);
+          break;
+      }
+      // One that is sent again is a failure until it has ended well.
+      if (row->letter != 0) one.state = State::dead_lettered;
+      out.push_back(std::move(one));
+      continue;
+    }
+    const bool matches =
+        std::any_of(durable.spec.patterns.begin(), durable.spec.patterns.end(),
+                    [topic](const Pattern& pattern) { return pattern.matches(topic); });
+    if (sequence <= durable.start || !matches) continue;
+    if (sequence > reader.tables.cursor(durable.number).cursor) {
+      one.state = State::pending;
+    } else {
+      const std::vector<LeaseRow> leases = reader.tables.leases(durable.number);
+      const bool is_out = std::any_of(leases.begin(), leases.end(), [&](const LeaseRow& lease) {
+        return sequence >= lease.lo && sequence <= lease.hi &&
+               !lease.done.test(static_cast<std::size_t>(sequence - lease.lo));
+      });
+      one.state = is_out ? State::processing : State::completed;
+      one.attempts = is_out ? 1 : 0;
+    }
+    out.push_back(std::move(one));
+  }
+  reader.tables.forget_damages();
+  return out;
+}
+
+std::optional<StoredStatus> SqliteStore::status(const EventId& id) {
+  std::optional<StoredEvent> stored = find(id);
+  if (!stored) return std::nullopt;
+  StoredStatus out;
+  out.stored = std::move(*stored);
+  core_->asking([&] {
+    const Core::Borrowed reader = core_->reader();
+    out.deliveries =
+        deliveries_of(*reader, reader->tables.all(), out.stored.sequence, out.stored.event.topic());
+    return true;
+  });
+  out.status = store_detail::status_of(out.deliveries);
+  return out;
+}
+
+}  // namespace busway::sqlite

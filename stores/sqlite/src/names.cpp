@@ -1,0 +1,281 @@
+#include <algorithm>
+#include <functional>
+#include <limits>
+#include <optional>
+#include <random>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/escape.hpp"
+#include "busway/error.hpp"
+#include "sqlite_consumer.hpp"
+#include "sqlite_store.hpp"
+#include "store/event_query.hpp"
+#include "store/store_calls.hpp"
+
+namespace busway::sqlite {
+namespace {
+
+Token random_token() {
+  std::random_device device;
+  const std::uint64_t word = std::uint64_t{device()} << 32U | device();
+  return static_cast<Token>(word >> 1U | 1U);  // positive, and not 0
+}
+
+/// At once, as a first attempt.
+void give_again(Transaction& transaction, DurableNumber number, ExceptionRow& row) {
+  row.state = ExceptionState::waiting;
+  row.attempts = 0;
+  row.suspect = false;
+  row.span = 0;
+  row.until = transaction.now;
+  transaction.durables.put(number, row);
+}
+
+}  // namespace
+
+/// Events up to the answer are none of the name's.
+std::uint64_t SqliteStore::start_of(const DurableSpec& spec, std::uint64_t last) {
+  switch (spec.start.from) {
+    case Replay::From::none: return last;
+    case Replay::From::beginning: return 0;
+    case Replay::From::sequence: return spec.start.position == 0 ? 0 : spec.start.position - 1;
+    case Replay::From::last: {
+      StoreQuery query{.direction = StoreQuery::Direction::newest_first,
+                       .patterns = spec.patterns,
+                       .limit = spec.start.count};
+      if (spec.start.count == 0) return last;
+      const StorePage page = read(query);
+      return page.events.size() < spec.start.count ? 0 : page.events.back().sequence - 1;
+    }
+    case Replay::From::since: {
+      StoreQuery query{.since = spec.start.time, .limit = 1};
+      const StorePage page = read(query);
+      return page.events.empty() ? last : page.events.front().sequence - 1;
+    }
+  }
+  return last;
+}
+
+std::unique_ptr<StoreConsumer> SqliteStore::open(const DurableSpec& spec) {
+  check_durable(spec);
+  core_->require_open();
+  // Looked for before, since it reads; events appended meanwhile lie behind it either way.
+  std::optional<std::uint64_t> start;
+  const bool reads =
+      spec.start.from == Replay::From::last || spec.start.from == Replay::From::since;
+  if (reads) start = start_of(spec, core_->writer->last_sequence());
+  DurableRow row;
+  core_->writer->call([&](Transaction& transaction) {
+    DurableTables& tables = transaction.durables;
+    const std::optional<DurableRow> known = tables.find(spec.name);
+    if (!known) {
+      row = {.spec = spec};
+      row.start = start.value_or(start_of(spec, transaction.last_sequence));
+      row.number = tables.add(spec, row.start, transaction.now);
+      core_->tell_damages(tables);
+      return;
+    }
+    row = *known;
+    if (row.renamed) tables.rename(row);
+    if (!row.sound) row.start = std::min(row.start, tables.cursor(row.number).cursor);
+    row.opened = transaction.now;
+    if (spec.on_change == OnChange::replace) {
+      row.spec.patterns = spec.patterns;
+      row.spec.order = spec.order;
+    } else {
+      require_same(spec, row.spec.patterns, row.spec.order);
+    }
+    tables.update(row);
+    // A time that is damaged may lie so far ahead that nobody would come upon it.
+    (void)tables.leases(row.number);
+    (void)tables.living(row.number);
+    (void)tables.repair(row.number);
+    core_->tell_damages(tables);
+    // The clock may have been set back while nobody was here.
+    tables.shorten_waits(transaction.now);
+    for (const Token one : tables.holders(transaction.now)) {
+      if (!core_->presence.is_there(one)) tables.lapse(one, transaction.now);
+    }
+  });
+  return std::make_unique<SqliteConsumer>(core_, row, random_token(), spec.lease);
+}
+
+bool SqliteStore::remove(std::string_view durable) {
+  core_->require_open();
+  bool found = false;
+  core_->writer->call([&](Transaction& transaction) {
+    const auto row = transaction.durables.find(durable);
+    found = row.has_value();
+    if (row) transaction.durables.remove(row->number);
+  });
+  return found;
+}
+
+SqliteStore::Seen SqliteStore::seen_here() const {
+  Seen seen;
+  const std::lock_guard lock(core_->consumers_mutex);
+  for (const SqliteConsumer* const one : core_->consumers) {
+    std::uint64_t& most = seen[one->number()];
+    most = std::max(most, one->seen_to());
+  }
+  return seen;
+}
+
+std::vector<DurableInfo> SqliteStore::durables() {
+  const Seen seen = seen_here();
+  return core_->asking([&] { return durables_of(*core_->reader(), seen); });
+}
+
+std::vector<DurableInfo> SqliteStore::durables_of(Reader& reader, const Seen& seen) const {
+  std::vector<DurableInfo> out;
+  const std::int64_t now = core_->now();
+  reader.last.reset();
+  const std::uint64_t last = reader.last.step() ? reader.last.unsigned_number(0) : 0;
+  reader.last.reset();
+  for (const DurableRow& row : reader.tables.all()) {
+    DurableInfo info;
+    info.name = row.spec.name;
+    info.patterns = row.spec.patterns;
+    info.order = row.spec.order;
+    info.created = WallTime(std::chrono::nanoseconds(row.created));
+    info.opened = WallTime(std::chrono::nanoseconds(row.opened));
+    const CursorRow cursor = reader.tables.cursor(row.number);
+    info.cursor = cursor.cursor;
+    const auto here = seen.find(row.number);
+    if (here != seen.end()) info.cursor = std::max(info.cursor, here->second);
+    info.lag = last - std::min(last, info.cursor);
+    std::vector<Token> holders;
+    if (cursor.leader != 0 && cursor.leader_until > now) holders.push_back(cursor.leader);
+    for (const LeaseRow& lease : reader.tables.leases(row.number)) {
+      for (std::size_t i = 0; i < lease.size(); ++i) {
+        if (!lease.done.test(i)) ++info.leased;
+      }
+      if (lease.until > now) holders.push_back(lease.token);
+    }
+    for (const ExceptionRow& one : reader.tables.living(row.number)) {
+      if (one.state == ExceptionState::leased) {
+        ++info.leased;
+        if (one.until > now) holders.push_back(one.token);
+      } else {
+        ++info.retrying;
+      }
+    }
+    info.dead_letters = reader.tables.letters(row.number).size();
+    std::sort(holders.begin(), holders.end());
+    info.instances =
+        static_cast<std::size_t>(std::unique(holders.begin(), holders.end()) - holders.begin());
+    out.push_back(std::move(info));
+  }
+  core_->tell_damages(reader.tables);
+  return out;
+}
+
+std::size_t SqliteStore::replay(std::string_view durable,
+                                std::span<const std::uint64_t> sequences) {
+  store_detail::check_replay(sequences);
+  core_->require_open();
+  std::size_t given = 0;
+  bool found = false;
+  core_->writer->call([&](Transaction& transaction) {
+    given = 0;
+    DurableTables& tables = transaction.durables;
+    const std::optional<DurableRow> row = tables.find(durable);
+    found = row.has_value();
+    if (!found) return;
+    const DurableNumber number = row->number;
+    const std::uint64_t cursor = tables.cursor(number).cursor;
+    const std::vector<LeaseRow> leases = tables.leases(number);
+    Statement kept(transaction.database, "SELECT 1 FROM events WHERE seq=?");
+    for (const std::uint64_t sequence : sequences) {
+      const bool is_out = sequence > cursor ||
+                          std::any_of(leases.begin(), leases.end(), [&](const LeaseRow& lease) {
+                            return sequence >= lease.lo && sequence <= lease.hi &&
+                                   !lease.done.test(static_cast<std::size_t>(sequence - lease.lo));
+                          });
+      if (is_out || !kept.start(sequence).step()) continue;
+      std::optional<ExceptionRow> one = tables.exception(number, sequence);
+      if (one && one->state != ExceptionState::dead) continue;
+      if (!one) one.emplace().sequence = sequence;
+      give_again(transaction, number, *one);
+      ++given;
+    }
+    (void)tables.repair(number);
+    core_->tell_damages(tables);
+  });
+  if (!found) store_detail::no_such_durable(durable);
+  return given;
+}
+
+std::vector<StoredLetter> SqliteStore::letters_of(Reader& reader, const StoredLetterQuery& query) {
+  std::vector<StoredLetter> out;
+  for (const DurableRow& durable : reader.tables.all()) {
+    if (!query.durable.empty() && query.durable != durable.spec.name) continue;
+    for (ExceptionRow& row : reader.tables.letters(durable.number)) {
+      if (query.id && row.letter != *query.id) continue;
+      EventRow event;
+      if (reader.by_sequence.start(row.sequence).step()) {
+        event = reader.events.row_at(reader.by_sequence);
+      }
+      reader.by_sequence.reset();
+      if (!event.event) continue;  // set aside where it is read
+      StoredLetter letter;
+      letter.id = row.letter;
+      letter.durable = durable.spec.name;
+      letter.sequence = row.sequence;
+      letter.event = std::move(*event.event);
+      letter.history = std::move(row.deaths);
+      letter.redriving = row.state != ExceptionState::dead;
+      if (letter.history.empty() || !store_detail::fits(query, letter)) continue;
+      out.push_back(std::move(letter));
+    }
+  }
+  core_->tell_damages(reader.tables);
+  std::sort(out.begin(), out.end(),
+            [](const StoredLetter& a, const StoredLetter& b) { return a.id < b.id; });
+  if (query.limit != 0 && out.size() > query.limit) {
+    out.erase(out.begin() + static_cast<std::ptrdiff_t>(query.limit), out.end());
+  }
+  return out;
+}
+
+std::vector<StoredLetter> SqliteStore::dead_letters(const StoredLetterQuery& query) {
+  return core_->asking([&] {
+    const Core::Borrowed reader = core_->reader();
+    return letters_of(*reader, query);
+  });
+}
+
+std::size_t SqliteStore::for_each_at_rest(
+    const StoredLetterQuery& query,
+    const std::function<void(Transaction&, DurableNumber, ExceptionRow&)>& use) {
+  const std::vector<StoredLetter> letters = dead_letters(query);
+  std::size_t count = 0;
+  if (letters.empty()) return count;
+  core_->writer->call([&](Transaction& transaction) {
+    count = 0;
+    for (const StoredLetter& letter : letters) {
+      const auto durable = transaction.durables.find(letter.durable);
+      if (!durable) continue;
+      auto row = transaction.durables.exception(durable->number, letter.sequence);
+      if (!row || row->letter != letter.id || row->state != ExceptionState::dead) continue;
+      use(transaction, durable->number, *row);
+      ++count;
+    }
+  });
+  return count;
+}
+
+std::size_t SqliteStore::redrive(const StoredLetterQuery& query) {
+  return for_each_at_rest(query, &give_again);
+}
+
+std::size_t SqliteStore::purge(const StoredLetterQuery& query) {
+  return for_each_at_rest(query,
+                          [](Transaction& transaction, DurableNumber number, ExceptionRow& row) {
+                            transaction.durables.remove_exception(number, row.sequence);
+                          });
+}
+
+}  // namespace busway::sqlite

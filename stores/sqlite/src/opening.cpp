@@ -1,0 +1,164 @@
+#include "opening.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <system_error>
+#include <utility>
+
+#include "base/escape.hpp"
+#include "busway/error.hpp"
+#include "busway/sqlite.hpp"
+#include "schema.hpp"
+#include "sqlite_store.hpp"
+#include "write_gate.hpp"
+#include "writer.hpp"
+
+namespace busway {
+namespace sqlite {
+namespace {
+
+namespace fs = std::filesystem;
+
+[[noreturn]] void refuse(ErrorCode code, const std::string& path, const std::string& why) {
+  throw Error(code, "the store sqlite:" + escape(path) + ' ' + why);
+}
+
+}  // namespace
+
+void refuse(const Fault& fault, const std::string& path) {
+  switch (fault.kind()) {
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED: refuse(ErrorCode::store_unavailable, path, "is locked by another program");
+    case SQLITE_READONLY:
+    case SQLITE_PERM:
+      refuse(ErrorCode::store_unavailable, path,
+             "cannot be written; a store needs a file and a folder that it may write");
+    case SQLITE_NOTADB: refuse(ErrorCode::store_format, path, "is no SQLite database");
+    case SQLITE_CORRUPT:
+      refuse(ErrorCode::store_format, path,
+             std::string("is a damaged SQLite database: ") + fault.what());
+    default:
+      refuse(ErrorCode::store_unavailable, path, std::string("cannot be opened: ") + fault.what());
+  }
+}
+
+void require_place(const std::string& path) {
+  if (path.empty()) refuse(ErrorCode::invalid_option, path, "has no path; write sqlite:PATH");
+  std::error_code ignored;
+  if (fs::is_directory(path, ignored)) {
+    refuse(ErrorCode::store_unavailable, path, "is a folder; name a file in it");
+  }
+  const fs::path folder = fs::path(path).parent_path();
+  if (!folder.empty() && !fs::is_directory(folder, ignored)) {
+    refuse(ErrorCode::store_unavailable, path,
+           "is in a folder that does not exist; make " + escape(folder.string()) + " first");
+  }
+}
+
+std::string place_of(const std::string& path) {
+  constexpr int kLinksMax = 40;
+  try {
+    fs::path place = fs::absolute(path);
+    // By hand, since the file that a link names may be still to be made.
+    for (int links = 0; fs::is_symlink(place); ++links) {
+      if (links == kLinksMax) refuse(ErrorCode::store_unavailable, path, "is a ring of links");
+      place = place.parent_path() / fs::read_symlink(place);
+    }
+    return (fs::canonical(place.parent_path()) / place.filename()).string();
+  } catch (const fs::filesystem_error& error) {
+    refuse(ErrorCode::store_unavailable, path, "cannot be found: " + error.code().message());
+  }
+}
+
+void sync_folder(const std::string& path) noexcept {
+  const fs::path folder = fs::path(path).parent_path();
+  const int descriptor = open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) return;
+  (void)fsync(descriptor);
+  close(descriptor);
+}
+
+Durability durability_of(const StoreOptions& options, const std::string& path) {
+  const Durability wanted = options.durability.value_or(Durability::power_loss);
+  if (wanted == Durability::memory) {
+    refuse(ErrorCode::invalid_option, path,
+           "keeps events beyond the process; its durability is process_crash or power_loss");
+  }
+  return wanted;
+}
+
+std::uint64_t prepare(const std::string& path, const StoreOptions& options) {
+  const bool is_new = FileIdentity::of(path) == FileIdentity{};
+  if (is_new && !options.create) {
+    refuse(ErrorCode::store_unavailable, path, "does not exist");
+  }
+  std::optional<WriteGate> gate;
+  try {
+    gate.emplace(path + "-gate");
+  } catch (const std::system_error& error) {
+    refuse(ErrorCode::store_unavailable, path,
+           "cannot be written: " + escape(path) + "-gate: " + error.code().message());
+  }
+  if (!gate->lock(options.timeout)) {
+    refuse(ErrorCode::store_unavailable, path,
+           "is held by another process at " + escape(path) +
+               "-gate, which did not let go of it in time");
+  }
+  std::uint64_t opening = 0;
+  try {
+    Database database(path, Database::Access::create);
+    database.run("PRAGMA busy_timeout=" +
+                 std::to_string(std::max<std::int64_t>(1, options.timeout.count() / 1'000'000)));
+    require_ours(database, path);
+    database.run("PRAGMA auto_vacuum=INCREMENTAL");
+    if (const std::string mode = database.text("PRAGMA journal_mode=WAL"); mode != "wal") {
+      refuse(ErrorCode::store_unavailable, path,
+             "is where SQLite cannot keep a write-ahead log (journal mode " + mode +
+                 "); use a local file system");
+    }
+    database.run("PRAGMA synchronous=FULL");
+    database.run("PRAGMA wal_autocheckpoint=0");
+    database.run("BEGIN IMMEDIATE");
+    if (!is_current(database)) make_current(database);
+    Statement add(database,
+                  "INSERT INTO openings(instance_id, pid, opened, expiry) VALUES(?,?,?,"
+                  "nullif(?, 0))");
+    add.run(std::string_view(options.instance_id), std::int64_t{getpid()},
+            options.clock->wall().time_since_epoch().count(),
+            std::int64_t{options.durable_expiry ? options.durable_expiry->count() : 0});
+    opening = static_cast<std::uint64_t>(sqlite3_last_insert_rowid(database.handle()));
+    database.run("COMMIT");
+  } catch (...) {
+    gate->unlock();
+    throw;
+  }
+  gate->unlock();
+  if (is_new) sync_folder(path);
+  return opening;
+}
+
+}  // namespace sqlite
+
+std::shared_ptr<Store> open_sqlite_store(const std::string& path, const StoreOptions& given) {
+  StoreOptions options = given;
+  if (options.clock == nullptr) options.clock = Clock::system();
+  if (!options.log) options.log = log_to_stderr;
+  sqlite::require_place(path);
+  const std::string place = sqlite::place_of(path);
+  const Durability durability = sqlite::durability_of(options, place);
+  try {
+    const std::uint64_t opening = sqlite::prepare(place, options);
+    return std::make_shared<sqlite::SqliteStore>(place, options, opening, durability);
+  } catch (const sqlite::Fault& fault) {
+    sqlite::refuse(fault, place);
+  }
+}
+
+}  // namespace busway

@@ -1,0 +1,31 @@
+// opening.hpp -- a SQLite file on its way to being a store: found, checked, brought up to date.
+// Layer: store
+//
+// Threads    [any-thread]
+// Ownership  None.
+// Errors     Error in words of what is to be done; Fault where SQLite says it.
+// Cost       A transaction.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "busway/store_info.hpp"
+#include "busway/store_provider.hpp"
+#include "database.hpp"
+
+namespace busway::sqlite {
+
+/// What SQLite said while the file was opened.
+[[noreturn]] void refuse(const Fault& fault, const std::string& path);
+void require_place(const std::string& path);
+/// The one name of the file, whichever it is opened by and from wherever: gate, doorbell and log
+/// are named after it, and a relative one would be another file after chdir().
+[[nodiscard]] std::string place_of(const std::string& path);
+/// The entry of a new file is durable.
+void sync_folder(const std::string& path) noexcept;
+[[nodiscard]] Durability durability_of(const StoreOptions& options, const std::string& path);
+/// Opens the file, brings it up to date, and enters an opening, whose number it returns.
+[[nodiscard]] std::uint64_t prepare(const std::string& path, const StoreOptions& options);
+
+}  // namespace busway::sqlite

@@ -1,0 +1,57 @@
+// store_verbs.hpp -- a store for the verbs that look into one, and what their tests share.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <temporary_folder.hpp>
+#include <vector>
+
+#include "process.hpp"
+
+namespace busway::app {
+
+using nlohmann::json;
+
+struct StoreVerbs : ::testing::Test {
+  TemporaryFolder folder;
+  std::string store = "sqlite:" + folder.file("events.db");
+
+  std::string file(const std::string& text) const {
+    const std::string path = folder.file("lines.ndjson");
+    std::ofstream(path) << text;
+    return path;
+  }
+  void fill(int count, const std::string& topic = "order.made") const {
+    std::string text;
+    for (int i = 1; i <= count; ++i) text += "{\"n\":" + std::to_string(i) + "}\n";
+    const Ended ended =
+        busway({"pub", "--store", store, "--topic", topic, "--source", "shop", file(text)});
+    EXPECT_EQ(ended.code, 0) << ended.err;
+    EXPECT_EQ(ended.out, "stored=" + std::to_string(count) + " duplicates=0 failed=0\n");
+  }
+  /// The verb with the store of this folder.
+  Ended run(std::vector<std::string> words) const {
+    words.insert(words.end(), {"--store", store});
+    return busway(words);
+  }
+  /// As an instance of a durable name, until nothing is left.
+  Ended drain(const std::string& name, const std::string& pattern = "*") const {
+    return run(
+        {"sub", "--durable", name, "--from", "beginning", "--json", pattern, "--until-idle"});
+  }
+};
+
+inline std::vector<json> lines_of(const std::string& text) {
+  std::vector<json> out;
+  std::size_t begin = 0;
+  for (std::size_t end = text.find('\n'); end != std::string::npos; end = text.find('\n', begin)) {
+    out.push_back(json::parse(text.substr(begin, end - begin)));
+    begin = end + 1;
+  }
+  return out;
+}
+
+}  // namespace busway::app
