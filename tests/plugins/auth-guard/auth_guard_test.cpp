@@ -333,9 +333,9 @@ TEST(AuthGuard, AFindingThatAFilterRefusesTakesNoOtherWithIt) {
 }
 
 TEST(AuthGuard, AListenerThatTakesItsTimeMakesNoFailureCountTwice) {
-  ShippedPlugin guard(kTarget, {{"failures_max", 2}, {"timeout", "100ms"}});
-  std::promise<void> go_on;
+  std::promise<void> go_on;  // outlives the plugin, and the thread of it that was left behind
   const std::shared_future<void> may_go_on = go_on.get_future().share();
+  ShippedPlugin guard(kTarget, {{"failures_max", 2}, {"timeout", "100ms"}});
   const Subscription slow = guard.bus().subscribe(
       "auth.suspicious", [&](const Event&) { (void)may_go_on.wait_for(kGuard); },
       {.mode = Mode::sync});
