@@ -259,5 +259,61 @@ TEST_F(DurablePlugins, WithoutAStoreThatLastsNothingIsNamed) {
   }
 }
 
+// -- Review 6a ------------------------------------------------------------------------------------
+
+TEST_F(DurablePlugins, Review6aHearOnceWhatAPublisherWaitedForThoughTheyStopAtOnce) {
+  Life life(store_);
+  life.run();
+  constexpr std::size_t kEach = 50;
+  for (std::size_t n = 0; n < kEach; ++n) EXPECT_EQ(life.bus.publish("say.a").delivered, 1U);
+  life.manager.stop("keeper");
+  life.manager.start("keeper");
+  life.rest();
+  EXPECT_EQ(life.heard({"say.a"}), std::vector<std::size_t>{kEach});
+}
+
+TEST_F(DurablePlugins, Review6aHearOnceWhatAPublisherWaitedForOverACleanRestart) {
+  constexpr std::size_t kEach = 50;
+  {
+    Life life(store_);
+    life.run();
+    for (std::size_t n = 0; n < kEach; ++n) EXPECT_EQ(life.bus.publish("say.a").delivered, 1U);
+    EXPECT_TRUE(life.manager.stop_all().empty());
+    EXPECT_TRUE(life.bus.stop(kGuard).ok());
+  }
+  Life again(store_);
+  again.run();
+  again.rest();
+  EXPECT_EQ(again.heard({"say.a"}), std::vector<std::size_t>{0});
+}
+
+TEST_F(DurablePlugins, Review6aHearOnceEachEventOfALargeBatch) {
+  Life life(store_);
+  life.run();
+  constexpr std::size_t kEach = 5000;
+  std::vector<Event> batch;
+  for (std::size_t n = 0; n < kEach; ++n) batch.emplace_back("say.a", Payload::json(Json{{"n", n}}));
+  const auto results = life.bus.publish_batch(batch);
+  for (const PublishResult& one : results) ASSERT_TRUE(one.ok()) << one.message();
+  life.rest();
+  EXPECT_EQ(life.heard({"say.a"}), std::vector<std::size_t>{kEach});
+}
+
+TEST_F(DurablePlugins, Review6aHearOnceWhatAnotherHostPublishes) {
+  Life life(store_);
+  life.run();
+  Life there(store_, "there");
+  constexpr std::size_t kEach = 5000;
+  std::vector<Event> batch;
+  for (std::size_t n = 0; n < kEach; ++n) batch.emplace_back("say.a", Payload::json(Json{{"n", n}}));
+  const auto results = there.bus.publish_batch(batch);
+  for (const PublishResult& one : results) ASSERT_TRUE(one.ok()) << one.message();
+  EXPECT_TRUE(eventually([&] { return life.watch.count("heard") >= kEach; }));
+  life.rest();
+  std::this_thread::sleep_for(std::chrono::seconds(1));
+  life.rest();
+  EXPECT_EQ(life.heard({"say.a"}), std::vector<std::size_t>{kEach});
+}
+
 }  // namespace
 }  // namespace busway
