@@ -1,5 +1,6 @@
 // Durable subscriptions: what is not settled is given out again, to whoever opens the name.
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstring>
 #include <map>
@@ -657,6 +658,260 @@ TEST_P(DurableStress, ManyThreadsPublishAndSeveralInstancesShareWhileTheyComeAnd
   for (const auto& [n, times] : seen) EXPECT_GE(times, 1) << n;
   EXPECT_TRUE(adds_up(info_of(steady, stays.id()).counters));
   EXPECT_EQ(store->stats().dead_letters, 0U);
+}
+
+// -- Review 6a ------------------------------------------------------------------------------------
+
+/// A store in front of another, that fails where a test says so.
+class Behind : public Store {
+ public:
+  explicit Behind(std::shared_ptr<Store> store) : real(std::move(store)) {}
+  [[nodiscard]] StoreInfo info() const override { return real->info(); }
+  [[nodiscard]] StoreFeatures features() const noexcept override { return real->features(); }
+  [[nodiscard]] StoreStats stats() override { return real->stats(); }
+  [[nodiscard]] StoreCensus census() override { return real->census(); }
+  [[nodiscard]] std::uint64_t writer() const noexcept override { return real->writer(); }
+  void append(AppendRequest& request) noexcept override { real->append(request); }
+  void append(std::span<const Event> events, std::span<AppendResult> results) noexcept override {
+    real->append(events, results);
+    if (!answers_unknown.exchange(false)) return;
+    if (meanwhile) meanwhile();
+    for (AppendResult& one : results) one.answer = Appended::unknown;
+  }
+  using Store::append;
+  [[nodiscard]] StorePage read(const StoreQuery& query) override {
+    ++reads;
+    return real->read(query);
+  }
+  [[nodiscard]] std::optional<StoredEvent> find(const EventId& id) override {
+    return real->find(id);
+  }
+  [[nodiscard]] std::optional<StoredStatus> status(const EventId& id) override {
+    return real->status(id);
+  }
+  [[nodiscard]] Watch watch(std::function<void()> news) override { return real->watch(news); }
+  bool remove(std::string_view durable) override { return real->remove(durable); }
+  [[nodiscard]] std::vector<DurableInfo> durables() override { return real->durables(); }
+  std::size_t replay(std::string_view durable, std::span<const std::uint64_t> sequences) override {
+    return real->replay(durable, sequences);
+  }
+  [[nodiscard]] std::vector<StoredLetter> dead_letters(const StoredLetterQuery& query) override {
+    return real->dead_letters(query);
+  }
+  std::size_t redrive(const StoredLetterQuery& query) override { return real->redrive(query); }
+  std::size_t purge(const StoredLetterQuery& query) override { return real->purge(query); }
+  TrimResult trim(const Retention& retention) override { return real->trim(retention); }
+  [[nodiscard]] std::vector<std::string> check() override { return real->check(); }
+  void backup(const std::string& path) override { real->backup(path); }
+  void vacuum() override { real->vacuum(); }
+  void close() noexcept override { real->close(); }
+
+  struct Consumer final : StoreConsumer {
+    Consumer(Behind& of, std::unique_ptr<StoreConsumer> made) : store(of), real(std::move(made)) {}
+    FetchResult fetch(std::size_t max) override { return real->fetch(max); }
+    SettleResult settle(std::span<const Settlement> settlements) override {
+      if (store.settle_fails) throw Error(ErrorCode::store_unavailable, "the cable is out");
+      SettleResult result = real->settle(settlements);
+      store.settled += settlements.size();
+      store.stale += result.stale;
+      return result;
+    }
+    bool renew() override { return real->renew(); }
+    void keep_note(std::string_view note) override {
+      if (store.note_fails > 0) {
+        --store.note_fails;
+        throw Error(ErrorCode::store_unavailable, "the cable is out");
+      }
+      real->keep_note(note);
+    }
+    [[nodiscard]] std::string note() override { return real->note(); }
+    void close() noexcept override { real->close(); }
+    Behind& store;
+    std::unique_ptr<StoreConsumer> real;
+  };
+  [[nodiscard]] std::unique_ptr<StoreConsumer> open(const DurableSpec& spec) override {
+    return std::make_unique<Consumer>(*this, real->open(spec));
+  }
+
+  std::shared_ptr<Store> real;
+  std::atomic<bool> answers_unknown{false};
+  std::function<void()> meanwhile;
+  std::atomic<bool> settle_fails{false};
+  std::atomic<int> note_fails{0};
+  std::atomic<std::size_t> settled{0};
+  std::atomic<std::size_t> stale{0};
+  std::atomic<std::size_t> reads{0};
+};
+
+/// A note that cannot be kept makes the feed settle a second time what it has settled, and count it
+/// out twice.
+TEST_P(Durable, Review6aAFailedNoteDoesNotSettleTwice) {
+  const auto behind = std::make_shared<Behind>(store);
+  BusOptions with = options();
+  with.opened_store = behind;
+  Pumped pumped(with);
+  const Subscription made =
+      pumped.bus.subscribe("job", [](const Event&) { throw std::runtime_error("no"); },
+                           {.retry = retries(0), .breaker = BreakerPolicy{.failures = 1},
+                            .durable = "work"});
+  behind->note_fails = 1;
+  (void)pumped.bus.publish("job");
+  (void)pumped.bus.poll();
+  std::this_thread::sleep_for(milliseconds(300));  // the feed's pause
+  (void)pumped.bus.poll();
+  EXPECT_EQ(behind->settled, 1U);
+  EXPECT_EQ(behind->stale, 0U);
+}
+
+/// What could not be settled in time is left, and the caller of stop() is to be told.
+TEST_P(Durable, Review6aAStopSaysThatSettlementsAreLeft) {
+  const auto behind = std::make_shared<Behind>(store);
+  BusOptions with = options();
+  with.opened_store = behind;
+  Pumped pumped(with);
+  int calls = 0;
+  const Subscription made =
+      pumped.bus.subscribe("job", [&](const Event&) { ++calls; }, {.durable = "work"});
+  behind->settle_fails = true;
+  (void)pumped.bus.publish("job");
+  (void)pumped.bus.poll();
+  ASSERT_EQ(calls, 1);
+  const StopResult stopped = pumped.bus.stop(milliseconds(300));
+  EXPECT_FALSE(stopped.ok()) << "the event will be handled again";
+}
+
+/// Strict: nothing is handled before an earlier event that waits, not after the deadline of a stop
+/// either.
+TEST_P(Durable, Review6aStrictOrderHoldsWhenTheStopIsOverdue) {
+  BusOptions with = quiet();
+  with.opened_store = open_store(address() + (std::string(GetParam()) == "sqlite:" ? "2" : ""));
+  with.worker_count = 1;
+  RetryPolicy strict = retries(5);
+  strict.order = RetryOrder::strict;
+  std::mutex mutex;
+  std::vector<std::string> handled;
+  {
+    Bus bus(with);
+    std::atomic<bool> in_first{false};
+    std::atomic<bool> go{false};
+    const Subscription made = bus.subscribe("job.*",
+                                            [&](const Event& event) {
+                                              if (event.topic() == "job.a") {
+                                                in_first = true;
+                                                while (!go) std::this_thread::sleep_for(milliseconds(1));
+                                                throw std::runtime_error("not now");
+                                              }
+                                              const std::lock_guard lock(mutex);
+                                              handled.emplace_back(event.topic());
+                                            },
+                                            {.retry = strict, .durable = "work"});
+    (void)bus.publish_batch(std::vector<Event>{Event("job.a"), Event("job.b"), Event("job.c")});
+    ASSERT_TRUE(eventually([&] { return in_first.load(); }));
+    (void)bus.stop(milliseconds(50));
+    go = true;
+    std::this_thread::sleep_for(milliseconds(200));
+  }
+  const std::lock_guard lock(mutex);
+  EXPECT_EQ(handled, std::vector<std::string>{}) << "job.a waits";
+}
+
+/// An append of unknown fate that others have read past.
+TEST(Review6a, AnEventOfUnknownFateComesThoughOthersWereReadMeanwhile) {
+  TemporaryFolder folder;
+  const std::string address = "sqlite:" + folder.file("events.db");
+  const auto behind = std::make_shared<Behind>(open_store(address));
+  BusOptions here = quiet();
+  here.opened_store = behind;
+  Bus bus(here);
+  BusOptions other = quiet();
+  other.store = address;
+  Bus there(other);
+  std::mutex mutex;
+  std::set<std::string> seen;
+  const Subscription live = bus.subscribe("job.*", [&](const Event& event) {
+    const std::lock_guard lock(mutex);
+    seen.insert(std::string(event.topic()));
+  });
+  const auto has = [&](const char* topic) {
+    return eventually([&] {
+      const std::lock_guard lock(mutex);
+      return seen.contains(topic);
+    });
+  };
+  behind->meanwhile = [&] {
+    EXPECT_TRUE(there.publish("job.other").ok());
+    EXPECT_TRUE(has("job.other"));
+  };
+  behind->answers_unknown = true;
+  EXPECT_EQ(bus.publish("job.mine").code, ErrorCode::store_unknown);
+  EXPECT_TRUE(there.publish("job.last").ok());
+  EXPECT_TRUE(has("job.last"));
+  std::this_thread::sleep_for(milliseconds(1500));
+  const std::lock_guard lock(mutex);
+  EXPECT_TRUE(seen.contains("job.mine")) << "the store has it, and it is never delivered live";
+}
+
+/// A sync handler is slow while another host publishes more than a queue holds.
+TEST(Review6a, AFullQueueDoesNotMakeTheFeedsSpin) {
+  TemporaryFolder folder;
+  const std::string address = "sqlite:" + folder.file("events.db");
+  const auto behind = std::make_shared<Behind>(open_store(address));
+  BusOptions here = quiet();
+  here.opened_store = behind;
+  here.queue_capacity = 16;
+  Bus bus(here);
+  BusOptions other = quiet();
+  other.store = address;
+  Bus there(other);
+  std::atomic<bool> go{false};
+  const Subscription live = bus.subscribe("job.*", [&](const Event&) {
+    while (!go) std::this_thread::sleep_for(milliseconds(1));
+  });
+  for (int i = 0; i < 300; ++i) EXPECT_TRUE(there.publish("job.other").ok());
+  std::this_thread::sleep_for(milliseconds(300));
+  const std::size_t before = behind->reads;
+  std::this_thread::sleep_for(seconds(1));
+  EXPECT_LT(behind->reads - before, 200U);
+  const Receipt mine = bus.publish_async("job.mine");
+  EXPECT_TRUE(mine.result().ok()) << "another host's events take all of publish_async's queue";
+  go = true;
+}
+
+/// The bus is destroyed while a handler runs, and another host publishes its first event.
+TEST(Review6a, AnEventOfAnotherHostWhileTheBusIsDestroyedIsHarmless) {
+  TemporaryFolder folder;
+  const std::string address = "sqlite:" + folder.file("events.db");
+  BusOptions other = quiet();
+  other.store = address;
+  Bus there(other);
+  std::atomic<bool> inside{false};
+  auto bus = std::make_unique<Bus>(other);
+  const Subscription live = bus->subscribe("job.mine", [&](const Event&) {
+    inside = true;
+    std::this_thread::sleep_for(milliseconds(1500));
+  });
+  std::thread publisher([&, one = bus.get()] { (void)one->publish("job.mine"); });
+  ASSERT_TRUE(eventually([&] { return inside.load(); }));
+  std::thread destroyer([&] { bus.reset(); });
+  std::this_thread::sleep_for(milliseconds(200));
+  EXPECT_TRUE(there.publish("job.other").ok());
+  destroyer.join();
+  publisher.join();
+}
+
+/// On a bus driven by hand the filter runs within a turn.
+TEST_P(Durable, Review6aAFilterMayEndItsSubscriptionOnABusDrivenByHand) {
+  Pumped pumped(options());
+  Subscription made;
+  made = pumped.bus.subscribe("job", [](const Event&) {},
+                              {.filter =
+                                   [&](const Event&) {
+                                     made.reset();
+                                     return true;
+                                   },
+                               .durable = "work"});
+  (void)pumped.bus.publish("job");
+  (void)pumped.bus.poll();
 }
 
 }  // namespace
