@@ -914,5 +914,72 @@ TEST_P(Durable, Review6aAFilterMayEndItsSubscriptionOnABusDrivenByHand) {
   (void)pumped.bus.poll();
 }
 
+/// It was not stored at first, and the repeat was: the live subscription has it once.
+TEST(Review6a, ARepeatAfterUnknownIsDeliveredOnce) {
+  TemporaryFolder folder;
+  struct NotStored final : Behind {
+    using Behind::Behind;
+    using Store::append;
+    void append(std::span<const Event> events, std::span<AppendResult> results) noexcept override {
+      if (!fails.exchange(false)) return real->append(events, results);
+      for (AppendResult& one : results) one.answer = Appended::unknown;
+    }
+    std::atomic<bool> fails{true};
+  };
+  BusOptions here = quiet();
+  here.opened_store = std::make_shared<NotStored>(open_store("sqlite:" + folder.file("events.db")));
+  Bus bus(here);
+  std::atomic<int> calls{0};
+  const Subscription live = bus.subscribe("job", [&](const Event&) { ++calls; });
+  const Event event("job", Payload::json(Json(1)), {.id = EventId::parse("0190b7c2-7d3a-7c11-8f00-000000000001")});
+  EXPECT_EQ(bus.publish(event).code, ErrorCode::store_unknown);
+  const PublishResult again = bus.publish(event);
+  EXPECT_TRUE(again.ok());
+  EXPECT_FALSE(again.duplicate);
+  std::this_thread::sleep_for(milliseconds(1200));
+  EXPECT_EQ(calls, 1);
+}
+
+/// An event of another host that the history has already, and that is followed later.
+TEST(Review6a, AReplayedEventOfAnotherHostComesOnce) {
+  TemporaryFolder folder;
+  BusOptions options;
+  options.store = "sqlite:" + folder.file("events.db");
+  Pumped here(options);
+  Pumped there(options);
+  EXPECT_TRUE(there.bus.publish("job").ok());
+  int calls = 0;
+  const Subscription live = here.bus.subscribe(
+      "job", [&](const Event&) { ++calls; },
+      {.mode = Mode::async, .replay = Replay::beginning()});
+  (void)here.executor->run();  // what it has replayed
+  EXPECT_EQ(calls, 1);
+  (void)here.bus.poll();
+  EXPECT_EQ(calls, 1);
+}
+
+/// Every attempt has killed its process: the policy has none left.
+TEST_P(Durable, Review6aAnEventThatKilledItsProcessTooOftenIsGivenUp) {
+  { Pumped first(options());
+    const Subscription made = first.bus.subscribe("job", [](const Event&) {}, {.durable = "work"});
+  }
+  Pumped pumped(options());
+  (void)pumped.bus.publish("job");
+  const DurableSpec spec{.name = "work", .patterns = {Pattern::exact("job")}, .lease = seconds(10)};
+  const auto dies = store->open(spec);  // a process that takes it and is never heard of again
+  for (unsigned attempt = 1; attempt <= 5; ++attempt) {
+    const FetchResult out = dies->fetch(1);
+    ASSERT_EQ(out.deliveries.size(), 1U);
+    EXPECT_EQ(out.deliveries[0].attempt, attempt);
+    clock->advance(seconds(60));
+  }
+  int calls = 0;
+  const Subscription made = pumped.bus.subscribe("job", [&](const Event&) { ++calls; },
+                                                 {.retry = retries(1), .durable = "work"});
+  (void)pumped.bus.poll();
+  EXPECT_EQ(calls, 0);
+  EXPECT_EQ(info("work").dead_letters, 1U);
+}
+
 }  // namespace
 }  // namespace busway

@@ -1,6 +1,7 @@
 // With a store that lasts, plugins go on where they were.
 #include <atomic>
 #include <eventually.hpp>
+#include <fstream>
 #include <map>
 #include <memory>
 #include <set>
@@ -313,6 +314,19 @@ TEST_F(DurablePlugins, Review6aHearOnceWhatAnotherHostPublishes) {
   std::this_thread::sleep_for(std::chrono::seconds(1));
   life.rest();
   EXPECT_EQ(life.heard({"say.a"}), std::vector<std::size_t>{kEach});
+}
+
+TEST_F(DurablePlugins, Review6aTwoSubscriptionsOfALaterBuildHaveNamesOfTheirOwn) {
+  const std::string flag = folder_.file("flag");
+  Life life(store_);
+  life.run({{"before_if", flag}});
+  std::ofstream(flag) << "there";
+  life.manager.reload("keeper");
+  const auto names = life.names();
+  EXPECT_NE(names.at("jobs"), names.at("before"));
+  for (int n = 0; n < 20; ++n) EXPECT_TRUE(life.bus.publish("job.a").ok());
+  life.rest();
+  EXPECT_EQ(life.heard({"job.a"}), std::vector<std::size_t>{40});
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // A plugin that says what it hears, so that tests can tell what was kept for it.
 #include <chrono>
 #include <cstdlib>
+#include <filesystem>
 #include <stdexcept>
 #include <string>
 
@@ -17,6 +18,10 @@ class Keeper : public busway::Plugin {
   void setup(const Json& config) override { config_ = config; }
 
   void start() override {
+    // Review 6a: a later build wants another subscription to the same, before the one it had.
+    if (const auto path = config_.value("before_if", std::string()); !path.empty() && std::filesystem::exists(path)) {
+      subscribe("job.*", &Keeper::hear, {.name = "before"});
+    }
     subscribe("job.*", &Keeper::hear, {.name = "jobs"});
     subscribe("say.*", &Keeper::hear, {.name = "sayings", .mode = Mode::sync});
     if (config_.value("many", false)) {
