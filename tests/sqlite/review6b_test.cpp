@@ -227,5 +227,61 @@ TEST_F(SqliteFolder, Review6bADuplicateOfADamagedEventIsNotAnsweredAsStored) {
   EXPECT_TRUE(!again.ok() || store->find(numbered(1).id()).has_value()) << to_string(again.answer);
 }
 
+// Written while the clock was ahead, by an opening that makes no call any more.
+TEST_F(SqliteFolder, Review6bARetryWrittenWhileTheClockWasAheadComesToAnother) {
+  const auto clock = std::make_shared<testing::ManualClock>();
+  const std::shared_ptr<Store> left = open({.clock = clock});
+  const std::shared_ptr<Store> right = open({.clock = clock});
+  const DurableSpec spec{.name = "work", .patterns = {Pattern::glob("*")}};
+  auto of_left = left->open(spec);
+  auto of_right = right->open(spec);
+  ASSERT_TRUE(left->append(numbered(1)).ok());
+  clock->set_wall(clock->wall() + hours(24 * 365));
+  ASSERT_EQ(of_left->fetch(10).deliveries.size(), 1U);
+  EXPECT_EQ(of_left
+                ->settle(std::vector<Settlement>{{.sequence = 1,
+                                                  .kind = Settlement::Kind::retry,
+                                                  .after = seconds(1),
+                                                  .reason = "later"}})
+                .accepted,
+            1U);
+  clock->set_wall(clock->wall() - hours(24 * 365));
+  clock->advance(seconds(5));
+  EXPECT_EQ(fetch_all(*of_right).size(), 1U) << "not for a year";
+}
+
+// The row of a name that nobody has open: its token is damaged, so it is of a dead one.
+TEST_F(SqliteFolder, Review6bADamagedLeaseIsNotBuriedAgainAndAgain) {
+  const std::shared_ptr<Store> store = open();
+  auto of_x = store->open({.name = "x", .patterns = {Pattern::glob("*")}});
+  auto of_y = store->open({.name = "y", .patterns = {Pattern::glob("other.*")}});
+  ASSERT_TRUE(store->append(numbered(1)).ok());
+  ASSERT_EQ(of_x->fetch(10).deliveries.size(), 1U);
+  run_sql("UPDATE leases SET token=token+2");
+  std::this_thread::sleep_for(seconds(3));
+  const std::uint64_t before = store->stats().commits;
+  std::this_thread::sleep_for(seconds(5));
+  EXPECT_LE(store->stats().commits - before, 1U);
+}
+
+// A lease that is damaged is found by one opening, which takes the cursor back and ends: the other
+// does not look there.
+TEST_F(SqliteFolder, Review6bACursorThatAnotherTookBackIsNoticed) {
+  const auto clock = std::make_shared<testing::ManualClock>();
+  const std::shared_ptr<Store> left = open({.clock = clock});
+  const std::shared_ptr<Store> right = open({.clock = clock});
+  const DurableSpec spec{.name = "work", .patterns = {Pattern::glob("*")}};
+  auto of_left = left->open(spec);
+  auto of_right = right->open(spec);
+  for (std::uint64_t n = 1; n <= 3; ++n) ASSERT_TRUE(left->append(numbered(n)).ok());
+  ASSERT_EQ(of_left->fetch(10).deliveries.size(), 3U);
+  ASSERT_TRUE(left->append(numbered(4)).ok());
+  EXPECT_EQ(fetch_all(*of_right).size(), 1U);  // it has seen the cursor at 4
+  run_sql("UPDATE leases SET until=until+1");
+  left->open(spec)->close();  // repairs
+  of_left->close();
+  EXPECT_EQ(fetch_all(*of_right).size(), 4U);
+}
+
 }  // namespace
 }  // namespace busway
