@@ -181,16 +181,21 @@ bool AuditFile::cut_doubtful(const FileEnd& end) {
   return false;
 }
 
-/// Whether the path still names the file that is open.
-bool AuditFile::is_ours() const noexcept {
+/// Whether the path still names the file that is open, and nothing was cut off that; where its end
+/// is now. One that was cut may end within a line, and is to be looked at as when it is opened.
+bool AuditFile::is_as_it_was() noexcept {
   struct stat open {};
   struct stat named {};
-  return ::fstat(fd_, &open) == 0 && ::stat(options_.path.c_str(), &named) == 0 &&
-         open.st_dev == named.st_dev && open.st_ino == named.st_ino;
+  if (::fstat(fd_, &open) != 0 || ::stat(options_.path.c_str(), &named) != 0 ||
+      open.st_dev != named.st_dev || open.st_ino != named.st_ino || open.st_size < size_) {
+    return false;
+  }
+  size_ = open.st_size;  // a line that cannot be written whole is cut off again, and nothing else
+  return true;
 }
 
 std::string AuditFile::append(std::string_view fields) {
-  if (fd_ < 0 || !is_ours()) (void)open();
+  if (fd_ < 0 || !is_as_it_was()) (void)open();
   std::string hash;
   std::string text = shared::make_audit_line(last_, fields, hash);
   text += '\n';

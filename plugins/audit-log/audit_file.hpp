@@ -79,7 +79,7 @@ class AuditFile {
 
   void close() noexcept;
   void lock_or_throw() const;
-  [[nodiscard]] bool is_ours() const noexcept;
+  [[nodiscard]] bool is_as_it_was() noexcept;
   [[nodiscard]] std::size_t recover();
   void go_on_from(const std::string& line, const std::string& path);
   void go_on_from_rotated();

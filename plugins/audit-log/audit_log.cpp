@@ -102,11 +102,11 @@ class AuditLog : public busway::Plugin {
 
   /// What was published before this plugin listened, plugins that were loaded before it among it,
   /// and that the history still has. Times may be out of order, so events of the last lines come
-  /// again, and are left out by their ids.
+  /// again, and are left out.
   [[nodiscard]] Replay not_kept_yet() {
     const std::lock_guard lock(mutex_);
-    const auto& oldest = run_.kept.oldest();
-    return oldest ? Replay::since(*oldest) : Replay::beginning();
+    const auto since = run_.kept.since();
+    return since ? Replay::since(*since) : Replay::beginning();
   }
 
   [[nodiscard]] bool is_of_this_log(const PluginEvent& event) const {
@@ -122,7 +122,7 @@ class AuditLog : public busway::Plugin {
     std::uint64_t failing = 0;  // of them, since it last worked
     std::uint64_t rotations = 0;
     bool sync_is_due = false;
-    KeptEvents kept{};  // before it, and not seen again
+    KeptEvents kept{};  // before it, and not seen again; an event of the replay may come late
   };
 
   /// What is published when mutex_ is free.
@@ -150,7 +150,7 @@ class AuditLog : public busway::Plugin {
       if (!file_ || Clock::now() >= given_up) {
         throw std::runtime_error("the audit log was not reached in time");
       }
-      if (run_.kept.take(event.id())) return Outcome::done();
+      if (run_.kept.take(event.id(), fields)) return Outcome::done();
       try {
         rotated_to = file_->append(fields);
         rotated_seq = file_->last().seq - 1;

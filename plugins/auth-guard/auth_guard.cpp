@@ -4,14 +4,17 @@
 //   answers     auth.sessions  {user_id} -> {user_id, sessions: [{session_id, address, since}]}
 //   publishes   auth.suspicious  {user_id, address, reason, failures?}
 //               run.summary      {logins, failures, suspicious, addresses, users, unusable?,
-//                                 untimed?, forgotten?}
+//                                 untimed?, forgotten?, unsent?}
 //
 // README.md lists the configuration and the reasons.
 #include <busway/plugin.hpp>
 
 #include <algorithm>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
+#include <deque>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <utility>
@@ -21,13 +24,17 @@
 #include "guard.hpp"
 #include "sessions.hpp"
 #include "settings.hpp"
+#include "shared/announcing_plugin.hpp"
 #include "shared/rfc3339.hpp"
 
 namespace {
 
 using busway::Json;
+using busway::LogLevel;
 using busway::PluginContext;
+using busway::PluginError;
 using busway::PluginEvent;
+using busway::PluginHealth;
 using busway::PluginPublishOptions;
 using busway::Priority;
 using namespace auth_guard;
@@ -35,6 +42,12 @@ using namespace auth_guard;
 /// A log that does not say its time zone may be read in another one, never more than a day away.
 /// What is from later is from no clock.
 constexpr std::chrono::hours kAheadMax(24);
+
+/// Events about which something was told last, of which another attempt counts nothing again.
+constexpr std::size_t kToldMax = 1024;
+/// Alerts that were not published yet; the oldest one has to go when there are more.
+constexpr std::size_t kOutboxMax = 1000;
+constexpr std::chrono::seconds kSendAgainAfter(1);
 
 /// A text, or a number as one: ids are written both ways.
 std::string text_of(const Json& payload, const std::string& key) {
@@ -54,9 +67,14 @@ class AuthGuard : public busway::Plugin {
   }
 
   void start() override {
+    run_ = {.forgotten_before = guard_->forgotten()};
+    {
+      const std::lock_guard lock(outbox_mutex_);
+      outbox_ = {};
+    }
     // One subscription, so that logins and failures keep their order.
     subscribe({"user.login", "user.login_failed", "user.logout"},
-              [this](const PluginEvent& event) { take(event); },
+              [this](const PluginEvent& event, PluginContext& context) { take(event, context); },
               {.name = "logins",
                .mode = Mode::async,
                .queue_capacity = settings_.queue,
@@ -69,15 +87,28 @@ class AuthGuard : public busway::Plugin {
   }
 
   void stop() override {
-    Json summary{{"logins", logins_},
-                 {"failures", failures_},
-                 {"suspicious", suspicious_},
+    const std::size_t unsent = send_what_can_be_sent();
+    Json summary{{"logins", run_.logins},
+                 {"failures", run_.failures},
+                 {"suspicious", run_.suspicious},
                  {"addresses", guard_->addresses()},
                  {"users", guard_->users()}};
-    if (unusable_ > 0) summary["unusable"] = unusable_;
-    if (untimed_ > 0) summary["untimed"] = untimed_;
-    if (guard_->forgotten() > 0) summary["forgotten"] = guard_->forgotten();
+    const std::uint64_t forgotten = guard_->forgotten() - run_.forgotten_before;
+    for (const auto& [key, count] :
+         {std::pair<const char*, std::uint64_t>{"unusable", run_.unusable},
+          {"untimed", run_.untimed},
+          {"forgotten", forgotten},
+          {"unsent", unsent}}) {
+      if (count > 0) summary[key] = count;
+    }
     publish("run.summary", summary);
+  }
+
+  PluginHealth health() override {
+    const std::lock_guard lock(outbox_mutex_);
+    if (outbox_.alerts.empty()) return PluginHealth::ok();
+    return PluginHealth::degraded(std::to_string(outbox_.alerts.size()) +
+                                  " alerts wait to be published: " + outbox_.fault);
   }
 
   Json save_state() override {
@@ -94,7 +125,11 @@ class AuthGuard : public busway::Plugin {
     }
   }
 
-  void take(const PluginEvent& event) {
+  void take(const PluginEvent& event, const PluginContext& context) {
+    // An attempt that took too long was left behind while it told what it had found.
+    if (context.attempt() > 1 && std::find(told_.begin(), told_.end(), event.id()) != told_.end()) {
+      return;
+    }
     Json payload = event.is_json() ? event.json() : Json();
     Login login{.user_id = bounded_name(text_of(payload, "user_id")),
                 .address = bounded_name(text_of(payload, "address")),
@@ -102,22 +137,22 @@ class AuthGuard : public busway::Plugin {
                 .count = count_of(payload)};
     if (login.user_id.empty()) login.user_id = bounded_name(std::string(event.user_id()));
     if (login.user_id.empty() && login.address.empty()) {
-      ++unusable_;
+      ++run_.unusable;
       return;
     }
     std::string session_id = bounded_name(text_of(payload, "session_id"));
     if (session_id.empty()) session_id = bounded_name(std::string(event.session_id()));
 
     if (event.topic() == "user.login_failed") {
-      failures_ += login.count;
-      tell(guard_->failed(login), session_id);
+      run_.failures += login.count;
+      tell(guard_->failed(login), session_id, event);
     } else if (event.topic() == "user.login") {
-      ++logins_;
+      ++run_.logins;
       if (!login.user_id.empty()) {
         sessions_->begin(login.user_id,
                          {.session_id = session_id, .address = login.address, .since = login.time});
       }
-      tell(guard_->succeeded(login), session_id);
+      tell(guard_->succeeded(login), session_id, event);
     } else if (!login.user_id.empty()) {
       sessions_->end(login.user_id, session_id, login.address);
     }
@@ -132,10 +167,12 @@ class AuthGuard : public busway::Plugin {
       time = shared::parse_rfc3339(text_of(payload, settings_.time_field));
     }
     if (time && can_be(*time)) {
-      latest_ = std::max(latest_.value_or(*time), *time);
+      // One that lies further ahead of those that come than they are out of order was wrong.
+      const bool was_ahead = latest_ && *time < *latest_ - settings_.rules.window;
+      latest_ = was_ahead ? *time : std::max(latest_.value_or(*time), *time);
       return *time;
     }
-    ++untimed_;
+    ++run_.untimed;
     return latest_.value_or(now_of(event));
   }
 
@@ -155,19 +192,126 @@ class AuthGuard : public busway::Plugin {
     return std::clamp<std::uint64_t>(at->get<std::uint64_t>(), 1, 1'000'000);
   }
 
-  /// Publishing may take longer than a handler has: nothing of the guard is touched after it.
-  void tell(const std::vector<Finding>& findings, const std::string& session_id) {
-    suspicious_ += findings.size();
+  /// Publishing may take longer than a handler has: nothing of the guard is touched after it. What
+  /// cannot be published fails no delivery: what was counted would be counted again.
+  void tell(const std::vector<Finding>& findings, const std::string& session_id,
+            const PluginEvent& event) {
+    if (findings.empty()) return;
+    run_.suspicious += findings.size();
+    told_.push_back(event.id());
+    if (told_.size() > kToldMax) told_.pop_front();
     for (const Finding& finding : findings) {
       Json payload{
           {"user_id", finding.user_id}, {"address", finding.address}, {"reason", finding.reason}};
       if (finding.failures > 0) payload["failures"] = finding.failures;
-      publish("auth.suspicious", payload,
-              PluginPublishOptions{.priority = Priority::high,
-                                   .key = finding.address,
-                                   .user_id = finding.user_id,
-                                   .session_id = session_id});
+      send({.payload = std::move(payload),
+            .user_id = finding.user_id,
+            .address = finding.address,
+            .session_id = session_id});
     }
+  }
+
+  // -- Alerts. On the worker, or on a thread that was left behind.
+
+  struct Alert {
+    Json payload;
+    std::string user_id;
+    std::string address;
+    std::string session_id;
+  };
+
+  void send(Alert alert) {
+    {
+      const std::lock_guard lock(outbox_mutex_);
+      if (!outbox_.alerts.empty()) return keep(std::move(alert));  // in their order
+    }
+    if (const std::optional<std::string> fault = try_to_publish(alert)) {
+      log(LogLevel::error,
+          "auth.suspicious could not be published and is tried again each second: " + *fault);
+      const std::lock_guard lock(outbox_mutex_);
+      outbox_.fault = *fault;
+      keep(std::move(alert));
+    }
+  }
+
+  /// Why it is to be tried again.
+  [[nodiscard]] std::optional<std::string> try_to_publish(const Alert& alert) {
+    try {
+      publish("auth.suspicious", alert.payload,
+              PluginPublishOptions{.priority = Priority::high,
+                                   .key = alert.address,
+                                   .user_id = alert.user_id,
+                                   .session_id = alert.session_id});
+    } catch (const PluginError& error) {
+      const busway_status status = error.status();
+      if (status != BUSWAY_STOPPED && !shared::is_refused_for_good(status)) return error.what();
+      if (status != BUSWAY_STOPPED && status != BUSWAY_FILTERED) report_error(error.what());
+    }
+    return std::nullopt;
+  }
+
+  /// outbox_mutex_ is held.
+  void keep(Alert alert) {
+    if (outbox_.alerts.size() == kOutboxMax) {
+      outbox_.alerts.pop_front();
+      ++outbox_.lost;
+    }
+    outbox_.alerts.push_back(std::move(alert));
+    send_again_later();
+  }
+
+  /// outbox_mutex_ is held.
+  void send_again_later() {
+    if (outbox_.is_timed) return;
+    try {
+      after(kSendAgainAfter, [this] { send_again(); });
+      outbox_.is_timed = true;
+    } catch (const PluginError&) {
+      // It is being stopped, which sends them.
+    }
+  }
+
+  void send_again() {
+    send_until_one_fails();
+    const std::lock_guard lock(outbox_mutex_);
+    outbox_.is_timed = false;
+    if (!outbox_.alerts.empty()) send_again_later();
+  }
+
+  /// On the worker, which alone takes any out.
+  void send_until_one_fails() {
+    for (;;) {
+      Alert alert;
+      {
+        const std::lock_guard lock(outbox_mutex_);
+        if (outbox_.alerts.empty()) return;
+        alert = outbox_.alerts.front();
+      }
+      const std::optional<std::string> fault = try_to_publish(alert);
+      const std::lock_guard lock(outbox_mutex_);
+      if (fault) {
+        outbox_.fault = *fault;
+        return;
+      }
+      outbox_.alerts.pop_front();
+    }
+  }
+
+  /// How many were not published, which is told.
+  [[nodiscard]] std::size_t send_what_can_be_sent() {
+    send_until_one_fails();
+    std::size_t unsent = 0;
+    std::string fault;
+    {
+      const std::lock_guard lock(outbox_mutex_);
+      unsent = outbox_.alerts.size() + outbox_.lost;
+      fault = outbox_.fault;
+      outbox_ = {};
+    }
+    if (unsent > 0) {
+      report_error(std::to_string(unsent) + " alerts auth.suspicious were not published: " + fault);
+    }
+    return unsent;
   }
 
   void answer(const PluginEvent& event, PluginContext& context) {
@@ -189,12 +333,28 @@ class AuthGuard : public busway::Plugin {
   Settings settings_;
   std::optional<Guard> guard_;
   std::optional<Sessions> sessions_;
-  std::optional<Time> latest_;  // of all logins
-  std::uint64_t logins_ = 0;
-  std::uint64_t failures_ = 0;
-  std::uint64_t suspicious_ = 0;
-  std::uint64_t unusable_ = 0;
-  std::uint64_t untimed_ = 0;  // of which the time was not believed
+  std::optional<Time> latest_;    // of all logins
+  std::deque<std::string> told_;  // ids of events
+
+  /// From one start() to the next.
+  struct Run {
+    std::uint64_t logins = 0;
+    std::uint64_t failures = 0;
+    std::uint64_t suspicious = 0;
+    std::uint64_t unusable = 0;
+    std::uint64_t untimed = 0;  // of which the time was not believed
+    std::uint64_t forgotten_before = 0;
+  };
+  Run run_;
+
+  struct Outbox {
+    std::deque<Alert> alerts{};  // oldest first
+    std::string fault{};         // why they are here
+    std::uint64_t lost = 0;      // for want of room
+    bool is_timed = false;
+  };
+  std::mutex outbox_mutex_;  // guards what follows
+  Outbox outbox_;
 };
 
 }  // namespace

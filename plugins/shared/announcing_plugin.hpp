@@ -33,6 +33,24 @@ class AnnouncingPlugin : public busway::Plugin {
   }
 };
 
+/// Whether the same event would be refused again however long one waits: it is none, or is not
+/// wanted. All else, a store that is full for example, may pass.
+[[nodiscard]] constexpr bool is_refused_for_good(busway_status status) noexcept {
+  switch (status) {
+    case BUSWAY_INVALID_ARGUMENT:
+    case BUSWAY_INVALID_TOPIC:
+    case BUSWAY_INVALID_OPTION:
+    case BUSWAY_INVALID_JSON:
+    case BUSWAY_PAYLOAD_TYPE:
+    case BUSWAY_PAYLOAD_TOO_LARGE:
+    case BUSWAY_NOT_YET:
+    case BUSWAY_DENIED:
+    case BUSWAY_FILTERED:
+    case BUSWAY_HOP_LIMIT: return true;
+    default: return false;
+  }
+}
+
 /// A state of a version that this build does not know.
 inline void require_version(std::uint32_t version, std::uint32_t known) {
   if (version == known) return;

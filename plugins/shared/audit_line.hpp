@@ -93,6 +93,20 @@ inline constexpr std::string_view kAuditLineBegin = "{\"seq\":";
          text.find_first_not_of('\0') == std::string_view::npos;
 }
 
+/// The `fields` that a line was made of; empty when the text is none.
+[[nodiscard]] inline std::string fields_of_audit_line(std::string_view line) {
+  if (!line.starts_with(kAuditLineBegin) || !line.ends_with('}')) return {};
+  line.remove_suffix(1);
+  if (audit_line_detail::take_hash(line, "hash").empty() ||
+      audit_line_detail::take_hash(line, "prev").empty() || line.size() < kAuditLineBegin.size()) {
+    return {};
+  }
+  line.remove_prefix(kAuditLineBegin.size());
+  line.remove_prefix(std::min(line.find(','), line.size()));
+  if (!line.empty()) line.remove_prefix(1);
+  return '{' + std::string(line) + '}';
+}
+
 [[nodiscard]] inline AuditLine read_audit_line(std::string_view line) {
   constexpr std::string_view kBegin = kAuditLineBegin;
   AuditLine read;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <exception>
 #include <stdexcept>
+#include <string>
 #include <utility>
 
 #include "find_file.hpp"
@@ -35,10 +36,17 @@ void FollowedFile::look() {
 FollowedFile::Checked FollowedFile::check(Time now) {
   tell_notes();
   // What was written before comes first.
-  if (const Checked retired = check_retired(now); retired != Checked::done) return retired;
+  if (const Checked retired = check_retired(now); retired != Checked::done) {
+    if (retired == Checked::stopped) look_for_rotation(now);
+    return retired;
+  }
   try {
     const Checked checked = check_current(now);
-    if (checked != Checked::stopped) failure_.clear();
+    if (checked == Checked::stopped) {
+      look_for_rotation(now);
+    } else {
+      failure_.clear();
+    }
     return checked;
   } catch (const std::exception& error) {
     note_failure(error.what());
@@ -152,6 +160,8 @@ FollowedFile::Checked FollowedFile::retire_current(Time now) {
       if (oldest.file->finish_line(options_.on_line) == OpenFile::Told::refused) {
         return Checked::stopped;
       }
+      give_up(oldest, "too many rotated files; " + std::to_string(kRetiredMax) +
+                          " are read until they have been silent for rotate_wait");
     } else {
       give_up(oldest, oldest.failure);
     }
@@ -162,6 +172,18 @@ FollowedFile::Checked FollowedFile::retire_current(Time now) {
   current_.reset();
   note("tail.rotated", nlohmann::json::object());
   return Checked::more;
+}
+
+/// A line may wait for long. What the path names meanwhile is opened, so that it can be read then,
+/// whatever it is called. Nothing is told of before that line.
+void FollowedFile::look_for_rotation(Time now) {
+  try {
+    if (retired_.size() >= kRetiredMax) return;
+    if (current_ && is_rotated()) (void)retire_current(now);
+    if (!current_) open_current();
+  } catch (const std::exception&) {
+    // The check that reads it will meet it again, and tell.
+  }
 }
 
 void FollowedFile::open_current() {
@@ -204,17 +226,20 @@ void FollowedFile::open_renamed() {
   current_ = std::move(file);
 }
 
-void FollowedFile::finish() {
+FollowedFile::Checked FollowedFile::finish() {
   for (auto one = retired_.begin(); one != retired_.end();) {
     if (one->failure.empty()) {
-      if (one->file->finish_line(options_.on_line) == OpenFile::Told::refused) return;
+      if (one->file->finish_line(options_.on_line) == OpenFile::Told::refused) {
+        return Checked::stopped;
+      }
       one = retired_.erase(one);
     } else {
       ++one;
     }
   }
-  // One that is refused is in position().
-  if (current_) (void)current_->finish_line(options_.on_line);
+  const bool is_refused =
+      current_ && current_->finish_line(options_.on_line) == OpenFile::Told::refused;
+  return is_refused ? Checked::stopped : Checked::done;
 }
 
 bool FollowedFile::has_failed() const {

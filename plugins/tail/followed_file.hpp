@@ -11,7 +11,7 @@
 //            after it went on from an earlier reader.
 // Errors     What is wrong with a file is told by on_note, once until it changes; the next check
 //            tries again. A rotated file keeps no other one waiting: after kTriesMax, a second or
-//            more apart, it is given up, which is told as well.
+//            more apart, it is given up, which is told as well, as it is when there are too many.
 // Cost       check() without news: two stat and two reads.
 #pragma once
 
@@ -63,13 +63,14 @@ class FollowedFile {
   /// it. Without this the first check does it.
   void look();
 
-  /// more: there may be more to read at once. stopped: on_line said so.
+  /// more: there may be more to read at once. stopped: on_line said so; a line that it refused is
+  /// told again by the next check.
   enum class Checked : unsigned char { done, more, stopped };
   Checked check(Time now);
 
   /// Nothing more will come: lines without an end are lines. Rotated files that could not be read
-  /// are kept, for a later reader.
-  void finish();
+  /// are kept, for a later reader. stopped: a line was refused; finish() again tells it again.
+  Checked finish();
 
   [[nodiscard]] bool is_open() const noexcept { return current_.has_value(); }
   [[nodiscard]] bool has_failed() const;
@@ -100,6 +101,7 @@ class FollowedFile {
   [[nodiscard]] Checked begin_anew(OpenFile& file);
   [[nodiscard]] bool is_rotated() const;
   [[nodiscard]] Checked retire_current(Time now);
+  void look_for_rotation(Time now);
   void open_current();
   void open_renamed();
   void give_up(const Retired& one, const std::string& why);

@@ -72,7 +72,8 @@ OpenFile::OpenFile(OpenFile&& other) noexcept
       offset_(other.offset_),
       line_begin_(other.line_begin_),
       before_(std::move(other.before_)),
-      lines_(std::move(other.lines_)) {}
+      lines_(std::move(other.lines_)),
+      refused_(std::move(other.refused_)) {}
 
 OpenFile& OpenFile::operator=(OpenFile&& other) noexcept {
   if (this == &other) return *this;
@@ -83,6 +84,7 @@ OpenFile& OpenFile::operator=(OpenFile&& other) noexcept {
   line_begin_ = other.line_begin_;
   before_ = std::move(other.before_);
   lines_ = std::move(other.lines_);
+  refused_ = std::move(other.refused_);
   return *this;
 }
 
@@ -108,6 +110,7 @@ std::size_t OpenFile::read_at(std::int64_t offset, char* to, std::size_t size) c
 void OpenFile::stand_at(std::int64_t offset) {
   offset_ = offset;
   line_begin_ = offset;
+  refused_.reset();
   std::array<char, kRemembered> bytes{};
   const std::int64_t from = std::max<std::int64_t>(0, offset - std::int64_t{kRemembered});
   before_.assign(bytes.data(),
@@ -161,6 +164,7 @@ bool OpenFile::is_deleted() const {
 }
 
 OpenFile::Read OpenFile::read(std::size_t bytes_max, const OnLine& on_line) {
+  if (refused_ && tell_refused(on_line) != Told::go_on) return Read::stopped;
   std::string buffer(kRemembered + kChunk, '\0');
   std::size_t total = 0;
   while (total < bytes_max) {
@@ -174,27 +178,35 @@ OpenFile::Read OpenFile::read(std::size_t bytes_max, const OnLine& on_line) {
     total += unread.size();
     while (!unread.empty()) {
       const std::string_view before = unread;
-      const std::optional<shared::Line> line = lines_.take(unread);
+      std::optional<shared::Line> line = lines_.take(unread);
       const std::size_t taken = before.size() - unread.size();
       remember(before.substr(0, taken));
       offset_ += static_cast<std::int64_t>(taken);
       if (!line) continue;
-      if (tell(*line, on_line) != Told::go_on) return Read::stopped;
+      if (tell(std::move(*line), on_line) != Told::go_on) return Read::stopped;
     }
   }
   return total == 0 ? Read::nothing : Read::some;
 }
 
 OpenFile::Told OpenFile::finish_line(const OnLine& on_line) {
-  const std::optional<shared::Line> line = lines_.finish();
-  return line ? tell(*line, on_line) : Told::go_on;
+  if (refused_ && tell_refused(on_line) == Told::refused) return Told::refused;
+  std::optional<shared::Line> line = lines_.finish();
+  return line ? tell(std::move(*line), on_line) : Told::go_on;
 }
 
-OpenFile::Told OpenFile::tell(const shared::Line& line, const OnLine& on_line) {
+OpenFile::Told OpenFile::tell(shared::Line line, const OnLine& on_line) {
   const std::int64_t begin = std::exchange(line_begin_, offset_);
   const Told told = on_line(line, begin);
-  if (told == Told::refused) line_begin_ = begin;
+  if (told == Told::refused) {
+    line_begin_ = begin;
+    refused_ = std::move(line);
+  }
   return told;
+}
+
+OpenFile::Told OpenFile::tell_refused(const OnLine& on_line) {
+  return tell(*std::exchange(refused_, std::nullopt), on_line);
 }
 
 void OpenFile::remember(std::string_view bytes) {

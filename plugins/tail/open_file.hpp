@@ -49,7 +49,8 @@ struct Position {
 
 class OpenFile {
  public:
-  /// What became of a line. refused: it is the next one, for a later reader; nothing more is read.
+  /// What became of a line. refused: it is told again before anything more is read, and is the next
+  /// one for a later reader.
   enum class Told : unsigned char { go_on, stop, refused };
   /// `offset` is where the line begins.
   using OnLine = std::function<Told(const shared::Line& line, std::int64_t offset)>;
@@ -80,7 +81,8 @@ class OpenFile {
   /// behind the line that was told last, or before the one that was refused. truncated: the file
   /// is no longer what was read before; rewind().
   Read read(std::size_t bytes_max, const OnLine& on_line);
-  /// The line without an end is a line, as nothing will come; go_on when there is none.
+  /// The line without an end is a line, as nothing will come; go_on when there is none. One that
+  /// was refused comes before it.
   [[nodiscard]] Told finish_line(const OnLine& on_line);
 
   [[nodiscard]] const FileIdentity& identity() const noexcept { return identity_; }
@@ -92,7 +94,8 @@ class OpenFile {
   OpenFile(int fd, std::string path, FileIdentity identity, std::size_t line_bytes_max);
   [[nodiscard]] std::int64_t size() const;
   [[nodiscard]] std::size_t read_at(std::int64_t offset, char* to, std::size_t size) const;
-  [[nodiscard]] Told tell(const shared::Line& line, const OnLine& on_line);
+  [[nodiscard]] Told tell(shared::Line line, const OnLine& on_line);
+  [[nodiscard]] Told tell_refused(const OnLine& on_line);
   void stand_at(std::int64_t offset);
   void remember(std::string_view bytes);
 
@@ -103,6 +106,7 @@ class OpenFile {
   std::int64_t line_begin_ = 0;
   std::string before_;  // the last bytes before offset_
   shared::LineAssembler lines_;
+  std::optional<shared::Line> refused_;  // begins at line_begin_ and ends at offset_
 };
 
 }  // namespace tail

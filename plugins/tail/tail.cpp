@@ -5,7 +5,8 @@
 //               tail.rotated    {path}           the path names another file now, or none
 //               tail.truncated  {path, read}     it was cut or written anew after so many bytes
 //               tail.overlong   {path, offset, bytes}   a line was refused
-//               tail.failed     {path, error}    a file cannot be read, until it can
+//               tail.failed     {path, error}    a file cannot be read, until it can; a line is
+//                                                not taken by the bus, until it is
 //               tail.lost       {path, read, error}   what a rotated file held after so many bytes
 //               run.summary     {lines, events, unmatched, overlong, repaired, unconverted,
 //                                refused}
@@ -17,6 +18,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -30,6 +32,7 @@
 #include "followed_file.hpp"
 #include "positions.hpp"
 #include "settings.hpp"
+#include "shared/announcing_plugin.hpp"
 #include "shared/line_assembler.hpp"
 #include "shared/repair_text.hpp"
 
@@ -82,6 +85,8 @@ class Tail : public busway::Plugin {
     kept_ = nullptr;
     cannot_keep_ = false;
     failing_ = 0;
+    not_taken_.clear();
+    waiting_ = 0;
     for (auto* const count :
          {&lines_, &events_, &unmatched_, &overlong_, &repaired_, &unconverted_, &refused_}) {
       *count = 0;
@@ -95,9 +100,15 @@ class Tail : public busway::Plugin {
   }
 
   PluginHealth health() override {
-    return failing_ == 0 ? PluginHealth::ok()
-                         : PluginHealth::degraded(std::to_string(failing_) +
-                                                  " of the files cannot be read; see tail.failed");
+    std::string words;
+    if (const std::uint64_t count = failing_) {
+      words = std::to_string(count) + " of the files cannot be read; see tail.failed";
+    }
+    if (const std::uint64_t count = waiting_) {
+      words += (words.empty() ? "" : "; ") + std::to_string(count) +
+               " of the files wait until the bus takes their next line";
+    }
+    return words.empty() ? PluginHealth::ok() : PluginHealth::degraded(words);
   }
 
   [[nodiscard]] Positions positions() const {
@@ -119,22 +130,49 @@ class Tail : public busway::Plugin {
                                  std::to_string(settings_.poll.count()) + " ms");
     }
     while (!stop.stop_requested() && !bus_has_stopped_) {
-      bool more = false;
-      std::uint64_t failing = 0;
-      for (const auto& file : files_) {
-        const FollowedFile::Checked checked = file->check(std::chrono::steady_clock::now());
-        if (checked == FollowedFile::Checked::stopped) break;
-        more = more || checked == FollowedFile::Checked::more;
-        failing += file->has_failed() ? 1U : 0U;
-      }
-      failing_ = failing;
+      const bool more = check_files();
       if (!goes_on()) break;
       keep_positions(Keep::now_and_then);
       if (more) continue;
-      if (settings_.follow == Follow::no) return end();
-      changes.wait(patience());
+      if (settings_.follow == Follow::no && finish_files()) return end();
+      if (goes_on()) changes.wait(patience());
     }
     keep_positions(Keep::now);
+  }
+
+  /// Whether there is more to read at once. A file of which the bus did not take a line holds up no
+  /// other one.
+  [[nodiscard]] bool check_files() {
+    bool more = false;
+    std::uint64_t failing = 0;
+    for (const auto& file : files_) {
+      const auto now = std::chrono::steady_clock::now();
+      if (!waits(file->path(), now)) {
+        const FollowedFile::Checked checked = file->check(now);
+        if (!goes_on()) break;
+        more = more || checked == FollowedFile::Checked::more;
+      }
+      failing += file->has_failed() ? 1U : 0U;
+    }
+    failing_ = failing;
+    return more;
+  }
+
+  /// False when a line is still to be taken.
+  [[nodiscard]] bool finish_files() {
+    bool all = true;
+    for (const auto& file : files_) {
+      const bool is_finished = !waits(file->path(), std::chrono::steady_clock::now()) &&
+                               file->finish() != FollowedFile::Checked::stopped;
+      if (!goes_on()) return false;
+      all = all && is_finished;
+    }
+    return all;
+  }
+
+  [[nodiscard]] bool waits(const std::string& path, FollowedFile::Time now) const {
+    const auto one = not_taken_.find(path);
+    return one != not_taken_.end() && now < one->second;
   }
 
   enum class Keep : unsigned char { now, now_and_then };
@@ -179,7 +217,6 @@ class Tail : public busway::Plugin {
   void end() {
     std::string missing;
     for (const auto& file : files_) {
-      file->finish();
       if (!file->is_open()) missing += (missing.empty() ? "" : ", ") + file->path();
     }
     keep_positions(Keep::now);
@@ -198,58 +235,98 @@ class Tail : public busway::Plugin {
     for (const auto& file : files_) {
       if (const auto until = file->wait_until()) no_longer_than(*until);
     }
+    for (const auto& [path, again_at] : not_taken_) no_longer_than(again_at);
     if (now < keep_again_at_) no_longer_than(keep_again_at_);
     return time;
   }
 
-  /// Makes an event of a line.
+  /// Makes an event of a line. It is counted once it has been read: one that the bus does not take
+  /// comes again.
   OpenFile::Told take(const std::string& path, const shared::Line& line, std::int64_t offset) {
-    ++lines_;
-    if (line.cut_bytes > 0) {
-      ++overlong_;
-      if (settings_.overlong == Overlong::refuse) {
-        note("tail.overlong",
-             {{"path", path}, {"offset", offset}, {"bytes", line.text.size() + line.cut_bytes}});
-        return told();
-      }
-    }
+    const bool is_overlong = line.cut_bytes > 0;
     const std::string text = shared::repair_text(line.text);
-    if (text != line.text) ++repaired_;
-
-    std::optional<ParsedLine> parsed;
-    const auto now = std::chrono::system_clock::now();
-    for (const LinePattern& pattern : settings_.lines) {
-      if ((parsed = pattern.parse(text, now))) break;
+    unsigned unconverted = 0;
+    bool is_unmatched = false;
+    if (is_overlong && settings_.overlong == Overlong::refuse) {
+      const Json payload{
+          {"path", path}, {"offset", offset}, {"bytes", line.text.size() + line.cut_bytes}};
+      if (announce("tail.overlong", payload, {}, path, offset) == Announced::not_taken) {
+        return OpenFile::Told::refused;
+      }
+    } else {
+      std::optional<ParsedLine> parsed = parse(text);
+      is_unmatched = !parsed;
+      if (!parsed && !settings_.unmatched.empty()) {
+        parsed = ParsedLine{.topic = settings_.unmatched, .payload = {{"text", text}}};
+      }
+      if (parsed) {
+        unconverted = parsed->unconverted;
+        if (is_overlong) parsed->payload["cut_bytes"] = line.cut_bytes;
+        const PluginPublishOptions options{.key = parsed->key,
+                                           .metadata = {{"file", path}, {"offset", offset}},
+                                           .user_id = parsed->user_id,
+                                           .session_id = parsed->session_id};
+        const Announced what = announce(parsed->topic, parsed->payload, options, path, offset);
+        if (what == Announced::not_taken) return OpenFile::Told::refused;
+        if (what == Announced::taken) ++events_;
+      }
+      if (text != line.text) ++repaired_;
     }
-    if (!parsed) {
-      ++unmatched_;
-      if (settings_.unmatched.empty()) return told();
-      parsed = ParsedLine{.topic = settings_.unmatched, .payload = {{"text", text}}};
-    }
-    unconverted_ += parsed->unconverted;
-    if (line.cut_bytes > 0) parsed->payload["cut_bytes"] = line.cut_bytes;
-    announce(*parsed, path, offset);
-    return told();
+    ++lines_;
+    overlong_ += is_overlong ? 1U : 0U;
+    unmatched_ += is_unmatched ? 1U : 0U;
+    unconverted_ += unconverted;
+    return goes_on() ? OpenFile::Told::go_on : OpenFile::Told::stop;
   }
 
-  void announce(const ParsedLine& parsed, const std::string& path, std::int64_t offset) {
+  [[nodiscard]] std::optional<ParsedLine> parse(const std::string& text) const {
+    const auto now = std::chrono::system_clock::now();
+    for (const LinePattern& pattern : settings_.lines) {
+      if (std::optional<ParsedLine> parsed = pattern.parse(text, now)) return parsed;
+    }
+    return std::nullopt;
+  }
+
+  enum class Announced : unsigned char { taken, refused, not_taken };
+
+  Announced announce(std::string_view topic, const Json& payload,
+                     const PluginPublishOptions& options, const std::string& path,
+                     std::int64_t offset) {
     try {
-      publish(parsed.topic, parsed.payload,
-              PluginPublishOptions{.key = parsed.key,
-                                   .metadata = {{"file", path}, {"offset", offset}},
-                                   .user_id = parsed.user_id,
-                                   .session_id = parsed.session_id});
-      ++events_;
+      publish(topic, payload, options);
     } catch (const PluginError& error) {
-      bus_has_stopped_ = error.status() == BUSWAY_STOPPED;
-      if (bus_has_stopped_ || error.status() == BUSWAY_FILTERED) return;
+      if (error.status() == BUSWAY_STOPPED) {
+        bus_has_stopped_ = true;
+        return Announced::not_taken;
+      }
+      if (!shared::is_refused_for_good(error.status())) {
+        try_again(path, "the line at " + std::to_string(offset) + " of " + path +
+                            " was not taken, and waits until it is: " + error.what());
+        return Announced::not_taken;
+      }
+      is_taken(path);
       // A topic from a line that is none, an event that is too large: not a fault of the lines to
       // come. The first is told, all are counted.
-      if (refused_++ == 0) {
+      if (error.status() != BUSWAY_FILTERED && refused_++ == 0) {
         report_error("the line at " + std::to_string(offset) + " of " + path +
                      " is no event: " + error.what());
       }
+      return Announced::refused;
     }
+    is_taken(path);
+    return Announced::taken;
+  }
+
+  /// Told once, until the bus has taken it.
+  void try_again(const std::string& path, const std::string& why) {
+    const auto again_at = std::chrono::steady_clock::now() + settings_.poll;
+    const bool is_new = not_taken_.insert_or_assign(path, again_at).second;
+    waiting_ = not_taken_.size();
+    if (is_new) note("tail.failed", {{"path", path}, {"error", why}});
+  }
+
+  void is_taken(const std::string& path) {
+    if (not_taken_.erase(path) > 0) waiting_ = not_taken_.size();
   }
 
   void note(std::string_view topic, const Json& payload) {
@@ -271,12 +348,6 @@ class Tail : public busway::Plugin {
     }
   }
 
-  /// A line that the bus did not take any more has not been read.
-  [[nodiscard]] OpenFile::Told told() const {
-    if (bus_has_stopped_) return OpenFile::Told::refused;
-    return goes_on() ? OpenFile::Told::go_on : OpenFile::Told::stop;
-  }
-
   [[nodiscard]] bool goes_on() const { return !stop_.stop_requested() && !bus_has_stopped_; }
 
   Settings settings_;
@@ -287,6 +358,7 @@ class Tail : public busway::Plugin {
   FollowedFile::Time keep_again_at_{};  // positions, when they are others than
   Json kept_;                           // these, which are in the file
   bool cannot_keep_ = false;
+  std::map<std::string, FollowedFile::Time> not_taken_;  // paths; when their line is tried again
 
   // Written by the source's thread.
   std::atomic<std::uint64_t> lines_{0};
@@ -297,6 +369,7 @@ class Tail : public busway::Plugin {
   std::atomic<std::uint64_t> unconverted_{0};
   std::atomic<std::uint64_t> refused_{0};
   std::atomic<std::uint64_t> failing_{0};  // files, now
+  std::atomic<std::uint64_t> waiting_{0};  // of which the bus did not take a line, now
 };
 
 }  // namespace

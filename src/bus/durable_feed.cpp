@@ -133,12 +133,13 @@ DurableFeed::Turn DurableFeed::turn(Fetching fetching) {
     return turn;
   }
   const bool ended = state_of(*subscriber_) == SubscriberState::ended;
-  const bool news = news_.exchange(false, std::memory_order_acq_rel);
   const WallTime wall = core_.options().clock->wall();
   std::vector<Settlement> batch;
   std::size_t wanted = 0;
   {
     const std::lock_guard lock(mutex_);
+    // Here, for idle() must not see neither the news nor what is made of it.
+    const bool news = news_.exchange(false, std::memory_order_acq_rel);
     const bool due = due_ && *due_ <= wall;
     if (news || due) more_ = true;
     wanted = more_ ? room(fetching) : 0;

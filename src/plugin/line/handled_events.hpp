@@ -5,9 +5,9 @@
 // Model      A subscription that makes its publishers wait and is durable too has two ways in:
 //            live, and from the store, where each event stays until its delivery has been settled.
 //            Both ways end on the plugin's worker, so one of them is first. The other finds out
-//            here: what was done is not done again, and what failed live becomes a dead letter,
-//            since its attempts were made. An event that is unknown here is of an earlier life of
-//            the program, or of a publisher that was killed.
+//            here: what was done is not done again, and what failed is told the publisher and
+//            becomes a dead letter, since its attempts were made. An event that is unknown here is
+//            of an earlier life of the program, or of a publisher that was killed.
 // Threads    [any-thread]; calls of one event are made one after the other, but for those that were
 //            left behind.
 // Ownership  Owns the ids of the last kLiveMax events that came live and have not come from the
@@ -42,20 +42,10 @@ class HandledEvents {
   /// The call on behalf of a publisher.
   template <class Call>
   [[nodiscard]] Outcome call_live(const EventId& id, const Call& call) {
-    if (take(stored_, id)) return Outcome::done();
-    try {
-      Outcome outcome = call();
-      if (outcome.kind() == Outcome::Kind::done) {
-        note(live_, id, {}, kLiveMax);
-      } else {
-        note_failure(id, outcome.kind() == Outcome::Kind::retry ? "the plugin asked for a retry"
-                                                                : outcome.reason());
-      }
-      return outcome;
-    } catch (const Error& error) {
-      note_failure(id, error.what());
-      throw;
+    if (const auto before = take(stored_, id)) {
+      return *before ? Outcome::fail(**before) : Outcome::done();
     }
+    return noted(live_, kLiveMax, id, call);
   }
 
   /// The call for an event that the store has given out.
@@ -64,9 +54,7 @@ class HandledEvents {
     if (const auto before = take(live_, id)) {
       return *before ? Outcome::dead_letter(**before) : Outcome::done();
     }
-    Outcome outcome = call();
-    if (outcome.kind() == Outcome::Kind::done) note(stored_, id, {}, kStoredMax);
-    return outcome;
+    return noted(stored_, kStoredMax, id, call);
   }
 
   /// Whether it was done live; says so once.
@@ -85,8 +73,28 @@ class HandledEvents {
     std::deque<EventId> order;  // those that are known no more, too
   };
 
-  void note_failure(const EventId& id, std::string reason) {
-    if (failures_ == Failures::final) note(live_, id, std::move(reason), kLiveMax);
+  /// Makes the call and notes what became of it, for the other way.
+  template <class Call>
+  [[nodiscard]] Outcome noted(Ids& ids, std::size_t max, const EventId& id, const Call& call) {
+    try {
+      Outcome outcome = call();
+      if (outcome.kind() == Outcome::Kind::done) {
+        note(ids, id, {}, max);
+      } else {
+        note_failure(ids, max, id,
+                     outcome.kind() == Outcome::Kind::retry ? "the plugin asked for a retry"
+                                                            : outcome.reason());
+      }
+      return outcome;
+    } catch (const Error& error) {
+      note_failure(ids, max, id, error.what());
+      throw;
+    }
+  }
+
+  /// One that is tried again is no end: the other way has its own call.
+  void note_failure(Ids& ids, std::size_t max, const EventId& id, std::string reason) {
+    if (failures_ == Failures::final) note(ids, id, std::move(reason), max);
   }
 
   void note(Ids& ids, const EventId& id, Failure failure, std::size_t max) {

@@ -253,8 +253,9 @@ void Writer::commit(Batch& batch) {
     }
   }
   gate_.unlock();
-  answer(batch, outcome, why);
+  // Whoever has an answer, and looks whether there is anything to do, finds that there is.
   if (outcome == Outcome::committed) settings_.committed();
+  answer(batch, outcome, why);
 }
 
 void Writer::run_all(Batch& batch) {

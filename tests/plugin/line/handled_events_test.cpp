@@ -72,8 +72,12 @@ TEST_F(HandledEventsTest, AFailureThatIsTriedAgainIsNone) {
   EXPECT_EQ(calls_, 2);
 }
 
-TEST_F(HandledEventsTest, AFailureOfTheStoresWayLeavesTheOtherWayItsCall) {
+TEST_F(HandledEventsTest, AFailureOfTheStoresWayIsToldThePublisherOnce) {
   EXPECT_EQ(stored(1, Outcome::fail("no")).kind(), Outcome::Kind::fail);
+  const Outcome told = live(1);
+  EXPECT_EQ(told.kind(), Outcome::Kind::fail);
+  EXPECT_EQ(told.reason(), "no");
+  EXPECT_EQ(calls_, 1);
   EXPECT_EQ(live(1).kind(), Outcome::Kind::done);
   EXPECT_EQ(calls_, 2);
 }

@@ -485,5 +485,45 @@ TEST_F(AuditFileTest, TakesNoNeighbourForARotatedFile) {
   EXPECT_TRUE(fs::is_directory(folder_.file("audit.jsonl.000002")));
 }
 
+TEST_F(AuditFileTest, SpoilsNoLineWhenItsFileWasCutAndThenTheDiskIsFull) {
+  {
+    const FileFaults faults;
+    AuditFile file(options());
+    (void)file.open();
+    for (int i = 0; i < 5; ++i) (void)file.append(fields(i));
+    fs::resize_file(path_, 0);  // somebody made room
+    FileFaults::fail_writes(1);
+    EXPECT_THROW((void)file.append(fields(5)), std::system_error);
+    (void)file.append(fields(6));
+    (void)file.append(fields(7));
+    std::istringstream in(read(path_));
+    int good = 0;
+    for (std::string line; std::getline(in, line); ++good) {
+      EXPECT_EQ(shared::read_audit_line(line).problem, "") << line;
+    }
+    EXPECT_EQ(good, 2);
+  }
+  AuditFile file(options());
+  EXPECT_EQ(file.open(), 0U);
+}
+
+TEST_F(AuditFileTest, SpoilsNoLineWhenItsFileWasCutWithinOne) {
+  AuditFile file(options());
+  (void)file.open();
+  (void)file.append(fields(0));
+  const auto size = fs::file_size(path_);
+  (void)file.append(fields(1));
+  fs::resize_file(path_, size + 20);
+  (void)file.append(fields(2));
+  std::istringstream in(read(path_));
+  std::vector<std::uint64_t> found;
+  for (std::string line; std::getline(in, line);) {
+    const shared::AuditLine one = shared::read_audit_line(line);
+    EXPECT_EQ(one.problem, "") << line;
+    found.push_back(one.seq);
+  }
+  EXPECT_EQ(found, (std::vector<std::uint64_t>{1, 3}));  // the gap shows
+}
+
 }  // namespace
 }  // namespace audit_log

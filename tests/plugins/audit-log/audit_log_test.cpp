@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <csignal>
 #include <filesystem>
@@ -13,6 +14,7 @@
 #include <set>
 #include <span>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <eventually.hpp>
@@ -542,6 +544,83 @@ TEST_F(AuditLogTest, WithoutSyncsNoneCanFail) {
   (void)audit.bus().publish("user.login", Json{{"n", 1}});
   EXPECT_EQ(audit.finish(), (Json{{"recorded", 1}, {"write_failures", 0}, {"rotated", 0}}));
   EXPECT_EQ(FileFaults::syncs(), 0U);
+}
+
+TEST_F(AuditLogTest, KeepsAnotherEventThatComesWithTheIdOfALine) {
+  const auto publish = [](ShippedPlugin& audit, int n) {
+    (void)audit.bus().publish("user.login", Json{{"n", n}}, EventOptions{.id = EventId{3, 3}});
+  };
+  {
+    ShippedPlugin audit(kTarget, config({{"topics", "user.login"}}));
+    audit.start();
+    publish(audit, 0);
+    (void)audit.finish();
+  }
+  ShippedPlugin audit(kTarget, config({{"topics", "user.login"}}));
+  audit.start();
+  publish(audit, 1);
+  EXPECT_TRUE(audit.manager().wait_until_idle(kGuard));
+  audit.manager().reload(audit.id());
+  publish(audit, 2);
+  (void)audit.finish();
+  EXPECT_EQ(kept(), (std::multiset<int>{0, 1, 2}));
+}
+
+TEST_F(AuditLogTest, RepeatsNothingOfALongLogForOneStampThatIsWrong) {
+  BusOptions options = quiet_options();
+  options.history = 20'000;
+  ShippedPlugin audit(kTarget, config({{"topics", "user.login"}, {"queue", 100'000}}),
+                      Form::library, options);
+  audit.start();
+  for (int i = 0; i < 12'000; ++i) (void)audit.bus().publish("user.login", Json{{"n", i}});
+  (void)audit.bus().publish("user.login", Json{{"n", 12'000}}, EventOptions{.time = WallTime{}});
+  EXPECT_EQ(audit.finish().at("recorded"), 12'001);
+  for (int i = 0; i < 2; ++i) {
+    audit.start();
+    EXPECT_EQ(audit.finish().at("recorded"), 0) << i;
+  }
+}
+
+TEST_F(AuditLogTest, RepeatsNothingForStampsThatAreOfNoTime) {
+  ShippedPlugin audit(kTarget, config({{"topics", "user.login"}}));
+  audit.start();
+  int n = 0;
+  for (const WallTime time :
+       {WallTime::min(), WallTime::max(), WallTime(std::chrono::nanoseconds(-1))}) {
+    (void)audit.bus().publish("user.login", Json{{"n", n++}}, EventOptions{.time = time});
+  }
+  (void)audit.finish();
+  audit.start();
+  EXPECT_EQ(audit.finish().at("recorded"), 0);
+}
+
+TEST_F(AuditLogTest, StoppedAndStartedUnderLoadKeepsEachEventOnce) {
+  constexpr int kPublishers = 3;
+  constexpr int kEach = 400;
+  BusOptions options = quiet_options();
+  options.history = 100'000;
+  ShippedPlugin audit(kTarget, config({{"topics", "user.login"}, {"rotate_size", "64KiB"}}),
+                      Form::library, options);
+  audit.start();
+  std::atomic<int> published{0};
+  std::vector<std::thread> publishers;
+  for (int i = 0; i < kPublishers; ++i) {
+    publishers.emplace_back([&] {
+      for (int j = 0; j < kEach; ++j) {
+        (void)audit.bus().publish("user.login", Json{{"n", published++}});
+      }
+    });
+  }
+  for (int i = 1; i < 8; ++i) {
+    EXPECT_TRUE(eventually([&] { return published >= i * kPublishers * kEach / 8; }));
+    (void)audit.manager().stop_all();
+    audit.start();
+  }
+  for (std::thread& one : publishers) one.join();
+  (void)audit.finish();
+  const std::multiset<int> all = kept();
+  EXPECT_EQ(all.size(), static_cast<std::size_t>(kPublishers * kEach));
+  EXPECT_EQ(std::set<int>(all.begin(), all.end()).size(), all.size());
 }
 
 }  // namespace

@@ -5,8 +5,8 @@
 
 namespace audit_log {
 
-/// One at a time; when it ends nothing fails any more. They are the process's own fdatasync() and
-/// ftruncate(), which a plugin's library calls too.
+/// One at a time; when it ends nothing fails any more. They are the process's own fdatasync(),
+/// ftruncate() and write(), which a plugin's library calls too.
 class FileFaults {
  public:
   static constexpr int kAll = -1;
@@ -19,6 +19,8 @@ class FileFaults {
   /// So many of the next calls fail, with EIO.
   static void fail_syncs(int count);
   static void fail_cuts(int count);
+  /// Each writes its first bytes and then finds the disk full.
+  static void fail_writes(int count);
 
   /// Calls since it began, those that failed among them.
   [[nodiscard]] static std::size_t syncs();

@@ -2,14 +2,18 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <future>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
+#include "../refusing_store.hpp"
 #include "../shipped_plugin.hpp"
 #include "busway/events/user_event_data.hpp"
 #include "busway/plugin_import.hpp"
 #include "busway/request_result.hpp"
+#include "shared/rfc3339.hpp"
 
 BUSWAY_IMPORT_PLUGIN(busway_auth_guard_static)
 
@@ -262,6 +266,119 @@ TEST(AuthGuard, WorksLinkedInAndInAProcessOfItsOwn) {
     }
     EXPECT_EQ(guard.finish().at("suspicious"), 1);
   }
+}
+
+/// A bus whose store refuses alerts so many times.
+BusOptions refusing(int times) {
+  BusOptions options = quiet_options();
+  options.opened_store = std::make_shared<RefusingStore>("auth.", times);
+  options.keep = std::vector<std::string>{"auth.*"};
+  return options;
+}
+
+void fail_twice(ShippedPlugin& guard) {
+  for (int i = 0; i < 2; ++i) (void)guard.bus().publish(user_login_failed("root", "", "6.6.6.6"));
+}
+
+TEST(AuthGuard, AnAlertThatTheStoreDidNotTakeIsPublishedLaterAndCountsNothingTwice) {
+  ShippedPlugin guard(kTarget, {{"failures_max", 2}}, Form::library, refusing(1));
+  guard.start();
+  fail_twice(guard);
+  (void)guard.watcher().wait("auth.suspicious");
+  EXPECT_EQ(
+      guard.finish(),
+      (Json{{"logins", 0}, {"failures", 2}, {"suspicious", 1}, {"addresses", 1}, {"users", 0}}));
+  EXPECT_EQ(guard.watcher().count("auth.suspicious"), 1U);
+}
+
+TEST(AuthGuard, AnAlertThatWaitsIsPublishedWhenItStops) {
+  ShippedPlugin guard(kTarget, {{"failures_max", 2}}, Form::library, refusing(1));
+  guard.start();
+  fail_twice(guard);
+  EXPECT_EQ(guard.finish().value("unsent", 0), 0);
+  EXPECT_EQ(guard.watcher().count("auth.suspicious"), 1U);
+}
+
+TEST(AuthGuard, SaysHowManyAlertsWereNotPublished) {
+  ShippedPlugin guard(kTarget, {{"failures_max", 2}}, Form::library,
+                      refusing(RefusingStore::kAlways));
+  guard.start();
+  fail_twice(guard);
+  EXPECT_TRUE(guard.manager().wait_until_idle(kGuard));
+  bool is_degraded = false;
+  for (const PluginInfo& info : guard.manager().examine(kGuard)) {
+    is_degraded = info.health && info.health->level == PluginHealthInfo::Level::degraded;
+  }
+  EXPECT_TRUE(is_degraded);
+  EXPECT_EQ(guard.finish().at("unsent"), 1);
+  const std::string error =
+      guard.watcher().wait("plugin.error").json().at("error").get<std::string>();
+  EXPECT_NE(error.find("1 alerts"), std::string::npos) << error;
+  EXPECT_NE(error.find("the disk is full"), std::string::npos) << error;
+  guard.start();
+  EXPECT_EQ(guard.finish().value("unsent", 0), 0);
+}
+
+TEST(AuthGuard, AFindingThatAFilterRefusesTakesNoOtherWithIt) {
+  ShippedPlugin guard(kTarget, {{"success_after", 2}});
+  guard.bus().add_filter("new addresses alone", [](const Event& event) {
+    return event.topic() != "auth.suspicious" || event.json().at("reason") == "new_address";
+  });
+  guard.start();
+  (void)guard.bus().publish(user_login("root", "", "10.0.0.1"));
+  fail_twice(guard);
+  (void)guard.bus().publish(user_login("root", "", "6.6.6.6"));
+  EXPECT_EQ(guard.finish().at("logins"), 2);
+  EXPECT_EQ(guard.watcher().count("auth.suspicious"), 1U);
+}
+
+TEST(AuthGuard, AListenerThatTakesItsTimeMakesNoFailureCountTwice) {
+  std::promise<void> go_on;  // outlives the plugin, and the thread of it that was left behind
+  const std::shared_future<void> may_go_on = go_on.get_future().share();
+  ShippedPlugin guard(kTarget, {{"failures_max", 2}, {"timeout", "100ms"}});
+  const Subscription slow = guard.bus().subscribe(
+      "auth.suspicious", [&](const Event&) { (void)may_go_on.wait_for(kGuard); },
+      {.mode = Mode::sync});
+  guard.start();
+  fail_twice(guard);
+  // Answered when the handler was left behind.
+  EXPECT_TRUE(guard.bus().request("auth.sessions", {{"user_id", "root"}}, kGuard).ok());
+  EXPECT_TRUE(guard.manager().wait_until_idle(kGuard));
+  go_on.set_value();
+  EXPECT_EQ(guard.finish().at("failures"), 2);
+  EXPECT_EQ(guard.watcher().count("auth.suspicious"), 1U);
+}
+
+TEST(AuthGuard, TheSummaryOfASecondRunIsOfThatRun) {
+  ShippedPlugin guard(kTarget);
+  guard.start();
+  fail_twice(guard);
+  EXPECT_EQ(guard.finish().at("failures"), 2);
+  guard.start();
+  EXPECT_EQ(
+      guard.finish(),
+      (Json{{"logins", 0}, {"failures", 0}, {"suspicious", 0}, {"addresses", 1}, {"users", 0}}));
+}
+
+TEST(AuthGuard, OneTimeOfALogThatIsAheadEndsNoSession) {
+  ShippedPlugin guard(kTarget, {{"time_field", "time"}, {"session_age_max", "1h"}});
+  guard.start();
+  const auto now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
+  const auto say = [&](const char* topic, const char* user_id, std::chrono::seconds ahead) {
+    (void)guard.bus().publish(topic, Json{{"user_id", user_id},
+                                          {"address", "10.0.0.1"},
+                                          {"time", shared::format_rfc3339(now + ahead)}});
+  };
+  say("user.login", "ada", std::chrono::seconds(0));
+  say("user.login_failed", "eve", std::chrono::hours(20));
+  say("user.login", "bob", std::chrono::seconds(1));
+  ASSERT_TRUE(guard.manager().wait_until_idle(kGuard));
+  for (const char* who : {"ada", "bob"}) {
+    const RequestResult answer = guard.bus().request("auth.sessions", {{"user_id", who}}, kGuard);
+    ASSERT_TRUE(answer.ok()) << answer.message();
+    EXPECT_EQ(answer.json().at("sessions").size(), 1U) << who;
+  }
+  (void)guard.finish();
 }
 
 }  // namespace

@@ -274,6 +274,53 @@ TEST_F(FollowedFileTest, ALineThatWasRefusedIsTheFirstOneOfALaterReader) {
   EXPECT_EQ(check(), (Texts{"b", "c"}));
 }
 
+TEST_F(FollowedFileTest, ALineThatWasRefusedIsToldAgainBeforeAnythingElseWhateverHappens) {
+  bool happened = false;
+  const std::function<void()> nothing = [] {};
+  const std::function<void()> rotate = [&] {
+    fs::rename(path_, path_ + ".1");
+    append("new\n");
+    happened = true;
+  };
+  const std::function<void()> cut = [this] {
+    fs::resize_file(path_, 0);
+    append("new\n");
+  };
+  for (const auto& happen : {nothing, rotate, cut}) {
+    fs::remove(path_);
+    append("a\nb\n");
+    follow();
+    stop_at_ = 2;
+    stop_ = OpenFile::Told::refused;
+    EXPECT_EQ(file_->check(now_), FollowedFile::Checked::stopped);
+    happen();
+    lines_ = {"-"};
+    EXPECT_EQ(file_->check(now_), FollowedFile::Checked::stopped);  // refused once more
+    EXPECT_EQ(std::exchange(lines_, {}), (Texts{"-", "b"}));
+    stop_at_ = 0;
+    append("c\n");
+    EXPECT_EQ(check(), happened ? (Texts{"b", "new", "c"}) : (Texts{"b", "c"}));
+    EXPECT_EQ(offsets_.at(1), 2);
+    EXPECT_EQ(offsets_.at(2), 2);
+    offsets_.clear();
+  }
+}
+
+TEST_F(FollowedFileTest, ALineThatIsRefusedHidesNoFileThatIsRotatedMeanwhile) {
+  append("a\n");
+  follow();
+  stop_at_ = 1;
+  stop_ = OpenFile::Told::refused;
+  for (const char* const next : {"b\n", "c\n", "d\n"}) {
+    EXPECT_EQ(file_->check(now_), FollowedFile::Checked::stopped);
+    EXPECT_EQ(std::exchange(lines_, {}), Texts{"a"});
+    fs::rename(path_, path_ + "." + next[0]);
+    append(next);
+  }
+  stop_at_ = 0;
+  EXPECT_EQ(check(), (Texts{"a", "b", "c", "d"}));
+}
+
 TEST_F(FollowedFileTest, TheLastLineOfARotatedFileThatWasRefusedIsForALaterReader) {
   for (const bool many : {false, true}) {
     fs::remove(path_);
@@ -307,7 +354,7 @@ TEST_F(FollowedFileTest, TheLastLineThatWasRefusedAtTheEndIsForALaterReader) {
   EXPECT_EQ(check(), Texts{"a"});
   stop_at_ = 1;
   stop_ = OpenFile::Told::refused;
-  file_->finish();
+  EXPECT_EQ(file_->finish(), FollowedFile::Checked::stopped);
   EXPECT_EQ(std::exchange(lines_, {}), Texts{"half"});
   const PathPosition position = *file_->position();
   stop_at_ = 0;
@@ -397,6 +444,22 @@ TEST_F(FollowedFileTest, ARotatedFileThatCannotBeReadIsGivenUpAfterSomeTriesAndT
   EXPECT_NE(payload_.at("error").get<std::string>().find("cannot read"), std::string::npos);
   EXPECT_FALSE(file_->has_failed());
   EXPECT_EQ(file_->wait_until(), std::nullopt);
+}
+
+TEST_F(FollowedFileTest, OneRotatedFileTooManyGivesUpTheOldestAndThatIsTold) {
+  append("a\nhalf");
+  follow();
+  EXPECT_EQ(check(), Texts{"a"});
+  for (std::size_t i = 1; i <= kRetiredMax + 1; ++i) {
+    EXPECT_EQ(payload_.count("error"), 0U) << i;
+    fs::rename(path_, path_ + "." + std::to_string(i));
+    (void)notes();
+    append("b\n");
+    EXPECT_EQ(check(), i <= kRetiredMax ? Texts{"b"} : (Texts{"half", "b"}));
+  }
+  EXPECT_EQ(notes(), (Texts{"tail.lost", "tail.rotated", "tail.opened"}));
+  append_to(path_ + ".1", "late\n");
+  EXPECT_EQ(check(), Texts{});
 }
 
 TEST_F(FollowedFileTest, WhatCannotBeReadIsKeptForALaterReader) {

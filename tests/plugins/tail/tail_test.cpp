@@ -10,6 +10,7 @@
 #include <temporary_folder.hpp>
 #include <vector>
 
+#include "../refusing_store.hpp"
 #include "../shipped_plugin.hpp"
 #include "busway/metadata.hpp"
 #include "busway/plugin_import.hpp"
@@ -389,6 +390,82 @@ TEST_F(TailTest, WorksLinkedInAndInAProcessOfItsOwn) {
     EXPECT_EQ(tail.finish(), (Json{{"lines", 2}, {"events", 2}, {"unmatched", 0}}));
     EXPECT_EQ(tail.watcher().wait("log.info", 1).json().at("text"), "b");
   }
+}
+
+/// "ok", or why not.
+std::string health_of(ShippedPlugin& tail) {
+  for (const PluginInfo& info : tail.manager().examine(kGuard)) {
+    if (!info.health) continue;
+    return info.health->level == PluginHealthInfo::Level::ok ? "ok" : info.health->message;
+  }
+  return "none";
+}
+
+/// A bus whose store refuses events of such topics so many times.
+BusOptions refusing(const std::string& prefix, int times) {
+  BusOptions options = quiet_options();
+  options.opened_store = std::make_shared<RefusingStore>(prefix, times);
+  options.keep = std::vector<std::string>{"log.*"};
+  return options;
+}
+
+TEST_F(TailTest, ALineThatTheStoreDoesNotTakeIsTriedAgainAndThoseBehindItWait) {
+  append("info 1: a\ninfo 2: b\ninfo 3: c\n");
+  ShippedPlugin tail(kTarget, config({{"poll", "10ms"}}), Form::library, refusing("log.", 3));
+  tail.start();
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(tail.watcher().wait("log.info", static_cast<std::size_t>(i)).json().at("code"),
+              i + 1);
+  }
+  EXPECT_EQ(health_of(tail), "ok");
+  EXPECT_EQ(tail.stop(), (Json{{"lines", 3}, {"events", 3}, {"unmatched", 0}}));
+  ASSERT_EQ(tail.watcher().count("tail.failed"), 1U);
+  EXPECT_NE(tail.watcher()
+                .wait("tail.failed")
+                .json()
+                .at("error")
+                .get<std::string>()
+                .find("the disk is full"),
+            std::string::npos);
+}
+
+TEST_F(TailTest, ALineThatTheStoreDoesNotTakeIsReadByTheNextRun) {
+  append("info 1: a\ninfo 2: b\n");
+  const Json with_positions =
+      config({{"positions", folder_.file("positions.json")}, {"poll", "10ms"}});
+  {
+    ShippedPlugin tail(kTarget, with_positions, Form::library,
+                       refusing("log.", RefusingStore::kAlways));
+    tail.start();
+    (void)tail.watcher().wait("tail.failed");
+    EXPECT_EQ(health_of(tail), "1 of the files wait until the bus takes their next line");
+    EXPECT_EQ(tail.stop(), (Json{{"lines", 0}, {"events", 0}, {"unmatched", 0}}));
+  }
+  ShippedPlugin tail(kTarget, with_positions);
+  tail.start();
+  EXPECT_EQ(tail.watcher().wait("log.info", 0).json().at("code"), 1);
+  EXPECT_EQ(tail.watcher().wait("log.info", 1).json().at("code"), 2);
+  EXPECT_EQ(tail.stop().at("events"), 2);
+}
+
+TEST_F(TailTest, WithoutFollowItEndsWhenTheStoreHasTakenTheLastLine) {
+  append("info 1: a\ninfo 2: b");  // no line yet
+  ShippedPlugin tail(kTarget, config({{"poll", "10ms"}, {"follow", false}}), Form::library,
+                     refusing("log.", 4));
+  tail.start();
+  EXPECT_EQ(tail.finish(), (Json{{"lines", 2}, {"events", 2}, {"unmatched", 0}}));
+}
+
+TEST_F(TailTest, ALineThatTheStoreDoesNotTakeHoldsUpNoOtherFile) {
+  append("error 1: a\n");
+  const std::string other = folder_.file("other.log");
+  std::ofstream(other) << "info 2: b\n";
+  ShippedPlugin tail(kTarget, config({{"files", {path_, other}}, {"poll", "10ms"}}), Form::library,
+                     refusing("log.error", RefusingStore::kAlways));
+  tail.start();
+  EXPECT_EQ(tail.watcher().wait("log.info").json().at("code"), 2);
+  EXPECT_EQ(tail.stop().at("events"), 1);
+  EXPECT_EQ(tail.watcher().count("log.error"), 0U);
 }
 
 }  // namespace
