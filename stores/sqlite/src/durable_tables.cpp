@@ -173,7 +173,12 @@ DurableTables::DurableTables(Database& database)
                "leader_until > ?1"),
       leases_of_(database, "SELECT durable, id FROM leases WHERE token=?"),
       exceptions_of_(database, "SELECT durable, seq FROM exceptions WHERE state=1 AND token=?"),
-      led_by_(database, "SELECT durable FROM cursors WHERE leader=?"),
+      led_by_(database, "SELECT durable FROM cursors WHERE leader=? AND leader <> 0"),
+      leased_tokens_(database,
+                     "SELECT DISTINCT token FROM exceptions WHERE durable=? AND state=1 AND state "
+                     "< 2 AND until > ?"),
+      longest_(database,
+               std::string(kExceptionColumns) + " AND state < 2 ORDER BY until DESC LIMIT 1"),
       numbers_(database) {}
 
 // -- Names ----------------------------------------------------------------------------------------
@@ -341,22 +346,62 @@ void DurableTables::put_safe_cursor(DurableNumber number) {
 
 bool DurableTables::repair(DurableNumber number) {
   const auto mine = [number](const auto& one) { return one.first == number; };
-  const bool any =
-      !bad_leases_.empty() || std::any_of(bad_exceptions_.begin(), bad_exceptions_.end(), mine);
-  if (!any) return false;
+  const bool bad_rows = std::any_of(bad_exceptions_.begin(), bad_exceptions_.end(), mine);
+  if (!bad_rows && std::none_of(bad_leases_.begin(), bad_leases_.end(), mine)) return false;
   // It goes back over all that is out: what else is damaged must not stay behind.
   (void)leases(number);
   (void)living(number);
-  for (const std::int64_t id : bad_leases_) remove_lease(id);
+  for (const auto& [durable, id] : bad_leases_) {
+    if (durable == number) remove_lease(id);
+  }
   for (const auto& [durable, sequence] : bad_exceptions_) {
     if (durable == number) remove_exception(number, sequence);
   }
-  bad_leases_.clear();
+  std::erase_if(bad_leases_, mine);
   std::erase_if(bad_exceptions_, mine);
+  go_back(number);
+  return true;
+}
+
+void DurableTables::go_back(DurableNumber number) {
   CursorRow row = cursor(number);
   row.cursor = std::min(row.cursor, safe_cursor(number));
   put_cursor(number, row);
-  return true;
+}
+
+std::uint64_t DurableTables::sure_cursor(DurableNumber number) {
+  const std::uint64_t known = cursor(number).cursor;
+  bool sound = true;
+  leases_.start(number);
+  while (leases_.step()) sound = lease_at(number, leases_).has_value() && sound;
+  leases_.reset();
+  return sound ? known : std::min(known, safe_cursor(number));
+}
+
+std::vector<std::string> DurableTables::strays() {
+  std::vector<std::string> out;
+  for (const char* const table : {"cursors", "leases", "exceptions"}) {
+    // From name to name, and not from row to row.
+    const std::string next = std::string("(SELECT min(durable) FROM ") + table;
+    std::string sql = "WITH RECURSIVE d(n) AS (SELECT ";
+    sql.append(next).append(") UNION ALL SELECT ").append(next);
+    sql.append(
+        " WHERE durable > d.n) FROM d WHERE d.n IS NOT NULL) SELECT n FROM d WHERE n IS NOT ");
+    sql.append("NULL AND n NOT IN (SELECT id FROM durables) LIMIT 1");
+    if (Statement(database_, sql).step()) {
+      out.push_back(std::string("rows of ") + table +
+                    " are of no durable name: their number is damaged");
+    }
+  }
+  return out;
+}
+
+void DurableTables::take_back_all() {
+  for (const DurableRow& row : all()) go_back(row.number);
+  for (const char* const table : {"cursors", "leases", "exceptions"}) {
+    database_.run(std::string("DELETE FROM ") + table +
+                  " WHERE durable NOT IN (SELECT id FROM durables)");
+  }
 }
 
 // -- Leases ---------------------------------------------------------------------------------------
@@ -371,7 +416,10 @@ std::optional<LeaseRow> DurableTables::lease_at(DurableNumber number, Statement&
                .done = RangeBits(row.blob(6))};
   if (sum_of(number, out) == row.number(7)) return out;
   damages_.emplace_back("a lease does not pass its checksum; what it held is given out again");
-  bad_leases_.push_back(out.id);
+  const std::pair bad(number, out.id);
+  if (std::find(bad_leases_.begin(), bad_leases_.end(), bad) == bad_leases_.end()) {
+    bad_leases_.push_back(bad);
+  }
   return std::nullopt;
 }
 
@@ -511,15 +559,21 @@ void DurableTables::lapse(Token token, std::int64_t now) {
   };
   for (const auto& [number, id] : rows_of(leases_of_)) {
     std::optional<LeaseRow> row = lease(number, id);
-    if (!row || row->until <= now) continue;
-    row->until = now;
-    update_lease(number, *row);
+    if (!row) {
+      (void)repair(number);  // else it is found again and again
+    } else if (row->until > now) {
+      row->until = now;
+      update_lease(number, *row);
+    }
   }
   for (const auto& [number, sequence] : rows_of(exceptions_of_)) {
     std::optional<ExceptionRow> row = exception(number, static_cast<std::uint64_t>(sequence));
-    if (!row || row->until <= now) continue;
-    row->until = now;
-    put(number, *row);
+    if (!row) {
+      (void)repair(number);
+    } else if (row->until > now) {
+      row->until = now;
+      put(number, *row);
+    }
   }
   std::vector<DurableNumber> led;
   led_by_.start(token);
@@ -543,24 +597,46 @@ std::optional<std::uint64_t> DurableTables::lowest_living(DurableNumber number) 
 }
 
 void DurableTables::shorten_waits(std::int64_t now) {
-  for (const DurableRow& durable : all()) {
-    const DurableNumber number = durable.number;
-    CursorRow row = cursor(number);
-    if (row.leader != 0 && row.leader_until - now > row.leader_span) {
-      row.leader_until = now + row.leader_span;
-      put_cursor(number, row);
-    }
-    for (LeaseRow& lease : leases(number)) {
-      if (lease.until - now <= lease.span) continue;
-      lease.until = now + lease.span;
-      update_lease(number, lease);
-    }
-    for (ExceptionRow& one : living(number)) {
-      if (one.until - now <= one.span) continue;
-      one.until = now + one.span;
-      put(number, one);
-    }
+  for (const DurableRow& durable : all()) shorten_waits(durable.number, now);
+}
+
+void DurableTables::shorten_waits(DurableNumber number, std::int64_t now) {
+  CursorRow row = cursor(number);
+  if (row.leader != 0 && row.leader_until - now > row.leader_span) {
+    row.leader_until = now + row.leader_span;
+    put_cursor(number, row);
   }
+  for (LeaseRow& lease : leases(number)) {
+    if (lease.until - now <= lease.span) continue;
+    lease.until = now + lease.span;
+    update_lease(number, lease);
+  }
+  for (ExceptionRow& one : living(number)) {
+    if (one.until - now <= one.span) continue;
+    one.until = now + one.span;
+    put(number, one);
+  }
+}
+
+bool DurableTables::waits_too_long(DurableNumber number, std::int64_t now) {
+  longest_.start(number);
+  const std::vector<ExceptionRow> longest = exceptions_of(number, longest_);
+  return !longest.empty() && longest.front().until - now > longest.front().span + kSetBack;
+}
+
+std::vector<Token> DurableTables::holders(DurableNumber number, std::int64_t now) {
+  std::vector<Token> out;
+  for (const LeaseRow& one : leases(number)) {
+    if (one.until > now) out.push_back(one.token);
+  }
+  leased_tokens_.start(number, now);
+  while (leased_tokens_.step()) out.push_back(leased_tokens_.number(0));
+  leased_tokens_.reset();
+  const CursorRow row = cursor(number);
+  if (row.leader != 0 && row.leader_until > now) out.push_back(row.leader);
+  std::sort(out.begin(), out.end());
+  out.erase(std::unique(out.begin(), out.end()), out.end());
+  return out;
 }
 
 }  // namespace busway::sqlite

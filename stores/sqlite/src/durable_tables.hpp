@@ -122,6 +122,8 @@ class DurableTables {
   bool repair(DurableNumber number);
 
   [[nodiscard]] std::vector<LeaseRow> leases(DurableNumber number);
+  /// Its events up to there are settled, or in leases() or exceptions, whatever is damaged.
+  [[nodiscard]] std::uint64_t sure_cursor(DurableNumber number);
   /// No value: gone, or damaged.
   [[nodiscard]] std::optional<LeaseRow> lease(DurableNumber number, std::int64_t id);
   std::int64_t add_lease(DurableNumber number, const LeaseRow& row);
@@ -146,12 +148,21 @@ class DurableTables {
   [[nodiscard]] Numbers& numbers() noexcept { return numbers_; }
   /// Which openings have something out, or lead, of whatever name.
   [[nodiscard]] std::vector<Token> holders(std::int64_t now);
+  /// Of that name.
+  [[nodiscard]] std::vector<Token> holders(DurableNumber number, std::int64_t now);
   /// What that one has lapses now.
   void lapse(Token token, std::int64_t now);
   /// Of all that are not dead: the lowest sequence.
   [[nodiscard]] std::optional<std::uint64_t> lowest_living(DurableNumber number);
   /// Nothing waits longer than it was to, of any name: after the clock was set back.
   void shorten_waits(std::int64_t now);
+  void shorten_waits(DurableNumber number, std::int64_t now);
+  /// Whether the one that waits longest would wait for longer than it was to.
+  [[nodiscard]] bool waits_too_long(DurableNumber number, std::int64_t now);
+  /// Rows whose name is none: of which names is not known, since the number is what is damaged.
+  [[nodiscard]] std::vector<std::string> strays();
+  /// All names go back to where nothing is missed, and the strays are removed.
+  void take_back_all();
 
   /// Rows that did not pass their sum, since this was made.
   [[nodiscard]] const std::vector<std::string>& damages() const noexcept { return damages_; }
@@ -161,6 +172,7 @@ class DurableTables {
   /// As if it had this name, if one is given.
   [[nodiscard]] DurableRow durable_at(Statement& row, std::string_view name = {});
   [[nodiscard]] std::optional<DurableRow> find_renamed(std::string_view name);
+  void go_back(DurableNumber number);
   [[nodiscard]] std::optional<LeaseRow> lease_at(DurableNumber number, Statement& row);
   [[nodiscard]] std::optional<ExceptionRow> exception_at(DurableNumber number, Statement& row);
   [[nodiscard]] std::vector<ExceptionRow> exceptions_of(DurableNumber number, Statement& rows);
@@ -171,13 +183,13 @@ class DurableTables {
       safe_, put_safe_, lowest_lease_, lowest_exception_, leases_, lease_, add_lease_,
       update_lease_, remove_lease_, exception_, due_waiting_, due_leased_, with_token_, living_,
       letters_, put_, remove_exception_, next_due_, lowest_waiting_, holders_, leases_of_,
-      exceptions_of_, led_by_;
+      exceptions_of_, led_by_, leased_tokens_, longest_;
   Numbers numbers_;
   std::vector<std::string> damages_;
   std::size_t names_ = 0;  // as many as there were then
   std::chrono::steady_clock::time_point looked_for_damage_{};
   std::vector<std::pair<DurableNumber, std::uint64_t>> bad_exceptions_;
-  std::vector<std::int64_t> bad_leases_;
+  std::vector<std::pair<DurableNumber, std::int64_t>> bad_leases_;
 };
 
 [[nodiscard]] std::string deaths_text(const std::vector<StoredLetter::Death>& deaths);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <exception>
+#include <limits>
 #include <map>
 #include <optional>
 #include <string>
@@ -117,7 +118,7 @@ class Needs {
   explicit Needs(DurableTables& tables) {
     for (DurableRow& row : tables.all()) {
       const DurableNumber number = row.number;
-      names_.push_back({std::move(row), tables.cursor(number).cursor, tables.leases(number)});
+      names_.push_back({std::move(row), tables.sure_cursor(number), tables.leases(number)});
     }
   }
   /// An event of an unknown topic may be anybody's, and a name that is damaged may want anything:
@@ -303,6 +304,7 @@ std::vector<std::string> SqliteStore::check() {
       }
       tables.forget_damages();
     }
+    for (std::string& stray : tables.strays()) faults.push_back(std::move(stray));
     return true;
   });
   return faults;
@@ -376,13 +378,15 @@ void SqliteStore::backup(const std::string& path) {
 
 void SqliteStore::vacuum() {
   core_->require_open();
-  for (;;) {
+  // Where a file was made over by another program it may not give back what is free.
+  for (std::int64_t before = std::numeric_limits<std::int64_t>::max();;) {
     std::int64_t left = 0;
     core_->writer->call([&](Transaction& transaction) {
       transaction.database.run("PRAGMA incremental_vacuum(" + std::to_string(kVacuumAtOnce) + ")");
       left = transaction.database.number("PRAGMA freelist_count");
     });
-    if (left == 0) return;
+    if (left == 0 || left >= before) return;
+    before = left;
   }
 }
 

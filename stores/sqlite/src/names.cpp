@@ -2,7 +2,6 @@
 #include <functional>
 #include <limits>
 #include <optional>
-#include <random>
 #include <string>
 #include <utility>
 #include <vector>
@@ -16,12 +15,6 @@
 
 namespace busway::sqlite {
 namespace {
-
-Token random_token() {
-  std::random_device device;
-  const std::uint64_t word = std::uint64_t{device()} << 32U | device();
-  return static_cast<Token>(word >> 1U | 1U);  // positive, and not 0
-}
 
 /// At once, as a first attempt.
 void give_again(Transaction& transaction, DurableNumber number, ExceptionRow& row) {
@@ -63,9 +56,9 @@ std::unique_ptr<StoreConsumer> SqliteStore::open(const DurableSpec& spec) {
   core_->require_open();
   // Looked for before, since it reads; events appended meanwhile lie behind it either way.
   std::optional<std::uint64_t> start;
-  const bool reads =
-      spec.start.from == Replay::From::last || spec.start.from == Replay::From::since;
-  if (reads) start = start_of(spec, core_->writer->last_sequence());
+  const bool reads = (spec.start.from == Replay::From::last && spec.start.count != 0) ||
+                     spec.start.from == Replay::From::since;
+  if (reads) start = start_of(spec, stats().last_sequence);
   DurableRow row;
   core_->writer->call([&](Transaction& transaction) {
     DurableTables& tables = transaction.durables;
@@ -94,12 +87,12 @@ std::unique_ptr<StoreConsumer> SqliteStore::open(const DurableSpec& spec) {
     (void)tables.repair(row.number);
     core_->tell_damages(tables);
     // The clock may have been set back while nobody was here.
-    tables.shorten_waits(transaction.now);
-    for (const Token one : tables.holders(transaction.now)) {
+    tables.shorten_waits(row.number, transaction.now);
+    for (const Token one : tables.holders(row.number, transaction.now)) {
       if (!core_->presence.is_there(one)) tables.lapse(one, transaction.now);
     }
   });
-  return std::make_unique<SqliteConsumer>(core_, row, random_token(), spec.lease);
+  return std::make_unique<SqliteConsumer>(core_, row, core_->presence.new_token(), spec.lease);
 }
 
 bool SqliteStore::remove(std::string_view durable) {

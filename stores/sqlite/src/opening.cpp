@@ -1,6 +1,7 @@
 #include "opening.hpp"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <algorithm>
 #include <cerrno>
@@ -140,6 +141,11 @@ std::uint64_t prepare(const std::string& path, const StoreOptions& options) {
     throw;
   }
   gate->unlock();
+  // Who may not write the file shall not hold up those who may.
+  struct stat file {};
+  if (stat(path.c_str(), &file) == 0) {
+    (void)chmod((path + "-gate").c_str(), file.st_mode & static_cast<mode_t>(0666));
+  }
   if (is_new) sync_folder(path);
   return opening;
 }

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <random>
 #include <system_error>
 
 namespace busway::sqlite {
@@ -15,22 +16,32 @@ int open_file(const std::string& path) {
   return descriptor;
 }
 
-struct flock byte_of(Token token, short kind) noexcept {
+constexpr unsigned kPlaceBits = 32;
+
+struct flock byte_at(std::int64_t place) noexcept {
   struct flock range {};
-  range.l_type = kind;
+  range.l_type = F_WRLCK;
   range.l_whence = SEEK_SET;
-  range.l_start = token;
+  range.l_start = place;
   range.l_len = 1;
   return range;
 }
 
 }  // namespace
 
-Presence::Presence(const std::string& path) : holds_(open_file(path)) {
+Presence::Presence(const std::string& path) : holds_(open_file(path)), next_(1) {
   try {
     asks_ = open_file(path);
+    std::random_device device;
+    for (int tries = 0; tries < 8 && place_ == 0; ++tries) {
+      const std::int64_t place = device() >> 1U | 1U;
+      struct flock range = byte_at(place);
+      if (fcntl(holds_, F_OFD_SETLK, &range) == 0) place_ = place;
+    }
+    next_ = device();
   } catch (...) {
     close(holds_);
+    if (asks_ >= 0) close(asks_);
     throw;
   }
 }
@@ -40,18 +51,16 @@ Presence::~Presence() {
   close(asks_);
 }
 
-void Presence::come(Token token) noexcept {
-  struct flock range = byte_of(token, F_WRLCK);
-  (void)fcntl(holds_, F_OFD_SETLK, &range);
-}
-
-void Presence::go(Token token) noexcept {
-  struct flock range = byte_of(token, F_UNLCK);
-  (void)fcntl(holds_, F_OFD_SETLK, &range);
+Token Presence::new_token() noexcept {
+  std::uint32_t number = 0;
+  while (number == 0) number = next_.fetch_add(1, std::memory_order_relaxed);
+  return static_cast<Token>(static_cast<std::uint64_t>(place_) << kPlaceBits | number);
 }
 
 bool Presence::is_there(Token token) const noexcept {
-  struct flock range = byte_of(token, F_WRLCK);
+  const std::int64_t place = token >> kPlaceBits;
+  if (place <= 0 || place == place_) return true;
+  struct flock range = byte_at(place);
   return fcntl(asks_, F_OFD_GETLK, &range) != 0 || range.l_type != F_UNLCK;
 }
 

@@ -1,19 +1,22 @@
-// presence.hpp -- which openings of durable names live, in whatever process.
+// presence.hpp -- which openings of the store live, in whatever process.
 // Layer: store
 //
-// Model      Each opening holds a lock on one byte of the gate's file, that of its token. The
-//            kernel gives it back when the process ends, however it ends, and nobody else can hold
-//            it; so what an opening without its lock has out need not wait until its lease lapses.
-//            They are locks of open file descriptions, which have nothing to do with the gate's
-//            flock() and do not vanish when another descriptor of the file is closed.
+// Model      Each opening of a store holds a lock on one byte of the gate's file; the tokens of the
+//            names that it opens begin with the number of that byte. The kernel gives the lock
+//            back when the process ends, however it ends, and nobody else can hold it; so what an
+//            opening without its lock has out need not wait until its lease lapses. They are locks
+//            of open file descriptions, which have nothing to do with the gate's flock() and do
+//            not vanish when another descriptor of the file is closed.
 // Threads    [any-thread]
 // Ownership  Owns two descriptors: one that holds, and one that asks, since nobody is told of locks
-//            of their own.
-// Errors     std::system_error from the constructor. Where the file system has no such locks all
-//            count as living.
+//            of their own. A child of fork() that does not exec has them too, and keeps the lock.
+// Errors     std::system_error from the constructor. Where the lock cannot be had, or cannot be
+//            asked for, the opening counts as living.
 // Cost       One system call.
 #pragma once
 
+#include <atomic>
+#include <cstdint>
 #include <string>
 
 #include "durable_tables.hpp"
@@ -27,13 +30,15 @@ class Presence {
   Presence& operator=(const Presence&) = delete;
   ~Presence();
 
-  void come(Token token) noexcept;
-  void go(Token token) noexcept;
+  /// Of an opening of a name; never 0, and of no other opening.
+  [[nodiscard]] Token new_token() noexcept;
   [[nodiscard]] bool is_there(Token token) const noexcept;
 
  private:
   int holds_ = -1;
   int asks_ = -1;
+  std::int64_t place_ = 0;  // 0: it could not be locked, and nobody asks for it
+  std::atomic<std::uint32_t> next_;
 };
 
 }  // namespace busway::sqlite

@@ -43,6 +43,8 @@ CREATE TABLE leases(
   hi INTEGER NOT NULL, token INTEGER NOT NULL, until INTEGER NOT NULL, span INTEGER NOT NULL,
   done BLOB NOT NULL, sum INTEGER NOT NULL);
 CREATE INDEX leases_durable ON leases(durable);
+CREATE INDEX leases_token ON leases(token);
+CREATE INDEX cursors_leader ON cursors(leader) WHERE leader <> 0;
 CREATE TABLE exceptions(
   durable INTEGER NOT NULL, seq INTEGER NOT NULL, state INTEGER NOT NULL, token INTEGER NOT NULL,
   until INTEGER NOT NULL, span INTEGER NOT NULL, attempts INTEGER NOT NULL,

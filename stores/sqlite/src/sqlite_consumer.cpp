@@ -72,7 +72,6 @@ SqliteConsumer::SqliteConsumer(std::shared_ptr<Core> core, const DurableRow& row
       lease_(lease.count()),
       patterns_(row.spec.patterns),
       order_(row.spec.order) {
-  core_->presence.come(token_);
   const std::lock_guard lock(core_->consumers_mutex);
   core_->consumers.push_back(this);
 }
@@ -222,9 +221,19 @@ bool SqliteConsumer::has_work(Reader& reader, Plan& plan) {
   const std::int64_t now = core_->now();
   if (now + kSetBack < core_->writer->last_now()) return true;  // the clock was set back
   DurableTables& tables = reader.tables;
-  if (tables.version(number_) == 0) return true;  // it was removed: the transaction says so
+  // It was removed, or has other patterns: the transaction says so.
+  const std::int64_t version = tables.version(number_);
+  if (version == 0) return true;
+  if (version != version_) {
+    const std::optional<DurableRow> row = tables.find(number_);
+    const bool same =
+        row && row->sound && row->spec.patterns == patterns_ && row->spec.order == order_;
+    if (!same) return true;
+    version_ = version;
+  }
+  const CursorRow cursor = tables.cursor(number_);
+  if (cursor.cursor < cursor_) return true;  // another has found damage, and gone back
   if (order_ != DurableOrder::relaxed) {
-    const CursorRow cursor = tables.cursor(number_);
     const bool other = cursor.leader != 0 && cursor.leader != token_;
     if (other && cursor.leader_until > now) {
       if (cursor.leader_until - now > cursor.leader_span + kSetBack) return true;  // set back
@@ -235,12 +244,13 @@ bool SqliteConsumer::has_work(Reader& reader, Plan& plan) {
     if (cursor.leader != token_ || cursor.leader_until - now < lease_ / 2) return true;
   }
   for (const LeaseRow& lease : tables.leases(number_)) {
-    if (lease.until <= now) return true;
+    if (lease.until <= now || lease.until - now > lease.span + kSetBack) return true;
     if (lease.token != token_) due_at(plan, lease.until);
   }
   for (const auto state : {ExceptionState::waiting, ExceptionState::leased}) {
     if (!tables.due(number_, state, now, 1).empty()) return true;
   }
+  if (tables.waits_too_long(number_, now)) return true;  // the clock was set back
   if (const auto due = tables.next_due(number_, now)) due_at(plan, *due);
   if (!tables.damages().empty()) {
     tables.forget_damages();  // told when they are mended
@@ -265,6 +275,9 @@ void SqliteConsumer::transact(Transaction& transaction, std::span<const Settleme
   settle_all(transaction, settlements, plan);
   plan.cursor = cursor_;
   if (max == 0) return;
+  if (transaction.durables.waits_too_long(number_, transaction.now)) {
+    transaction.durables.shorten_waits(number_, transaction.now);
+  }
   CursorRow cursor = transaction.durables.cursor(number_);
   plan.cursor = cursor.cursor;
   if (plan.order != DurableOrder::relaxed && !lead(transaction, cursor, plan)) return;
@@ -576,12 +589,15 @@ bool SqliteConsumer::renew() {
 std::optional<SqliteConsumer::Passed> SqliteConsumer::passed() const {
   const std::unique_lock lock(mutex_, std::try_to_lock);
   if (!lock || closed_ || scan_from_ <= cursor_) return std::nullopt;
-  return Passed{cursor_, scan_from_};
+  return Passed{cursor_, scan_from_, version_};
 }
 
 void SqliteConsumer::write_passed(Transaction& transaction, const Passed& passed) const {
   CursorRow cursor = transaction.durables.cursor(number_);
-  if (cursor.cursor != passed.cursor || transaction.durables.version(number_) == 0) return;
+  // What it passed by was nothing of the patterns that it knows.
+  if (cursor.cursor != passed.cursor || transaction.durables.version(number_) != passed.version) {
+    return;
+  }
   cursor.cursor = passed.to;
   transaction.durables.put_cursor(number_, cursor);
 }
@@ -648,6 +664,7 @@ void SqliteConsumer::give_back() noexcept {
       DurableTables& tables = transaction.durables;
       std::optional<DurableRow> name = tables.find(number_);
       if (!name) return;
+      const bool knows = !name->sound || name->spec.patterns == patterns_;
       name->opened = transaction.now;
       keep_row(transaction, *name);
       for (const auto& [id, mine] : held_.leases) {
@@ -670,7 +687,7 @@ void SqliteConsumer::give_back() noexcept {
         tables.put(number_, row);
       }
       CursorRow cursor = tables.cursor(number_);
-      if (cursor.cursor == cursor_) cursor.cursor = std::max(cursor_, scan_from_);
+      if (knows && cursor.cursor == cursor_) cursor.cursor = std::max(cursor_, scan_from_);
       if (cursor.leader == token_) cursor.leader = 0;
       tables.put_cursor(number_, cursor);
       tables.put_safe_cursor(number_);
@@ -678,7 +695,6 @@ void SqliteConsumer::give_back() noexcept {
   } catch (const std::exception&) {
     // It lapses by itself.
   }
-  core_->presence.go(token_);
   held_ = {};
 }
 

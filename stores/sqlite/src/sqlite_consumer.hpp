@@ -45,6 +45,7 @@ class SqliteConsumer final : public StoreConsumer {
   struct Passed {
     std::uint64_t cursor = 0;
     std::uint64_t to = 0;
+    std::int64_t version = 0;  // of the name's row when it was looked at
   };
   /// No value: nothing, or it is at work.
   [[nodiscard]] std::optional<Passed> passed() const;

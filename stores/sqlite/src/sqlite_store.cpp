@@ -1,6 +1,8 @@
 #include "sqlite_store.hpp"
 
+#include <algorithm>
 #include <chrono>
+#include <cstddef>
 #include <exception>
 #include <string>
 #include <utility>
@@ -17,6 +19,7 @@ namespace {
 constexpr auto kLookEvery = std::chrono::milliseconds(100);
 constexpr auto kHouseEvery = std::chrono::seconds(2);
 constexpr auto kLookForTheDeadEvery = std::chrono::seconds(1);
+constexpr std::ptrdiff_t kBuriedAtOnce = 100;
 /// It is written that a name is in use so many times in the shortest expiry that one of the
 /// openings has.
 constexpr std::int64_t kSayInUseInExpiry = 4;
@@ -40,12 +43,26 @@ SqliteStore::SqliteStore(const std::string& path, const StoreOptions& options,
       opened_(options.clock->wall()),
       doorbell_(words(FileIdentity::of(path)), opening) {
   said_in_use_ = opened_.time_since_epoch().count();
+  take_back_strays();
   refresh_openings();
   {
     const std::lock_guard lock(mutex_);
     (void)doorbell_.ring(openings_, Doorbell::Ring::openings);
   }
   listener_ = std::thread([this] { listen(); });
+}
+
+/// A damaged number of a name hides a row from all of them.
+void SqliteStore::take_back_strays() {
+  const auto has_strays = [&] {
+    const Core::Borrowed reader = core_->reader();
+    return !reader->tables.strays().empty();
+  };
+  if (!core_->asking(has_strays)) return;
+  core_->log(LogLevel::error,
+             "rows of durable names do not say of which; all names go back to where nothing is "
+             "missed");
+  core_->writer->call([](Transaction& transaction) { transaction.durables.take_back_all(); });
 }
 
 StoreInfo SqliteStore::info() const {
@@ -109,18 +126,23 @@ void SqliteStore::listen() {
   std::optional<Reader> reader;
   std::int64_t version = 0;
   auto house_at = std::chrono::steady_clock::now() + kHouseEvery;
+  auto look_at = std::chrono::steady_clock::now() + kLookEvery;
   auto dead_at = std::chrono::steady_clock::now() + kLookForTheDeadEvery;
   while (!ending_) {
     const Doorbell::Heard heard = doorbell_.wait(kLookEvery);
     if (ending_) return;
     if (heard == Doorbell::Heard::openings) refresh_openings();
     if (heard != Doorbell::Heard::nothing) core_->watches.tell();
-    if (heard != Doorbell::Heard::nothing && !house_wanted_) continue;
+    // Others may ring all the time: what is due is done in between.
+    const auto clock = std::chrono::steady_clock::now();
+    const bool looks = heard == Doorbell::Heard::nothing || clock >= look_at;
+    if (!looks && clock < dead_at && clock < house_at && !house_wanted_) continue;
+    look_at = clock + kLookEvery;
     try {
       if (!reader) reader.emplace(core_->path);
       const std::int64_t now = reader->database.number("PRAGMA data_version");
       if (std::exchange(version, now) != now) core_->watches.tell();
-      if (std::chrono::steady_clock::now() >= dead_at) {
+      if (clock >= dead_at) {
         bury_the_dead(reader->tables);
         dead_at = std::chrono::steady_clock::now() + kLookForTheDeadEvery;
       }
@@ -144,9 +166,15 @@ void SqliteStore::bury_the_dead(DurableTables& tables) {
   std::erase_if(dead, [&](Token one) { return core_->presence.is_there(one); });
   if (dead.empty()) return;
   try {
-    core_->writer->call([&](Transaction& transaction) {
-      for (const Token one : dead) transaction.durables.lapse(one, transaction.now);
-    });
+    // Not so many at once that others would wait for it.
+    for (auto from = dead.begin(); from != dead.end();) {
+      const auto to = from + std::min<std::ptrdiff_t>(kBuriedAtOnce, dead.end() - from);
+      core_->writer->call([&](Transaction& transaction) {
+        for (auto one = from; one != to; ++one) transaction.durables.lapse(*one, transaction.now);
+        core_->tell_damages(transaction.durables);
+      });
+      from = to;
+    }
     core_->watches.tell();
   } catch (const std::exception&) {
     // It is looked for again, and what they hold lapses by itself.

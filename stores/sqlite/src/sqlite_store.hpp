@@ -92,6 +92,7 @@ class SqliteStore final : public Store {
   void say_in_use();
   void forget_names();
   void bury_the_dead(DurableTables& tables);
+  void take_back_strays();
   void refresh_openings();
   void committed();
   [[nodiscard]] std::uint64_t start_of(const DurableSpec& spec, std::uint64_t last);

@@ -45,6 +45,7 @@ Writer::Writer(Settings settings)
                   SideFile{settings_.path + "-gate"}},
       begin_(database_, "BEGIN IMMEDIATE"),
       commit_(database_, "COMMIT"),
+      is_set_aside_(database_, "SELECT 1 FROM set_aside WHERE seq=?"),
       events_(database_, settings_.options.compress_above),
       durables_(database_),
       times_(database_) {
@@ -297,6 +298,11 @@ void Writer::append_all(AppendRequest& request) {
       } else {
         result.answer = Appended::duplicate;
         result.sequence = events_.sequence_of(event.id());
+        if (is_set_aside_.start(result.sequence).step()) {
+          result = {.answer = Appended::not_stored,
+                    .error = "the event that was stored under this id is damaged"};
+        }
+        is_set_aside_.reset();
       }
     } catch (const Fault&) {
       throw;

@@ -130,6 +130,7 @@ class Writer {
   std::array<SideFile, 3> side_files_;
   Statement begin_;
   Statement commit_;
+  Statement is_set_aside_;
   EventWriter events_;
   DurableTables durables_;
   TimeBlocks times_;

@@ -1,0 +1,218 @@
+// Rows that are damaged, clocks that jump, and openings that know less than the file.
+#include <atomic>
+#include <chrono>
+#include <eventually.hpp>
+#include <thread>
+
+#include "process.hpp"
+#include "sqlite_fixture.hpp"
+
+namespace busway {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::seconds;
+
+std::vector<std::uint64_t> fetch_all(StoreConsumer& consumer) {
+  std::vector<std::uint64_t> given;
+  for (int round = 0; round < 8; ++round) {
+    std::vector<Settlement> done;
+    for (const Leased& one : consumer.fetch(10).deliveries) {
+      given.push_back(one.sequence);
+      done.push_back({.sequence = one.sequence});
+    }
+    if (!done.empty()) (void)consumer.settle(done);
+  }
+  return given;
+}
+
+// An opening that still has the old patterns looks past events of the new ones, and writes so.
+TEST_F(SqliteFolder, AnOpeningWithOldPatternsPassesNothingByOfTheNewOnesAtItsEnd) {
+  const std::shared_ptr<Store> old_host = open();
+  const std::shared_ptr<Store> new_host = open();
+  auto before = old_host->open({.name = "work", .patterns = {Pattern::glob("old.*")}});
+  EXPECT_TRUE(before->fetch(10).deliveries.empty());
+  auto after = new_host->open(
+      {.name = "work", .patterns = {Pattern::glob("new.*")}, .on_change = OnChange::replace});
+  ASSERT_EQ(new_host->append(numbered(1, "new.made")).answer, Appended::stored);
+  (void)before->fetch(10);  // it may get it, or leave it
+  before->close();          // a rolling update: the old host ends
+  EXPECT_EQ(fetch_all(*after).size(), 1U);
+}
+
+// The old host stays: what matches the patterns of the name must come to it, or to anybody.
+TEST_F(SqliteFolder, AnOpeningNoticesNewPatternsAtItsNextFetch) {
+  const std::shared_ptr<Store> old_host = open();
+  const std::shared_ptr<Store> new_host = open();
+  auto before = old_host->open({.name = "work", .patterns = {Pattern::glob("old.*")}});
+  EXPECT_TRUE(before->fetch(10).deliveries.empty());
+  new_host
+      ->open({.name = "work", .patterns = {Pattern::glob("new.*")}, .on_change = OnChange::replace})
+      ->close();
+  ASSERT_EQ(new_host->append(numbered(1, "new.made")).answer, Appended::stored);
+  EXPECT_EQ(fetch_all(*before).size(), 1U);
+}
+
+// Writer::last_sequence() is 0 until this opening has committed something.
+TEST_F(SqliteFolder, ANameSinceATimeNothingIsOfBeginsAtTheEndOfALogThatIsFound) {
+  {
+    const std::shared_ptr<Store> store = open();
+    for (std::uint64_t n = 1; n <= 3; ++n) ASSERT_TRUE(store->append(numbered(n)).ok());
+  }
+  const std::shared_ptr<Store> store = open();
+  auto consumer = store->open({.name = "work",
+                               .patterns = {Pattern::glob("*")},
+                               .start = Replay::since(WallTime(hours(1)))});
+  EXPECT_TRUE(fetch_all(*consumer).empty());
+  auto none =
+      store->open({.name = "none", .patterns = {Pattern::glob("*")}, .start = Replay::last(0)});
+  EXPECT_TRUE(fetch_all(*none).empty());
+}
+TEST_F(SqliteFolder, ANameOfTheLastNoneBeginsAtTheEndOfALogThatIsFound) {
+  {
+    const std::shared_ptr<Store> store = open();
+    for (std::uint64_t n = 1; n <= 3; ++n) ASSERT_TRUE(store->append(numbered(n)).ok());
+  }
+  const std::shared_ptr<Store> store = open();
+  auto none =
+      store->open({.name = "none", .patterns = {Pattern::glob("*")}, .start = Replay::last(0)});
+  EXPECT_TRUE(fetch_all(*none).empty());
+}
+
+// DurableTables::repair() removes bad leases of any name, and takes back its own cursor only.
+TEST_F(SqliteFolder, ADamagedLeaseOfOneNameIsNotRemovedByAnother) {
+  const std::shared_ptr<Store> store = open();
+  const DurableSpec x{.name = "x", .patterns = {Pattern::glob("*")}};
+  const DurableSpec y{.name = "y", .patterns = {Pattern::glob("*")}};
+  auto of_x = store->open(x);
+  store->open(y)->close();
+  for (std::uint64_t n = 1; n <= 3; ++n) ASSERT_TRUE(store->append(numbered(n)).ok());
+  ASSERT_EQ(of_x->fetch(10).deliveries.size(), 3U);
+  run_sql("UPDATE leases SET until=until+1");
+  auto of_y = store->open(y);  // shorten_waits() comes upon the lease of x
+  EXPECT_EQ(fetch_all(*of_y).size(), 3U);
+  of_x->close();
+  of_x = store->open(x);
+  EXPECT_EQ(fetch_all(*of_x), (std::vector<std::uint64_t>{1, 2, 3})) << "lost";
+}
+
+TEST_F(SqliteFolder, TrimmingLeavesWhatADamagedLeaseHeld) {
+  const std::shared_ptr<Store> store = open();
+  const DurableSpec x{.name = "x", .patterns = {Pattern::glob("*")}};
+  auto of_x = store->open(x);
+  for (std::uint64_t n = 1; n <= 3; ++n) ASSERT_TRUE(store->append(numbered(n)).ok());
+  ASSERT_EQ(of_x->fetch(10).deliveries.size(), 3U);
+  run_sql("UPDATE leases SET until=until+1");
+  EXPECT_EQ(store->trim({.max_events = 0}).removed, 0U);
+  of_x->close();
+  of_x = store->open(x);
+  EXPECT_EQ(fetch_all(*of_x), (std::vector<std::uint64_t>{1, 2, 3})) << "lost";
+}
+
+// The number of the name in a row of exceptions is under its sum, but nobody looks.
+TEST_F(SqliteFolder, AnExceptionWhoseNameIsDamagedIsReported) {
+  const std::shared_ptr<Store> store = open();
+  const auto consumer = store->open({.name = "work", .patterns = {Pattern::glob("*")}});
+  ASSERT_TRUE(store->append(numbered(1)).ok());
+  ASSERT_EQ(consumer->fetch(10).deliveries.size(), 1U);
+  EXPECT_EQ(consumer
+                ->settle(std::vector<Settlement>{
+                    {.sequence = 1, .kind = Settlement::Kind::retry, .reason = "later"}})
+                .accepted,
+            1U);
+  run_sql("UPDATE exceptions SET durable=durable+64");
+  EXPECT_FALSE(store->check().empty());
+  const std::shared_ptr<Store> other = open();
+  EXPECT_TRUE(other->check().empty());
+  EXPECT_EQ(fetch_all(*consumer).size(), 1U) << "lost";
+}
+
+// listen(): as long as it hears news it does nothing else.
+TEST_F(SqliteFolder, TheDeadAreBuriedAlsoWhileOthersCommitSteadily) {
+  const std::shared_ptr<Store> busy = open();
+  const std::shared_ptr<Store> store = open();
+  for (std::uint64_t n = 1; n <= 3; ++n) ASSERT_TRUE(busy->append(numbered(n)).ok());
+  Process holder({BUSWAY_SQLITE_WORKER, "take", "sqlite:" + path, "work", "relaxed"});
+  ASSERT_EQ(holder.read_line(), "took 3");
+  const auto consumer = store->open({.name = "work", .patterns = {Pattern::glob("number.*")}});
+  std::atomic<bool> over = false;
+  std::thread publisher([&] {
+    for (std::uint64_t n = 10; !over; ++n) {
+      EXPECT_TRUE(busy->append(numbered(n, "other.made")).ok());
+    }
+  });
+  holder.kill_now();
+  EXPECT_TRUE(eventually([&] { return !consumer->fetch(100).deliveries.empty(); }));
+  over = true;
+  publisher.join();
+}
+
+// open() of a name that is known looks at all names, in a transaction, with the gate.
+TEST_F(SqliteFolder, VacuumEndsAlsoWhereTheFileCannotGiveBack) {
+  {
+    const std::shared_ptr<Store> store = open();
+    for (std::uint64_t n = 1; n <= 500; ++n) ASSERT_TRUE(store->append(numbered(n)).ok());
+  }
+  run_sql("PRAGMA journal_mode=DELETE; PRAGMA auto_vacuum=NONE; VACUUM");
+  const std::shared_ptr<Store> store = open();
+  EXPECT_EQ(store->trim({.max_events = 1}).removed, 499U);
+  store->vacuum();
+}
+
+// An answer that says the store has it, of an event that nobody will ever get.
+TEST_F(SqliteFolder, ADuplicateOfADamagedEventIsNotAnsweredAsStored) {
+  const std::shared_ptr<Store> store = open();
+  auto consumer = store->open({.name = "work", .patterns = {Pattern::glob("*")}});
+  ASSERT_TRUE(store->append(numbered(1)).ok());
+  run_sql("UPDATE events SET payload=x'00'");
+  EXPECT_EQ(consumer->fetch(10).set_aside, 1U);
+  const AppendResult again = store->append(numbered(1));
+  EXPECT_TRUE(!again.ok() || store->find(numbered(1).id()).has_value()) << to_string(again.answer);
+}
+
+// Written while the clock was ahead, by an opening that makes no call any more.
+TEST_F(SqliteFolder, ARetryWrittenWhileTheClockWasAheadComesToAnother) {
+  const auto clock = std::make_shared<testing::ManualClock>();
+  const std::shared_ptr<Store> left = open({.clock = clock});
+  const std::shared_ptr<Store> right = open({.clock = clock});
+  const DurableSpec spec{.name = "work", .patterns = {Pattern::glob("*")}};
+  auto of_left = left->open(spec);
+  auto of_right = right->open(spec);
+  ASSERT_TRUE(left->append(numbered(1)).ok());
+  clock->set_wall(clock->wall() + hours(24 * 365));
+  ASSERT_EQ(of_left->fetch(10).deliveries.size(), 1U);
+  EXPECT_EQ(of_left
+                ->settle(std::vector<Settlement>{{.sequence = 1,
+                                                  .kind = Settlement::Kind::retry,
+                                                  .after = seconds(1),
+                                                  .reason = "later"}})
+                .accepted,
+            1U);
+  clock->set_wall(clock->wall() - hours(24 * 365));
+  EXPECT_TRUE(fetch_all(*of_right).empty());
+  clock->advance(seconds(5));
+  EXPECT_EQ(fetch_all(*of_right).size(), 1U) << "not for a year";
+}
+
+// The row of a name that nobody has open: its token is damaged, so it is of a dead one.
+// A lease that is damaged is found by one opening, which takes the cursor back and ends: the other
+// does not look there.
+TEST_F(SqliteFolder, ACursorThatAnotherTookBackIsNoticed) {
+  const auto clock = std::make_shared<testing::ManualClock>();
+  const std::shared_ptr<Store> left = open({.clock = clock});
+  const std::shared_ptr<Store> right = open({.clock = clock});
+  const DurableSpec spec{.name = "work", .patterns = {Pattern::glob("*")}};
+  auto of_left = left->open(spec);
+  auto of_right = right->open(spec);
+  for (std::uint64_t n = 1; n <= 3; ++n) ASSERT_TRUE(left->append(numbered(n)).ok());
+  ASSERT_EQ(of_left->fetch(10).deliveries.size(), 3U);
+  ASSERT_TRUE(left->append(numbered(4)).ok());
+  EXPECT_EQ(fetch_all(*of_right).size(), 1U);  // it has seen the cursor at 4
+  run_sql("UPDATE leases SET until=until+1");
+  left->open(spec)->close();  // repairs
+  of_left->close();
+  EXPECT_EQ(fetch_all(*of_right).size(), 4U);
+}
+
+}  // namespace
+}  // namespace busway
