@@ -206,6 +206,8 @@ class BusCore {
   void set_own_timeout(SubscriptionId id, std::chrono::nanoseconds timeout);
   /// A durable subscription that is held takes nothing new: what comes stays in the store.
   void hold_durable(SubscriptionId id, bool held);
+  /// Whether a durable subscription has something out, or to settle, or maybe to fetch.
+  [[nodiscard]] bool durable_busy(SubscriptionId id);
   /// A durable subscription gets neither requests nor what the store does not keep, and is on no
   /// route.
   void only_from_store(SubscriptionId id);

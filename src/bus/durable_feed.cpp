@@ -24,6 +24,8 @@ constexpr auto kSettleWithin = std::chrono::milliseconds(10);
 constexpr std::chrono::nanoseconds kLookWithin = std::chrono::hours(1);
 constexpr auto kBackoffFirst = std::chrono::milliseconds(100);
 constexpr auto kBackoffMax = std::chrono::milliseconds(5'000);
+/// A process may die of something else than of an event that it has out.
+constexpr unsigned kDeathsForgiven = 2;
 /// And until when, in nanoseconds since the epoch.
 constexpr std::string_view kBreakerNote = "breaker open until ";
 
@@ -164,7 +166,7 @@ DurableFeed::Turn DurableFeed::turn(Fetching fetching) {
       fetched = consumer_->fetch(wanted);
     }
     turn.did = !batch.empty() || !fetched.deliveries.empty();
-    if (!batch.empty()) settled(batch, result);
+    if (!batch.empty()) settled(std::exchange(batch, {}), result);
     if (wanted != 0) {
       {
         const std::lock_guard lock(mutex_);
@@ -289,6 +291,13 @@ void DurableFeed::hand_over(std::vector<Leased>& deliveries) {
     if (extra.dedupe != nullptr &&
         extra.dedupe->is_known(one.event.id(), core_.steady_now().time_since_epoch().count())) {
       settle({.sequence = one.sequence});
+      continue;
+    }
+    if (extra.retry && one.attempt > extra.retry->max_retries + 1 + kDeathsForgiven) {
+      settle({.sequence = one.sequence,
+              .kind = Settlement::Kind::dead_letter,
+              .code = ErrorCode::handler_failed,
+              .reason = "its attempts are used up: the process died, or stood still, in the last"});
       continue;
     }
     auto attempts = std::make_unique<delivery_detail::Attempts>();

@@ -16,6 +16,9 @@ namespace {
 constexpr std::size_t kFollowPage = 256;
 /// Ids of unknown fate that are remembered.
 constexpr std::size_t kUnknownMax = 65'536;
+/// So many are looked for at a time, and each so often.
+constexpr std::size_t kUnknownAtOnce = 64;
+constexpr int kUnknownLooks = 20;
 
 RareFields* rare_of(const std::string& instance_id) {
   RareValues values;
@@ -103,6 +106,7 @@ void StoreLink::keep_also(const std::vector<Pattern>& patterns) {
 }
 
 void StoreLink::stamp(Event& event) {
+  if (has_unknown_.load(std::memory_order_relaxed)) set_repeated(event.id(), true);
   RareFields* const rare = EventAccess::rare(event);
   if (rare == nullptr) {
     if (!EventAccess::is_borrowed(event)) detail::acquire(instance_);
@@ -124,14 +128,27 @@ void StoreLink::stamp(Event& event) {
 bool StoreLink::accept(const AppendResult& answer, const Event& event, PublishResult& result) {
   result.id = event.id();
   switch (answer.answer) {
-    case Appended::stored: return true;
-    case Appended::duplicate: result.duplicate = true; return false;
-    case Appended::not_stored: result.code = ErrorCode::not_stored; break;
+    case Appended::stored: {
+      // A repeat of one whose fate was not known: it is delivered here and now.
+      if (has_unknown_.load(std::memory_order_relaxed)) forget_unknown(event.id());
+      return true;
+    }
+    case Appended::duplicate:
+      result.duplicate = true;
+      // It was stored at first, and nobody here has had it.
+      if (has_unknown_.load(std::memory_order_relaxed)) set_repeated(event.id(), false);
+      return false;
+    case Appended::not_stored:
+      if (has_unknown_.load(std::memory_order_relaxed)) set_repeated(event.id(), false);
+      result.code = ErrorCode::not_stored;
+      break;
     case Appended::unknown: {
       result.code = ErrorCode::store_unknown;
+      (void)forget_unknown(event.id());
       const std::lock_guard lock(unknown_mutex_);
       if (unknown_.size() >= kUnknownMax) unknown_.erase(unknown_.begin());
-      unknown_.push_back(event.id());
+      unknown_.push_back({.id = event.id()});
+      has_unknown_.store(true, std::memory_order_relaxed);
       break;
     }
   }
@@ -147,35 +164,62 @@ bool StoreLink::accept(const AppendResult& answer, const Event& event, PublishRe
   return false;
 }
 
-bool StoreLink::follow() {
-  std::vector<EventId> unknown;
+bool StoreLink::forget_unknown(const EventId& id) {
+  const std::lock_guard lock(unknown_mutex_);
+  const bool known = std::erase_if(unknown_, [&](const Unknown& one) { return one.id == id; }) != 0;
+  has_unknown_.store(!unknown_.empty(), std::memory_order_relaxed);
+  return known;
+}
+
+/// What was stored after all is delivered; what has not turned up for long was not.
+void StoreLink::look_for_unknown() {
+  std::vector<EventId> ids;
   {
     const std::lock_guard lock(unknown_mutex_);
-    unknown = unknown_;
+    std::erase_if(unknown_, [](const Unknown& one) { return one.looks >= kUnknownLooks; });
+    const auto some = static_cast<std::ptrdiff_t>(std::min(unknown_.size(), kUnknownAtOnce));
+    for (auto one = unknown_.begin(); one != unknown_.begin() + some; ++one) {
+      if (one->repeated) continue;
+      ++one->looks;
+      ids.push_back(one->id);
+    }
+    std::rotate(unknown_.begin(), unknown_.begin() + some, unknown_.end());
+    has_unknown_.store(!unknown_.empty(), std::memory_order_relaxed);
   }
-  StoreQuery query{.after = followed_to_, .limit = kFollowPage};
-  // Our own are read only while some may be among them that nobody here has seen.
-  if (unknown.empty()) query.not_by = store_->writer();
+  for (const EventId& id : ids) {
+    const std::optional<StoredEvent> found = store_->find(id);
+    if (!found || !forget_unknown(id)) continue;
+    if (core_.deliver_stored(found->event)) continue;
+    const std::lock_guard lock(unknown_mutex_);  // once there is room
+    unknown_.push_back({.id = id});
+    has_unknown_.store(true, std::memory_order_relaxed);
+  }
+}
+
+/// While it is published once more, what becomes of that says who delivers it.
+void StoreLink::set_repeated(const EventId& id, bool repeated) {
+  const std::lock_guard lock(unknown_mutex_);
+  for (Unknown& one : unknown_) {
+    if (one.id == id) one.repeated = repeated;
+  }
+}
+
+bool StoreLink::follow() {
   StorePage page;
   try {
-    page = store_->read(query);
+    if (has_unknown_.load(std::memory_order_relaxed)) look_for_unknown();
+    page = store_->read({.after = followed_to_, .limit = kFollowPage, .not_by = store_->writer()});
+    for (const StoredEvent& one : page.events) {
+      if (!core_.deliver_stored(one.event)) return true;  // once there is room
+      followed_to_ = one.sequence;
+    }
   } catch (const std::exception& error) {
+    // The bus may be ending meanwhile.
     const auto* const known = dynamic_cast<const Error*>(&error);
     if (known != nullptr && known->code() == ErrorCode::stopped) return false;
     const std::array fields{LogField{"reason", error.what()}};
     core_.log(LogLevel::error, "events of other instances cannot be read now", fields);
     return false;
-  }
-  for (const StoredEvent& one : page.events) {
-    if (one.writer == store_->writer()) {
-      const std::lock_guard lock(unknown_mutex_);
-      if (std::erase(unknown_, one.event.id()) == 0) {
-        followed_to_ = one.sequence;
-        continue;
-      }
-    }
-    if (!core_.deliver_stored(one.event)) return true;  // once there is room
-    followed_to_ = one.sequence;
   }
   followed_to_ = std::max(followed_to_, page.next);
   return page.more;

@@ -103,7 +103,16 @@ class StoreLink {
   std::uint64_t followed_to_ = 0;  // of follow() alone, which one thread calls at a time
   /// Ids of events of which the store could not say whether it has them.
   std::mutex unknown_mutex_;
-  std::vector<EventId> unknown_;
+  struct Unknown {
+    EventId id{};
+    int looks = 0;
+    bool repeated = false;  // it is being published once more
+  };
+  void set_repeated(const EventId& id, bool repeated);
+  bool forget_unknown(const EventId& id);
+  void look_for_unknown();
+  std::vector<Unknown> unknown_;  // guarded by unknown_mutex_
+  std::atomic<bool> has_unknown_{false};
   DurableFeeds feeds_;
 };
 

@@ -52,6 +52,16 @@ void BusCore::hold_durable(SubscriptionId id, bool held) {
   if (!held) link()->feeds().wake();
 }
 
+bool BusCore::durable_busy(SubscriptionId id) {
+  std::shared_ptr<DurableFeed> feed;
+  {
+    const std::lock_guard lock(mutex_);
+    const Subscriber* const one = find(id);
+    if (one != nullptr && one->extra != nullptr) feed = one->extra->feed;
+  }
+  return feed != nullptr && !feed->idle(DurableFeed::Fetching::allowed);
+}
+
 void BusCore::only_from_store(SubscriptionId id) {
   const std::lock_guard lock(mutex_);
   const Subscriber* const one = find(id);

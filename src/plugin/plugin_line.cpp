@@ -95,6 +95,13 @@ std::optional<std::uint64_t> PluginLine::claim(const Wanted& wanted) {
         !earlier.stands_for(*heard_) || !listening.subscription.active()) {
       continue;
     }
+    // A new one of the same patterns has come first, and has its name.
+    const bool is_renamed =
+        !listening.durable.empty() &&
+        std::any_of(claims_.begin(), claims_.end(), [&, name = listening.durable](const auto& one) {
+          return one.second.durable == name;
+        });
+    if (is_renamed) continue;
     claims_.emplace(id, wanted).first->second.durable = listening.durable;
     return id;
   }
@@ -157,8 +164,16 @@ PluginLine::Listening PluginLine::listen(const std::shared_ptr<PluginInstance>& 
   } else if (wanted.durable.empty()) {
     made.subscription = listen_sync(addressee, wanted, std::move(options));
   } else {
-    addressee->note_handled(options.retry ? HandledEvents::Failures::tried_again
-                                          : HandledEvents::Failures::final);
+    {
+      // A subscription of before may have handled what comes from the store now.
+      const std::lock_guard lock(mutex_);
+      std::shared_ptr<HandledEvents>& handled = handled_[wanted.durable];
+      if (handled == nullptr) {
+        handled = std::make_shared<HandledEvents>(
+            options.retry ? HandledEvents::Failures::tried_again : HandledEvents::Failures::final);
+      }
+      addressee->note_handled(handled);
+    }
     made.subscription = listen_sync(addressee, wanted, options);
     made.stored = listen_stored(addressee, wanted, std::move(options));
   }
@@ -275,7 +290,35 @@ void PluginLine::set_open(const PluginInstance& of, bool open) {
     const std::lock_guard lock(mutex_);
     if (&of == heard_) open_ = open;
     for (const auto& [id, listening] : listenings_) {
-      if (listening.addressee->stands_for(of)) set_open(listening, open, holds);
+      if (!listening.addressee->stands_for(of)) continue;
+      set_open(listening, open, holds);
+      // It goes on until it has come upon what was handled live; then hold_stored().
+      if (!open && listening.stored.id() != 0) holds.pop_back();
+    }
+  }
+  hold(holds);
+}
+
+bool PluginLine::stored_busy(const PluginInstance& of) const {
+  std::vector<SubscriptionId> ids;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [id, one] : listenings_) {
+      if (one.stored.id() != 0 && one.addressee->stands_for(of)) ids.push_back(one.stored.id());
+    }
+  }
+  return std::any_of(ids.begin(), ids.end(),
+                     [this](SubscriptionId id) { return core_.durable_busy(id); });
+}
+
+void PluginLine::hold_stored(const PluginInstance& of) {
+  Holds holds;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [id, one] : listenings_) {
+      if (one.stored.id() != 0 && one.addressee->stands_for(of)) {
+        holds.emplace_back(one.stored.id(), true);
+      }
     }
   }
   hold(holds);

@@ -75,6 +75,10 @@ class PluginLine final {
   void unsubscribe(const PluginInstance& by, std::uint64_t id, MayWait may_wait);
   /// No event comes in any more, or again; also for what it subscribes to from now on.
   void set_open(const PluginInstance& of, bool open);
+  /// Whether what takes from the store beside a live subscription has something to come upon.
+  [[nodiscard]] bool stored_busy(const PluginInstance& of) const;
+  /// Closed, it takes nothing from the store any more either.
+  void hold_stored(const PluginInstance& of);
   /// How many events wait for it.
   [[nodiscard]] std::size_t queued(const PluginInstance& of) const;
   /// Events of it that have failed and wait to be tried again.
@@ -157,6 +161,7 @@ class PluginLine final {
   mutable std::mutex mutex_;
   // Guarded by mutex_, never held while the bus or the plugin is called.
   std::map<std::uint64_t, Listening> listenings_;
+  std::map<std::string, std::shared_ptr<HandledEvents>> handled_;  // by durable name
   const PluginInstance* heard_ = nullptr;
   const PluginInstance* successor_ = nullptr;
   std::map<std::uint64_t, Wanted> claims_;  // by id; what the successor wants

@@ -316,20 +316,5 @@ TEST_F(Storing, AKeepPatternThatCannotBeReadIsAnError) {
   EXPECT_TRUE(mentions(why, "keep"));
 }
 
-/// Published before the subscription was made, and stored after its replay was read.
-TEST_F(Storing, Review6aAReplayHasWhatWasOnItsWayIntoTheStore) {
-  Pumped pumped(options());
-  store->hold = true;
-  const Receipt receipt = pumped.bus.publish_async("order.made");
-  Names seen;
-  const Subscription live =
-      note_topics(pumped.bus, "order.*", seen,
-                  {.mode = Mode::async, .replay = Replay::beginning()});
-  store->hold = false;
-  for (AppendRequest* one : store->held) store->answer_now(*one);
-  (void)pumped.bus.poll();
-  EXPECT_EQ(seen, Names{"order.made"});
-}
-
 }  // namespace
 }  // namespace busway

@@ -1,4 +1,6 @@
 // What a plugin listens to, as one instance of it asks for it and lets go of it.
+#include <algorithm>
+#include <chrono>
 #include <string>
 #include <thread>
 #include <utility>
@@ -7,6 +9,14 @@
 #include "plugin/plugin_instance.hpp"
 
 namespace busway::plugin_host_detail {
+
+namespace {
+
+/// What was handled live is settled within that, as a rule; else it comes once more at the next
+/// start. Others may publish all the time, so it is not waited for without a bound.
+constexpr std::chrono::milliseconds kForWhatIsStored(500);
+
+}  // namespace
 
 std::uint64_t PluginInstance::subscribe(Wanted wanted) {
   if (may_subscribe_) require_may_subscribe(wanted.patterns);
@@ -30,10 +40,17 @@ void PluginInstance::unsubscribe(std::uint64_t id) {
 std::size_t PluginInstance::drain(std::chrono::nanoseconds timeout) {
   line_->set_open(*this, false);
   const auto deadline = deadline_after(timeout);
+  const auto stored_until = std::min(deadline, std::chrono::steady_clock::now() + kForWhatIsStored);
   for (;;) {
     const bool idle = worker_->wait_idle(deadline);
+    const auto now = std::chrono::steady_clock::now();
+    if (now < stored_until && line_->stored_busy(*this)) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      continue;
+    }
+    line_->hold_stored(*this);
     const std::size_t left = line_->queued(*this);
-    if ((left == 0 && idle) || std::chrono::steady_clock::now() >= deadline) return left;
+    if ((left == 0 && idle) || now >= deadline) return left;
     std::this_thread::yield();
   }
 }

@@ -19,6 +19,7 @@
 #include <mutex>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "busway/event.hpp"
@@ -52,9 +53,7 @@ class Addressee final : public Executor {
   [[nodiscard]] std::uint64_t tag() const noexcept { return tag_.load(std::memory_order_relaxed); }
 
   /// Before it is shared: its events come live and from the store.
-  void note_handled(HandledEvents::Failures failures) {
-    handled_ = std::make_unique<HandledEvents>(failures);
-  }
+  void note_handled(std::shared_ptr<HandledEvents> handled) { handled_ = std::move(handled); }
   /// Null: they come one way.
   [[nodiscard]] HandledEvents* handled() const noexcept { return handled_.get(); }
 
@@ -79,7 +78,7 @@ class Addressee final : public Executor {
   std::atomic<std::uint64_t> tag_;
   std::atomic<bool> open_{true};
   std::atomic<bool> ended_{false};
-  std::unique_ptr<HandledEvents> handled_;  // constant once shared
+  std::shared_ptr<HandledEvents> handled_;  // constant once shared
 
   mutable std::mutex mutex_;
   // Guarded by mutex_.

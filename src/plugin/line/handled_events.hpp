@@ -33,7 +33,7 @@ namespace busway::plugin_host_detail {
 class HandledEvents {
  public:
   static constexpr std::size_t kLiveMax = 65'536;
-  static constexpr std::size_t kStoredMax = 1'024;
+  static constexpr std::size_t kStoredMax = 65'536;
 
   /// final: a live call that fails is not tried again by its publisher.
   enum class Failures : unsigned char { final, tried_again };

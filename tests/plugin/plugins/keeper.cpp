@@ -18,8 +18,9 @@ class Keeper : public busway::Plugin {
   void setup(const Json& config) override { config_ = config; }
 
   void start() override {
-    // Review 6a: a later build wants another subscription to the same, before the one it had.
-    if (const auto path = config_.value("before_if", std::string()); !path.empty() && std::filesystem::exists(path)) {
+    // A later build wants another subscription to the same, before the one it had.
+    if (const auto path = config_.value("before_if", std::string());
+        !path.empty() && std::filesystem::exists(path)) {
       subscribe("job.*", &Keeper::hear, {.name = "before"});
     }
     subscribe("job.*", &Keeper::hear, {.name = "jobs"});
