@@ -46,7 +46,9 @@ Payload make_bytes(const PayloadType& type, std::span<const std::byte> data,
   auto* const block = new (memory) BytesBlock(type);
   auto* const first = reinterpret_cast<std::byte*>(block + 1);
   if (!data.empty()) std::memcpy(first, data.data(), data.size());
-  std::memcpy(first + data.size(), content_type.data(), content_type.size());
+  if (!content_type.empty()) {
+    std::memcpy(first + data.size(), content_type.data(), content_type.size());
+  }
   block->value.data = {first, data.size()};
   block->value.content_type = {reinterpret_cast<const char*>(first) + data.size(),
                                content_type.size()};
