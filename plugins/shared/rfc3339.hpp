@@ -27,9 +27,11 @@ namespace shared {
 using WallTime = std::chrono::sys_time<std::chrono::nanoseconds>;
 
 [[nodiscard]] inline std::string format_rfc3339(WallTime time) {
-  const auto day = std::chrono::floor<std::chrono::days>(time);
+  // Days of nanoseconds would not hold the midnight before WallTime::min().
+  const auto second = std::chrono::floor<std::chrono::seconds>(time);
+  const auto day = std::chrono::floor<std::chrono::days>(second);
   const std::chrono::year_month_day date(day);
-  const std::chrono::hh_mm_ss clock(time - day);
+  const std::chrono::hh_mm_ss clock(second - day);
   std::array<char, 64> text{};
   int size = std::snprintf(
       text.data(), text.size(), "%04d-%02u-%02uT%02d:%02d:%02d", static_cast<int>(date.year()),
@@ -37,7 +39,9 @@ using WallTime = std::chrono::sys_time<std::chrono::nanoseconds>;
       static_cast<int>(clock.hours().count()), static_cast<int>(clock.minutes().count()),
       static_cast<int>(clock.seconds().count()));
   std::string out(text.data(), static_cast<std::size_t>(size));
-  std::int64_t fraction = clock.subseconds().count();
+  constexpr std::int64_t kSecond = std::chrono::nanoseconds(std::chrono::seconds(1)).count();
+  std::int64_t fraction = time.time_since_epoch().count() % kSecond;
+  if (fraction < 0) fraction += kSecond;
   if (fraction != 0) {
     int width = 9;
     for (; fraction % 1000 == 0; fraction /= 1000) width -= 3;

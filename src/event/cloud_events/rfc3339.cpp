@@ -85,9 +85,11 @@ seconds scan_offset(Scanner& scanner) {
 }  // namespace
 
 std::string format_rfc3339(WallTime time) {
-  const auto day = std::chrono::floor<days>(time);
+  // Days of nanoseconds would not hold the midnight before WallTime::min().
+  const auto second = std::chrono::floor<seconds>(time);
+  const auto day = std::chrono::floor<days>(second);
   const std::chrono::year_month_day date(day);
-  const std::chrono::hh_mm_ss clock(time - day);
+  const std::chrono::hh_mm_ss clock(second - day);
 
   std::string text;
   append_number(text, static_cast<int>(date.year()), 4);
@@ -102,7 +104,9 @@ std::string format_rfc3339(WallTime time) {
   text += ':';
   append_number(text, clock.seconds().count(), 2);
 
-  std::int64_t fraction = clock.subseconds().count();
+  constexpr std::int64_t kSecond = nanoseconds(seconds(1)).count();
+  std::int64_t fraction = time.time_since_epoch().count() % kSecond;
+  if (fraction < 0) fraction += kSecond;
   if (fraction != 0) {
     std::size_t width = 9;
     for (; fraction % 1000 == 0; fraction /= 1000) width -= 3;

@@ -63,6 +63,11 @@ TEST(Rfc3339, RefusesWhatIsNoTime) {
   }
 }
 
+TEST(Rfc3339, WritesTheFirstAndTheLastTimeThereIs) {
+  EXPECT_EQ(format_rfc3339(WallTime::min()), "1677-09-21T00:12:43.145224192Z");
+  EXPECT_EQ(format_rfc3339(WallTime::max()), "2262-04-11T23:47:16.854775807Z");
+}
+
 TEST(Rfc3339, RestoresAnyNanosecond) {
   std::mt19937_64 random(9);
   std::uniform_int_distribution<std::int64_t> times(-9'000'000'000 * kSecond,

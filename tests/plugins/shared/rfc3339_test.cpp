@@ -40,6 +40,9 @@ TEST(PluginRfc3339, ReadsAndWritesWhatTheHostDoes) {
     ASSERT_EQ(text, busway::detail::format_rfc3339(time));
     ASSERT_EQ(parse_rfc3339(text), time) << text;
   }
+  for (const WallTime time : {WallTime::min(), WallTime::max()}) {
+    EXPECT_EQ(format_rfc3339(time), busway::detail::format_rfc3339(time));
+  }
   for (const char* text :
        {"", "2026", "2026-03-01", "2026-03-01 12:00:00Z", "2026-02-30T12:00:00Z",
         "2026-03-01T24:00:00Z", "2026-03-01T12:60:00Z", "2026-03-01T12:00:61Z",
