@@ -2,7 +2,6 @@
 
 #include <pthread.h>
 #include <signal.h>  // NOLINT(modernize-deprecated-headers): sigset_t
-#include <sys/stat.h>
 
 #include <algorithm>
 #include <array>
@@ -25,12 +24,6 @@ constexpr auto kIdleAfter = std::chrono::milliseconds(500);
 
 }  // namespace
 
-FileIdentity FileIdentity::of(const std::string& path) noexcept {
-  struct stat found {};
-  if (stat(path.c_str(), &found) != 0) return {};
-  return {static_cast<std::uint64_t>(found.st_dev), static_cast<std::uint64_t>(found.st_ino)};
-}
-
 struct Writer::Call {
   std::function<void(Transaction&)> function;
   detail::OneShot answered{};
@@ -41,8 +34,6 @@ Writer::Writer(Settings settings)
     : settings_(std::move(settings)),
       gate_(settings_.path + "-gate"),
       database_(settings_.path, Database::Access::write),
-      side_files_{SideFile{settings_.path + "-wal"}, SideFile{settings_.path + "-shm"},
-                  SideFile{settings_.path + "-gate"}},
       begin_(database_, "BEGIN IMMEDIATE"),
       commit_(database_, "COMMIT"),
       is_set_aside_(database_, "SELECT 1 FROM set_aside WHERE seq=?"),
@@ -55,7 +46,7 @@ Writer::Writer(Settings settings)
   database_.run("PRAGMA cache_size=-16384");
   database_.run("PRAGMA temp_store=MEMORY");
   // Statements were prepared: SQLite has opened what belongs to the database.
-  for (SideFile& one : side_files_) one.identity = FileIdentity::of(one.path);
+  files_.emplace(settings_.path, settings_.identity);
   sqlite3_wal_hook(
       database_.handle(),
       [](void* self, sqlite3*, const char*, int pages) {
@@ -203,10 +194,10 @@ void Writer::commit(Batch& batch) {
   Outcome outcome = Outcome::failed;
   std::string why;
   while (!batch.empty()) {
-    why = missing_file();
+    why = files_->missing();
     if (!why.empty()) {
       // What was acknowledged is saved if it can be: a log without a name is found by nobody.
-      if (log_has_more_ && may_checkpoint()) fold_log();
+      if (log_has_more_ && files_->may_checkpoint()) fold_log();
       break;
     }
     bool committing = false;
@@ -356,7 +347,7 @@ void Writer::roll_back() noexcept {
 /// While nobody waits: what the log holds goes into the database.
 void Writer::checkpoint() noexcept {
   if (!log_has_more_ || !gate_.lock(std::chrono::milliseconds(0))) return;
-  if (may_checkpoint()) fold_log();
+  if (files_->may_checkpoint()) fold_log();
   log_has_more_ = false;
   gate_.unlock();
 }
@@ -365,28 +356,6 @@ void Writer::fold_log() noexcept {
   sqlite3_wal_checkpoint_v2(database_.handle(), nullptr, SQLITE_CHECKPOINT_PASSIVE, nullptr,
                             nullptr);
   log_has_more_ = false;
-}
-
-/// Where another file has taken the place of one of them, the database may be somebody else's.
-bool Writer::may_checkpoint() const noexcept {
-  return FileIdentity::of(settings_.path) == settings_.identity &&
-         std::all_of(side_files_.begin(), side_files_.end(), [](const SideFile& one) {
-           const FileIdentity found = FileIdentity::of(one.path);
-           return found == one.identity || found == FileIdentity{};
-         });
-}
-
-std::string Writer::missing_file() const {
-  if (FileIdentity::of(settings_.path) != settings_.identity) {
-    return "the file was removed or replaced";
-  }
-  for (const SideFile& one : side_files_) {
-    const FileIdentity found = FileIdentity::of(one.path);
-    if (found == FileIdentity{} || found != one.identity) {
-      return escape(one.path) + ", which belongs to it, was removed or replaced";
-    }
-  }
-  return {};
 }
 
 std::string Writer::sentence(const std::string& why) const {

@@ -15,12 +15,12 @@
 // Cost       A transaction; with synchronous = FULL one fdatasync, shared by all in it.
 #pragma once
 
-#include <array>
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -32,19 +32,11 @@
 #include "database.hpp"
 #include "durable_tables.hpp"
 #include "event_rows.hpp"
+#include "own_files.hpp"
 #include "time_blocks.hpp"
 #include "write_gate.hpp"
 
 namespace busway::sqlite {
-
-/// Which file a path names.
-struct FileIdentity {
-  std::uint64_t device = 0;
-  std::uint64_t inode = 0;
-  friend bool operator==(const FileIdentity&, const FileIdentity&) = default;
-  /// All zero: there is none.
-  [[nodiscard]] static FileIdentity of(const std::string& path) noexcept;
-};
 
 /// What an operation has to do with.
 struct Transaction {
@@ -97,12 +89,6 @@ class Writer {
     std::vector<Call*> calls;
     [[nodiscard]] bool empty() const noexcept { return appends.empty() && calls.empty(); }
   };
-  /// What belongs to the database, and must stay with it: commits that go to a log without a name
-  /// are gone with the process.
-  struct SideFile {
-    std::string path;
-    FileIdentity identity{};
-  };
   enum class Outcome : unsigned char { committed, failed, unknown };
 
   void run();
@@ -119,15 +105,12 @@ class Writer {
   void roll_back() noexcept;
   void checkpoint() noexcept;
   void fold_log() noexcept;
-  [[nodiscard]] bool may_checkpoint() const noexcept;
-  /// Why nothing can be written any more; empty: the files are those that were opened.
-  [[nodiscard]] std::string missing_file() const;
   [[nodiscard]] std::string sentence(const std::string& why) const;
 
   const Settings settings_;
   WriteGate gate_;
   Database database_;
-  std::array<SideFile, 3> side_files_;
+  std::optional<OwnFiles> files_;  // from when all of them are there
   Statement begin_;
   Statement commit_;
   Statement is_set_aside_;
