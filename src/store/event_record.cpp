@@ -74,10 +74,6 @@ EventRecord record_of(const Event& event, RecordScratch& scratch) {
 }
 
 Event event_of(const EventRecord& record) {
-  if (const auto fault = check_topic(record.topic)) {
-    throw Error(ErrorCode::corrupt,
-                "a stored event: its topic " + quote(record.topic, 80) + ": " + *fault);
-  }
   try {
     Event event(record.topic, payload_of(record),
                 {.source = record.source,
@@ -102,6 +98,10 @@ Event event_of(const EventRecord& record) {
     return event;
   } catch (const Error& error) {
     if (error.code() == ErrorCode::corrupt) throw;
+    if (error.code() == ErrorCode::invalid_topic) {
+      throw Error(ErrorCode::corrupt,
+                  "a stored event: its topic " + quote(record.topic, 80) + ": " + error.what());
+    }
     throw Error(ErrorCode::corrupt, std::string("a stored event: ") + error.what());
   }
 }

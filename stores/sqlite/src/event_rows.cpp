@@ -184,26 +184,30 @@ std::uint64_t EventWriter::sequence_of(const EventId& id) {
 EventReader::EventReader(Database& database) : topics_(database) {}
 EventReader::~EventReader() { ZSTD_freeDCtx(context_); }
 
-bool EventReader::head_is_sound(const Statement& row) noexcept {
-  return head_sum_of(row.unsigned_number(0), row.number(2), row.number(4),
-                     row.unsigned_number(5)) == row.number(7);
+RowHead EventReader::head_at(const Statement& row) noexcept {
+  RowHead head{.sequence = row.unsigned_number(0),
+               .topic = row.number(2),
+               .appended = row.number(4),
+               .writer = row.unsigned_number(5)};
+  head.is_sound =
+      head_sum_of(head.sequence, head.topic, head.appended, head.writer) == row.number(7);
+  return head;
 }
 
-EventRow EventReader::row_at(Statement& row) {
+EventRow EventReader::row_at(Statement& row, const RowHead& head) {
   EventRow out;
-  out.sequence = row.unsigned_number(0);
-  out.appended = row.number(4);
-  out.writer = row.unsigned_number(5);
+  out.sequence = head.sequence;
+  out.appended = head.appended;
+  out.writer = head.writer;
   EventRecord record;
   record.id = id_of(row.blob(1));
-  if (!head_is_sound(row)) {
+  if (!head.is_sound) {
     out.damage = "it does not pass its checksum";
     return out;
   }
-  const std::int64_t topic = row.number(2);
-  record.topic = topics_.name_of(topic);
+  record.topic = topics_.name_of(head.topic);
   if (record.topic.empty()) {
-    out.damage = "its topic, number " + std::to_string(topic) +
+    out.damage = "its topic, number " + std::to_string(head.topic) +
                  ", is not there or does not pass its checksum";
     return out;
   }

@@ -84,6 +84,17 @@ class EventWriter {
   ZSTD_CCtx_s* context_ = nullptr;
 };
 
+/// What a row is found by.
+struct RowHead {
+  std::uint64_t sequence = 0;
+  std::int64_t topic = 0;
+  std::int64_t appended = 0;
+  std::uint64_t writer = 0;
+  /// They are what was stored. Where not, no answer may be found by them but that the row is
+  /// damaged.
+  bool is_sound = false;
+};
+
 struct EventRow {
   std::uint64_t sequence = 0;
   std::uint64_t writer = 0;
@@ -100,10 +111,11 @@ class EventReader {
   ~EventReader();
 
   /// Of a statement that selects kEventColumns first.
-  [[nodiscard]] EventRow row_at(Statement& statement);
-  /// Of the same: whether seq, topic, appended and writer are what was stored. Where not, no answer
-  /// may be found by them but that the row is damaged.
-  [[nodiscard]] static bool head_is_sound(const Statement& statement) noexcept;
+  [[nodiscard]] static RowHead head_at(const Statement& statement) noexcept;
+  [[nodiscard]] EventRow row_at(Statement& statement) {
+    return row_at(statement, head_at(statement));
+  }
+  [[nodiscard]] EventRow row_at(Statement& statement, const RowHead& head);
   TopicNames& topics() noexcept { return topics_; }
 
  private:

@@ -192,8 +192,8 @@ SqliteStore::Trimmed SqliteStore::trim_once(std::uint64_t from, std::uint64_t up
       out.to = list.unsigned_number(0);
       if (list.number(8) != 0) continue;
       std::string topic;
-      if (EventReader::head_is_sound(list)) {
-        topic = reader->events.topics().name_of(list.number(2));
+      if (const RowHead head = EventReader::head_at(list); head.is_sound) {
+        topic = reader->events.topics().name_of(head.topic);
       }
       if (!needs.has(out.to, topic)) found.emplace_back(out.to, std::move(topic));
     }

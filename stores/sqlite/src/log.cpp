@@ -27,7 +27,7 @@ std::uint64_t SqliteStore::first_appended(Reader& reader, std::int64_t time) {
     const std::uint64_t middle = low + (high - low) / 2;
     reader.after.start(middle - 1, std::numeric_limits<std::int64_t>::max());
     bool there = reader.after.step();
-    while (there && !EventReader::head_is_sound(reader.after)) there = reader.after.step();
+    while (there && !EventReader::head_at(reader.after).is_sound) there = reader.after.step();
     if (there && reader.after.number(4) < time) {
       low = std::max(middle, reader.after.unsigned_number(0)) + 1;
     } else {
@@ -101,11 +101,12 @@ StorePage SqliteStore::read(const StoreQuery& query) {
       return known->second;
     };
     const auto read_row = [&](Statement& rows) {
-      if (EventReader::head_is_sound(rows)) {
-        if (query.not_by && rows.unsigned_number(5) == *query.not_by) return;
-        if (!wanted(rows.number(2))) return;
+      const RowHead head = EventReader::head_at(rows);
+      if (head.is_sound) {
+        if (query.not_by && head.writer == *query.not_by) return;
+        if (!wanted(head.topic)) return;
       }
-      EventRow row = reader->events.row_at(rows);
+      EventRow row = reader->events.row_at(rows, head);
       if (!row.event) {
         damaged.emplace_back(row.sequence, std::move(row.damage));
         return;

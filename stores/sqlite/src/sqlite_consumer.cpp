@@ -1,6 +1,7 @@
 #include "sqlite_consumer.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <limits>
 #include <utility>
 
@@ -167,8 +168,12 @@ FetchResult SqliteConsumer::exchange(std::span<const Settlement> settlements, st
         for (const ExceptionRow& one : plan.given) held_.exceptions.erase(one.sequence);
       }
     }
-    for (std::size_t i = 0; i < plan.taken; ++i) {
-      result.deliveries.push_back(std::move(candidates.events[i]));
+    const auto end = candidates.events.begin() + static_cast<std::ptrdiff_t>(plan.taken);
+    if (result.deliveries.empty()) {
+      candidates.events.erase(end, candidates.events.end());
+      result.deliveries.swap(candidates.events);
+    } else {
+      std::move(candidates.events.begin(), end, std::back_inserter(result.deliveries));
     }
     const bool again = plan.stale || (result.deliveries.empty() && candidates.more);
     if (!again || !result.deliveries.empty() || !plan.active) return result;
@@ -176,10 +181,10 @@ FetchResult SqliteConsumer::exchange(std::span<const Settlement> settlements, st
   return result;
 }
 
-bool SqliteConsumer::matches(Reader& reader, const Statement& row) {
+bool SqliteConsumer::matches(Reader& reader, const RowHead& head) {
   // One that is damaged is nobody's to pass by: it is found so when it is read.
-  if (!EventReader::head_is_sound(row)) return true;
-  const std::int64_t topic = row.number(2);
+  if (!head.is_sound) return true;
+  const std::int64_t topic = head.topic;
   const auto known = matches_.find(topic);
   if (known != matches_.end()) return known->second;
   const std::string_view name = reader.events.topics().name_of(topic);
@@ -197,16 +202,19 @@ SqliteConsumer::Candidates SqliteConsumer::read_candidates(Reader& reader, std::
   Statement& rows = reader.after;
   rows.start(from, std::numeric_limits<std::int64_t>::max());
   std::uint64_t looked = 0;
+  // A consumer that asks again and again gets about as many each time.
+  out.events.reserve(std::min(max, last_count_));
   while (rows.step()) {
-    const std::uint64_t sequence = rows.unsigned_number(0);
+    const RowHead head = EventReader::head_at(rows);
+    const std::uint64_t sequence = head.sequence;
     const bool wide = !out.events.empty() && sequence - out.events.front().sequence >= kScanAtOnce;
     if (out.events.size() == max || looked++ == kScanAtOnce || wide) {
       out.more = true;
       break;
     }
     out.scanned_to = sequence;
-    if (!matches(reader, rows)) continue;
-    EventRow row = reader.events.row_at(rows);
+    if (!matches(reader, head)) continue;
+    EventRow row = reader.events.row_at(rows, head);
     if (row.event) {
       out.events.push_back({.event = std::move(*row.event), .sequence = sequence});
     } else {
@@ -214,6 +222,7 @@ SqliteConsumer::Candidates SqliteConsumer::read_candidates(Reader& reader, std::
     }
   }
   rows.reset();
+  last_count_ = out.events.size();
   return out;
 }
 

@@ -99,7 +99,7 @@ class SqliteConsumer final : public StoreConsumer {
              CursorRow& cursor, Plan& plan);
   void take(const Plan& plan);
   void read_given(const std::vector<ExceptionRow>& given, FetchResult& result);
-  [[nodiscard]] bool matches(Reader& reader, const Statement& row);
+  [[nodiscard]] bool matches(Reader& reader, const RowHead& head);
   void require_open() const;
   [[nodiscard]] DurableRow require_row(Transaction& transaction) const;
   void keep_row(Transaction& transaction, DurableRow& row) const;
@@ -122,6 +122,7 @@ class SqliteConsumer final : public StoreConsumer {
   std::unordered_map<std::int64_t, bool> matches_;  // by topic
   Held held_;
   std::uint64_t cursor_ = 0;     // the file's, as seen last
+  std::size_t last_count_ = 0;   // of events that were read at once
   std::uint64_t scan_from_ = 0;  // nothing of this name lies between it and the cursor
   std::size_t claims_ = 0;
 };
