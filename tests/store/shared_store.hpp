@@ -26,7 +26,7 @@ struct SharedPlace {
 
 class SharedConsumer final : public ForwardingConsumer {
  public:
-  SharedConsumer(std::unique_ptr<StoreConsumer> real,
+  SharedConsumer(std::shared_ptr<StoreConsumer> real,
                  std::shared_ptr<const std::atomic<bool>> closed)
       : ForwardingConsumer(std::move(real)), closed_(std::move(closed)) {}
 
@@ -114,7 +114,10 @@ class SharedStore final : public ForwardingStore {
   }
   std::unique_ptr<StoreConsumer> open(const DurableSpec& spec) override {
     check_open();
-    return std::make_unique<SharedConsumer>(real_->open(spec), closed_);
+    std::shared_ptr<StoreConsumer> real = real_->open(spec);
+    const std::lock_guard lock(place_->mutex);
+    consumers_.push_back(real);
+    return std::make_unique<SharedConsumer>(std::move(real), closed_);
   }
   bool remove(std::string_view durable) override {
     check_open();
@@ -144,7 +147,13 @@ class SharedStore final : public ForwardingStore {
     check_open();
     return real_->purge(query);
   }
-  void close() noexcept override { *closed_ = true; }
+  void close() noexcept override {
+    if (closed_->exchange(true)) return;
+    const std::lock_guard lock(place_->mutex);
+    for (const std::weak_ptr<StoreConsumer>& one : consumers_) {
+      if (const auto open = one.lock()) open->close();
+    }
+  }
 
  private:
   void check_open() const {
@@ -158,6 +167,7 @@ class SharedStore final : public ForwardingStore {
   const std::shared_ptr<SharedPlace> place_;
   const std::shared_ptr<std::atomic<bool>> closed_ = std::make_shared<std::atomic<bool>>(false);
   std::uint64_t writer_ = 0;
+  std::vector<std::weak_ptr<StoreConsumer>> consumers_;  // guarded by the place's mutex
 };
 
 class SharedHarness final : public StoreHarness {

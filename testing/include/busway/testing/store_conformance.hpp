@@ -50,6 +50,13 @@ class StoreHarness {
   /// The clock that the opened stores have; null: the machine's, and cases wait for real.
   [[nodiscard]] virtual std::shared_ptr<ManualClock> clock() const { return nullptr; }
 
+  /// Whether kill_holder() can be called; else the cases of deaths are left out.
+  [[nodiscard]] virtual bool can_kill() const { return false; }
+  /// The death of a process: one that has opened the place and this name, has fetched so many
+  /// events and said so, is killed before it settles or closes anything. Its time is clock()'s,
+  /// where there is one.
+  virtual void kill_holder(const DurableSpec& spec, std::size_t count);
+
   /// Where features().backup: a path that is free, other each time, and an opening of the copy that
   /// backup() has put there.
   [[nodiscard]] virtual std::string free_backup_path() { return {}; }
@@ -72,6 +79,7 @@ struct ConformanceCase {
   bool StoreFeatures::*needs = nullptr;  ///< null: every store must hold it
   std::string_view needs_name{};
   bool needs_manual_clock = false;
+  bool needs_kill = false;  ///< StoreHarness::can_kill()
 };
 
 /// A promise was not kept: what() is "file:line: what was checked: the values".
