@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <stdexcept>
 #include <utility>
 #include <vector>
 
@@ -22,6 +23,8 @@ struct SharedPlace {
   std::mutex mutex;
   std::map<std::uint64_t, std::uint64_t> writers;  // of each sequence
   std::uint64_t last_writer = 0;
+  std::vector<std::shared_ptr<StoreConsumer>> dead;  // of killed processes: they close nothing
+  bool gives_back = true;
 };
 
 class SharedConsumer final : public ForwardingConsumer {
@@ -150,6 +153,7 @@ class SharedStore final : public ForwardingStore {
   void close() noexcept override {
     if (closed_->exchange(true)) return;
     const std::lock_guard lock(place_->mutex);
+    if (!place_->gives_back) return;
     for (const std::weak_ptr<StoreConsumer>& one : consumers_) {
       if (const auto open = one.lock()) open->close();
     }
@@ -180,11 +184,24 @@ class SharedHarness final : public StoreHarness {
       with_clock.clock = clock_;
       place_ = std::make_shared<SharedPlace>();
       place_->store = make_memory_store(with_clock);
+      place_->gives_back = gives_back;
     }
     return std::make_shared<SharedStore>(place_);
   }
+  bool can_kill() const override { return true; }
+  void kill_holder(const DurableSpec& spec, std::size_t count) override {
+    std::shared_ptr<StoreConsumer> consumer = place_->store->open(spec);
+    while (count > 0) {
+      const std::size_t got = consumer->fetch(count).deliveries.size();
+      if (got == 0) throw std::runtime_error("there are not so many to be held");
+      count -= got;
+    }
+    place_->dead.push_back(std::move(consumer));
+  }
   std::shared_ptr<ManualClock> clock() const override { return clock_; }
   double scale() const override { return 0.2; }
+
+  bool gives_back = true;  ///< what is leased, when an opening is closed
 
  private:
   const std::shared_ptr<ManualClock> clock_ = std::make_shared<ManualClock>();

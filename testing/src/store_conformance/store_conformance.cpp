@@ -41,6 +41,7 @@ std::string run_case(const ConformanceCase& one, StoreHarness& harness) {
              std::string(one.needs_name);
     }
   }
+  conformance::set_patience(harness.patience());
   one.run(harness);
   return {};
 }

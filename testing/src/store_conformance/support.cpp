@@ -167,11 +167,20 @@ void settle(StoreConsumer& consumer, const Settlement& settlement) {
   BUSWAY_CHECK_EQ(result.stale, 0U);
 }
 
+namespace {
+std::atomic<nanoseconds> patience_for_all{seconds(10)};
+}  // namespace
+
+void set_patience(nanoseconds patience) { patience_for_all = patience; }
+
 void wait_until(const std::function<bool()>& condition, const char* what) {
-  const auto end = std::chrono::steady_clock::now() + seconds(10);
+  const nanoseconds patience = patience_for_all;
+  const auto end = std::chrono::steady_clock::now() + patience;
   while (!condition()) {
     if (std::chrono::steady_clock::now() > end) {
-      fail(__FILE__, __LINE__, what, "not within ten seconds");
+      fail(__FILE__, __LINE__, what,
+           "not within " +
+               std::to_string(std::chrono::duration_cast<milliseconds>(patience).count()) + " ms");
     }
     std::this_thread::sleep_for(milliseconds(1));
   }

@@ -167,7 +167,10 @@ void check_nothing(StoreConsumer& consumer);
 /// The name has nothing to do: nothing comes, waits, or is out, and its cursor is at the end.
 void check_all_settled(Store& store, StoreConsumer& consumer, std::string_view name);
 
-/// Until the condition holds; fails after ten seconds. For what other threads or servers do.
+/// For all that follows; StoreHarness::patience().
+void set_patience(nanoseconds patience);
+/// Until the condition holds; fails when patience is at its end. For what other threads or servers
+/// do.
 void wait_until(const std::function<bool()>& condition, const char* what);
 
 /// Threads whose first failure is thrown where they are joined.

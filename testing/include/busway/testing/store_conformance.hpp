@@ -14,6 +14,7 @@
 // Example    docs/writing_a_store.md
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <memory>
 #include <span>
@@ -70,6 +71,11 @@ class StoreHarness {
   /// A lease that this store keeps well without a ManualClock.
   [[nodiscard]] virtual std::chrono::nanoseconds short_lease() const {
     return std::chrono::milliseconds(500);
+  }
+
+  /// How long a case waits for what must come before it fails.
+  [[nodiscard]] virtual std::chrono::nanoseconds patience() const {
+    return std::chrono::seconds(10);
   }
 };
 
