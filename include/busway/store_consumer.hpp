@@ -90,8 +90,8 @@ class StoreConsumer {
   /// Extends the lease on all that is given out and not settled. False: some of it had lapsed.
   virtual bool renew() = 0;
 
-  /// A few bytes kept beside the cursor, for whoever uses the consumer; what was kept last is given
-  /// at the next opening. At most limits::kDurableNoteBytesMax.
+  /// A few bytes kept beside the cursor, for whoever uses the consumer; note() is what was kept
+  /// last, by whichever opening of the name. At most limits::kDurableNoteBytesMax.
   virtual void keep_note(std::string_view note) = 0;
   [[nodiscard]] virtual std::string note() = 0;
 

@@ -41,6 +41,7 @@ struct StoreFeatures {
   bool backup = false;         ///< backup()
   bool check = false;          ///< check(): checksums
   bool vacuum = false;         ///< vacuum()
+  bool presence = false;       ///< what a dead process had out comes again before its lease lapses
 };
 
 struct StoreInfo {

@@ -1,9 +1,11 @@
 // What every store must do, on a file: with time that is moved by hand, and in real time.
 #include <memory>
+#include <stdexcept>
 #include <temporary_folder.hpp>
 
 #include "busway/sqlite.hpp"
 #include "busway/testing/store_conformance_gtest.hpp"
+#include "process.hpp"
 
 namespace busway {
 namespace {
@@ -25,13 +27,24 @@ class SqliteHarness final : public testing::StoreHarness {
     return open_sqlite_store(path_, with);
   }
   [[nodiscard]] std::shared_ptr<testing::ManualClock> clock() const override { return clock_; }
+  [[nodiscard]] bool can_kill() const override { return true; }
+  void kill_holder(const DurableSpec& spec, std::size_t count) override {
+    const std::int64_t now = clock_ ? clock_->wall().time_since_epoch().count() : 0;
+    Process process({BUSWAY_SQLITE_WORKER, "grasp", "sqlite:" + path_, spec.name,
+                     to_string(spec.patterns.at(0)), std::string(to_string(spec.order)),
+                     std::to_string(spec.lease.count()), std::to_string(count),
+                     std::to_string(now)});
+    const std::string said = process.read_line();
+    if (said != "took " + std::to_string(count)) throw std::runtime_error("worker: " + said);
+    process.kill_now();
+  }
   [[nodiscard]] std::string free_backup_path() override {
     return folder_.file("backup" + std::to_string(++places_) + ".db");
   }
   [[nodiscard]] std::shared_ptr<Store> open_backup(const std::string& path) override {
     return open_sqlite_store(path, {.clock = clock_});
   }
-  [[nodiscard]] double scale() const override { return 0.1; }
+  [[nodiscard]] double scale() const override { return clock_ ? 0.1 : 0.02; }
 
  private:
   TemporaryFolder folder_;

@@ -4,6 +4,9 @@
 //   consume ADDRESS LOG NAME          handles numbers for a durable name, and notes each in LOG
 //   answers ADDRESS FIRST COUNT       publishes numbers, and prints each with the store's answer
 //   take ADDRESS NAME ORDER           fetches what is there, and holds it until it is killed
+//   grasp ADDRESS NAME PATTERN ORDER LEASE COUNT WALL
+//                                     fetches so many at this time, and holds them until it is
+//                                     killed; times in ns, a WALL of 0 is the system's clock
 //   stand ADDRESS NAME                fetches what is there, and settles it at the end of its input
 //   fill FOLDER                       makes FOLDER a small disk, fills it, and makes room again
 //   hold PATH                         holds the gate of a path until it is killed
@@ -26,6 +29,7 @@
 
 #include "busway/busway.hpp"
 #include "busway/store_provider.hpp"
+#include "busway/testing/manual_clock.hpp"
 
 namespace {
 
@@ -139,6 +143,31 @@ int take(const char* address, const char* name, const std::string& order) {
   for (;;) pause();
 }
 
+int grasp(char** words) {
+  StoreOptions options;
+  options.log = [](LogLevel, std::string_view, std::span<const LogField>) {};
+  const auto number = [&](int at) { return std::strtoll(words[at], nullptr, 10); };
+  if (number(8) != 0) {
+    options.clock =
+        std::make_shared<testing::ManualClock>(WallTime(std::chrono::nanoseconds(number(8))));
+  }
+  const std::shared_ptr<Store> store = open_store(words[2], options);
+  DurableSpec spec{.name = words[3],
+                   .patterns = {Pattern::parse(words[4])},
+                   .start = Replay::beginning(),
+                   .lease = std::chrono::nanoseconds(number(6))};
+  for (const DurableOrder one : {DurableOrder::key, DurableOrder::strict}) {
+    if (to_string(one) == words[5]) spec.order = one;
+  }
+  const auto consumer = store->open(spec);
+  const auto wanted = static_cast<std::size_t>(number(7));
+  std::size_t got = 0;
+  while (got < wanted) got += consumer->fetch(wanted - got).deliveries.size();
+  std::printf("took %zu\n", got);
+  std::fflush(stdout);
+  for (;;) pause();
+}
+
 int stand(const char* address, const char* name) {
   StoreOptions options;
   options.log = [](LogLevel, std::string_view, std::span<const LogField>) {};
@@ -235,6 +264,7 @@ int main(int count, char** words) {
   }
   if (what == "consume" && count == 5) return consume(words[2], words[3], words[4]);
   if (what == "take" && count == 5) return take(words[2], words[3], words[4]);
+  if (what == "grasp" && count == 9) return grasp(words);
   if (what == "stand" && count == 4) return stand(words[2], words[3]);
   if (what == "fill" && count == 3) return fill(words[2]);
   if (what == "answers" && count == 5) {

@@ -14,7 +14,7 @@ namespace busway::testing {
 
 class ForwardingConsumer : public StoreConsumer {
  public:
-  explicit ForwardingConsumer(std::unique_ptr<StoreConsumer> real) : real_(std::move(real)) {}
+  explicit ForwardingConsumer(std::shared_ptr<StoreConsumer> real) : real_(std::move(real)) {}
 
   FetchResult fetch(std::size_t max) override { return real_->fetch(max); }
   SettleResult settle(std::span<const Settlement> settlements) override {
@@ -26,7 +26,7 @@ class ForwardingConsumer : public StoreConsumer {
   void close() noexcept override { real_->close(); }
 
  protected:
-  const std::unique_ptr<StoreConsumer> real_;
+  const std::shared_ptr<StoreConsumer> real_;
 };
 
 class ForwardingStore : public Store {

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <stdexcept>
 #include <utility>
 #include <vector>
 
@@ -22,11 +23,13 @@ struct SharedPlace {
   std::mutex mutex;
   std::map<std::uint64_t, std::uint64_t> writers;  // of each sequence
   std::uint64_t last_writer = 0;
+  std::vector<std::shared_ptr<StoreConsumer>> dead;  // of killed processes: they close nothing
+  bool gives_back = true;
 };
 
 class SharedConsumer final : public ForwardingConsumer {
  public:
-  SharedConsumer(std::unique_ptr<StoreConsumer> real,
+  SharedConsumer(std::shared_ptr<StoreConsumer> real,
                  std::shared_ptr<const std::atomic<bool>> closed)
       : ForwardingConsumer(std::move(real)), closed_(std::move(closed)) {}
 
@@ -114,7 +117,10 @@ class SharedStore final : public ForwardingStore {
   }
   std::unique_ptr<StoreConsumer> open(const DurableSpec& spec) override {
     check_open();
-    return std::make_unique<SharedConsumer>(real_->open(spec), closed_);
+    std::shared_ptr<StoreConsumer> real = real_->open(spec);
+    const std::lock_guard lock(place_->mutex);
+    consumers_.push_back(real);
+    return std::make_unique<SharedConsumer>(std::move(real), closed_);
   }
   bool remove(std::string_view durable) override {
     check_open();
@@ -144,7 +150,14 @@ class SharedStore final : public ForwardingStore {
     check_open();
     return real_->purge(query);
   }
-  void close() noexcept override { *closed_ = true; }
+  void close() noexcept override {
+    if (closed_->exchange(true)) return;
+    const std::lock_guard lock(place_->mutex);
+    if (!place_->gives_back) return;
+    for (const std::weak_ptr<StoreConsumer>& one : consumers_) {
+      if (const auto open = one.lock()) open->close();
+    }
+  }
 
  private:
   void check_open() const {
@@ -158,6 +171,7 @@ class SharedStore final : public ForwardingStore {
   const std::shared_ptr<SharedPlace> place_;
   const std::shared_ptr<std::atomic<bool>> closed_ = std::make_shared<std::atomic<bool>>(false);
   std::uint64_t writer_ = 0;
+  std::vector<std::weak_ptr<StoreConsumer>> consumers_;  // guarded by the place's mutex
 };
 
 class SharedHarness final : public StoreHarness {
@@ -170,11 +184,24 @@ class SharedHarness final : public StoreHarness {
       with_clock.clock = clock_;
       place_ = std::make_shared<SharedPlace>();
       place_->store = make_memory_store(with_clock);
+      place_->gives_back = gives_back;
     }
     return std::make_shared<SharedStore>(place_);
   }
+  bool can_kill() const override { return true; }
+  void kill_holder(const DurableSpec& spec, std::size_t count) override {
+    std::shared_ptr<StoreConsumer> consumer = place_->store->open(spec);
+    while (count > 0) {
+      const std::size_t got = consumer->fetch(count).deliveries.size();
+      if (got == 0) throw std::runtime_error("there are not so many to be held");
+      count -= got;
+    }
+    place_->dead.push_back(std::move(consumer));
+  }
   std::shared_ptr<ManualClock> clock() const override { return clock_; }
   double scale() const override { return 0.2; }
+
+  bool gives_back = true;  ///< what is leased, when an opening is closed
 
  private:
   const std::shared_ptr<ManualClock> clock_ = std::make_shared<ManualClock>();

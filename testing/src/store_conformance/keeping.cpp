@@ -43,23 +43,71 @@ void by_number(StoreHarness& harness) {
   BUSWAY_CHECK(place.put(place.event()) > s[19]);  // a sequence is never used again
 }
 
+/// Nothing makes it smaller.
+std::string noise(std::size_t size, std::uint32_t state) {
+  std::string noise(size, '\0');
+  for (char& c : noise) {
+    state = state * 1'664'525U + 1'013'904'223U;
+    c = static_cast<char>(state >> 24U);
+  }
+  return noise;
+}
+
 void by_size(StoreHarness& harness) {
   Place place(harness);
   std::vector<Event> events;
-  events.reserve(10);
-  for (int i = 0; i < 10; ++i) {
-    events.push_back(Event("big", bytes(std::string(10'000, static_cast<char>('a' + i))),
-                           {.id = new_id(), .time = place.now()}));
+  events.reserve(100);
+  for (std::uint32_t i = 0; i < 100; ++i) {
+    events.push_back(Event("big", bytes(noise(10'000, i)), {.id = new_id(), .time = place.now()}));
   }
   place.put(events);
   Retention retention;
-  retention.max_bytes = 1'000'000;
+  retention.max_bytes = 10'000'000;
   BUSWAY_CHECK_EQ(place.store().trim(retention).removed, 0U);
-  retention.max_bytes = 45'000;  // four with their envelopes, where none is compressed
+  BUSWAY_CHECK_EQ(place.store().stats().events, 100U);
+
+  // Room for some forty with their envelopes; fewer where a store counts its pages, too.
+  retention.max_bytes = 450'000;
   const std::uint64_t removed = place.store().trim(retention).removed;
-  BUSWAY_CHECK(removed <= 6U);
+  BUSWAY_CHECK(removed >= 55U);
+  BUSWAY_CHECK(removed <= 75U);
+  BUSWAY_CHECK_EQ(place.store().stats().events, 100 - removed);
+  for (std::size_t i = 0; i < 100; ++i) {
+    BUSWAY_CHECK_EQ(place.store().find(events[i].id()).has_value(), i >= removed);
+  }
   retention.max_bytes = 0;
-  BUSWAY_CHECK_EQ(place.store().trim(retention).removed, 10U - removed);
+  const TrimResult rest = place.store().trim(retention);
+  BUSWAY_CHECK_EQ(rest.removed, 100U - removed);
+  BUSWAY_CHECK_EQ(rest.held, 0U);
+  BUSWAY_CHECK_EQ(place.store().stats().events, 0U);
+}
+
+void by_size_what_is_settled(StoreHarness& harness) {
+  Place place(harness);
+  const auto consumer = place.open("mailer", "mine");
+  std::vector<Event> events;
+  for (std::uint32_t i = 0; i < 12; ++i) {
+    events.push_back(Event(i % 3 == 0 ? "mine" : "others", bytes(noise(10'000, i)),
+                           {.id = new_id(), .time = place.now()}));
+  }
+  place.put(events);
+  const std::vector<Leased> leased = take(*consumer, 3);  // of four
+  settle(*consumer, done(leased[0].sequence));
+  settle(*consumer, bury(leased[1].sequence));
+  Retention retention;
+  retention.max_bytes = 0;
+  const TrimResult result = place.store().trim(retention);
+  BUSWAY_CHECK_EQ(result.removed, 9U);
+  BUSWAY_CHECK_EQ(result.held, 3U);  // a dead letter, one in hand, one nobody was given
+  for (std::size_t i = 0; i < 12; ++i) {
+    const bool stays = i == 3 || i == 6 || i == 9;
+    BUSWAY_CHECK_EQ(place.store().find(events[i].id()).has_value(), stays);
+  }
+  settle(*consumer, done(leased[2].sequence));
+  check_same(finish(*consumer, 1)[0].event, events[9]);
+  BUSWAY_CHECK_EQ(place.store().trim(retention).removed, 2U);
+  BUSWAY_CHECK_EQ(place.store().purge({}), 1U);
+  BUSWAY_CHECK_EQ(place.store().trim(retention).removed, 1U);
 }
 
 void by_age(StoreHarness& harness) {
@@ -331,6 +379,7 @@ Cases keeping_cases() {
       {"TrimKeepsWhatIsWithinTheLimits", &nothing_to_trim, &StoreFeatures::trim, "trim"},
       {"TrimByNumberKeepsTheNewest", &by_number, &StoreFeatures::trim, "trim"},
       {"TrimBySizeKeepsTheNewest", &by_size, &StoreFeatures::trim, "trim"},
+      {"TrimBySizeNeverTakesTheUnsettled", &by_size_what_is_settled, &StoreFeatures::trim, "trim"},
       {"TrimByAgeCountsFromTheAppend", &by_age, &StoreFeatures::trim, "trim", true},
       {"TrimNeverTakesTheUnsettledNorWhatADeadLetterIsOf", &never_the_unsettled,
        &StoreFeatures::trim, "trim"},

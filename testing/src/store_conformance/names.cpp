@@ -274,6 +274,71 @@ void forgotten_names(StoreHarness& harness) {
   check_nothing(*in_use);
 }
 
+/// What a store has written for 20 publishes, a fetch, their settlement, and a fetch of nothing.
+std::uint64_t commits_of_a_round(Place& place, StoreConsumer& consumer) {
+  const std::uint64_t before = place.store().stats().commits;
+  for (const Event& event : place.events(20, "counted")) place.put(event);
+  std::vector<Settlement> settlements;
+  for (const Leased& one : take(consumer, 20)) settlements.push_back(done(one.sequence));
+  BUSWAY_CHECK_EQ(consumer.settle(settlements).accepted, 20U);
+  check_nothing(consumer);
+  return place.store().stats().commits - before;
+}
+
+void living_names(StoreHarness& harness) {
+  Place place(harness);
+  const std::size_t count = std::min<std::size_t>(place.many(20'000), 2'000);
+  constexpr std::size_t kTopics = 20;
+  const auto topic_of = [](std::size_t i) { return "topic." + std::to_string(i % kTopics); };
+  const auto counter = place.open("counter", "counted");
+  const std::uint64_t alone = commits_of_a_round(place, *counter);
+
+  // Openings of both sides, which stay.
+  std::vector<std::unique_ptr<StoreConsumer>> living;
+  for (std::size_t i = 0; i < count; ++i) {
+    Store& store = i % 2 == 0 ? place.store() : place.other();
+    living.push_back(store.open(place.spec("name" + std::to_string(i), topic_of(i))));
+  }
+  // A tidying on this occasion is allowed, a write for each name is not.
+  BUSWAY_CHECK(commits_of_a_round(place, *counter) <= alone + 10);
+
+  for (std::size_t n = 0; n < kTopics; ++n) place.put(place.event(topic_of(n), n));
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::vector<Leased> got = living[i]->fetch(10).deliveries;
+    BUSWAY_CHECK_EQ(got.size(), 1U);
+    BUSWAY_CHECK_EQ(number_of(got[0].event), i % kTopics);
+    BUSWAY_CHECK_EQ(got[0].attempt, 1U);
+    switch (i / kTopics % 4) {
+      case 0: settle(*living[i], done(got[0].sequence)); break;
+      case 1: settle(*living[i], retry(got[0].sequence, seconds(100))); break;
+      case 2: settle(*living[i], bury(got[0].sequence)); break;
+      default: break;  // it stays in hand
+    }
+  }
+
+  std::vector<DurableInfo> infos = place.store().durables();
+  BUSWAY_CHECK_EQ(infos.size(), count + 1);
+  BUSWAY_CHECK_EQ(place.store().stats().durables, count + 1);
+  std::vector<bool> listed(count);
+  for (const DurableInfo& info : infos) {
+    if (info.name == "counter") continue;
+    const std::size_t i = std::stoul(info.name.substr(4));
+    BUSWAY_CHECK_EQ(info.name, "name" + std::to_string(i));
+    BUSWAY_CHECK(i < count && !listed[i]);
+    listed[i] = true;
+    const std::size_t kind = i / kTopics % 4;
+    BUSWAY_CHECK(info.patterns == std::vector<Pattern>{Pattern::parse(topic_of(i))});
+    BUSWAY_CHECK_EQ(info.retrying, kind == 1 ? 1U : 0U);
+    BUSWAY_CHECK_EQ(info.dead_letters, kind == 2 ? 1U : 0U);
+    BUSWAY_CHECK_EQ(info.leased, kind == 3 ? 1U : 0U);
+  }
+  const StoreCensus census = place.store().census();
+  BUSWAY_CHECK_EQ(census.durables.size(), count + 1);
+  BUSWAY_CHECK(std::is_sorted(
+      census.durables.begin(), census.durables.end(),
+      [](const DurableCount& a, const DurableCount& b) { return a.info.name < b.info.name; }));
+}
+
 }  // namespace
 
 Cases names_cases() {
@@ -289,6 +354,7 @@ Cases names_cases() {
       {"ANoteIsKeptAcrossARestart", &notes_after_reopening, &StoreFeatures::persistent,
        "persistent"},
       {"DurablesTellWhatIsLeftToDo", &what_is_known_of_names},
+      {"TwoThousandLivingNamesEachGetTheirOwnAndCostAPublishNothing", &living_names},
       {"ForgottenNamesExpireAndThoseInUseDoNot", &forgotten_names, nullptr, "", true},
   };
   return kCases;

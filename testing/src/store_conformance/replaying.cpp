@@ -131,6 +131,7 @@ void counted(StoreHarness& harness) {
   BUSWAY_CHECK_EQ(census.topics[1].topic, "aa");
   BUSWAY_CHECK_EQ(census.topics[1].events, 2U);
   BUSWAY_CHECK_EQ(census.topics[2].topic, "b");
+  BUSWAY_CHECK_EQ(census.topics[2].events, 2U);
   BUSWAY_CHECK_EQ(census.durables.size(), 2U);
   BUSWAY_CHECK_EQ(of("mailer").backlog, 7U);
   BUSWAY_CHECK(of("mailer").oldest.has_value());

@@ -167,11 +167,20 @@ void settle(StoreConsumer& consumer, const Settlement& settlement) {
   BUSWAY_CHECK_EQ(result.stale, 0U);
 }
 
+namespace {
+std::atomic<nanoseconds> patience_for_all{seconds(10)};
+}  // namespace
+
+void set_patience(nanoseconds patience) { patience_for_all = patience; }
+
 void wait_until(const std::function<bool()>& condition, const char* what) {
-  const auto end = std::chrono::steady_clock::now() + seconds(10);
+  const nanoseconds patience = patience_for_all;
+  const auto end = std::chrono::steady_clock::now() + patience;
   while (!condition()) {
     if (std::chrono::steady_clock::now() > end) {
-      fail(__FILE__, __LINE__, what, "not within ten seconds");
+      fail(__FILE__, __LINE__, what,
+           "not within " +
+               std::to_string(std::chrono::duration_cast<milliseconds>(patience).count()) + " ms");
     }
     std::this_thread::sleep_for(milliseconds(1));
   }
@@ -213,6 +222,52 @@ std::vector<Leased> finish(StoreConsumer& consumer, std::size_t count) {
 void check_nothing(StoreConsumer& consumer) {
   const FetchResult fetched = consumer.fetch(100);
   BUSWAY_CHECK_EQ(fetched.deliveries.size(), 0U);
+}
+
+DurableInfo info_of(Store& store, std::string_view name) {
+  for (DurableInfo& one : store.durables()) {
+    if (one.name == name) return std::move(one);
+  }
+  fail(__FILE__, __LINE__, "durables() names all", std::string(name));
+}
+
+void check_all_settled(Store& store, StoreConsumer& consumer, std::string_view name) {
+  // A fetch need not pass all that does not match.
+  wait_until(
+      [&] {
+        check_nothing(consumer);
+        return info_of(store, name).lag == 0;
+      },
+      "the cursor comes to the end");
+  const DurableInfo info = info_of(store, name);
+  BUSWAY_CHECK_EQ(info.leased, 0U);
+  BUSWAY_CHECK_EQ(info.retrying, 0U);
+}
+
+// -- Threads --------------------------------------------------------------------------------------
+
+void Threads::run(std::size_t count, const std::function<void(std::size_t)>& body) {
+  for (std::size_t i = 0; i < count; ++i) {
+    threads_.emplace_back([this, i, body] {
+      try {
+        body(i);
+      } catch (...) {
+        const std::lock_guard lock(mutex_);
+        if (!failure_) failure_ = std::current_exception();
+        failed_ = true;
+      }
+    });
+  }
+}
+
+void Threads::join() {
+  for (std::thread& thread : threads_) thread.join();
+  threads_.clear();
+  if (failure_) std::rethrow_exception(failure_);
+}
+
+Threads::~Threads() {
+  for (std::thread& thread : threads_) thread.join();
 }
 
 }  // namespace busway::testing::conformance

@@ -1,17 +1,21 @@
 // What the cases share: checks, a place with its openings, events, and ways of consuming.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <span>
 #include <sstream>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -158,8 +162,31 @@ std::vector<Leased> finish(StoreConsumer& consumer, std::size_t count);
 /// Nothing is to be had now.
 void check_nothing(StoreConsumer& consumer);
 
-/// Until the condition holds; fails after ten seconds. For what other threads or servers do.
+/// What DurableInfo says of a name that must be there.
+[[nodiscard]] DurableInfo info_of(Store& store, std::string_view name);
+/// The name has nothing to do: nothing comes, waits, or is out, and its cursor is at the end.
+void check_all_settled(Store& store, StoreConsumer& consumer, std::string_view name);
+
+/// For all that follows; StoreHarness::patience().
+void set_patience(nanoseconds patience);
+/// Until the condition holds; fails when patience is at its end. For what other threads or servers
+/// do.
 void wait_until(const std::function<bool()>& condition, const char* what);
+
+/// Threads whose first failure is thrown where they are joined.
+class Threads {
+ public:
+  void run(std::size_t count, const std::function<void(std::size_t)>& body);
+  [[nodiscard]] bool failed() const noexcept { return failed_; }
+  void join();
+  ~Threads();
+
+ private:
+  std::vector<std::thread> threads_;
+  std::atomic<bool> failed_{false};
+  std::mutex mutex_;
+  std::exception_ptr failure_;
+};
 
 using Cases = std::span<const ConformanceCase>;
 [[nodiscard]] Cases publishing_cases();
@@ -172,5 +199,8 @@ using Cases = std::span<const ConformanceCase>;
 [[nodiscard]] Cases reading_cases();
 [[nodiscard]] Cases keeping_cases();
 [[nodiscard]] Cases thread_cases();
+[[nodiscard]] Cases traffic_cases();
+[[nodiscard]] Cases standing_cases();
+[[nodiscard]] Cases death_cases();
 
 }  // namespace busway::testing::conformance

@@ -15,39 +15,6 @@
 namespace busway::testing::conformance {
 namespace {
 
-/// Threads whose first failure is thrown where they are joined.
-class Threads {
- public:
-  void run(std::size_t count, const std::function<void(std::size_t)>& body) {
-    for (std::size_t i = 0; i < count; ++i) {
-      threads_.emplace_back([this, i, body] {
-        try {
-          body(i);
-        } catch (...) {
-          const std::lock_guard lock(mutex_);
-          if (!failure_) failure_ = std::current_exception();
-          failed_ = true;
-        }
-      });
-    }
-  }
-  [[nodiscard]] bool failed() const noexcept { return failed_; }
-  void join() {
-    for (std::thread& thread : threads_) thread.join();
-    threads_.clear();
-    if (failure_) std::rethrow_exception(failure_);
-  }
-  ~Threads() {
-    for (std::thread& thread : threads_) thread.join();
-  }
-
- private:
-  std::vector<std::thread> threads_;
-  std::atomic<bool> failed_{false};
-  std::mutex mutex_;
-  std::exception_ptr failure_;
-};
-
 /// Consumes with an opening of its own until `total` events were settled by all together.
 void consume(Store& store, const DurableSpec& spec, std::atomic<std::size_t>& settled,
              std::size_t total, const std::function<void(const Leased&)>& seen,

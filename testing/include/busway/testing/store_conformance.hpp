@@ -14,6 +14,7 @@
 // Example    docs/writing_a_store.md
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <memory>
 #include <span>
@@ -50,6 +51,13 @@ class StoreHarness {
   /// The clock that the opened stores have; null: the machine's, and cases wait for real.
   [[nodiscard]] virtual std::shared_ptr<ManualClock> clock() const { return nullptr; }
 
+  /// Whether kill_holder() can be called; else the cases of deaths are left out.
+  [[nodiscard]] virtual bool can_kill() const { return false; }
+  /// The death of a process: one that has opened the place and this name, has fetched so many
+  /// events and said so, is killed before it settles or closes anything. Its time is clock()'s,
+  /// where there is one.
+  virtual void kill_holder(const DurableSpec& spec, std::size_t count);
+
   /// Where features().backup: a path that is free, other each time, and an opening of the copy that
   /// backup() has put there.
   [[nodiscard]] virtual std::string free_backup_path() { return {}; }
@@ -64,6 +72,11 @@ class StoreHarness {
   [[nodiscard]] virtual std::chrono::nanoseconds short_lease() const {
     return std::chrono::milliseconds(500);
   }
+
+  /// How long a case waits for what must come before it fails.
+  [[nodiscard]] virtual std::chrono::nanoseconds patience() const {
+    return std::chrono::seconds(10);
+  }
 };
 
 struct ConformanceCase {
@@ -72,6 +85,7 @@ struct ConformanceCase {
   bool StoreFeatures::*needs = nullptr;  ///< null: every store must hold it
   std::string_view needs_name{};
   bool needs_manual_clock = false;
+  bool needs_kill = false;  ///< StoreHarness::can_kill()
 };
 
 /// A promise was not kept: what() is "file:line: what was checked: the values".
