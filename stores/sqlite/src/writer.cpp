@@ -23,6 +23,14 @@ constexpr std::size_t kEventsAtOnce = 8'192;
 constexpr int kCheckpointPages = 2'000;
 constexpr auto kIdleAfter = std::chrono::milliseconds(500);
 
+/// Of a COMMIT that failed: whether no frame of it that counts can stand in the log. Where the disk
+/// is full the last one is not whole, and whoever is refused for a lock has not begun to write. All
+/// else, no memory above all, can come after the last frame was written.
+bool surely_left_nothing(const Fault& fault) noexcept {
+  return fault.kind() == SQLITE_FULL || fault.kind() == SQLITE_BUSY ||
+         fault.kind() == SQLITE_LOCKED;
+}
+
 }  // namespace
 
 FileIdentity FileIdentity::of(const std::string& path) noexcept {
@@ -227,7 +235,7 @@ void Writer::commit(Batch& batch) {
       roll_back();
       if (committing) {
         // The frames of the commit may stand in the log, to be found when it is recovered.
-        if (fault.kind() == SQLITE_IOERR) outcome = Outcome::unknown;
+        if (!surely_left_nothing(fault)) outcome = Outcome::unknown;
         break;
       }
       if (culprit_append_ == nullptr && culprit_call_ == nullptr) break;
