@@ -147,6 +147,18 @@ TEST_F(SqliteFolder, TheDeadAreBuriedAlsoWhileOthersCommitSteadily) {
   publisher.join();
 }
 
+// It has no lock of the dead one, though it does not exec.
+TEST_F(SqliteFolder, TheDeadAreBuriedAlsoWhereTheyLeaveAChild) {
+  const std::shared_ptr<Store> store = open();
+  for (std::uint64_t n = 1; n <= 3; ++n) ASSERT_TRUE(store->append(numbered(n)).ok());
+  Process holder({BUSWAY_SQLITE_WORKER, "leave-child", "sqlite:" + path, "work"});
+  ASSERT_EQ(holder.read_line(), "took 3");
+  const auto consumer = store->open({.name = "work", .patterns = {Pattern::glob("number.*")}});
+  EXPECT_TRUE(consumer->fetch(100).deliveries.empty()) << "its lease is an hour long";
+  holder.kill_now();  // the child ends with its input
+  EXPECT_TRUE(eventually([&] { return !consumer->fetch(100).deliveries.empty(); }));
+}
+
 // open() of a name that is known looks at all names, in a transaction, with the gate.
 TEST_F(SqliteFolder, VacuumEndsAlsoWhereTheFileCannotGiveBack) {
   {

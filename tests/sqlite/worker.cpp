@@ -4,6 +4,7 @@
 //   consume ADDRESS LOG NAME          handles numbers for a durable name, and notes each in LOG
 //   answers ADDRESS FIRST COUNT       publishes numbers, and prints each with the store's answer
 //   take ADDRESS NAME ORDER           fetches what is there, and holds it until it is killed
+//   leave-child ADDRESS NAME          takes, and leaves a child of fork() until the input's end
 //   stand ADDRESS NAME                fetches what is there, and settles it at the end of its input
 //   fill FOLDER                       makes FOLDER a small disk, fills it, and makes room again
 //   hold PATH                         holds the gate of a path until it is killed
@@ -124,7 +125,9 @@ int answers(const char* address, std::uint64_t first, std::uint64_t count) {
   return 0;
 }
 
-int take(const char* address, const char* name, const std::string& order) {
+enum class Child : unsigned char { none, left };
+
+int take(const char* address, const char* name, const std::string& order, Child child) {
   StoreOptions options;
   options.log = [](LogLevel, std::string_view, std::span<const LogField>) {};
   const std::shared_ptr<Store> store = open_store(address, options);
@@ -134,7 +137,14 @@ int take(const char* address, const char* name, const std::string& order) {
                    .start = Replay::beginning(),
                    .order = order == "strict" ? DurableOrder::strict : DurableOrder::relaxed,
                    .lease = std::chrono::hours(1)});
-  std::printf("took %zu\n", consumer->fetch(100).deliveries.size());
+  const std::size_t took = consumer->fetch(100).deliveries.size();
+  if (child == Child::left && fork() == 0) {
+    char byte = 0;
+    while (read(STDIN_FILENO, &byte, 1) > 0) {
+    }
+    _exit(0);
+  }
+  std::printf("took %zu\n", took);
   std::fflush(stdout);
   for (;;) pause();
 }
@@ -234,7 +244,10 @@ int main(int count, char** words) {
                    std::strtoull(words[5], nullptr, 10));
   }
   if (what == "consume" && count == 5) return consume(words[2], words[3], words[4]);
-  if (what == "take" && count == 5) return take(words[2], words[3], words[4]);
+  if (what == "take" && count == 5) return take(words[2], words[3], words[4], Child::none);
+  if (what == "leave-child" && count == 4) {
+    return take(words[2], words[3], "relaxed", Child::left);
+  }
   if (what == "stand" && count == 4) return stand(words[2], words[3]);
   if (what == "fill" && count == 3) return fill(words[2]);
   if (what == "answers" && count == 5) {

@@ -1,7 +1,6 @@
 #include "presence.hpp"
 
 #include <fcntl.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <random>
@@ -29,26 +28,15 @@ struct flock byte_at(std::int64_t place) noexcept {
 
 }  // namespace
 
-Presence::Presence(const std::string& path) : holds_(open_file(path)), next_(1) {
-  try {
-    asks_ = open_file(path);
-    std::random_device device;
-    for (int tries = 0; tries < 8 && place_ == 0; ++tries) {
-      const std::int64_t place = device() >> 1U | 1U;
-      struct flock range = byte_at(place);
-      if (fcntl(holds_, F_OFD_SETLK, &range) == 0) place_ = place;
-    }
-    next_ = device();
-  } catch (...) {
-    close(holds_);
-    if (asks_ >= 0) close(asks_);
-    throw;
+Presence::Presence(const std::string& path)
+    : holds_(open_file(path)), asks_(open_file(path)), next_(1) {
+  std::random_device device;
+  for (int tries = 0; tries < 8 && place_ == 0; ++tries) {
+    const std::int64_t place = device() >> 1U | 1U;
+    struct flock range = byte_at(place);
+    if (fcntl(holds_.get(), F_OFD_SETLK, &range) == 0) place_ = place;
   }
-}
-
-Presence::~Presence() {
-  close(holds_);
-  close(asks_);
+  next_ = device();
 }
 
 Token Presence::new_token() noexcept {
@@ -61,7 +49,7 @@ bool Presence::is_there(Token token) const noexcept {
   const std::int64_t place = token >> kPlaceBits;
   if (place <= 0 || place == place_) return true;
   struct flock range = byte_at(place);
-  return fcntl(asks_, F_OFD_GETLK, &range) != 0 || range.l_type != F_UNLCK;
+  return fcntl(asks_.get(), F_OFD_GETLK, &range) != 0 || range.l_type != F_UNLCK;
 }
 
 }  // namespace busway::sqlite

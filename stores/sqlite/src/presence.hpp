@@ -9,7 +9,7 @@
 //            not vanish when another descriptor of the file is closed.
 // Threads    [any-thread]
 // Ownership  Owns two descriptors: one that holds, and one that asks, since nobody is told of locks
-//            of their own. A child of fork() that does not exec has them too, and keeps the lock.
+//            of their own. A child of fork() keeps neither.
 // Errors     std::system_error from the constructor. Where the lock cannot be had, or cannot be
 //            asked for, the opening counts as living.
 // Cost       One system call.
@@ -20,6 +20,7 @@
 #include <string>
 
 #include "durable_tables.hpp"
+#include "own_descriptor.hpp"
 
 namespace busway::sqlite {
 
@@ -28,15 +29,15 @@ class Presence {
   explicit Presence(const std::string& path);
   Presence(const Presence&) = delete;
   Presence& operator=(const Presence&) = delete;
-  ~Presence();
+  ~Presence() = default;
 
   /// Of an opening of a name; never 0, and of no other opening.
   [[nodiscard]] Token new_token() noexcept;
   [[nodiscard]] bool is_there(Token token) const noexcept;
 
  private:
-  int holds_ = -1;
-  int asks_ = -1;
+  const OwnDescriptor holds_;
+  const OwnDescriptor asks_;
   std::int64_t place_ = 0;  // 0: it could not be locked, and nobody asks for it
   std::atomic<std::uint32_t> next_;
 };

@@ -199,6 +199,11 @@ void Writer::run() {
 }
 
 void Writer::commit(Batch& batch) {
+  if (!gate_.is_ours()) {
+    answer(batch, Outcome::failed,
+           "it was opened before fork(), and a child has nothing of it; open it in the child");
+    return;
+  }
   if (!gate_.lock(settings_.options.timeout)) {
     answer(batch, Outcome::failed,
            "another process held " + escape(settings_.path) + "-gate for longer than " +
