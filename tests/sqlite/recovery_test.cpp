@@ -2,6 +2,7 @@
 #include <atomic>
 #include <chrono>
 #include <eventually.hpp>
+#include <filesystem>
 #include <thread>
 
 #include "process.hpp"
@@ -145,6 +146,20 @@ TEST_F(SqliteFolder, TheDeadAreBuriedAlsoWhileOthersCommitSteadily) {
   EXPECT_TRUE(eventually([&] { return !consumer->fetch(100).deliveries.empty(); }));
   over = true;
   publisher.join();
+}
+
+// Nobody has a lock in the file that has taken its place.
+TEST_F(SqliteFolder, TheLivingKeepTheirLeasesWhenTheGateIsReplaced) {
+  const std::shared_ptr<Store> store = open();
+  const DurableSpec spec{
+      .name = "work", .patterns = {Pattern::glob("*")}, .lease = std::chrono::hours(1)};
+  const auto consumer = store->open(spec);
+  for (std::uint64_t n = 1; n <= 3; ++n) ASSERT_TRUE(store->append(numbered(n)).ok());
+  ASSERT_EQ(consumer->fetch(10).deliveries.size(), 3U);
+  std::filesystem::remove(path + "-gate");
+  const std::shared_ptr<Store> other = open();
+  const auto stands_by = other->open(spec);
+  EXPECT_TRUE(stands_by->fetch(10).deliveries.empty()) << "its holder lives";
 }
 
 // It has no lock of the dead one, though it does not exec.

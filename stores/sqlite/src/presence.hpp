@@ -4,7 +4,9 @@
 // Model      Each opening of a store holds a lock on one byte of the gate's file; the tokens of the
 //            names that it opens begin with the number of that byte. The kernel gives the lock
 //            back when the process ends, however it ends, and nobody else can hold it; so what an
-//            opening without its lock has out need not wait until its lease lapses. They are locks
+//            opening without its lock has out need not wait until its lease lapses. A token says
+//            also which file it was, for the byte is free in another that has taken its place: who
+//            has a lock in another file than this one counts as living. They are locks
 //            of open file descriptions, which have nothing to do with the gate's flock() and do
 //            not vanish when another descriptor of the file is closed.
 // Threads    [any-thread]
@@ -38,8 +40,9 @@ class Presence {
  private:
   const OwnDescriptor holds_;
   const OwnDescriptor asks_;
-  std::int64_t place_ = 0;  // 0: it could not be locked, and nobody asks for it
-  std::atomic<std::uint32_t> next_;
+  const std::uint16_t file_;  // which one it is: no living opening has another with that number
+  std::int64_t place_ = 0;    // 0: it could not be locked, and nobody asks for it
+  std::atomic<std::uint16_t> next_;
 };
 
 }  // namespace busway::sqlite
