@@ -22,6 +22,8 @@ constexpr std::uint64_t kScanAtOnce = 65'536;
 constexpr std::uint64_t kCursorBehindMax = 8'192;
 /// Claims between two safe cursors.
 constexpr std::size_t kSafeEvery = 256;
+/// A fetch that finds nothing looks at so many times as many rows.
+constexpr int kScans = 4;
 /// A cursor that moves under a fetch is read again so often.
 constexpr int kTries = 16;
 
@@ -125,7 +127,8 @@ FetchResult SqliteConsumer::exchange(std::span<const Settlement> settlements, st
   max = std::min(max, limits::kFetchMax);
   FetchResult result;
   settled = {};
-  for (int round = 0; round < kTries; ++round) {
+  int scans = 0;
+  for (int tries = 0;;) {
     Candidates candidates;
     Plan plan;
     const bool writes = core_->asking([&] {
@@ -142,8 +145,9 @@ FetchResult SqliteConsumer::exchange(std::span<const Settlement> settlements, st
       result.active = plan.active;
       if (plan.due) result.due = WallTime(std::chrono::nanoseconds(*plan.due));
       // Nothing among so many rows: there may be something behind them.
-      if (candidates.more && plan.active) continue;
-      return result;
+      result.more = candidates.more && plan.active;
+      if (!result.more || ++scans == kScans) return result;
+      continue;
     }
     core_->writer->call([&](Transaction& transaction) {
       plan = {.held = held_};
@@ -170,10 +174,10 @@ FetchResult SqliteConsumer::exchange(std::span<const Settlement> settlements, st
     for (std::size_t i = 0; i < plan.taken; ++i) {
       result.deliveries.push_back(std::move(candidates.events[i]));
     }
-    const bool again = plan.stale || (result.deliveries.empty() && candidates.more);
-    if (!again || !result.deliveries.empty() || !plan.active) return result;
+    result.more = plan.more;
+    if (!result.more || !result.deliveries.empty()) return result;
+    if (plan.stale ? ++tries == kTries : ++scans == kScans) return result;
   }
-  return result;
 }
 
 bool SqliteConsumer::matches(Reader& reader, const Statement& row) {
@@ -456,10 +460,12 @@ void SqliteConsumer::claim(Transaction& transaction, std::size_t max, const Cand
     plan.given.push_back(std::move(row));
   }
   if (const auto due = tables.next_due(number_, now)) due_at(plan, *due);
+  plan.more = plan.stale;
   if (plan.stale || held_back || suspects != 0) return;
 
   plan.taken = std::min(candidates.events.size(), max - plan.given.size());
   const bool all = plan.taken == candidates.events.size();
+  plan.more = candidates.more || !all;
   const std::uint64_t cursor_to =
       all ? candidates.scanned_to
           : (plan.taken == 0 ? cursor.cursor : candidates.events[plan.taken - 1].sequence);

@@ -77,6 +77,7 @@ class SqliteConsumer final : public StoreConsumer {
     std::size_t taken = 0;  // of the candidates
     std::uint64_t cursor = 0;
     bool stale = false;  // the candidates are not what comes next
+    bool more = false;   // there may be, to be had now
     bool active = true;
     std::optional<std::int64_t> due{};
     std::vector<Pattern> patterns{};
