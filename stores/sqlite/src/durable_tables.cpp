@@ -179,6 +179,9 @@ DurableTables::DurableTables(Database& database)
                      "< 2 AND until > ?"),
       longest_(database,
                std::string(kExceptionColumns) + " AND state < 2 ORDER BY until DESC LIMIT 1"),
+      // SQLite does not read what it is only asked the length of.
+      event_bytes_(database,
+                   "SELECT max(ifnull(size, 0), length(payload)) FROM events WHERE seq=?"),
       numbers_(database) {}
 
 // -- Names ----------------------------------------------------------------------------------------
@@ -538,6 +541,15 @@ std::optional<std::uint64_t> DurableTables::lowest_waiting(DurableNumber number,
   }
   lowest_waiting_.reset();
   return out;
+}
+
+std::size_t DurableTables::bytes_of(std::uint64_t sequence) {
+  std::size_t bytes = 0;
+  if (event_bytes_.start(sequence).step()) {
+    bytes = static_cast<std::size_t>(std::max<std::int64_t>(event_bytes_.number(0), 0));
+  }
+  event_bytes_.reset();
+  return bytes;
 }
 
 std::vector<Token> DurableTables::holders(std::int64_t now) {

@@ -144,6 +144,8 @@ class DurableTables {
   [[nodiscard]] std::optional<std::int64_t> next_due(DurableNumber number, std::int64_t now);
   /// Of those that wait and are not due: the lowest sequence.
   [[nodiscard]] std::optional<std::uint64_t> lowest_waiting(DurableNumber number, std::int64_t now);
+  /// How much the event of a row will take, about.
+  [[nodiscard]] std::size_t bytes_of(std::uint64_t sequence);
   [[nodiscard]] std::uint64_t new_letter() { return numbers_.new_letter(); }
   [[nodiscard]] Numbers& numbers() noexcept { return numbers_; }
   /// Which openings have something out, or lead, of whatever name.
@@ -183,7 +185,7 @@ class DurableTables {
       safe_, put_safe_, lowest_lease_, lowest_exception_, leases_, lease_, add_lease_,
       update_lease_, remove_lease_, exception_, due_waiting_, due_leased_, with_token_, living_,
       letters_, put_, remove_exception_, next_due_, lowest_waiting_, holders_, leases_of_,
-      exceptions_of_, led_by_, leased_tokens_, longest_;
+      exceptions_of_, led_by_, leased_tokens_, longest_, event_bytes_;
   Numbers numbers_;
   std::vector<std::string> damages_;
   std::size_t names_ = 0;  // as many as there were then

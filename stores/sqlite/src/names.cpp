@@ -39,8 +39,13 @@ std::uint64_t SqliteStore::start_of(const DurableSpec& spec, std::uint64_t last)
                        .patterns = spec.patterns,
                        .limit = spec.start.count};
       if (spec.start.count == 0) return last;
-      const StorePage page = read(query);
-      return page.events.size() < spec.start.count ? 0 : page.events.back().sequence - 1;
+      for (;;) {
+        const StorePage page = read(query);
+        if (page.events.size() == query.limit) return page.events.back().sequence - 1;
+        if (!page.more) return 0;
+        query.limit -= page.events.size();
+        query.after = page.next;
+      }
     }
     case Replay::From::since: {
       StoreQuery query{.since = spec.start.time, .limit = 1};

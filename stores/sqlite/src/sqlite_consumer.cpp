@@ -208,10 +208,19 @@ SqliteConsumer::Candidates SqliteConsumer::read_candidates(Reader& reader, std::
       out.more = true;
       break;
     }
+    if (!matches(reader, rows)) {
+      out.scanned_to = sequence;
+      continue;
+    }
+    const std::size_t bytes = EventReader::bytes_of(rows);
+    if (!out.events.empty() && out.bytes + bytes > limits::kStoreBytesAtOnce) {
+      out.more = true;
+      break;
+    }
     out.scanned_to = sequence;
-    if (!matches(reader, rows)) continue;
     EventRow row = reader.events.row_at(rows);
     if (row.event) {
+      out.bytes += bytes;
       out.events.push_back({.event = std::move(*row.event), .sequence = sequence});
     } else {
       out.damaged.emplace_back(sequence, std::move(row.damage));
@@ -434,6 +443,8 @@ void SqliteConsumer::claim(Transaction& transaction, std::size_t max, const Cand
   }
   std::size_t suspects = 0;
   bool alone = false;
+  std::size_t bytes = 0;
+  bool full = false;
   for (const auto& [sequence, row] : plan.held.exceptions) {
     suspects += row.suspect ? 1 : 0;
     alone = alone || (row.suspect && row.attempts > kAloneFrom);
@@ -443,7 +454,15 @@ void SqliteConsumer::claim(Transaction& transaction, std::size_t max, const Cand
     const bool room = !row.suspect || (!alone && suspects < (by_itself ? 1 : kSuspectsAtOnce));
     // Nothing else goes with a suspect.
     const bool company = row.suspect ? plan.given.size() > plan.given_suspects : suspects != 0;
-    if (!room || company || plan.given.size() == max || (held_back && row.sequence > *held_back)) {
+    bool waits = !room || company || (held_back && row.sequence > *held_back);
+    if (!waits) {
+      full = full || plan.given.size() == max;
+      const std::size_t size = full ? 0 : tables.bytes_of(row.sequence);
+      full = full || (!plan.given.empty() && bytes + size > limits::kStoreBytesAtOnce);
+      bytes += size;
+      waits = full;
+    }
+    if (waits) {
       if (strict) held_back = std::min(held_back.value_or(row.sequence), row.sequence);
       continue;
     }
@@ -460,10 +479,11 @@ void SqliteConsumer::claim(Transaction& transaction, std::size_t max, const Cand
     plan.given.push_back(std::move(row));
   }
   if (const auto due = tables.next_due(number_, now)) due_at(plan, *due);
-  plan.more = plan.stale;
-  if (plan.stale || held_back || suspects != 0) return;
+  plan.more = plan.stale || full;
+  if (plan.more || held_back || suspects != 0) return;
 
   plan.taken = std::min(candidates.events.size(), max - plan.given.size());
+  if (bytes != 0 && bytes + candidates.bytes > limits::kStoreBytesAtOnce) plan.taken = 0;
   const bool all = plan.taken == candidates.events.size();
   plan.more = candidates.more || !all;
   const std::uint64_t cursor_to =

@@ -64,6 +64,7 @@ class SqliteConsumer final : public StoreConsumer {
   };
   struct Candidates {
     std::vector<Leased> events;
+    std::size_t bytes = 0;
     std::uint64_t scanned_to = 0;
     bool more = false;
     std::vector<std::pair<std::uint64_t, std::string>> damaged;
