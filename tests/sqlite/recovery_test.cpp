@@ -241,5 +241,28 @@ TEST_F(SqliteFolder, ACursorThatAnotherTookBackIsNoticed) {
   EXPECT_EQ(fetch_all(*of_right).size(), 4U);
 }
 
+// Each letter has its event with it: a thousand large ones are not read for the sake of one.
+TEST_F(SqliteFolder, NoMoreLettersAreReadThanAreAskedFor) {
+  const std::shared_ptr<Store> store = open();
+  const auto consumer = store->open({.name = "work", .patterns = {Pattern::glob("*")}});
+  for (std::uint64_t n = 1; n <= 3; ++n) {
+    ASSERT_TRUE(store->append(numbered(n)).ok());
+    ASSERT_EQ(consumer->fetch(1).deliveries.size(), 1U);
+    ASSERT_EQ(consumer
+                  ->settle(std::vector<Settlement>{
+                      {.sequence = n, .kind = Settlement::Kind::dead_letter, .reason = "no"}})
+                  .accepted,
+              1U);
+  }
+  run_sql("UPDATE exceptions SET error='changed' WHERE seq=3");  // who reads it says so
+  EXPECT_EQ(store->dead_letters({.limit = 2}).size(), 2U);
+  EXPECT_EQ(store->dead_letters({.after = 1, .limit = 1}).at(0).id, 2U);
+  EXPECT_EQ(store->redrive({.id = 2}), 1U);
+  EXPECT_EQ(store->purge({.limit = 1}), 1U);
+  EXPECT_FALSE(logged("checksum"));
+  EXPECT_EQ(store->dead_letters({}).size(), 1U);
+  EXPECT_TRUE(logged("checksum"));
+}
+
 }  // namespace
 }  // namespace busway

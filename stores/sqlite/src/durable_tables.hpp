@@ -13,6 +13,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <span>
@@ -137,7 +138,11 @@ class DurableTables {
   [[nodiscard]] std::vector<ExceptionRow> with_token(DurableNumber number, Token token);
   /// All but those that are dead.
   [[nodiscard]] std::vector<ExceptionRow> living(DurableNumber number);
-  [[nodiscard]] std::vector<ExceptionRow> letters(DurableNumber number);
+  /// One by one, lowest number first, those beyond `after`; of one name, or of all with 0. Ends
+  /// where the function returns false.
+  void each_letter(std::uint64_t after, DurableNumber of,
+                   const std::function<bool(DurableNumber, ExceptionRow&)>& use);
+  [[nodiscard]] std::size_t count_letters(DurableNumber number);
   void put(DurableNumber number, const ExceptionRow& row);
   void remove_exception(DurableNumber number, std::uint64_t sequence);
   /// When the first of those that wait is due, after now.
@@ -184,8 +189,8 @@ class DurableTables {
   Statement find_name_, find_number_, version_, all_, add_, update_, rename_, cursor_, put_cursor_,
       safe_, put_safe_, lowest_lease_, lowest_exception_, leases_, lease_, add_lease_,
       update_lease_, remove_lease_, exception_, due_waiting_, due_leased_, with_token_, living_,
-      letters_, put_, remove_exception_, next_due_, lowest_waiting_, holders_, leases_of_,
-      exceptions_of_, led_by_, leased_tokens_, longest_, event_bytes_;
+      letters_, count_letters_, put_, remove_exception_, next_due_, lowest_waiting_, holders_,
+      leases_of_, exceptions_of_, led_by_, leased_tokens_, longest_, event_bytes_;
   Numbers numbers_;
   std::vector<std::string> damages_;
   std::size_t names_ = 0;  // as many as there were then
