@@ -106,7 +106,11 @@ class SqliteStore final : public Store {
   [[nodiscard]] Seen seen_here() const;
   [[nodiscard]] std::vector<DurableInfo> durables_of(Reader& reader, const Seen& seen) const;
   [[nodiscard]] StoreStats stats_of(Reader& reader) const;
-  [[nodiscard]] static DurableCount count_of(Reader& reader, DurableInfo info);
+  [[nodiscard]] static std::vector<DurableCount> counts_of(Reader& reader,
+                                                           std::vector<DurableInfo> infos);
+  /// Of `behind` events beyond its cursor, the first of which is `first`.
+  [[nodiscard]] static DurableCount count_of(Reader& reader, const DurableInfo& info,
+                                             std::uint64_t behind, std::uint64_t first);
   /// One at a time, so that no more than one is in memory for whoever keeps none.
   using UseLetter = std::function<void(DurableNumber, StoredLetter&)>;
   void each_letter(Reader& reader, const StoredLetterQuery& query, const UseLetter& use);
