@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <thread>
 
+#include "busway/limits.hpp"
 #include "process.hpp"
 #include "sqlite_fixture.hpp"
 
@@ -262,6 +263,76 @@ TEST_F(SqliteFolder, NoMoreLettersAreReadThanAreAskedFor) {
   EXPECT_FALSE(logged("checksum"));
   EXPECT_EQ(store->dead_letters({}).size(), 1U);
   EXPECT_TRUE(logged("checksum"));
+}
+
+// From there a damaged cursor goes on.
+TEST_F(SqliteFolder, TheSafeCursorFollowsHoweverFetchesAndSettlementsTakeTurns) {
+  const std::shared_ptr<Store> store = open({.durability = Durability::process_crash});
+  const DurableSpec spec{.name = "work", .patterns = {Pattern::glob("*")}};
+  const auto consumer = store->open(spec);
+  (void)consumer->settle({});  // a settlement more than there are fetches
+  constexpr std::uint64_t kHandled = 600;
+  for (std::uint64_t n = 1; n <= kHandled; ++n) {
+    ASSERT_TRUE(store->append(numbered(n)).ok());
+    ASSERT_EQ(consumer->fetch(1).deliveries.size(), 1U);
+    ASSERT_EQ(consumer->settle(std::vector<Settlement>{{.sequence = n}}).accepted, 1U);
+  }
+  run_sql("UPDATE cursors SET cursor=cursor+1");
+  const auto again = store->open(spec);
+  EXPECT_GT(again->fetch(1).deliveries.at(0).sequence, kHandled / 2);
+}
+
+// Counted in one pass over the log.
+TEST_F(SqliteFolder, TheCensusCountsWhatIsBehindEachCursor) {
+  const std::shared_ptr<Store> store = open();
+  std::vector<std::unique_ptr<StoreConsumer>> open_ones;
+  std::uint64_t next = 1;
+  for (const std::string name : {"c", "a", "b"}) {
+    for (const std::string kind : {"left", "right", "both"}) {
+      std::vector<Pattern> patterns{Pattern::glob(kind == "both" ? "*" : kind + ".*")};
+      open_ones.push_back(store->open({.name = name + "-" + kind, .patterns = patterns}));
+    }
+    ASSERT_TRUE(store->append(numbered(next++, "left.made")).ok());
+    ASSERT_TRUE(store->append(numbered(next++, "right.made")).ok());
+    ASSERT_TRUE(store->append(numbered(next++, "right.made")).ok());
+  }
+  const auto counts = store->census().durables;
+  ASSERT_EQ(counts.size(), 9U);
+  const auto ms = [](int n) { return WallTime(std::chrono::milliseconds(n)); };
+  const auto expect = [&](std::size_t at, const char* name, std::uint64_t backlog,
+                          WallTime oldest) {
+    EXPECT_EQ(counts[at].info.name, name);
+    EXPECT_EQ(counts[at].backlog, backlog) << name;
+    EXPECT_EQ(counts[at].oldest, oldest) << name;
+  };
+  expect(0, "a-both", 6, ms(4));
+  expect(1, "a-left", 2, ms(4));
+  expect(2, "a-right", 4, ms(5));
+  expect(3, "b-both", 3, ms(7));
+  expect(4, "b-left", 1, ms(7));
+  expect(5, "b-right", 2, ms(8));
+  expect(6, "c-both", 9, ms(1));
+  expect(7, "c-left", 3, ms(1));
+  expect(8, "c-right", 6, ms(2));
+}
+
+TEST_F(SqliteFolder, MoreTopicsThanAreRememberedAreMatchedAllTheSame) {
+  const std::shared_ptr<Store> store = open({.durability = Durability::process_crash});
+  const auto consumer = store->open({.name = "work", .patterns = {Pattern::glob("a*")}});
+  constexpr std::uint64_t kTopics = limits::kCachedRoutesMax + 1'000;
+  std::vector<Event> events;
+  for (std::uint64_t n = 1; n <= kTopics; ++n) {
+    events.push_back(numbered(n, (n % 100 == 0 ? "a" : "b") + std::to_string(n)));
+  }
+  std::vector<AppendResult> results(events.size());
+  store->append(events, results);
+  std::size_t given = 0;
+  for (bool more = true; more;) {
+    const FetchResult fetched = consumer->fetch(limits::kFetchMax);
+    given += fetched.deliveries.size();
+    more = fetched.more;
+  }
+  EXPECT_EQ(given, kTopics / 100);
 }
 
 }  // namespace

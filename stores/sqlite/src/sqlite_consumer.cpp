@@ -20,7 +20,7 @@ constexpr unsigned kAloneFrom = 2;
 constexpr std::uint64_t kScanAtOnce = 65'536;
 /// The cursor in the file follows over events of others when it is so far behind.
 constexpr std::uint64_t kCursorBehindMax = 8'192;
-/// Claims between two safe cursors.
+/// Moves of the cursor between two safe ones.
 constexpr std::size_t kSafeEvery = 256;
 /// A fetch that finds nothing looks at so many times as many rows.
 constexpr int kScans = 4;
@@ -190,6 +190,7 @@ bool SqliteConsumer::matches(Reader& reader, const Statement& row) {
   const bool fits =
       name.empty() || std::any_of(patterns_.begin(), patterns_.end(),
                                   [name](const Pattern& pattern) { return pattern.matches(name); });
+  if (matches_.size() >= limits::kCachedRoutesMax) matches_.clear();
   matches_.emplace(topic, fits);
   return fits;
 }
@@ -511,7 +512,8 @@ void SqliteConsumer::claim(Transaction& transaction, std::size_t max, const Cand
   if (cursor_to > cursor.cursor) {
     cursor.cursor = cursor_to;
     tables.put_cursor(number_, cursor);
-    if (claims_ % kSafeEvery == 0) tables.put_safe_cursor(number_);
+    plan.moves = true;
+    if (moves_ % kSafeEvery == 0) tables.put_safe_cursor(number_);
   }
   plan.cursor = cursor.cursor;
 }
@@ -528,7 +530,7 @@ void SqliteConsumer::take(const Plan& plan) {
   version_ = plan.version;
   if (plan.cursor < cursor_) scan_from_ = 0;  // it went back
   cursor_ = plan.cursor;
-  ++claims_;
+  moves_ += plan.moves ? 1 : 0;
 }
 
 /// The events of rows that were given out.

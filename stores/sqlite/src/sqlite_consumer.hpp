@@ -79,6 +79,7 @@ class SqliteConsumer final : public StoreConsumer {
     std::uint64_t cursor = 0;
     bool stale = false;  // the candidates are not what comes next
     bool more = false;   // there may be, to be had now
+    bool moves = false;  // the cursor
     bool active = true;
     std::optional<std::int64_t> due{};
     std::vector<Pattern> patterns{};
@@ -121,11 +122,11 @@ class SqliteConsumer final : public StoreConsumer {
   std::vector<Pattern> patterns_;
   DurableOrder order_;
   std::int64_t version_ = 0;                        // of the row that these were read from; 0: none
-  std::unordered_map<std::int64_t, bool> matches_;  // by topic
+  std::unordered_map<std::int64_t, bool> matches_;  // by topic; at most kCachedRoutesMax
   Held held_;
   std::uint64_t cursor_ = 0;     // the file's, as seen last
   std::uint64_t scan_from_ = 0;  // nothing of this name lies between it and the cursor
-  std::size_t claims_ = 0;
+  std::size_t moves_ = 0;        // of the cursor
 };
 
 }  // namespace busway::sqlite
