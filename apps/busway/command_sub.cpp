@@ -86,7 +86,7 @@ int sub_durable(Store& store, const SubOptions& options, const std::vector<Patte
     out.write(text);
     if (!settlements.empty()) (void)consumer->settle(settlements);
     printed += settlements.size();
-    if (!fetched.deliveries.empty()) continue;
+    if (fetched.more || !fetched.deliveries.empty()) continue;
     if (options.until_idle && !fetched.due) break;
     news.wait();
   }

@@ -87,6 +87,9 @@ inline constexpr std::chrono::nanoseconds kLeaseMax = std::chrono::hours(24);
 inline constexpr std::size_t kCompressAboveDefault = 4'096;
 /// Events of one answer of a store where the question names no limit.
 inline constexpr std::size_t kStorePage = 1'000;
+/// Bytes of payloads that a store reads, gives out or writes in one go, where it is more than one
+/// event.
+inline constexpr std::size_t kStoreBytesAtOnce = std::size_t{16} << 20U;
 /// How long a replay waits for room in the queue of a subscription before it publishes into the
 /// full one.
 inline constexpr std::chrono::nanoseconds kReplayWaitsForRoom = std::chrono::seconds(1);

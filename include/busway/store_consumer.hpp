@@ -45,6 +45,8 @@ struct FetchResult {
   /// Nothing more is to be had before this time, as far as is known now: a retry is due, or the
   /// lease of somebody else lapses. Unset: not before news come.
   std::optional<WallTime> due{};
+  /// It looked at, or gave out, as much as one call is for: ask again at once for the rest.
+  bool more = false;
   bool active = true;  ///< false: another instance is, and this one stands by
   std::size_t set_aside =
       0;  ///< events found corrupt, never to be delivered; the store has said so
@@ -74,7 +76,8 @@ class StoreConsumer {
  public:
   virtual ~StoreConsumer() = default;
 
-  /// At most max events (at most limits::kFetchMax); does not wait for any to come.
+  /// At most max events (at most limits::kFetchMax); does not wait for any to come. Fewer, or none,
+  /// need not be all: FetchResult::more.
   virtual FetchResult fetch(std::size_t max) = 0;
 
   /// Durable when it returns.

@@ -34,12 +34,14 @@ struct StoredEvent {
 struct StoreQuery {
   enum class Direction : unsigned char { oldest_first, newest_first };
   Direction direction = Direction::oldest_first;
-  std::span<const Pattern> patterns{};    ///< of topics; none: all
-  std::uint64_t after = 0;                ///< sequences beyond this; newest first: before it
-  std::optional<std::uint64_t> up_to{};   ///< and not beyond this; newest first: not below it
-  std::optional<WallTime> since{};        ///< events not older
-  std::optional<WallTime> until{};        ///< events older than this
-  std::size_t limit = 0;                  ///< at most so many; 0: the store's page
+  std::span<const Pattern> patterns{};   ///< of topics; none: all
+  std::uint64_t after = 0;               ///< sequences beyond this; newest first: before it
+  std::optional<std::uint64_t> up_to{};  ///< and not beyond this; newest first: not below it
+  std::optional<WallTime> since{};       ///< events not older
+  std::optional<WallTime> until{};       ///< events older than this
+  /// At most so many; 0: the store's page. Large events make a page end before it: page.more says
+  /// whether there may be others.
+  std::size_t limit = 0;
   std::optional<std::uint64_t> not_by{};  ///< not those of this writer
   std::optional<Origin> origin{};
   std::optional<std::string_view> source{};

@@ -165,12 +165,12 @@ DurableFeed::Turn DurableFeed::turn(Fetching fetching) {
     } else if (wanted != 0) {
       fetched = consumer_->fetch(wanted);
     }
-    turn.did = !batch.empty() || !fetched.deliveries.empty();
+    turn.did = !batch.empty() || !fetched.deliveries.empty() || fetched.more;
     if (!batch.empty()) settled(std::exchange(batch, {}), result);
     if (wanted != 0) {
       {
         const std::lock_guard lock(mutex_);
-        more_ = fetched.deliveries.size() == wanted;
+        more_ = fetched.more || fetched.deliveries.size() == wanted;
         due_ = fetched.due;
         standby_ = !fetched.active;
         out_ += fetched.deliveries.size();

@@ -2,8 +2,10 @@
 #include <atomic>
 #include <chrono>
 #include <eventually.hpp>
+#include <filesystem>
 #include <thread>
 
+#include "busway/limits.hpp"
 #include "process.hpp"
 #include "sqlite_fixture.hpp"
 
@@ -147,6 +149,32 @@ TEST_F(SqliteFolder, TheDeadAreBuriedAlsoWhileOthersCommitSteadily) {
   publisher.join();
 }
 
+// Nobody has a lock in the file that has taken its place.
+TEST_F(SqliteFolder, TheLivingKeepTheirLeasesWhenTheGateIsReplaced) {
+  const std::shared_ptr<Store> store = open();
+  const DurableSpec spec{
+      .name = "work", .patterns = {Pattern::glob("*")}, .lease = std::chrono::hours(1)};
+  const auto consumer = store->open(spec);
+  for (std::uint64_t n = 1; n <= 3; ++n) ASSERT_TRUE(store->append(numbered(n)).ok());
+  ASSERT_EQ(consumer->fetch(10).deliveries.size(), 3U);
+  std::filesystem::remove(path + "-gate");
+  const std::shared_ptr<Store> other = open();
+  const auto stands_by = other->open(spec);
+  EXPECT_TRUE(stands_by->fetch(10).deliveries.empty()) << "its holder lives";
+}
+
+// It has no lock of the dead one, though it does not exec.
+TEST_F(SqliteFolder, TheDeadAreBuriedAlsoWhereTheyLeaveAChild) {
+  const std::shared_ptr<Store> store = open();
+  for (std::uint64_t n = 1; n <= 3; ++n) ASSERT_TRUE(store->append(numbered(n)).ok());
+  Process holder({BUSWAY_SQLITE_WORKER, "leave-child", "sqlite:" + path, "work"});
+  ASSERT_EQ(holder.read_line(), "took 3");
+  const auto consumer = store->open({.name = "work", .patterns = {Pattern::glob("number.*")}});
+  EXPECT_TRUE(consumer->fetch(100).deliveries.empty()) << "its lease is an hour long";
+  holder.kill_now();  // the child ends with its input
+  EXPECT_TRUE(eventually([&] { return !consumer->fetch(100).deliveries.empty(); }));
+}
+
 // open() of a name that is known looks at all names, in a transaction, with the gate.
 TEST_F(SqliteFolder, VacuumEndsAlsoWhereTheFileCannotGiveBack) {
   {
@@ -212,6 +240,99 @@ TEST_F(SqliteFolder, ACursorThatAnotherTookBackIsNoticed) {
   left->open(spec)->close();  // repairs
   of_left->close();
   EXPECT_EQ(fetch_all(*of_right).size(), 4U);
+}
+
+// Each letter has its event with it: a thousand large ones are not read for the sake of one.
+TEST_F(SqliteFolder, NoMoreLettersAreReadThanAreAskedFor) {
+  const std::shared_ptr<Store> store = open();
+  const auto consumer = store->open({.name = "work", .patterns = {Pattern::glob("*")}});
+  for (std::uint64_t n = 1; n <= 3; ++n) {
+    ASSERT_TRUE(store->append(numbered(n)).ok());
+    ASSERT_EQ(consumer->fetch(1).deliveries.size(), 1U);
+    ASSERT_EQ(consumer
+                  ->settle(std::vector<Settlement>{
+                      {.sequence = n, .kind = Settlement::Kind::dead_letter, .reason = "no"}})
+                  .accepted,
+              1U);
+  }
+  run_sql("UPDATE exceptions SET error='changed' WHERE seq=3");  // who reads it says so
+  EXPECT_EQ(store->dead_letters({.limit = 2}).size(), 2U);
+  EXPECT_EQ(store->dead_letters({.after = 1, .limit = 1}).at(0).id, 2U);
+  EXPECT_EQ(store->redrive({.id = 2}), 1U);
+  EXPECT_EQ(store->purge({.limit = 1}), 1U);
+  EXPECT_FALSE(logged("checksum"));
+  EXPECT_EQ(store->dead_letters({}).size(), 1U);
+  EXPECT_TRUE(logged("checksum"));
+}
+
+// From there a damaged cursor goes on.
+TEST_F(SqliteFolder, TheSafeCursorFollowsHoweverFetchesAndSettlementsTakeTurns) {
+  const std::shared_ptr<Store> store = open({.durability = Durability::process_crash});
+  const DurableSpec spec{.name = "work", .patterns = {Pattern::glob("*")}};
+  const auto consumer = store->open(spec);
+  (void)consumer->settle({});  // a settlement more than there are fetches
+  constexpr std::uint64_t kHandled = 600;
+  for (std::uint64_t n = 1; n <= kHandled; ++n) {
+    ASSERT_TRUE(store->append(numbered(n)).ok());
+    ASSERT_EQ(consumer->fetch(1).deliveries.size(), 1U);
+    ASSERT_EQ(consumer->settle(std::vector<Settlement>{{.sequence = n}}).accepted, 1U);
+  }
+  run_sql("UPDATE cursors SET cursor=cursor+1");
+  const auto again = store->open(spec);
+  EXPECT_GT(again->fetch(1).deliveries.at(0).sequence, kHandled / 2);
+}
+
+// Counted in one pass over the log.
+TEST_F(SqliteFolder, TheCensusCountsWhatIsBehindEachCursor) {
+  const std::shared_ptr<Store> store = open();
+  std::vector<std::unique_ptr<StoreConsumer>> open_ones;
+  std::uint64_t next = 1;
+  for (const std::string name : {"c", "a", "b"}) {
+    for (const std::string kind : {"left", "right", "both"}) {
+      std::vector<Pattern> patterns{Pattern::glob(kind == "both" ? "*" : kind + ".*")};
+      open_ones.push_back(store->open({.name = name + "-" + kind, .patterns = patterns}));
+    }
+    ASSERT_TRUE(store->append(numbered(next++, "left.made")).ok());
+    ASSERT_TRUE(store->append(numbered(next++, "right.made")).ok());
+    ASSERT_TRUE(store->append(numbered(next++, "right.made")).ok());
+  }
+  const auto counts = store->census().durables;
+  ASSERT_EQ(counts.size(), 9U);
+  const auto ms = [](int n) { return WallTime(std::chrono::milliseconds(n)); };
+  const auto expect = [&](std::size_t at, const char* name, std::uint64_t backlog,
+                          WallTime oldest) {
+    EXPECT_EQ(counts[at].info.name, name);
+    EXPECT_EQ(counts[at].backlog, backlog) << name;
+    EXPECT_EQ(counts[at].oldest, oldest) << name;
+  };
+  expect(0, "a-both", 6, ms(4));
+  expect(1, "a-left", 2, ms(4));
+  expect(2, "a-right", 4, ms(5));
+  expect(3, "b-both", 3, ms(7));
+  expect(4, "b-left", 1, ms(7));
+  expect(5, "b-right", 2, ms(8));
+  expect(6, "c-both", 9, ms(1));
+  expect(7, "c-left", 3, ms(1));
+  expect(8, "c-right", 6, ms(2));
+}
+
+TEST_F(SqliteFolder, MoreTopicsThanAreRememberedAreMatchedAllTheSame) {
+  const std::shared_ptr<Store> store = open({.durability = Durability::process_crash});
+  const auto consumer = store->open({.name = "work", .patterns = {Pattern::glob("a*")}});
+  constexpr std::uint64_t kTopics = limits::kCachedRoutesMax + 1'000;
+  std::vector<Event> events;
+  for (std::uint64_t n = 1; n <= kTopics; ++n) {
+    events.push_back(numbered(n, (n % 100 == 0 ? "a" : "b") + std::to_string(n)));
+  }
+  std::vector<AppendResult> results(events.size());
+  store->append(events, results);
+  std::size_t given = 0;
+  for (bool more = true; more;) {
+    const FetchResult fetched = consumer->fetch(limits::kFetchMax);
+    given += fetched.deliveries.size();
+    more = fetched.more;
+  }
+  EXPECT_EQ(given, kTopics / 100);
 }
 
 }  // namespace

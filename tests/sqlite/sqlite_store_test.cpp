@@ -476,5 +476,25 @@ TEST_F(SqliteFolder, ABackupThatFailsLeavesNothingInItsPlace) {
   EXPECT_TRUE(mentions(error_of(ErrorCode::io_error, [&] { store->backup(nowhere); }), nowhere));
 }
 
+TEST_F(SqliteFolder, ANameWithARarePatternGoesOnWhereItLeft) {
+  const std::shared_ptr<Store> store = open({.durability = Durability::process_crash});
+  const auto consumer = store->open({.name = "rare", .patterns = {Pattern::exact("rare.made")}});
+  constexpr std::uint64_t kOthers = 300'000;  // more than one fetch looks at
+  std::vector<Event> events;
+  for (std::uint64_t n = 1; n <= kOthers; ++n) events.push_back(numbered(n));
+  events.push_back(numbered(kOthers + 1, "rare.made"));
+  std::vector<AppendResult> results(events.size());
+  store->append(events, results);
+  ASSERT_TRUE(results.back().ok());
+  FetchResult fetched = consumer->fetch(10);
+  for (int calls = 1; fetched.more && fetched.deliveries.empty(); ++calls) {
+    ASSERT_LT(calls, 10) << "it does not get on";
+    fetched = consumer->fetch(10);
+  }
+  ASSERT_EQ(fetched.deliveries.size(), 1U);
+  EXPECT_EQ(fetched.deliveries.front().sequence, kOthers + 1);
+  EXPECT_FALSE(fetched.more);
+}
+
 }  // namespace
 }  // namespace busway

@@ -7,6 +7,7 @@
 //   grasp ADDRESS NAME PATTERN ORDER LEASE COUNT WALL
 //                                     fetches so many at this time, and holds them until it is
 //                                     killed; times in ns, a WALL of 0 is the system's clock
+//   leave-child ADDRESS NAME          takes, and leaves a child of fork() until the input's end
 //   stand ADDRESS NAME                fetches what is there, and settles it at the end of its input
 //   fill FOLDER                       makes FOLDER a small disk, fills it, and makes room again
 //   hold PATH                         holds the gate of a path until it is killed
@@ -128,7 +129,9 @@ int answers(const char* address, std::uint64_t first, std::uint64_t count) {
   return 0;
 }
 
-int take(const char* address, const char* name, const std::string& order) {
+enum class Child : unsigned char { none, left };
+
+int take(const char* address, const char* name, const std::string& order, Child child) {
   StoreOptions options;
   options.log = [](LogLevel, std::string_view, std::span<const LogField>) {};
   const std::shared_ptr<Store> store = open_store(address, options);
@@ -138,7 +141,14 @@ int take(const char* address, const char* name, const std::string& order) {
                    .start = Replay::beginning(),
                    .order = order == "strict" ? DurableOrder::strict : DurableOrder::relaxed,
                    .lease = std::chrono::hours(1)});
-  std::printf("took %zu\n", consumer->fetch(100).deliveries.size());
+  const std::size_t took = consumer->fetch(100).deliveries.size();
+  if (child == Child::left && fork() == 0) {
+    char byte = 0;
+    while (read(STDIN_FILENO, &byte, 1) > 0) {
+    }
+    _exit(0);
+  }
+  std::printf("took %zu\n", took);
   std::fflush(stdout);
   for (;;) pause();
 }
@@ -263,8 +273,11 @@ int main(int count, char** words) {
                    std::strtoull(words[5], nullptr, 10));
   }
   if (what == "consume" && count == 5) return consume(words[2], words[3], words[4]);
-  if (what == "take" && count == 5) return take(words[2], words[3], words[4]);
   if (what == "grasp" && count == 9) return grasp(words);
+  if (what == "take" && count == 5) return take(words[2], words[3], words[4], Child::none);
+  if (what == "leave-child" && count == 4) {
+    return take(words[2], words[3], "relaxed", Child::left);
+  }
   if (what == "stand" && count == 4) return stand(words[2], words[3]);
   if (what == "fill" && count == 3) return fill(words[2]);
   if (what == "answers" && count == 5) {

@@ -1,5 +1,7 @@
 // One process at a time writes.
 #include <memory>
+#include <optional>
+#include <stdexcept>
 #include <thread>
 #include <write_gate.hpp>
 
@@ -47,6 +49,46 @@ TEST_F(SqliteFolder, AGateThatIsHeldForEverEndsNobodysProgram) {
   holder.kill_now();
   sqlite::WriteGate gate(path + "-gate");
   EXPECT_TRUE(gate.lock(seconds(60)));
+}
+
+/// As a child of fork() that does not exec; ends with this.
+class Child {
+ public:
+  Child() {
+    int ends[2];
+    if (pipe(ends) != 0) throw std::runtime_error("no pipe for a child");
+    id_ = fork();
+    if (id_ == 0) {
+      close(ends[1]);
+      char byte = 0;
+      while (read(ends[0], &byte, 1) > 0) {
+      }
+      _exit(0);
+    }
+    close(ends[0]);
+    end_ = ends[1];
+  }
+  Child(const Child&) = delete;
+  Child& operator=(const Child&) = delete;
+  ~Child() {
+    close(end_);
+    int status = 0;
+    waitpid(id_, &status, 0);
+  }
+
+ private:
+  pid_t id_ = -1;
+  int end_ = -1;
+};
+
+TEST_F(SqliteFolder, AChildOfForkHoldsNoGateWhenItsParentIsGone) {
+  std::optional<sqlite::WriteGate> gate(std::in_place, path + "-gate");
+  ASSERT_TRUE(gate->lock(seconds(0)));
+  const Child child;
+  sqlite::WriteGate other(path + "-gate");
+  EXPECT_FALSE(other.lock(milliseconds(0))) << "it is still its parent's";
+  gate.reset();  // as at its end
+  EXPECT_TRUE(other.lock(seconds(60)));
 }
 
 TEST_F(SqliteFolder, WhatCannotPassTheGateInTimeIsNotStored) {

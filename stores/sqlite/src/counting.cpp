@@ -3,6 +3,7 @@
 #include <limits>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -72,16 +73,64 @@ StoreCensus SqliteStore::census() {
       census.topics.push_back({std::string(topics.text(0)), topics.unsigned_number(1)});
     }
     store_detail::sort_topics(census.topics);
-    for (DurableInfo& info : durables_of(*reader, seen)) {
-      census.durables.push_back(count_of(*reader, std::move(info)));
-    }
+    census.durables = counts_of(*reader, durables_of(*reader, seen));
     return census;
   });
 }
 
-DurableCount SqliteStore::count_of(Reader& reader, DurableInfo info) {
-  DurableCount count{.backlog = info.leased + info.retrying};
-  std::uint64_t first = std::numeric_limits<std::uint64_t>::max();
+/// What lies behind each cursor is counted in one pass over the log, from its end: a name takes
+/// what has been counted when its cursor is reached.
+std::vector<DurableCount> SqliteStore::counts_of(Reader& reader, std::vector<DurableInfo> infos) {
+  std::vector<DurableInfo*> by_cursor;
+  for (DurableInfo& one : infos) by_cursor.push_back(&one);
+  std::stable_sort(by_cursor.begin(), by_cursor.end(),
+                   [](const auto* a, const auto* b) { return a->cursor > b->cursor; });
+  struct Behind {
+    std::uint64_t count = 0;
+    std::uint64_t first = std::numeric_limits<std::uint64_t>::max();
+    void add(const Behind& other) noexcept {
+      count += other.count;
+      first = std::min(first, other.first);
+    }
+  };
+  std::unordered_map<std::int64_t, Behind> topics;
+  Statement between(reader.database,
+                    "SELECT topic, count(*), min(seq) FROM events WHERE seq > ? AND seq <= ? GROUP "
+                    "BY topic");
+  std::uint64_t counted_to = std::numeric_limits<std::int64_t>::max();
+  const DurableInfo* last = nullptr;
+  Behind mine;
+  std::vector<DurableCount> counts;
+  for (DurableInfo* const info : by_cursor) {
+    if (info->cursor < counted_to) {
+      between.start(info->cursor, counted_to);
+      while (between.step()) {
+        topics[between.number(0)].add({between.unsigned_number(1), between.unsigned_number(2)});
+      }
+      counted_to = info->cursor;
+      last = nullptr;
+    }
+    if (last == nullptr || last->patterns != info->patterns) {
+      mine = {};
+      for (const auto& [number, behind] : topics) {
+        const std::string_view topic = reader.events.topics().name_of(number);
+        const bool matches =
+            std::any_of(info->patterns.begin(), info->patterns.end(),
+                        [topic](const Pattern& one) { return one.matches(topic); });
+        if (matches) mine.add(behind);
+      }
+    }
+    last = info;
+    counts.push_back(count_of(reader, *info, mine.count, mine.first));
+  }
+  std::sort(counts.begin(), counts.end(),
+            [](const DurableCount& a, const DurableCount& b) { return a.info.name < b.info.name; });
+  return counts;
+}
+
+DurableCount SqliteStore::count_of(Reader& reader, const DurableInfo& info, std::uint64_t behind,
+                                   std::uint64_t first) {
+  DurableCount count{.info = info, .backlog = info.leased + info.retrying + behind};
   if (const auto row = reader.tables.find(info.name)) {
     for (const LeaseRow& lease : reader.tables.leases(row->number)) {
       for (std::size_t i = 0; i < lease.size() && lease.lo + i < first; ++i) {
@@ -92,23 +141,10 @@ DurableCount SqliteStore::count_of(Reader& reader, DurableInfo info) {
       first = std::min(first, *lowest);
     }
   }
-  Statement behind(reader.database,
-                   "SELECT topic, count(*), min(seq) FROM events WHERE seq > ? GROUP BY topic");
-  behind.start(info.cursor);
-  while (behind.step()) {
-    const std::string_view topic = reader.events.topics().name_of(behind.number(0));
-    if (std::none_of(info.patterns.begin(), info.patterns.end(),
-                     [topic](const Pattern& one) { return one.matches(topic); })) {
-      continue;
-    }
-    count.backlog += behind.unsigned_number(1);
-    first = std::min(first, behind.unsigned_number(2));
-  }
   Statement time(reader.database, "SELECT time FROM events WHERE seq >= ? ORDER BY seq LIMIT 1");
   if (count.backlog != 0 && time.start(first).step()) {
     count.oldest = WallTime(std::chrono::nanoseconds(time.number(0)));
   }
-  count.info = std::move(info);
   return count;
 }
 

@@ -14,17 +14,14 @@
 namespace busway::sqlite {
 
 Doorbell::Doorbell(std::string file, std::uint64_t opening)
-    : file_(std::move(file)), opening_(opening) {
-  socket_ = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  if (socket_ < 0) return;
+    : file_(std::move(file)),
+      opening_(opening),
+      socket_(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)) {
+  if (socket_.get() < 0) return;
   sockaddr_un address{};
   const socklen_t size = address_of(opening_, address);
   // Taken: then nobody rings here, and looking now and then remains.
-  (void)bind(socket_, reinterpret_cast<const sockaddr*>(&address), size);
-}
-
-Doorbell::~Doorbell() {
-  if (socket_ >= 0) close(socket_);
+  (void)bind(socket_.get(), reinterpret_cast<const sockaddr*>(&address), size);
 }
 
 socklen_t Doorbell::address_of(std::uint64_t opening, sockaddr_un& address) const noexcept {
@@ -38,13 +35,13 @@ socklen_t Doorbell::address_of(std::uint64_t opening, sockaddr_un& address) cons
 std::vector<std::uint64_t> Doorbell::ring(const std::vector<std::uint64_t>& openings,
                                           Ring what) noexcept {
   std::vector<std::uint64_t> gone;
-  if (socket_ < 0) return gone;
+  if (socket_.get() < 0) return gone;
   const char byte = static_cast<char>(what);
   for (const std::uint64_t opening : openings) {
     if (opening == opening_) continue;
     sockaddr_un address{};
     const socklen_t size = address_of(opening, address);
-    if (sendto(socket_, &byte, 1, MSG_DONTWAIT | MSG_NOSIGNAL,
+    if (sendto(socket_.get(), &byte, 1, MSG_DONTWAIT | MSG_NOSIGNAL,
                reinterpret_cast<const sockaddr*>(&address), size) < 0 &&
         errno == ECONNREFUSED) {
       gone.push_back(opening);
@@ -54,23 +51,23 @@ std::vector<std::uint64_t> Doorbell::ring(const std::vector<std::uint64_t>& open
 }
 
 void Doorbell::wake() noexcept {
-  if (socket_ < 0) return;
+  if (socket_.get() < 0) return;
   sockaddr_un address{};
   const socklen_t size = address_of(opening_, address);
   const char byte = static_cast<char>(Ring::news);
-  (void)sendto(socket_, &byte, 1, MSG_DONTWAIT | MSG_NOSIGNAL,
+  (void)sendto(socket_.get(), &byte, 1, MSG_DONTWAIT | MSG_NOSIGNAL,
                reinterpret_cast<const sockaddr*>(&address), size);
 }
 
 Doorbell::Heard Doorbell::wait(std::chrono::milliseconds timeout) noexcept {
-  pollfd wanted{.fd = socket_, .events = POLLIN, .revents = 0};
-  if (poll(&wanted, socket_ >= 0 ? 1 : 0, static_cast<int>(timeout.count())) <= 0) {
+  pollfd wanted{.fd = socket_.get(), .events = POLLIN, .revents = 0};
+  if (poll(&wanted, socket_.get() >= 0 ? 1 : 0, static_cast<int>(timeout.count())) <= 0) {
     return Heard::nothing;
   }
   Heard heard = Heard::nothing;
   std::array<char, 16> bytes{};
   for (;;) {
-    const ssize_t size = recv(socket_, bytes.data(), bytes.size(), MSG_DONTWAIT);
+    const ssize_t size = recv(socket_.get(), bytes.data(), bytes.size(), MSG_DONTWAIT);
     if (size <= 0) return heard;
     if (bytes[0] == static_cast<char>(Ring::openings)) {
       heard = Heard::openings;

@@ -19,6 +19,8 @@
 #include <string>
 #include <vector>
 
+#include "own_descriptor.hpp"
+
 namespace busway::sqlite {
 
 class Doorbell {
@@ -27,7 +29,7 @@ class Doorbell {
   Doorbell(std::string file, std::uint64_t opening);
   Doorbell(const Doorbell&) = delete;
   Doorbell& operator=(const Doorbell&) = delete;
-  ~Doorbell();
+  ~Doorbell() = default;
 
   enum class Ring : char { news = 'n', openings = 'o' };
   /// Returns those that nobody listens at any more.
@@ -43,7 +45,7 @@ class Doorbell {
 
   const std::string file_;
   const std::uint64_t opening_;
-  int socket_ = -1;
+  const OwnDescriptor socket_;
 };
 
 }  // namespace busway::sqlite

@@ -92,6 +92,10 @@ constexpr const char* kDurableColumns =
 constexpr const char* kExceptionColumns =
     "SELECT seq, state, token, until, span, attempts, suspect, letter, changed, error, deaths, sum "
     "FROM exceptions WHERE durable=?";
+constexpr const char* kExceptionsOfAll =
+    "SELECT seq, state, token, until, span, attempts, suspect, letter, changed, error, deaths, "
+    "sum, durable FROM exceptions ";
+constexpr int kDurableOfAll = 12;  // the column of the name
 
 }  // namespace
 
@@ -157,7 +161,10 @@ DurableTables::DurableTables(Database& database)
                                 " AND state=1 AND state < 2 AND until <= ? ORDER BY seq LIMIT ?"),
       with_token_(database, std::string(kExceptionColumns) + " AND state=1 AND token=?"),
       living_(database, std::string(kExceptionColumns) + " AND state < 2 ORDER BY seq"),
-      letters_(database, std::string(kExceptionColumns) + " AND letter > 0 ORDER BY letter"),
+      letters_(database, std::string(kExceptionsOfAll) +
+                             "WHERE letter > 0 AND letter > ?1 AND (?2 = 0 OR durable = ?2) "
+                             "ORDER BY letter"),
+      count_letters_(database, "SELECT count(*) FROM exceptions WHERE durable=? AND letter > 0"),
       put_(database,
            "REPLACE INTO exceptions(durable, seq, state, token, until, span, attempts, suspect, "
            "letter, changed, error, deaths, sum) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?)"),
@@ -179,6 +186,9 @@ DurableTables::DurableTables(Database& database)
                      "< 2 AND until > ?"),
       longest_(database,
                std::string(kExceptionColumns) + " AND state < 2 ORDER BY until DESC LIMIT 1"),
+      // SQLite does not read what it is only asked the length of.
+      event_bytes_(database,
+                   "SELECT max(ifnull(size, 0), length(payload)) FROM events WHERE seq=?"),
       numbers_(database) {}
 
 // -- Names ----------------------------------------------------------------------------------------
@@ -471,7 +481,10 @@ std::optional<ExceptionRow> DurableTables::exception_at(DurableNumber number, St
   }
   damages_.push_back("the state of event " + std::to_string(out.sequence) +
                      " does not pass its checksum; it is given out again");
-  bad_exceptions_.emplace_back(number, out.sequence);
+  const std::pair bad(number, out.sequence);
+  if (std::find(bad_exceptions_.begin(), bad_exceptions_.end(), bad) == bad_exceptions_.end()) {
+    bad_exceptions_.push_back(bad);
+  }
   return std::nullopt;
 }
 
@@ -508,9 +521,22 @@ std::vector<ExceptionRow> DurableTables::living(DurableNumber number) {
   return exceptions_of(number, living_);
 }
 
-std::vector<ExceptionRow> DurableTables::letters(DurableNumber number) {
-  letters_.start(number);
-  return exceptions_of(number, letters_);
+void DurableTables::each_letter(std::uint64_t after, DurableNumber of,
+                                const std::function<bool(DurableNumber, ExceptionRow&)>& use) {
+  letters_.start(std::min<std::uint64_t>(after, std::numeric_limits<std::int64_t>::max()), of);
+  while (letters_.step()) {
+    const DurableNumber number = letters_.number(kDurableOfAll);
+    auto one = exception_at(number, letters_);
+    if (one && !use(number, *one)) break;
+  }
+  letters_.reset();
+}
+
+std::size_t DurableTables::count_letters(DurableNumber number) {
+  count_letters_.start(number);
+  const std::size_t count = count_letters_.step() ? count_letters_.unsigned_number(0) : 0;
+  count_letters_.reset();
+  return count;
 }
 
 void DurableTables::put(DurableNumber number, const ExceptionRow& row) {
@@ -538,6 +564,15 @@ std::optional<std::uint64_t> DurableTables::lowest_waiting(DurableNumber number,
   }
   lowest_waiting_.reset();
   return out;
+}
+
+std::size_t DurableTables::bytes_of(std::uint64_t sequence) {
+  std::size_t bytes = 0;
+  if (event_bytes_.start(sequence).step()) {
+    bytes = static_cast<std::size_t>(std::max<std::int64_t>(event_bytes_.number(0), 0));
+  }
+  event_bytes_.reset();
+  return bytes;
 }
 
 std::vector<Token> DurableTables::holders(std::int64_t now) {

@@ -13,6 +13,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <span>
@@ -137,13 +138,19 @@ class DurableTables {
   [[nodiscard]] std::vector<ExceptionRow> with_token(DurableNumber number, Token token);
   /// All but those that are dead.
   [[nodiscard]] std::vector<ExceptionRow> living(DurableNumber number);
-  [[nodiscard]] std::vector<ExceptionRow> letters(DurableNumber number);
+  /// One by one, lowest number first, those beyond `after`; of one name, or of all with 0. Ends
+  /// where the function returns false.
+  void each_letter(std::uint64_t after, DurableNumber of,
+                   const std::function<bool(DurableNumber, ExceptionRow&)>& use);
+  [[nodiscard]] std::size_t count_letters(DurableNumber number);
   void put(DurableNumber number, const ExceptionRow& row);
   void remove_exception(DurableNumber number, std::uint64_t sequence);
   /// When the first of those that wait is due, after now.
   [[nodiscard]] std::optional<std::int64_t> next_due(DurableNumber number, std::int64_t now);
   /// Of those that wait and are not due: the lowest sequence.
   [[nodiscard]] std::optional<std::uint64_t> lowest_waiting(DurableNumber number, std::int64_t now);
+  /// How much the event of a row will take, about.
+  [[nodiscard]] std::size_t bytes_of(std::uint64_t sequence);
   [[nodiscard]] std::uint64_t new_letter() { return numbers_.new_letter(); }
   [[nodiscard]] Numbers& numbers() noexcept { return numbers_; }
   /// Which openings have something out, or lead, of whatever name.
@@ -182,8 +189,8 @@ class DurableTables {
   Statement find_name_, find_number_, version_, all_, add_, update_, rename_, cursor_, put_cursor_,
       safe_, put_safe_, lowest_lease_, lowest_exception_, leases_, lease_, add_lease_,
       update_lease_, remove_lease_, exception_, due_waiting_, due_leased_, with_token_, living_,
-      letters_, put_, remove_exception_, next_due_, lowest_waiting_, holders_, leases_of_,
-      exceptions_of_, led_by_, leased_tokens_, longest_;
+      letters_, count_letters_, put_, remove_exception_, next_due_, lowest_waiting_, holders_,
+      leases_of_, exceptions_of_, led_by_, leased_tokens_, longest_, event_bytes_;
   Numbers numbers_;
   std::vector<std::string> damages_;
   std::size_t names_ = 0;  // as many as there were then

@@ -2,6 +2,7 @@
 
 #include <zstd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 
@@ -121,6 +122,22 @@ EventWriter::EventWriter(Database& database, std::size_t compress_above)
 
 EventWriter::~EventWriter() { ZSTD_freeCCtx(context_); }
 
+std::vector<std::byte> EventWriter::compressed(std::span<const std::byte> payload) {
+  if (context_ == nullptr) context_ = ZSTD_createCCtx();
+  std::vector<std::byte> out(ZSTD_compressBound(payload.size()));
+  const std::size_t size = ZSTD_compressCCtx(context_, out.data(), out.size(), payload.data(),
+                                             payload.size(), kZstdLevel);
+  out.resize(ZSTD_isError(size) == 0 && size < payload.size() ? size : 0);
+  out.shrink_to_fit();
+  return out;
+}
+
+void EventWriter::pack(const Event& event) {
+  const std::span<const std::byte> payload = event.bytes();
+  if (compress_above_ == 0 || payload.size() <= compress_above_) return;
+  packed_.insert_or_assign(&event, compressed(payload));
+}
+
 bool EventWriter::insert(const Event& event, std::uint64_t sequence, std::int64_t appended,
                          std::uint64_t writer) {
   if (event.id().is_nil()) {
@@ -130,13 +147,11 @@ bool EventWriter::insert(const Event& event, std::uint64_t sequence, std::int64_
   std::int64_t codec = kPlain;
   std::span<const std::byte> payload = record.payload;
   if (compress_above_ != 0 && payload.size() > compress_above_) {
-    if (context_ == nullptr) context_ = ZSTD_createCCtx();
-    compressed_.resize(ZSTD_compressBound(payload.size()));
-    const std::size_t size = ZSTD_compressCCtx(context_, compressed_.data(), compressed_.size(),
-                                               payload.data(), payload.size(), kZstdLevel);
-    if (ZSTD_isError(size) == 0 && size < payload.size()) {
+    auto packed = packed_.find(&event);
+    if (packed == packed_.end()) packed = packed_.emplace(&event, compressed(payload)).first;
+    if (!packed->second.empty()) {
       codec = kZstd;
-      payload = std::span(compressed_).first(size);
+      payload = packed->second;
     }
   }
   const IdBytes id(record.id);
@@ -192,6 +207,11 @@ RowHead EventReader::head_at(const Statement& row) noexcept {
   head.is_sound =
       head_sum_of(head.sequence, head.topic, head.appended, head.writer) == row.number(7);
   return head;
+}
+
+std::size_t EventReader::bytes_of(const Statement& row) noexcept {
+  const std::size_t packed = row.blob(28).size();
+  return row.is_null(26) ? packed : std::max(packed, static_cast<std::size_t>(row.number(27)));
 }
 
 EventRow EventReader::row_at(Statement& row, const RowHead& head) {

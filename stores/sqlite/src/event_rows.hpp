@@ -14,6 +14,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -67,6 +68,9 @@ class EventWriter {
   EventWriter& operator=(const EventWriter&) = delete;
   ~EventWriter();
 
+  /// Compresses a payload that is to be, before a transaction holds others up.
+  void pack(const Event& event);
+  void forget_packed() noexcept { packed_.clear(); }
   /// False: there is an event of this id.
   bool insert(const Event& event, std::uint64_t sequence, std::int64_t appended,
               std::uint64_t writer);
@@ -80,7 +84,10 @@ class EventWriter {
   Statement find_;
   TopicNames topics_;
   RecordScratch scratch_;
-  std::vector<std::byte> compressed_;
+  /// Empty: it would not become smaller.
+  [[nodiscard]] std::vector<std::byte> compressed(std::span<const std::byte> payload);
+
+  std::unordered_map<const Event*, std::vector<std::byte>> packed_;
   ZSTD_CCtx_s* context_ = nullptr;
 };
 
@@ -116,6 +123,8 @@ class EventReader {
     return row_at(statement, head_at(statement));
   }
   [[nodiscard]] EventRow row_at(Statement& statement, const RowHead& head);
+  /// Of the same: how much the event will take, about.
+  [[nodiscard]] static std::size_t bytes_of(const Statement& statement) noexcept;
   TopicNames& topics() noexcept { return topics_; }
 
  private:

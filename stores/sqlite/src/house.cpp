@@ -298,7 +298,7 @@ std::vector<std::string> SqliteStore::check() {
       (void)tables.cursor(row.number);
       (void)tables.leases(row.number);
       (void)tables.living(row.number);
-      (void)tables.letters(row.number);
+      tables.each_letter(0, row.number, [](DurableNumber, const ExceptionRow&) { return true; });
       for (const std::string& damage : tables.damages()) {
         faults.push_back("durable subscription " + quote(row.spec.name) + ": " + damage);
       }

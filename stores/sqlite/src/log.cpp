@@ -8,6 +8,7 @@
 
 #include "base/one_shot.hpp"
 #include "busway/error.hpp"
+#include "busway/limits.hpp"
 #include "sqlite_store.hpp"
 #include "store/event_query.hpp"
 #include "time_blocks.hpp"
@@ -120,6 +121,7 @@ StorePage SqliteStore::read(const StoreQuery& query) {
       page.events.push_back({std::move(*row.event), row.sequence, row.writer});
     };
     Statement& rows = forward ? reader->after : reader->before;
+    std::size_t bytes = 0;
     while (!left.empty() && !page.more) {
       TimeBlocks::Part part = left;
       if (by_time) {
@@ -134,12 +136,16 @@ StorePage SqliteStore::read(const StoreQuery& query) {
         left.high = part.low - 1;
       }
       while (rows.step()) {
-        if (page.events.size() == limit) {
+        const std::size_t size = EventReader::bytes_of(rows);
+        const bool too_large = !page.events.empty() && bytes + size > limits::kStoreBytesAtOnce;
+        if (page.events.size() == limit || too_large) {
           page.more = true;
           break;
         }
         page.next = rows.unsigned_number(0);
+        const std::size_t before = page.events.size();
         read_row(rows);
+        if (page.events.size() != before) bytes += size;
       }
       rows.reset();
     }

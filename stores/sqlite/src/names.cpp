@@ -2,7 +2,9 @@
 #include <functional>
 #include <limits>
 #include <optional>
+#include <span>
 #include <string>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -15,6 +17,9 @@
 
 namespace busway::sqlite {
 namespace {
+
+/// Letters of one transaction.
+constexpr std::size_t kLettersAtOnce = 1'000;
 
 /// At once, as a first attempt.
 void give_again(Transaction& transaction, DurableNumber number, ExceptionRow& row) {
@@ -39,8 +44,13 @@ std::uint64_t SqliteStore::start_of(const DurableSpec& spec, std::uint64_t last)
                        .patterns = spec.patterns,
                        .limit = spec.start.count};
       if (spec.start.count == 0) return last;
-      const StorePage page = read(query);
-      return page.events.size() < spec.start.count ? 0 : page.events.back().sequence - 1;
+      for (;;) {
+        const StorePage page = read(query);
+        if (page.events.size() == query.limit) return page.events.back().sequence - 1;
+        if (!page.more) return 0;
+        query.limit -= page.events.size();
+        query.after = page.next;
+      }
     }
     case Replay::From::since: {
       StoreQuery query{.since = spec.start.time, .limit = 1};
@@ -155,7 +165,7 @@ std::vector<DurableInfo> SqliteStore::durables_of(Reader& reader, const Seen& se
         ++info.retrying;
       }
     }
-    info.dead_letters = reader.tables.letters(row.number).size();
+    info.dead_letters = reader.tables.count_letters(row.number);
     std::sort(holders.begin(), holders.end());
     info.instances =
         static_cast<std::size_t>(std::unique(holders.begin(), holders.end()) - holders.begin());
@@ -201,62 +211,94 @@ std::size_t SqliteStore::replay(std::string_view durable,
   return given;
 }
 
-std::vector<StoredLetter> SqliteStore::letters_of(Reader& reader, const StoredLetterQuery& query) {
-  std::vector<StoredLetter> out;
-  for (const DurableRow& durable : reader.tables.all()) {
-    if (!query.durable.empty() && query.durable != durable.spec.name) continue;
-    for (ExceptionRow& row : reader.tables.letters(durable.number)) {
-      if (query.id && row.letter != *query.id) continue;
-      EventRow event;
-      if (reader.by_sequence.start(row.sequence).step()) {
-        event = reader.events.row_at(reader.by_sequence);
-      }
-      reader.by_sequence.reset();
-      if (!event.event) continue;  // set aside where it is read
-      StoredLetter letter;
-      letter.id = row.letter;
-      letter.durable = durable.spec.name;
-      letter.sequence = row.sequence;
-      letter.event = std::move(*event.event);
-      letter.history = std::move(row.deaths);
-      letter.redriving = row.state != ExceptionState::dead;
-      if (letter.history.empty() || !store_detail::fits(query, letter)) continue;
-      out.push_back(std::move(letter));
+void SqliteStore::each_letter(Reader& reader, const StoredLetterQuery& query,
+                              const UseLetter& use) {
+  std::unordered_map<DurableNumber, std::string> names;
+  DurableNumber only = 0;
+  for (DurableRow& row : reader.tables.all()) {
+    if (!query.durable.empty() && query.durable != row.spec.name) continue;
+    only = row.number;
+    names.emplace(row.number, std::move(row.spec.name));
+  }
+  if (query.durable.empty()) only = 0;
+  std::uint64_t after = query.after;
+  if (query.id) after = std::max(after, *query.id - std::min<std::uint64_t>(*query.id, 1));
+  std::size_t left = query.limit;
+  const auto one = [&](DurableNumber number, ExceptionRow& row) {
+    if (query.id && row.letter != *query.id) return false;  // all others have higher numbers
+    const auto name = names.find(number);
+    if (name == names.end() || row.deaths.empty()) return true;
+    const StoredLetter::Death& last = row.deaths.back();
+    // What costs nothing first: the event may be large.
+    if ((query.since && last.time < *query.since) || (query.until && last.time >= *query.until) ||
+        (query.code && last.code != *query.code)) {
+      return true;
     }
-  }
+    EventRow event;
+    if (reader.by_sequence.start(row.sequence).step()) {
+      event = reader.events.row_at(reader.by_sequence);
+    }
+    reader.by_sequence.reset();
+    if (!event.event) return true;  // set aside where it is read
+    StoredLetter letter;
+    letter.id = row.letter;
+    letter.durable = name->second;
+    letter.sequence = row.sequence;
+    letter.event = std::move(*event.event);
+    letter.history = std::move(row.deaths);
+    letter.redriving = row.state != ExceptionState::dead;
+    if (!store_detail::fits(query, letter)) return true;
+    use(number, letter);
+    return !query.id && (query.limit == 0 || --left != 0);
+  };
+  if (!names.empty()) reader.tables.each_letter(after, only, one);
   core_->tell_damages(reader.tables);
-  std::sort(out.begin(), out.end(),
-            [](const StoredLetter& a, const StoredLetter& b) { return a.id < b.id; });
-  if (query.limit != 0 && out.size() > query.limit) {
-    out.erase(out.begin() + static_cast<std::ptrdiff_t>(query.limit), out.end());
-  }
-  return out;
 }
 
 std::vector<StoredLetter> SqliteStore::dead_letters(const StoredLetterQuery& query) {
-  return core_->asking([&] {
+  std::vector<StoredLetter> out;
+  core_->asking([&] {
     const Core::Borrowed reader = core_->reader();
-    return letters_of(*reader, query);
+    each_letter(*reader, query,
+                [&](DurableNumber, StoredLetter& one) { out.push_back(std::move(one)); });
+    return true;
   });
+  return out;
 }
 
 std::size_t SqliteStore::for_each_at_rest(
     const StoredLetterQuery& query,
     const std::function<void(Transaction&, DurableNumber, ExceptionRow&)>& use) {
-  const std::vector<StoredLetter> letters = dead_letters(query);
-  std::size_t count = 0;
-  if (letters.empty()) return count;
-  core_->writer->call([&](Transaction& transaction) {
-    count = 0;
-    for (const StoredLetter& letter : letters) {
-      const auto durable = transaction.durables.find(letter.durable);
-      if (!durable) continue;
-      auto row = transaction.durables.exception(durable->number, letter.sequence);
-      if (!row || row->letter != letter.id || row->state != ExceptionState::dead) continue;
-      use(transaction, durable->number, *row);
-      ++count;
-    }
+  struct Place {
+    DurableNumber durable = 0;
+    std::uint64_t sequence = 0;
+    std::uint64_t letter = 0;
+  };
+  std::vector<Place> places;
+  core_->asking([&] {
+    const Core::Borrowed reader = core_->reader();
+    each_letter(*reader, query, [&](DurableNumber number, const StoredLetter& one) {
+      places.push_back({number, one.sequence, one.id});
+    });
+    return true;
   });
+  std::size_t count = 0;
+  std::span<const Place> left(places);
+  while (!left.empty()) {
+    const std::span<const Place> some = left.first(std::min(left.size(), kLettersAtOnce));
+    left = left.subspan(some.size());
+    std::size_t used = 0;
+    core_->writer->call([&](Transaction& transaction) {
+      used = 0;
+      for (const Place& one : some) {
+        auto row = transaction.durables.exception(one.durable, one.sequence);
+        if (!row || row->letter != one.letter || row->state != ExceptionState::dead) continue;
+        use(transaction, one.durable, *row);
+        ++used;
+      }
+    });
+    count += used;
+  }
   return count;
 }
 

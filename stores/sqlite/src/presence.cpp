@@ -1,11 +1,15 @@
 #include "presence.hpp"
 
 #include <fcntl.h>
-#include <unistd.h>
+#include <sys/stat.h>
 
+#include <array>
 #include <cerrno>
 #include <random>
+#include <span>
 #include <system_error>
+
+#include "busway/event_record.hpp"
 
 namespace busway::sqlite {
 namespace {
@@ -17,6 +21,16 @@ int open_file(const std::string& path) {
 }
 
 constexpr unsigned kPlaceBits = 32;
+constexpr unsigned kFileBits = 16;
+
+/// As long as somebody has it open no other file gets its inode; of two that have the same number
+/// all the same, one in 65536, the one counts as if it were the other.
+std::uint16_t number_of(int descriptor) noexcept {
+  struct stat found {};
+  if (fstat(descriptor, &found) != 0) return 0;
+  const std::array<std::uint64_t, 2> identity{found.st_dev, found.st_ino};
+  return static_cast<std::uint16_t>(checksum(std::as_bytes(std::span(identity))));
+}
 
 struct flock byte_at(std::int64_t place) noexcept {
   struct flock range {};
@@ -29,39 +43,30 @@ struct flock byte_at(std::int64_t place) noexcept {
 
 }  // namespace
 
-Presence::Presence(const std::string& path) : holds_(open_file(path)), next_(1) {
-  try {
-    asks_ = open_file(path);
-    std::random_device device;
-    for (int tries = 0; tries < 8 && place_ == 0; ++tries) {
-      const std::int64_t place = device() >> 1U | 1U;
-      struct flock range = byte_at(place);
-      if (fcntl(holds_, F_OFD_SETLK, &range) == 0) place_ = place;
-    }
-    next_ = device();
-  } catch (...) {
-    close(holds_);
-    if (asks_ >= 0) close(asks_);
-    throw;
+Presence::Presence(const std::string& path)
+    : holds_(open_file(path)), asks_(open_file(path)), file_(number_of(holds_.get())), next_(1) {
+  std::random_device device;
+  for (int tries = 0; tries < 8 && place_ == 0; ++tries) {
+    const std::int64_t place = device() >> 1U | 1U;
+    struct flock range = byte_at(place);
+    if (fcntl(holds_.get(), F_OFD_SETLK, &range) == 0) place_ = place;
   }
-}
-
-Presence::~Presence() {
-  close(holds_);
-  close(asks_);
+  next_ = static_cast<std::uint16_t>(device());
 }
 
 Token Presence::new_token() noexcept {
-  std::uint32_t number = 0;
+  std::uint16_t number = 0;
   while (number == 0) number = next_.fetch_add(1, std::memory_order_relaxed);
-  return static_cast<Token>(static_cast<std::uint64_t>(place_) << kPlaceBits | number);
+  return static_cast<Token>(static_cast<std::uint64_t>(place_) << kPlaceBits |
+                            static_cast<std::uint64_t>(file_) << kFileBits | number);
 }
 
 bool Presence::is_there(Token token) const noexcept {
   const std::int64_t place = token >> kPlaceBits;
   if (place <= 0 || place == place_) return true;
+  if (static_cast<std::uint16_t>(token >> kFileBits) != file_) return true;
   struct flock range = byte_at(place);
-  return fcntl(asks_, F_OFD_GETLK, &range) != 0 || range.l_type != F_UNLCK;
+  return fcntl(asks_.get(), F_OFD_GETLK, &range) != 0 || range.l_type != F_UNLCK;
 }
 
 }  // namespace busway::sqlite

@@ -21,8 +21,10 @@ constexpr unsigned kAloneFrom = 2;
 constexpr std::uint64_t kScanAtOnce = 65'536;
 /// The cursor in the file follows over events of others when it is so far behind.
 constexpr std::uint64_t kCursorBehindMax = 8'192;
-/// Claims between two safe cursors.
+/// Moves of the cursor between two safe ones.
 constexpr std::size_t kSafeEvery = 256;
+/// A fetch that finds nothing looks at so many times as many rows.
+constexpr int kScans = 4;
 /// A cursor that moves under a fetch is read again so often.
 constexpr int kTries = 16;
 
@@ -126,7 +128,8 @@ FetchResult SqliteConsumer::exchange(std::span<const Settlement> settlements, st
   max = std::min(max, limits::kFetchMax);
   FetchResult result;
   settled = {};
-  for (int round = 0; round < kTries; ++round) {
+  int scans = 0;
+  for (int tries = 0;;) {
     Candidates candidates;
     Plan plan;
     const bool writes = core_->asking([&] {
@@ -143,8 +146,9 @@ FetchResult SqliteConsumer::exchange(std::span<const Settlement> settlements, st
       result.active = plan.active;
       if (plan.due) result.due = WallTime(std::chrono::nanoseconds(*plan.due));
       // Nothing among so many rows: there may be something behind them.
-      if (candidates.more && plan.active) continue;
-      return result;
+      result.more = candidates.more && plan.active;
+      if (!result.more || ++scans == kScans) return result;
+      continue;
     }
     core_->writer->call([&](Transaction& transaction) {
       plan = {.held = held_};
@@ -175,10 +179,10 @@ FetchResult SqliteConsumer::exchange(std::span<const Settlement> settlements, st
     } else {
       std::move(candidates.events.begin(), end, std::back_inserter(result.deliveries));
     }
-    const bool again = plan.stale || (result.deliveries.empty() && candidates.more);
-    if (!again || !result.deliveries.empty() || !plan.active) return result;
+    result.more = plan.more;
+    if (!result.more || !result.deliveries.empty()) return result;
+    if (plan.stale ? ++tries == kTries : ++scans == kScans) return result;
   }
-  return result;
 }
 
 bool SqliteConsumer::matches(Reader& reader, const RowHead& head) {
@@ -191,6 +195,7 @@ bool SqliteConsumer::matches(Reader& reader, const RowHead& head) {
   const bool fits =
       name.empty() || std::any_of(patterns_.begin(), patterns_.end(),
                                   [name](const Pattern& pattern) { return pattern.matches(name); });
+  if (matches_.size() >= limits::kCachedRoutesMax) matches_.clear();
   matches_.emplace(topic, fits);
   return fits;
 }
@@ -212,10 +217,19 @@ SqliteConsumer::Candidates SqliteConsumer::read_candidates(Reader& reader, std::
       out.more = true;
       break;
     }
+    if (!matches(reader, head)) {
+      out.scanned_to = sequence;
+      continue;
+    }
+    const std::size_t bytes = EventReader::bytes_of(rows);
+    if (!out.events.empty() && out.bytes + bytes > limits::kStoreBytesAtOnce) {
+      out.more = true;
+      break;
+    }
     out.scanned_to = sequence;
-    if (!matches(reader, head)) continue;
     EventRow row = reader.events.row_at(rows, head);
     if (row.event) {
+      out.bytes += bytes;
       out.events.push_back({.event = std::move(*row.event), .sequence = sequence});
     } else {
       out.damaged.emplace_back(sequence, std::move(row.damage));
@@ -439,6 +453,8 @@ void SqliteConsumer::claim(Transaction& transaction, std::size_t max, const Cand
   }
   std::size_t suspects = 0;
   bool alone = false;
+  std::size_t bytes = 0;
+  bool full = false;
   for (const auto& [sequence, row] : plan.held.exceptions) {
     suspects += row.suspect ? 1 : 0;
     alone = alone || (row.suspect && row.attempts > kAloneFrom);
@@ -448,7 +464,15 @@ void SqliteConsumer::claim(Transaction& transaction, std::size_t max, const Cand
     const bool room = !row.suspect || (!alone && suspects < (by_itself ? 1 : kSuspectsAtOnce));
     // Nothing else goes with a suspect.
     const bool company = row.suspect ? plan.given.size() > plan.given_suspects : suspects != 0;
-    if (!room || company || plan.given.size() == max || (held_back && row.sequence > *held_back)) {
+    bool waits = !room || company || (held_back && row.sequence > *held_back);
+    if (!waits) {
+      full = full || plan.given.size() == max;
+      const std::size_t size = full ? 0 : tables.bytes_of(row.sequence);
+      full = full || (!plan.given.empty() && bytes + size > limits::kStoreBytesAtOnce);
+      bytes += size;
+      waits = full;
+    }
+    if (waits) {
       if (strict) held_back = std::min(held_back.value_or(row.sequence), row.sequence);
       continue;
     }
@@ -465,10 +489,13 @@ void SqliteConsumer::claim(Transaction& transaction, std::size_t max, const Cand
     plan.given.push_back(std::move(row));
   }
   if (const auto due = tables.next_due(number_, now)) due_at(plan, *due);
-  if (plan.stale || held_back || suspects != 0) return;
+  plan.more = plan.stale || full;
+  if (plan.more || held_back || suspects != 0) return;
 
   plan.taken = std::min(candidates.events.size(), max - plan.given.size());
+  if (bytes != 0 && bytes + candidates.bytes > limits::kStoreBytesAtOnce) plan.taken = 0;
   const bool all = plan.taken == candidates.events.size();
+  plan.more = candidates.more || !all;
   const std::uint64_t cursor_to =
       all ? candidates.scanned_to
           : (plan.taken == 0 ? cursor.cursor : candidates.events[plan.taken - 1].sequence);
@@ -494,7 +521,8 @@ void SqliteConsumer::claim(Transaction& transaction, std::size_t max, const Cand
   if (cursor_to > cursor.cursor) {
     cursor.cursor = cursor_to;
     tables.put_cursor(number_, cursor);
-    if (claims_ % kSafeEvery == 0) tables.put_safe_cursor(number_);
+    plan.moves = true;
+    if (moves_ % kSafeEvery == 0) tables.put_safe_cursor(number_);
   }
   plan.cursor = cursor.cursor;
 }
@@ -511,7 +539,7 @@ void SqliteConsumer::take(const Plan& plan) {
   version_ = plan.version;
   if (plan.cursor < cursor_) scan_from_ = 0;  // it went back
   cursor_ = plan.cursor;
-  ++claims_;
+  moves_ += plan.moves ? 1 : 0;
 }
 
 /// The events of rows that were given out.

@@ -64,6 +64,7 @@ class SqliteConsumer final : public StoreConsumer {
   };
   struct Candidates {
     std::vector<Leased> events;
+    std::size_t bytes = 0;
     std::uint64_t scanned_to = 0;
     bool more = false;
     std::vector<std::pair<std::uint64_t, std::string>> damaged;
@@ -77,6 +78,8 @@ class SqliteConsumer final : public StoreConsumer {
     std::size_t taken = 0;  // of the candidates
     std::uint64_t cursor = 0;
     bool stale = false;  // the candidates are not what comes next
+    bool more = false;   // there may be, to be had now
+    bool moves = false;  // the cursor
     bool active = true;
     std::optional<std::int64_t> due{};
     std::vector<Pattern> patterns{};
@@ -119,12 +122,12 @@ class SqliteConsumer final : public StoreConsumer {
   std::vector<Pattern> patterns_;
   DurableOrder order_;
   std::int64_t version_ = 0;                        // of the row that these were read from; 0: none
-  std::unordered_map<std::int64_t, bool> matches_;  // by topic
+  std::unordered_map<std::int64_t, bool> matches_;  // by topic; at most kCachedRoutesMax
   Held held_;
   std::uint64_t cursor_ = 0;     // the file's, as seen last
   std::size_t last_count_ = 0;   // of events that were read at once
   std::uint64_t scan_from_ = 0;  // nothing of this name lies between it and the cursor
-  std::size_t claims_ = 0;
+  std::size_t moves_ = 0;        // of the cursor
 };
 
 }  // namespace busway::sqlite

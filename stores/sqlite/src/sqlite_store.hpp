@@ -106,9 +106,14 @@ class SqliteStore final : public Store {
   [[nodiscard]] Seen seen_here() const;
   [[nodiscard]] std::vector<DurableInfo> durables_of(Reader& reader, const Seen& seen) const;
   [[nodiscard]] StoreStats stats_of(Reader& reader) const;
-  [[nodiscard]] static DurableCount count_of(Reader& reader, DurableInfo info);
-  [[nodiscard]] std::vector<StoredLetter> letters_of(Reader& reader,
-                                                     const StoredLetterQuery& query);
+  [[nodiscard]] static std::vector<DurableCount> counts_of(Reader& reader,
+                                                           std::vector<DurableInfo> infos);
+  /// Of `behind` events beyond its cursor, the first of which is `first`.
+  [[nodiscard]] static DurableCount count_of(Reader& reader, const DurableInfo& info,
+                                             std::uint64_t behind, std::uint64_t first);
+  /// One at a time, so that no more than one is in memory for whoever keeps none.
+  using UseLetter = std::function<void(DurableNumber, StoredLetter&)>;
+  void each_letter(Reader& reader, const StoredLetterQuery& query, const UseLetter& use);
   /// Letters that are not under way, each in the transaction; returns how many.
   std::size_t for_each_at_rest(
       const StoredLetterQuery& query,

@@ -4,7 +4,6 @@
 #include <pthread.h>
 #include <signal.h>  // NOLINT(modernize-deprecated-headers): sigset_t
 #include <sys/file.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <system_error>
@@ -21,8 +20,6 @@ int flock_whole(int descriptor, int how) noexcept {
 }
 
 }  // namespace
-
-WriteGate::State::~State() { close(descriptor); }
 
 WriteGate::WriteGate(const std::string& path) {
   const int descriptor = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
@@ -49,10 +46,11 @@ WriteGate::~WriteGate() {
 
 bool WriteGate::lock(std::chrono::nanoseconds timeout) {
   State& state = *state_;
+  if (!is_ours()) return false;
   std::unique_lock lock(state.mutex);
   // A wait that was given up may have come to its end meanwhile, or still be in line.
   if (state.wait == Wait::none) {
-    if (flock_whole(state.descriptor, LOCK_EX | LOCK_NB) == 0) return true;
+    if (flock_whole(state.descriptor.get(), LOCK_EX | LOCK_NB) == 0) return true;
     if (!waiter_.joinable()) {
       waiter_ = std::thread([shared = state_] { wait_in_line(*shared); });
     }
@@ -66,7 +64,7 @@ bool WriteGate::lock(std::chrono::nanoseconds timeout) {
   return got;
 }
 
-void WriteGate::unlock() noexcept { (void)flock_whole(state_->descriptor, LOCK_UN); }
+void WriteGate::unlock() noexcept { (void)flock_whole(state_->descriptor.get(), LOCK_UN); }
 
 void WriteGate::wait_in_line(State& state) {
   sigset_t all;
@@ -78,13 +76,13 @@ void WriteGate::wait_in_line(State& state) {
     if (state.ending) return;
     state.wait = Wait::waiting;
     lock.unlock();
-    const int result = flock_whole(state.descriptor, LOCK_EX);
+    const int result = flock_whole(state.descriptor.get(), LOCK_EX);
     lock.lock();
     if (state.wanted && result == 0) {
       state.wait = Wait::got;
     } else {
       // Nobody waits for it any more.
-      if (result == 0) (void)flock_whole(state.descriptor, LOCK_UN);
+      if (result == 0) (void)flock_whole(state.descriptor.get(), LOCK_UN);
       state.wait = Wait::none;
     }
     state.changed.notify_all();

@@ -6,7 +6,7 @@
 //            finds it taken waits in line in the kernel, on a thread of its own, so that the wait
 //            can end at its deadline.
 // Threads    lock() and unlock() on the writer's thread.
-// Ownership  Owns the descriptor and the thread.
+// Ownership  Owns the descriptor and the thread. A child of fork() has neither, and never gets it.
 // Errors     std::system_error from the constructor.
 // Cost       Two system calls; a thread the first time it has to wait.
 #pragma once
@@ -18,6 +18,8 @@
 #include <string>
 #include <thread>
 
+#include "own_descriptor.hpp"
+
 namespace busway::sqlite {
 
 class WriteGate {
@@ -27,6 +29,8 @@ class WriteGate {
   WriteGate& operator=(const WriteGate&) = delete;
   ~WriteGate();
 
+  /// This is the process that opened it, and no child of it.
+  [[nodiscard]] bool is_ours() const noexcept { return state_->descriptor.get() >= 0; }
   /// False at the deadline.
   [[nodiscard]] bool lock(std::chrono::nanoseconds timeout);
   void unlock() noexcept;
@@ -35,12 +39,12 @@ class WriteGate {
   enum class Wait : unsigned char { none, asked, waiting, got };
   /// Outlives the gate where the wait in line does.
   struct State {
-    explicit State(int file) noexcept : descriptor(file) {}
+    explicit State(int file) : descriptor(file) {}
     State(const State&) = delete;
     State& operator=(const State&) = delete;
-    ~State();
+    ~State() = default;
 
-    const int descriptor;
+    const OwnDescriptor descriptor;
     std::mutex mutex;
     std::condition_variable changed;
     // Guarded by mutex.

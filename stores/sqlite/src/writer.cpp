@@ -11,16 +11,33 @@
 #include "base/escape.hpp"
 #include "base/one_shot.hpp"
 #include "busway/error.hpp"
+#include "busway/limits.hpp"
 
 namespace busway::sqlite {
 namespace {
 
-/// Events of one transaction, about: more wait for the next one, so that no answer is long in
-/// coming.
+/// Events of one transaction: more wait for the next one, so that no answer is long in coming.
 constexpr std::size_t kEventsAtOnce = 8'192;
 /// The write-ahead log is folded into the database when it has grown to so many pages (of 4 KiB).
 constexpr int kCheckpointPages = 2'000;
 constexpr auto kIdleAfter = std::chrono::milliseconds(500);
+
+/// Of a COMMIT that failed: whether no frame of it that counts can stand in the log. Where the disk
+/// is full the last one is not whole, and whoever is refused for a lock has not begun to write. All
+/// else, no memory above all, can come after the last frame was written.
+bool surely_left_nothing(const Fault& fault) noexcept {
+  return fault.kind() == SQLITE_FULL || fault.kind() == SQLITE_BUSY ||
+         fault.kind() == SQLITE_LOCKED;
+}
+
+/// 0 of one that cannot be stored: it says so itself.
+std::size_t payload_bytes(const Event& event) noexcept {
+  try {
+    return event.has_payload() ? event.bytes().size() : 0;
+  } catch (const std::exception&) {
+    return 0;
+  }
+}
 
 }  // namespace
 
@@ -65,16 +82,16 @@ void Writer::append(AppendRequest& request) noexcept {
     const std::lock_guard lock(mutex_);
     refused = closing_;
     if (!refused) {
-      appends_.push_back(&request);
+      appends_.push_back({.request = &request});
       wake = !writing_ && std::exchange(sleeping_, false);
     }
   } catch (...) {
-    refuse(request, Appended::not_stored, "no memory");
+    refuse(request.results(), Appended::not_stored, "no memory");
     request.done();
     return;
   }
   if (refused) {
-    refuse(request, Appended::not_stored, sentence("it is closed"));
+    refuse(request.results(), Appended::not_stored, sentence("it is closed"));
     request.done();
   } else if (wake) {
     wanted_.notify_one();
@@ -88,23 +105,30 @@ bool Writer::start_writing() noexcept {
   return true;
 }
 
-void Writer::stop_writing() noexcept {
+void Writer::stop_writing(Batch& left) noexcept {
   bool wake = false;
   {
     const std::lock_guard lock(mutex_);
     writing_ = false;
+    try {
+      appends_.insert(appends_.begin(), left.appends.begin(), left.appends.end());
+      left.appends.clear();
+    } catch (const std::exception&) {
+      // No memory: those have to be refused.
+    }
     wake = !appends_.empty() || !calls_.empty() || closing_;
     if (wake) sleeping_ = false;
   }
   if (wake) wanted_.notify_one();
+  if (!left.empty()) answer(left, Outcome::failed, "no memory");
 }
 
 void Writer::append_here(AppendRequest& request) noexcept {
   if (!start_writing()) return append(request);
   Batch batch;
-  batch.appends.push_back(&request);
+  batch.appends.push_back({.request = &request});
   commit(batch);
-  stop_writing();
+  stop_writing(batch);
 }
 
 void Writer::call(std::function<void(Transaction&)> function) {
@@ -113,7 +137,7 @@ void Writer::call(std::function<void(Transaction&)> function) {
     Batch batch;
     batch.calls.push_back(&call);
     commit(batch);
-    stop_writing();
+    stop_writing(batch);
   } else {
     bool wake = false;
     {
@@ -161,7 +185,8 @@ bool Writer::take(Batch& batch) {
   std::size_t events = 0;
   std::size_t requests = 0;
   while (requests < appends_.size() && events < kEventsAtOnce) {
-    events += appends_[requests++]->events().size();
+    const Pending& one = appends_[requests++];
+    events += one.request->events().size() - one.from;
   }
   const auto end = appends_.begin() + static_cast<std::ptrdiff_t>(requests);
   batch.appends.assign(appends_.begin(), end);
@@ -175,13 +200,52 @@ void Writer::run() {
   pthread_sigmask(SIG_BLOCK, &all, nullptr);
   for (Batch batch; take(batch); batch = {}) {
     if (!batch.empty()) commit(batch);
-    const std::lock_guard lock(mutex_);
-    writing_ = false;
+    stop_writing(batch);
   }
   checkpoint();
 }
 
+Writer::Batch Writer::split(Batch& batch) {
+  Batch rest;
+  std::size_t events = 0;
+  std::size_t bytes = 0;
+  bool full = false;
+  auto one = batch.appends.begin();
+  for (; one != batch.appends.end() && !full; ++one) {
+    const std::span<const Event> all = one->request->events();
+    for (one->to = one->from; one->to < all.size(); ++one->to) {
+      const Event& event = all[one->to];
+      const std::size_t size = payload_bytes(event);
+      full = events == kEventsAtOnce || (events != 0 && bytes + size > limits::kStoreBytesAtOnce);
+      if (full) break;
+      ++events;
+      bytes += size;
+      try {
+        if (size > settings_.options.compress_above) events_.pack(event);
+      } catch (const std::exception&) {
+        // It is told of where it is stored.
+      }
+    }
+    if (full && one->to == one->from) break;
+  }
+  rest.appends.assign(one, batch.appends.end());
+  batch.appends.erase(one, batch.appends.end());
+  return rest;
+}
+
 void Writer::commit(Batch& batch) {
+  const Batch rest = split(batch);
+  commit_part(batch);
+  events_.forget_packed();
+  batch.appends.insert(batch.appends.end(), rest.appends.begin(), rest.appends.end());
+}
+
+void Writer::commit_part(Batch& batch) {
+  if (!gate_.is_ours()) {
+    answer(batch, Outcome::failed,
+           "it was opened before fork(), and a child has nothing of it; open it in the child");
+    return;
+  }
   if (!gate_.lock(settings_.options.timeout)) {
     answer(batch, Outcome::failed,
            "another process held " + escape(settings_.path) + "-gate for longer than " +
@@ -218,14 +282,17 @@ void Writer::commit(Batch& batch) {
       roll_back();
       if (committing) {
         // The frames of the commit may stand in the log, to be found when it is recovered.
-        if (fault.kind() == SQLITE_IOERR) outcome = Outcome::unknown;
+        if (!surely_left_nothing(fault)) outcome = Outcome::unknown;
         break;
       }
       if (culprit_append_ == nullptr && culprit_call_ == nullptr) break;
       Batch alone;
       if (culprit_append_ != nullptr) {
-        std::erase(batch.appends, culprit_append_);
-        alone.appends.push_back(culprit_append_);
+        const auto one =
+            std::find_if(batch.appends.begin(), batch.appends.end(),
+                         [this](const Pending& any) { return any.request == culprit_append_; });
+        alone.appends.push_back(*one);
+        batch.appends.erase(one);
       } else {
         std::erase(batch.calls, culprit_call_);
         alone.calls.push_back(culprit_call_);
@@ -269,16 +336,17 @@ void Writer::run_all(Batch& batch) {
     }
     culprit_call_ = nullptr;
   }
-  for (AppendRequest* const request : batch.appends) {
-    culprit_append_ = request;
-    append_all(*request);
+  for (const Pending& one : batch.appends) {
+    culprit_append_ = one.request;
+    append_all(one);
     culprit_append_ = nullptr;
   }
   times_.close(transaction.last_sequence + 1, next_sequence_ - 1);
 }
 
-void Writer::append_all(AppendRequest& request) {
-  for (std::size_t i = 0; i < request.events().size(); ++i) {
+void Writer::append_all(const Pending& pending) {
+  const AppendRequest& request = *pending.request;
+  for (std::size_t i = pending.from; i < pending.to; ++i) {
     const Event& event = request.events()[i];
     AppendResult& result = request.results()[i];
     result = {};
@@ -305,29 +373,36 @@ void Writer::append_all(AppendRequest& request) {
 }
 
 void Writer::answer(Batch& batch, Outcome outcome, const std::string& why) noexcept {
-  for (AppendRequest* const request : batch.appends) {
+  const auto is_done = [&](Pending& one) {
+    const std::span<AppendResult> results = one.request->results();
+    const std::span<AppendResult> part = results.subspan(one.from, one.to - one.from);
     if (outcome == Outcome::committed) {
-      for (const AppendResult& one : request->results()) {
-        appended_ += one.answer == Appended::stored ? 1 : 0;
-        duplicates_ += one.answer == Appended::duplicate ? 1 : 0;
+      for (const AppendResult& result : part) {
+        appended_ += result.answer == Appended::stored ? 1 : 0;
+        duplicates_ += result.answer == Appended::duplicate ? 1 : 0;
       }
+      one.from = one.to;
+      if (one.to != results.size()) return false;
     } else {
-      refuse(*request, outcome == Outcome::unknown ? Appended::unknown : Appended::not_stored,
-             sentence(why));
+      refuse(results.subspan(one.from), Appended::not_stored, sentence(why));
+      if (outcome == Outcome::unknown) refuse(part, Appended::unknown, sentence(why));
     }
-    request->done();
-  }
+    one.request->done();
+    return true;
+  };
+  std::erase_if(batch.appends, is_done);
   for (Call* const call : batch.calls) {
     if (outcome != Outcome::committed) {
       call->error = std::make_exception_ptr(Error(ErrorCode::store_unavailable, sentence(why)));
     }
     call->answered.set();
   }
+  batch.calls.clear();
 }
 
-void Writer::refuse(AppendRequest& request, Appended answer,
-                    const std::string& why) const noexcept {
-  for (AppendResult& result : request.results()) {
+void Writer::refuse(std::span<AppendResult> results, Appended answer,
+                    const std::string& why) noexcept {
+  for (AppendResult& result : results) {
     result.answer = answer;
     result.sequence = 0;
     try {

@@ -4,8 +4,10 @@
 //
 // Model      One thread writes at a time. Whoever finds nobody writing and waits for the answer
 //            anyway does it itself; what is queued meanwhile, and what nobody waits for, is done by
-//            a thread of the writer's own. The gate, BEGIN IMMEDIATE, all operations, COMMIT, a
-//            checkpoint when the log has grown, the gate open, answers. An operation that fails by
+//            a thread of the writer's own. Large payloads are compressed, then: the gate, BEGIN
+//            IMMEDIATE, all operations, COMMIT, a checkpoint when the log has grown, the gate open,
+//            answers. What is too much for one transaction goes on in the next one, also within a
+//            request, so that others have their turn between them. An operation that fails by
 //            itself is taken out and the rest is done again, so that nobody fails for another. What
 //            fails in COMMIT is `unknown` where the file may hold it.
 // Threads    append(), call() [any-thread]; operations and answers on whichever thread writes.
@@ -21,6 +23,7 @@
 #include <functional>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -84,8 +87,13 @@ class Writer {
 
  private:
   struct Call;
+  struct Pending {
+    AppendRequest* request = nullptr;
+    std::size_t from = 0;  // events before it have their answer
+    std::size_t to = 0;    // those before it are of this transaction
+  };
   struct Batch {
-    std::vector<AppendRequest*> appends;
+    std::vector<Pending> appends;
     std::vector<Call*> calls;
     [[nodiscard]] bool empty() const noexcept { return appends.empty() && calls.empty(); }
   };
@@ -95,13 +103,21 @@ class Writer {
   [[nodiscard]] bool take(Batch& batch);
   /// True: this thread writes from now on, until stop_writing().
   [[nodiscard]] bool start_writing() noexcept;
-  void stop_writing() noexcept;
+  /// What is left goes on before all that is queued.
+  void stop_writing(Batch& left) noexcept;
+  /// Leaves in the batch what is for another transaction.
   void commit(Batch& batch);
+  /// Says of each request which of its events are of this transaction, and packs those. Returns the
+  /// requests of which none is.
+  [[nodiscard]] Batch split(Batch& batch);
+  void commit_part(Batch& batch);
   /// Throws Fault with culprit set where one operation alone is to blame.
   void run_all(Batch& batch);
-  void append_all(AppendRequest& request);
+  void append_all(const Pending& pending);
+  /// Leaves the request that was stored in part.
   void answer(Batch& batch, Outcome outcome, const std::string& why) noexcept;
-  void refuse(AppendRequest& request, Appended answer, const std::string& why) const noexcept;
+  static void refuse(std::span<AppendResult> results, Appended answer,
+                     const std::string& why) noexcept;
   void roll_back() noexcept;
   void checkpoint() noexcept;
   void fold_log() noexcept;
@@ -121,7 +137,7 @@ class Writer {
   std::mutex mutex_;
   std::condition_variable wanted_;
   // Guarded by mutex_.
-  std::vector<AppendRequest*> appends_;
+  std::vector<Pending> appends_;
   std::vector<Call*> calls_;
   bool sleeping_ = false;
   bool writing_ = false;  // somebody is

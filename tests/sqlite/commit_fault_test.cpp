@@ -1,0 +1,73 @@
+// What COMMIT says when it fails after the log was written: nobody knows whether that is found.
+#include <filesystem>
+#include <string>
+
+#include "sqlite_fixture.hpp"
+
+namespace busway {
+namespace {
+
+/// While it lives, each sync of a write-ahead log writes what it is to, and answers this code.
+class FailingSync {
+ public:
+  explicit FailingSync(int code) : system_(sqlite3_vfs_find(nullptr)), own_(*system_) {
+    code_ = code;
+    own_.zName = "failing-sync";
+    own_.xOpen = [](sqlite3_vfs*, const char* name, sqlite3_file* file, int flags, int* out) {
+      sqlite3_vfs* const system = sqlite3_vfs_find("unix");
+      const int result = system->xOpen(system, name, file, flags, out);
+      if (result == SQLITE_OK && (flags & SQLITE_OPEN_WAL) != 0) {
+        real_ = file->pMethods;
+        methods_ = *real_;
+        methods_.xSync = [](sqlite3_file* log, int how) {
+          const int synced = real_->xSync(log, how);
+          return armed_ && synced == SQLITE_OK ? code_ : synced;
+        };
+        file->pMethods = &methods_;
+      }
+      return result;
+    };
+    sqlite3_vfs_register(&own_, 1);
+  }
+  FailingSync(const FailingSync&) = delete;
+  FailingSync& operator=(const FailingSync&) = delete;
+  ~FailingSync() {
+    armed_ = false;
+    sqlite3_vfs_unregister(&own_);
+    sqlite3_vfs_register(system_, 1);
+  }
+  static void arm(bool armed) { armed_ = armed; }
+
+ private:
+  static inline const sqlite3_io_methods* real_ = nullptr;
+  static inline sqlite3_io_methods methods_{};
+  static inline int code_ = SQLITE_OK;
+  static inline bool armed_ = false;
+  sqlite3_vfs* system_;
+  sqlite3_vfs own_;
+};
+
+TEST_F(SqliteFolder, ACommitThatFailsAfterItsFramesWereWrittenIsOfUnknownOutcome) {
+  int n = 0;
+  for (const int code : {SQLITE_NOMEM, SQLITE_IOERR_FSYNC, SQLITE_PROTOCOL, SQLITE_CANTOPEN}) {
+    path = folder.file(std::to_string(++n) + ".db");
+    const std::string left = folder.file("left" + std::to_string(n) + ".db");
+    {
+      FailingSync sync(code);
+      const std::shared_ptr<Store> store = open();
+      ASSERT_TRUE(store->append(numbered(1)).ok());
+      FailingSync::arm(true);
+      const AppendResult failed = store->append(numbered(2));
+      EXPECT_EQ(failed.answer, Appended::unknown) << sqlite3_errstr(code) << ": " << failed.error;
+      // As a kill would leave it now.
+      for (const std::string one : {"", "-wal"}) std::filesystem::copy_file(path + one, left + one);
+      FailingSync::arm(false);
+      EXPECT_TRUE(store->append(numbered(2)).ok());
+    }
+    path = left;
+    EXPECT_TRUE(open()->find(numbered(2).id())) << "then nothing was unknown";
+  }
+}
+
+}  // namespace
+}  // namespace busway
