@@ -34,6 +34,27 @@ TEST_F(SqliteFolder, PromisesWhatItIsAskedForOrRefuses) {
       "process_crash or power_loss"));
 }
 
+/// While it lives SQLite takes no notice of what `synchronous` is set to, and says nothing.
+struct DeafToSynchronous {
+  DeafToSynchronous() { sqlite3_auto_extension(reinterpret_cast<void (*)()>(make_deaf)); }
+  static int make_deaf(sqlite3* database, char**, const void*) {
+    const auto ask = [](void*, int what, const char* name, const char* value, const char*,
+                        const char*) {
+      const bool sets = what == SQLITE_PRAGMA && value != nullptr;
+      return sets && name == std::string_view("synchronous") ? SQLITE_IGNORE : SQLITE_OK;
+    };
+    return sqlite3_set_authorizer(database, ask, nullptr);
+  }
+  ~DeafToSynchronous() { sqlite3_reset_auto_extension(); }
+};
+
+TEST_F(SqliteFolder, SaysWhatSqliteDoesAndNotWhatItWasAskedFor) {
+  const DeafToSynchronous deaf;
+  const StoreInfo info = open({.durability = Durability::process_crash})->info();
+  EXPECT_EQ(info.durability, Durability::power_loss) << "SQLite's own default is FULL";
+  EXPECT_TRUE(mentions(info.notes.front(), "synchronous 2")) << info.notes.front();
+}
+
 TEST_F(SqliteFolder, SaysWhichFolderIsMissing) {
   path = folder.file("none/events.db");
   const std::string why = error_of(ErrorCode::store_unavailable, [&] { (void)open(); });

@@ -339,6 +339,10 @@ class NewFile {
 
   void keep() {
     if (fsync(descriptor_) != 0) fail("cannot be synced");
+    if (const std::error_code failed = sync_folder(path_)) {
+      throw Error(ErrorCode::io_error, "backup: the folder of " + escape(path_) +
+                                           " cannot be synced: " + failed.message());
+    }
     kept_ = true;
   }
 
@@ -373,7 +377,6 @@ void SqliteStore::backup(const std::string& path) {
     return true;
   });
   file.keep();
-  sync_folder(path);
 }
 
 void SqliteStore::vacuum() {
