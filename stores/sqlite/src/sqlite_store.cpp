@@ -68,7 +68,7 @@ StoreInfo SqliteStore::info() const {
   StoreInfo out{.provider = "sqlite",
                 .address = "sqlite:" + core_->path,
                 .engine = std::string("SQLite ") + sqlite3_libversion(),
-                .format = "busway-sqlite " + std::to_string(kVersion),
+                .format = "busway-sqlite " + std::to_string(schema_version()),
                 .durability = core_->writer->durability(),
                 .notes = {}};
   out.notes.push_back("journal_mode wal, synchronous " +
