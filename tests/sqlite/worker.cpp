@@ -17,13 +17,17 @@
 //   leave-child ADDRESS NAME          takes, and leaves a child of fork() until the input's end
 //   stand ADDRESS NAME                fetches what is there, and settles it at the end of its input
 //   fill FOLDER                       makes FOLDER a small disk, fills it, and makes room again
+//   read-only FOLDER                  makes FOLDER a disk, and opens a store when it is read-only
+//   unwritable FOLDER                 as one who may not write its files, or FOLDER
+//   twin ADDRESS LOG FIRST COUNT      says "ready", publishes numbers when told, and notes in LOG
+//                                     those it handles; of the same instance_id as its twin
+//   chain ADDRESS                     a chain of phases a, b, c, d that stands still in c, and says
+//                                     its session
 //   hold PATH                         holds the gate of a path until it is killed
 //
 // A note is a number and an id, written at once: what was written outlives the process.
 #include <fcntl.h>
-#include <sched.h>
 #include <sys/file.h>
-#include <sys/mount.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -34,12 +38,15 @@
 #include <cstring>
 #include <deque>
 #include <mutex>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include "busway/busway.hpp"
+#include "busway/function_phase.hpp"
+#include "busway/phase_orchestrator.hpp"
 #include "busway/store_provider.hpp"
 #include "busway/testing/manual_clock.hpp"
 #include "worker.hpp"
@@ -263,14 +270,6 @@ int stand(const char* address, const char* name) {
   return 0;
 }
 
-/// In a name space of its own: the disk goes with the process.
-bool make_small_disk(const char* folder) {
-  const bool alone =
-      unshare(CLONE_NEWNS) == 0 || (unshare(CLONE_NEWUSER) == 0 && unshare(CLONE_NEWNS) == 0);
-  return alone && mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
-         mount("tmpfs", folder, "tmpfs", 0, "size=4m") == 0;
-}
-
 int fill(const std::string& folder) {
   if (!make_small_disk(folder.c_str())) {
     std::printf("no disk: %s\n", std::strerror(errno));
@@ -321,6 +320,56 @@ int fill(const std::string& folder) {
   return 0;
 }
 
+/// One of two processes that call themselves the same.
+int twin(const char* address, const char* log, std::uint64_t first, std::uint64_t count) {
+  const Notes notes(log);
+  BusOptions options = options_for(address, "full");
+  options.instance_id = "twin";
+  Bus bus(options);
+  std::atomic<std::uint64_t> seen{0};
+  const Subscription live = bus.subscribe("number.*", [&](const Event&) { ++seen; });
+  SubscriptionOptions work;
+  work.durable = "work";
+  work.queue_capacity = 8;
+  const Subscription shared = bus.subscribe(
+      "number.*", [&](const Event& event) { notes.add(number_of(event), event.id()); }, work);
+  say("ready");
+  char byte = 0;
+  if (read(STDIN_FILENO, &byte, 1) != 1) return 1;
+  for (std::uint64_t n = first; n < first + count; ++n) {
+    if (!bus.publish(event_of(n)).ok()) return 1;
+  }
+  while (read(STDIN_FILENO, &byte, 1) > 0) {
+  }
+  // Each sees its own events and those of the other.
+  for (int look = 0; look < 3'000 && seen < 2 * count; ++look) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  (void)bus.wait_idle(std::chrono::seconds(60));
+  std::printf("seen %llu\n", static_cast<unsigned long long>(seen));
+  return 0;
+}
+
+/// A chain of phases that stands still in its third.
+int chain(const char* address) {
+  Bus bus(options_for(address, "full"));
+  const auto adding = [](const char* name) {
+    return phase::make_phase(name, [name](const phase::PhaseInput& input) -> Json {
+      Json list = input.data;
+      list.push_back(name);
+      return list;
+    });
+  };
+  const auto stands = phase::make_phase("c", [](const phase::PhaseInput& input) -> Json {
+    say(input.session_id.c_str());
+    for (;;) pause();
+  });
+  (void)phase::PhaseOrchestrator(bus).execute_chain(
+      {adding("a"), adding("b"), stands, adding("d")},
+      {.request = "a poem", .data = Json::array({"begin"})});
+  return 0;
+}
+
 int hold(const char* path) {
   const int file = open((std::string(path) + "-gate").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (file < 0 || flock(file, LOCK_EX) != 0) return 1;
@@ -348,6 +397,13 @@ int main(int count, char** words) {
     return answers(words[2], words[3], std::strtoull(words[4], nullptr, 10),
                    std::strtoull(words[5], nullptr, 10));
   }
+  if (what == "read-only" && count == 3) return read_only(words[2]);
+  if (what == "unwritable" && count == 3) return unwritable(words[2]);
+  if (what == "twin" && count == 6) {
+    return twin(words[2], words[3], std::strtoull(words[4], nullptr, 10),
+                std::strtoull(words[5], nullptr, 10));
+  }
+  if (what == "chain" && count == 3) return chain(words[2]);
   if (what == "hold" && count == 3) return hold(words[2]);
   return 2;
 }

@@ -52,6 +52,11 @@ struct FailingDisk {
   }
 };
 
+/// worker_places.cpp. In a name space of its own: the disk goes with the process.
+bool make_small_disk(const char* folder);
+int read_only(const std::string& folder);
+int unwritable(const std::string& folder);
+
 /// worker_life.cpp
 int live(const char* address, const char* durability, const char* backup);
 

@@ -60,6 +60,10 @@ Writer::Writer(Settings settings)
   database_.run(settings_.durability == Durability::power_loss ? "PRAGMA synchronous=FULL"
                                                                : "PRAGMA synchronous=NORMAL");
   read_settings();
+  // For a writer of another program, which knows of no gate.
+  sqlite3_busy_timeout(database_.handle(),
+                       static_cast<int>(std::clamp<std::int64_t>(
+                           settings_.options.timeout.count() / 1'000'000, 1, 1'000'000'000)));
   database_.run("PRAGMA wal_autocheckpoint=0");
   database_.run("PRAGMA cache_size=-16384");
   database_.run("PRAGMA temp_store=MEMORY");
