@@ -111,6 +111,42 @@ TEST_F(SqliteFolder, TrimmingLeavesWhatADamagedLeaseHeld) {
   EXPECT_EQ(fetch_all(*of_x), (std::vector<std::uint64_t>{1, 2, 3})) << "lost";
 }
 
+// As a page hides its rows of which a bit is turned.
+TEST_F(SqliteFolder, AnEventThatIsNotThereIsReportedAndNotPassedByInSilence) {
+  {
+    const std::shared_ptr<Store> store = open();
+    for (std::uint64_t n = 1; n <= 5; ++n) ASSERT_TRUE(store->append(numbered(n)).ok());
+  }
+  run_sql("DELETE FROM events WHERE seq IN (2, 3)");
+  const std::shared_ptr<Store> store = open();
+  EXPECT_TRUE(logged("3 ids of events are known, and 5 events"));
+  const auto consumer =
+      store->open({.name = "work", .patterns = {Pattern::glob("*")}, .start = Replay::beginning()});
+  const FetchResult fetched = consumer->fetch(10);
+  EXPECT_EQ(fetched.deliveries.size(), 3U);
+  EXPECT_EQ(fetched.set_aside, 2U);
+  EXPECT_TRUE(logged("event 2 is damaged and is set aside: it is not there"));
+  EXPECT_EQ(store->stats().corrupt, 2U);
+}
+
+TEST_F(SqliteFolder, WhatRetentionHasRemovedIsNotMissed) {
+  const std::shared_ptr<Store> store = open();
+  for (std::uint64_t n = 1; n <= 6; ++n) {
+    ASSERT_TRUE(store->append(numbered(n, n % 2 == 0 ? "even" : "odd")).ok());
+  }
+  const auto even = store->open(
+      {.name = "even", .patterns = {Pattern::glob("even")}, .start = Replay::beginning()});
+  EXPECT_EQ(store->trim({.max_events = 0}).removed, 3U);
+  ASSERT_TRUE(store->append(numbered(7)).ok());
+  const auto all =
+      store->open({.name = "all", .patterns = {Pattern::glob("*")}, .start = Replay::beginning()});
+  const FetchResult fetched = all->fetch(10);
+  EXPECT_EQ(fetched.deliveries.size(), 4U);
+  EXPECT_EQ(fetched.set_aside, 0U);
+  (void)open();
+  EXPECT_FALSE(logged("events"));
+}
+
 // The number of the name in a row of exceptions is under its sum, but nobody looks.
 TEST_F(SqliteFolder, AnExceptionWhoseNameIsDamagedIsReported) {
   const std::shared_ptr<Store> store = open();

@@ -224,7 +224,7 @@ SqliteStore::Trimmed SqliteStore::trim_once(std::uint64_t from, std::uint64_t up
     if (!sequences.empty() && sequences.back() == transaction.last_sequence) {
       numbers.keep_last_sequence(transaction.last_sequence);
     }
-    numbers.count_removed(removed);
+    if (removed != 0) numbers.count_removed(removed, sequences.back());
     Statement first(transaction.database, "SELECT ifnull(min(seq), ?) FROM events");
     if (first.start(transaction.last_sequence).step()) {
       TimeBlocks(transaction.database).forget_below(first.unsigned_number(0));

@@ -65,7 +65,7 @@ std::uint64_t Numbers::events() {
   return std::min(most, last - removed.value);
 }
 
-void Numbers::count_removed(std::uint64_t events) {
+void Numbers::count_removed(std::uint64_t events, std::uint64_t highest) {
   const Found removed = get(kRemoved);
   std::uint64_t in_all = removed.value + events;
   if (!removed.sound) {
@@ -73,6 +73,15 @@ void Numbers::count_removed(std::uint64_t events) {
              static_cast<std::uint64_t>(database_.number("SELECT count(*) FROM events"));
   }
   put(kRemoved, in_all);
+  put(kRemovedTo, std::max(highest, removed_to()));
+}
+
+std::uint64_t Numbers::removed_to() {
+  const Found to = get(kRemovedTo);
+  const Found removed = get(kRemoved);
+  // Of one that is damaged, or was never written, everything may be removed.
+  const bool known = to.sound && removed.sound && (to.value != 0 || removed.value == 0);
+  return known ? to.value : last_sequence();
 }
 
 std::uint64_t Numbers::new_letter() {
@@ -88,7 +97,7 @@ std::uint64_t Numbers::new_letter() {
 
 std::vector<std::string> Numbers::check() {
   std::vector<std::string> faults;
-  for (const std::string_view name : {kLastSequence, kRemoved, kNextLetter}) {
+  for (const std::string_view name : {kLastSequence, kRemoved, kRemovedTo, kNextLetter}) {
     if (!get(name).sound) {
       faults.push_back("the number " + std::string(name) + " does not pass its checksum");
     }

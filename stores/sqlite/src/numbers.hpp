@@ -36,7 +36,9 @@ class Numbers {
   /// How many events are there: sequences have no gaps but for those that retention has removed.
   [[nodiscard]] std::uint64_t events();
   /// In the transaction that has removed them, when the last sequence is kept.
-  void count_removed(std::uint64_t events);
+  void count_removed(std::uint64_t events, std::uint64_t highest);
+  /// Above it retention has removed nothing: who finds a gap there has found damage.
+  [[nodiscard]] std::uint64_t removed_to();
   [[nodiscard]] std::uint64_t new_letter();
 
   /// A sentence for each that is not what the tables say; in one snapshot.
@@ -45,6 +47,7 @@ class Numbers {
  private:
   static constexpr std::string_view kLastSequence = "last_sequence";
   static constexpr std::string_view kRemoved = "removed";
+  static constexpr std::string_view kRemovedTo = "removed_to";
   static constexpr std::string_view kNextLetter = "next_letter";
   /// The answer of a statement that has one row with one number.
   [[nodiscard]] static std::uint64_t only(Statement& statement);

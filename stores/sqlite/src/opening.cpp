@@ -15,7 +15,9 @@
 
 #include "base/escape.hpp"
 #include "busway/error.hpp"
+#include "busway/log.hpp"
 #include "busway/sqlite.hpp"
+#include "log_tail.hpp"
 #include "schema.hpp"
 #include "sqlite_store.hpp"
 #include "write_gate.hpp"
@@ -121,6 +123,14 @@ std::uint64_t prepare(const std::string& path, const StoreOptions& options) {
     database.run("PRAGMA busy_timeout=" +
                  std::to_string(std::max<std::int64_t>(1, options.timeout.count() / 1'000'000)));
     require_ours(database, path);
+    if (const std::uint64_t lost = unreadable_commits(path); lost != 0) {
+      options.log(LogLevel::error,
+                  "the store sqlite:" + escape(path) + ": " + std::to_string(lost) +
+                      " commits at the end of its log cannot be read: one that failed, or was cut "
+                      "by a power failure, had no answer; where there was none, the log is damaged "
+                      "and events that were acknowledged are lost",
+                  {});
+    }
     database.run("PRAGMA auto_vacuum=INCREMENTAL");
     if (const std::string mode = database.text("PRAGMA journal_mode=WAL"); mode != "wal") {
       refuse(ErrorCode::store_unavailable, path,

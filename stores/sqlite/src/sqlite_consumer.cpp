@@ -25,6 +25,8 @@ constexpr std::uint64_t kCursorBehindMax = 8'192;
 constexpr std::size_t kSafeEvery = 256;
 /// A fetch that finds nothing looks at so many times as many rows.
 constexpr int kScans = 4;
+/// Of those that are missing so many are told one by one.
+constexpr std::uint64_t kHiddenMax = 1'000;
 /// A cursor that moves under a fetch is read again so often.
 constexpr int kTries = 16;
 
@@ -62,6 +64,17 @@ void apply(Transaction& transaction, const Settlement& one, ExceptionRow& row) {
   row.suspect = false;
   row.changed = transaction.now;
   row.error = one.reason;
+}
+
+/// Sequences have no gaps but for those that retention has left: what is damaged of a page can hide
+/// others on it.
+void hidden_between(Reader& reader, std::uint64_t from, std::uint64_t to,
+                    std::vector<std::pair<std::uint64_t, std::string>>& damaged) {
+  from = std::max(from, reader.tables.numbers().removed_to() + 1);
+  for (std::uint64_t one = from; one < std::min(to, from + kHiddenMax); ++one) {
+    damaged.emplace_back(one, "it is not there, and nobody has removed it; up to " +
+                                  std::to_string(to - 1) + " none is");
+  }
 }
 
 }  // namespace
@@ -207,6 +220,7 @@ SqliteConsumer::Candidates SqliteConsumer::read_candidates(Reader& reader, std::
   Statement& rows = reader.after;
   rows.start(from, std::numeric_limits<std::int64_t>::max());
   std::uint64_t looked = 0;
+  std::uint64_t expected = from + 1;
   // A consumer that asks again and again gets about as many each time.
   out.events.reserve(std::min(max, last_count_));
   while (rows.step()) {
@@ -217,6 +231,10 @@ SqliteConsumer::Candidates SqliteConsumer::read_candidates(Reader& reader, std::
       out.more = true;
       break;
     }
+    if (head.is_sound && sequence > expected) {
+      hidden_between(reader, expected, sequence, out.damaged);
+    }
+    if (head.is_sound || sequence == expected) expected = sequence + 1;
     if (!matches(reader, head)) {
       out.scanned_to = sequence;
       continue;

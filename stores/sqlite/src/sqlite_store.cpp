@@ -42,6 +42,7 @@ SqliteStore::SqliteStore(const std::string& path, const StoreOptions& options,
       opened_(options.clock->wall()),
       doorbell_(words(FileIdentity::of(path)), opening) {
   said_in_use_ = opened_.time_since_epoch().count();
+  look_for_hidden();
   take_back_strays();
   refresh_openings();
   {
@@ -62,6 +63,28 @@ void SqliteStore::take_back_strays() {
              "rows of durable names do not say of which; all names go back to where nothing is "
              "missed");
   core_->writer->call([](Transaction& transaction) { transaction.durables.take_back_all(); });
+}
+
+/// A page that is damaged can hide the last events, which nobody would miss. Their ids stand in a
+/// tree of their own, which is small.
+void SqliteStore::look_for_hidden() {
+  constexpr std::uint64_t kAtMost = 4'000'000;
+  std::uint64_t there = 0;
+  const std::uint64_t ids = core_->asking([&] {
+    const Core::Borrowed reader = core_->reader();
+    reader->database.run("BEGIN");
+    there = reader->tables.numbers().events();
+    const auto found =
+        there > kAtMost ? there
+                        : static_cast<std::uint64_t>(reader->database.number(
+                              "SELECT count(*) FROM events INDEXED BY sqlite_autoindex_events_1"));
+    reader->database.run("COMMIT");
+    return found;
+  });
+  if (ids == there) return;
+  core_->log(LogLevel::error, std::to_string(ids) + " ids of events are known, and " +
+                                  std::to_string(there) +
+                                  " events are found: the file is damaged, ask it to check itself");
 }
 
 StoreInfo SqliteStore::info() const {

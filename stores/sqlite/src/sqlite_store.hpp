@@ -92,6 +92,7 @@ class SqliteStore final : public Store {
   void say_in_use();
   void forget_names();
   void bury_the_dead(DurableTables& tables);
+  void look_for_hidden();
   void take_back_strays();
   void refresh_openings();
   void committed();

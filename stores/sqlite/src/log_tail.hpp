@@ -1,0 +1,22 @@
+// log_tail.hpp -- whether commits stand in a write-ahead log that SQLite does not read any more.
+// Layer: store
+//
+// Model      SQLite reads a log up to the first frame that does not pass its checksum, and says
+//            nothing of what is behind it; the next commit overwrites that. A kill leaves whole
+//            frames, so a frame there that ends a commit of the same log was damaged, or stands
+//            behind one that was. After a power failure it may be a commit nobody had an answer of.
+// Threads    [not-concurrent]; with the gate, and before anything is written.
+// Ownership  None.
+// Errors     None: what cannot be read is not judged.
+// Cost       One read of 48 bytes; of what is behind the last frame, where there is something.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace busway::sqlite {
+
+/// How many commits cannot be read any more; 0 as a rule. SQLite has read the log before.
+[[nodiscard]] std::uint64_t unreadable_commits(const std::string& path);
+
+}  // namespace busway::sqlite
