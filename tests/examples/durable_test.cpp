@@ -14,6 +14,7 @@
 #include <thread>
 #include <vector>
 
+#include <eventually.hpp>
 #include <test_paths.hpp>
 #include "../sqlite/process.hpp"
 #include "busway/event.hpp"
@@ -70,9 +71,41 @@ class DurableExample : public ::testing::Test {
     return {std::istreambuf_iterator<char>(in), {}};
   }
 
+  /// Events of this topic that are stored by now, by the text of a field of theirs.
+  static std::set<std::string> stored(Store& store, const std::string& topic, const char* field) {
+    std::set<std::string> found;
+    const std::vector<Pattern> patterns{Pattern::exact(topic)};
+    StoreQuery query{.patterns = patterns};
+    for (bool more = true; more;) {
+      const StorePage page = store.read(query);
+      for (const StoredEvent& one : page.events) found.insert(one.event.json().at(field));
+      query.after = page.next;
+      more = page.more;
+    }
+    return found;
+  }
+  /// Half of the kills come at any moment, its start included; the others when it has begun to
+  /// store, and then at any moment.
+  void let_it_work(int round, Store& store, const std::string& topic, int ms_max) {
+    if (round % 2 == 1) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(random_() % 500));
+      return;
+    }
+    const std::vector<Pattern> patterns{Pattern::exact(topic)};
+    const std::uint64_t before = store.stats().last_sequence;
+    EXPECT_TRUE(eventually([&] {
+      return !store.read({.patterns = patterns, .after = before, .limit = 1}).events.empty();
+    })) << said();
+    std::this_thread::sleep_for(
+        std::chrono::milliseconds(random_() % static_cast<unsigned>(ms_max)));
+  }
+  [[nodiscard]] std::shared_ptr<Store> beside() const {
+    return open_store("sqlite:" + folder_.file("events.db"), {});
+  }
+
   /// All that the store holds. Each delivery to a plugin has been made.
   std::vector<Event> audit() {
-    const std::shared_ptr<Store> store = open_store("sqlite:" + folder_.file("events.db"), {});
+    const std::shared_ptr<Store> store = beside();
     EXPECT_EQ(store->check(), std::vector<std::string>{});
     std::vector<Event> all;
     StoreQuery query;
@@ -116,8 +149,9 @@ TEST_F(DurableExample, TheBotHandlesWhatItHasReadThoughItIsKilledAgainAndAgain) 
       }
       return text;
     }();
+    const std::shared_ptr<Store> store = beside();
     const auto bot = begin(folder_.file("chat"));
-    std::this_thread::sleep_for(std::chrono::milliseconds(100 + random_() % 400));
+    let_it_work(round, *store, "chat.message", 400);
     bot->kill_now();
   }
   std::ofstream(folder_.file("chat")) << "ada: good night\n";
@@ -133,13 +167,16 @@ TEST_F(DurableExample, TheBotHandlesWhatItHasReadThoughItIsKilledAgainAndAgain) 
     read[std::stoi(text.substr(0, blank))].push_back(std::stoi(text.substr(blank + 1)));
   }
   std::size_t messages = 1;
+  int mid_run = 0;
   for (const auto& [round, numbers] : read) {
     messages += numbers.size();
+    EXPECT_LT(numbers.size(), static_cast<std::size_t>(kLines)) << "it was not killed in between";
+    mid_run += round % 2 == 0 ? 1 : 0;
     for (std::size_t i = 0; i < numbers.size(); ++i) {
       ASSERT_EQ(numbers[i], static_cast<int>(i)) << "of round " << round;
     }
   }
-  EXPECT_GT(messages, 1U);
+  EXPECT_EQ(mid_run, (rounds() + 1) / 2) << "of those that were killed when they had begun";
   std::size_t listeners = 0;
   for (const auto& [name, count] : deliveries_) {
     if (name.find(":chat.message@") == std::string::npos) continue;
@@ -152,7 +189,7 @@ TEST_F(DurableExample, TheBotHandlesWhatItHasReadThoughItIsKilledAgainAndAgain) 
 TEST_F(DurableExample, TheGuardKeepsEachLineThoughItIsKilledAgainAndAgain) {
   take("ssh_guard", "ssh_guard.yaml");
   const std::string log = folder_.file("ssh.log");
-  constexpr int kLines = 800;
+  constexpr int kLines = 5'000;
   {
     std::ofstream out(log);
     for (int i = 0; i < kLines; ++i) {
@@ -162,11 +199,17 @@ TEST_F(DurableExample, TheGuardKeepsEachLineThoughItIsKilledAgainAndAgain) {
   }
   const std::vector<std::string> environment{
       "SSH_LOG=" + log, "SSH_POSITIONS=" + folder_.file("positions.json"), "SSH_NOTICE_WAIT=1h"};
+  int mid_run = 0;
   for (int round = 0; round < rounds(); ++round) {
+    const std::shared_ptr<Store> store = beside();
+    if (stored(*store, "user.login_failed", "user_id").size() == kLines) break;  // all are read
     const auto guard = begin("/dev/null", environment);
-    std::this_thread::sleep_for(std::chrono::milliseconds(100 + random_() % 400));
+    let_it_work(round, *store, "user.login_failed", 100);
     guard->kill_now();
+    const std::size_t read = stored(*store, "user.login_failed", "user_id").size();
+    mid_run += read != 0 && read != kLines ? 1 : 0;
   }
+  EXPECT_GT(mid_run, 0) << "none was killed in between";
   EXPECT_EQ(begin("/dev/null", environment)->wait(), 0) << said();
 
   std::set<std::string> kept;

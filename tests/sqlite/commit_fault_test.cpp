@@ -69,5 +69,50 @@ TEST_F(SqliteFolder, ACommitThatFailsAfterItsFramesWereWrittenIsOfUnknownOutcome
   }
 }
 
+TEST_F(SqliteFolder, AnEventOfUnknownOutcomeThatIsThereIsDeliveredOnceAndARepeatDeliversNothing) {
+  const std::string left = folder.file("left.db");
+  const DurableSpec work{
+      .name = "work", .patterns = {Pattern::glob("*")}, .start = Replay::beginning()};
+  {
+    FailingSync sync(SQLITE_IOERR_FSYNC);
+    const std::shared_ptr<Store> store = open();
+    store->open(work)->close();
+    FailingSync::arm(true);
+    EXPECT_EQ(store->append(numbered(1)).answer, Appended::unknown);
+    for (const std::string one : {"", "-wal"}) std::filesystem::copy_file(path + one, left + one);
+  }
+  path = left;
+  const std::shared_ptr<Store> store = open();
+  EXPECT_FALSE(logged("commits at the end of its log")) << "it can be read";
+  const auto consumer = store->open(work);
+  EXPECT_EQ(consumer->fetch(10).deliveries.size(), 1U);
+  const AppendResult again = store->append(numbered(1));
+  EXPECT_EQ(again.answer, Appended::duplicate);
+  EXPECT_EQ(again.sequence, 1U);
+  EXPECT_TRUE(consumer->fetch(10).deliveries.empty());
+  EXPECT_EQ(store->stats().events, 1U);
+}
+
+// With NORMAL the log is not synced by a commit: what stood in it before is what a power failure
+// may leave.
+TEST_F(SqliteFolder, SettlementsThatAPowerFailureTakesBackAreGivenOutAgain) {
+  const std::string left = folder.file("left.db");
+  {
+    const std::shared_ptr<Store> store = open({.durability = Durability::process_crash});
+    const auto consumer = store->open({.name = "work", .patterns = {Pattern::glob("*")}});
+    for (std::uint64_t n = 1; n <= 3; ++n) ASSERT_TRUE(store->append(numbered(n)).ok());
+    ASSERT_EQ(consumer->fetch(10).deliveries.size(), 3U);
+    for (const std::string one : {"", "-wal"}) std::filesystem::copy_file(path + one, left + one);
+    EXPECT_EQ(consumer->settle(std::vector<Settlement>{{1}, {2}, {3}}).accepted, 3U);
+  }
+  path = left;
+  const std::shared_ptr<Store> store = open();
+  const auto consumer = store->open({.name = "work", .patterns = {Pattern::glob("*")}});
+  std::size_t given = 0;
+  for (int i = 0; i < 3; ++i) given += consumer->fetch(10).deliveries.size();
+  EXPECT_GE(given, 1U) << "at once, for their holder is not there";
+  EXPECT_EQ(store->durables().at(0).lag, 0U);
+}
+
 }  // namespace
 }  // namespace busway

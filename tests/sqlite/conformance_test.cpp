@@ -1,6 +1,9 @@
 // What every store must do, on a file: with time that is moved by hand, and in real time.
+#include <algorithm>
+#include <iterator>
 #include <memory>
 #include <stdexcept>
+#include <string_view>
 #include <temporary_folder.hpp>
 
 #include "busway/sqlite.hpp"
@@ -13,7 +16,7 @@ namespace {
 class SqliteHarness final : public testing::StoreHarness {
  public:
   enum class Time : unsigned char { by_hand, real };
-  explicit SqliteHarness(Time time) {
+  SqliteHarness(Time time, Durability durability) : durability_(durability) {
     if (time == Time::by_hand) clock_ = std::make_shared<testing::ManualClock>();
   }
   [[nodiscard]] std::string_view name() const override { return "sqlite"; }
@@ -21,8 +24,7 @@ class SqliteHarness final : public testing::StoreHarness {
   [[nodiscard]] std::shared_ptr<Store> open(const StoreOptions& options) override {
     StoreOptions with = options;
     if (with.clock == nullptr) with.clock = clock_;
-    // The suite asks for what the store promises, not for what a disk can do in a second.
-    if (!with.durability) with.durability = Durability::process_crash;
+    if (!with.durability) with.durability = durability_;
     if (!with.log) with.log = [](LogLevel, std::string_view, std::span<const LogField>) {};
     return open_sqlite_store(path_, with);
   }
@@ -47,17 +49,64 @@ class SqliteHarness final : public testing::StoreHarness {
   [[nodiscard]] double scale() const override { return clock_ ? 0.1 : 0.02; }
 
  private:
+  const Durability durability_;
   TemporaryFolder folder_;
   std::shared_ptr<testing::ManualClock> clock_;
   std::string path_;
   int places_ = 0;
 };
 
+using Time = SqliteHarness::Time;
+
+testing::HarnessMaker harness(Time time, Durability durability) {
+  return [=] { return std::make_unique<SqliteHarness>(time, durability); };
+}
+
+// The suite asks for what the store promises, not for what a disk can do in a second.
 const bool registered = testing::register_store_conformance(
-    "SqliteStore", [] { return std::make_unique<SqliteHarness>(SqliteHarness::Time::by_hand); });
+    "SqliteStore", harness(Time::by_hand, Durability::process_crash));
 const bool registered_in_real_time = testing::register_store_conformance(
-    "SqliteStoreInRealTime",
-    [] { return std::make_unique<SqliteHarness>(SqliteHarness::Time::real); });
+    "SqliteStoreInRealTime", harness(Time::real, Durability::process_crash));
+
+/// And these with the durability that it has by itself, which syncs each commit.
+constexpr std::string_view kAtFull[] = {
+    "EachEventOfABatchHasItsOwnAnswer",
+    "ARepeatedIdIsADuplicateAndDeliversNothing",
+    "ARepeatAfterReopeningIsADuplicate",
+    "SequencesHaveNoGaps",
+    "OfTheSameIdsAtOnceOneIsStored",
+    "AppendsOfOneThreadKeepTheirOrder",
+    "ANameGoesOnAfterARestart",
+    "NothingIsLostWhenTheServerRestartsAgainAndAgain",
+    "WhatFailedTwiceArrivesTheThirdTime",
+    "EachSettlementOfABatchCountsByItself",
+    "StrictOrderHoldsLaterEventsBack",
+    "ALapsedLeaseIsTakenOverAndALateSettlementIsStale",
+    "WhatAKilledProcessHadOutComesAgainAtOnce",
+    "DeadLettersAreKeptAcrossARestart",
+    "AReplayIsThereAfterARestart",
+    "TrimNeverTakesTheUnsettledNorWhatADeadLetterIsOf",
+    "ABackupIsACopyThatCanBeUsedAndOverwritesNothing",
+    "ClosingAStoreGivesBackWhatIsLeased",
+    "MoreDurabilityThanThereIsIsRefused",
+};
+
+bool register_at_full() {
+  const testing::HarnessMaker make = harness(Time::by_hand, Durability::power_loss);
+  std::size_t known = 0;
+  for (const testing::ConformanceCase& one : testing::store_conformance()) {
+    if (std::find(std::begin(kAtFull), std::end(kAtFull), one.name) == std::end(kAtFull)) continue;
+    ++known;
+    ::testing::RegisterTest("SqliteStoreAtFull", std::string(one.name).c_str(), nullptr, nullptr,
+                            __FILE__, __LINE__, [&one, make]() -> testing::ConformanceTest* {
+                              return new testing::ConformanceTest(one, make);
+                            });
+  }
+  return known == std::size(kAtFull);
+}
+const bool all_are_known = register_at_full();
+
+TEST(SqliteConformance, AtFullRunsCasesThatThereAre) { EXPECT_TRUE(all_are_known); }
 
 }  // namespace
 }  // namespace busway

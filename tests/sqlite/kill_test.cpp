@@ -1,5 +1,6 @@
 // Publishers and consumers are killed at random moments: what was acknowledged is delivered to each
 // durable name.
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
@@ -86,6 +87,7 @@ class KilledAtRandom : public SqliteFolder, public ::testing::WithParamInterface
 
   void audit() {
     const std::shared_ptr<Store> store = open();
+    EXPECT_TRUE(log_lines.empty()) << log_lines.front();
     const Numbers stored = stored_in(*store);
     const std::vector<Note> published = notes_in(log_of("published"));
     EXPECT_GT(published.size(), 0U);
@@ -163,6 +165,34 @@ INSTANTIATE_TEST_SUITE_P(Processes, KilledAtRandom,
                                            Victims{"ConsumersNormal", false, true, "normal"},
                                            Victims{"Both", true, true, "full"},
                                            Victims{"BothNormal", true, true, "normal"}),
+                         [](const auto& one) { return std::string(one.param.name); });
+
+class StoppedAtRandom : public KilledAtRandom {};
+
+TEST_P(StoppedAtRandom, NothingIsLostThoughALeaseLapsesMeanwhile) {
+  std::mt19937 random(std::random_device{}());
+  std::vector<std::unique_ptr<Process>> consumers;
+  for (std::size_t i = 0; i < 3; ++i) consumers.push_back(start_consumer(i));
+  const auto publisher = start_publisher(1, "one");
+  EXPECT_EQ(publisher->read_line(), "begun");
+  for (int round = 0; round < std::max(1, rounds() / 10); ++round) {
+    const Process& victim = *consumers[random() % consumers.size()];
+    std::this_thread::sleep_for(std::chrono::milliseconds(random() % 60));
+    victim.signal(SIGSTOP);
+    // Shorter than its lease of 300 ms, or longer: then it is overtaken.
+    std::this_thread::sleep_for(std::chrono::milliseconds(random() % 900));
+    victim.signal(SIGCONT);
+  }
+  publisher->close_input();
+  EXPECT_EQ(publisher->wait(), 0);
+  for (auto& one : consumers) one->close_input();
+  for (auto& one : consumers) EXPECT_EQ(one->wait(), 0);
+  audit();
+}
+
+INSTANTIATE_TEST_SUITE_P(Processes, StoppedAtRandom,
+                         ::testing::Values(Victims{"Consumers", false, false, "full"},
+                                           Victims{"ConsumersNormal", false, false, "normal"}),
                          [](const auto& one) { return std::string(one.param.name); });
 
 }  // namespace
