@@ -10,8 +10,8 @@
 // Ownership  The caller owns the harness. Each case lets go of what it has opened.
 // Errors     A case that does not hold throws ConformanceFailure with file, line and values;
 //            whatever else a case throws is a failure as well.
-// Cost       Where the harness has a ManualClock: less than ten seconds on a store in memory. Else
-//            those that let time pass sleep for real leases, some twenty in all.
+// Cost       Where the harness has a ManualClock: a few seconds on a store in memory. Else those
+//            that let time pass sleep for real leases, some thirty in all.
 // Example    docs/writing_a_store.md
 #pragma once
 
