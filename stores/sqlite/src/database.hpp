@@ -18,6 +18,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 
 namespace busway::sqlite {
@@ -32,6 +33,9 @@ class Fault : public std::runtime_error {
  private:
   int code_;
 };
+
+/// What the system said, and what can be done where a limit was reached.
+[[nodiscard]] std::string words_of(const std::error_code& error);
 
 class Database {
  public:
