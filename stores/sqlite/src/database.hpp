@@ -13,6 +13,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <optional>
 #include <span>
 #include <stdexcept>
@@ -62,6 +63,24 @@ class Database {
 
  private:
   sqlite3* handle_ = nullptr;
+};
+
+/// All that is read within it is of one moment.
+class Snapshot {
+ public:
+  explicit Snapshot(Database& database) : database_(database) { database.run("BEGIN"); }
+  Snapshot(const Snapshot&) = delete;
+  Snapshot& operator=(const Snapshot&) = delete;
+  ~Snapshot() {
+    try {
+      database_.run("ROLLBACK");
+    } catch (const std::exception&) {
+      // It has ended by itself.
+    }
+  }
+
+ private:
+  Database& database_;
 };
 
 class Statement {
