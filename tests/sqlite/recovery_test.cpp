@@ -70,6 +70,15 @@ TEST_F(SqliteFolder, ANameSinceATimeNothingIsOfBeginsAtTheEndOfALogThatIsFound) 
       store->open({.name = "none", .patterns = {Pattern::glob("*")}, .start = Replay::last(0)});
   EXPECT_TRUE(fetch_all(*none).empty());
 }
+// What is found damaged on the way is set aside in a transaction, and opening was in one.
+TEST_F(SqliteFolder, ANameSinceATimeOpensBesideADamagedEvent) {
+  const std::shared_ptr<Store> store = open();
+  for (std::uint64_t n = 1; n <= 3; ++n) ASSERT_TRUE(store->append(numbered(n)).ok());
+  run_sql("UPDATE events SET payload=x'00' WHERE seq=2");
+  const auto consumer =
+      store->open({.name = "work", .patterns = {Pattern::glob("*")}, .start = Replay::last(3)});
+  EXPECT_EQ(fetch_all(*consumer), (std::vector<std::uint64_t>{1, 3}));
+}
 TEST_F(SqliteFolder, ANameOfTheLastNoneBeginsAtTheEndOfALogThatIsFound) {
   {
     const std::shared_ptr<Store> store = open();
