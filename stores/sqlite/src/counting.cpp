@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <exception>
 #include <limits>
 #include <optional>
 #include <string>
@@ -36,28 +35,6 @@ StoreStats SqliteStore::stats_of(Reader& reader) const {
   out.opened = opened_;
   return out;
 }
-
-namespace {
-
-/// All that is read within it is of one moment.
-class Snapshot {
- public:
-  explicit Snapshot(Database& database) : database_(database) { database.run("BEGIN"); }
-  Snapshot(const Snapshot&) = delete;
-  Snapshot& operator=(const Snapshot&) = delete;
-  ~Snapshot() {
-    try {
-      database_.run("ROLLBACK");
-    } catch (const std::exception&) {
-      // It has ended by itself.
-    }
-  }
-
- private:
-  Database& database_;
-};
-
-}  // namespace
 
 StoreCensus SqliteStore::census() {
   const Seen seen = seen_here();

@@ -296,6 +296,11 @@ void SqliteConsumer::transact(Transaction& transaction, std::span<const Settleme
     plan.order = order_;
   }
   settle_all(transaction, settlements, plan);
+  if (plan.misses) {
+    // Its name's number may be what is damaged; then it is nobody's.
+    transaction.durables.take_back_strays();
+    core_->tell_damages(transaction.durables);
+  }
   plan.cursor = cursor_;
   if (max == 0) return;
   if (transaction.durables.waits_too_long(number_, transaction.now)) {
@@ -334,6 +339,7 @@ void SqliteConsumer::settle_all(Transaction& transaction, std::span<const Settle
     if (first) {
       const auto row = transaction.durables.lease(number_, lease->first);
       known->second.mine = row && row->token == token_ && row->until > transaction.now;
+      if (!row && lease->second.until > transaction.now) plan.misses = true;
       if (known->second.mine) lease->second.until = row->until;
     }
     if (!known->second.mine) {
@@ -367,8 +373,10 @@ void SqliteConsumer::settle_exception(Transaction& transaction, const Settlement
     ++plan.settled.stale;
     return;
   }
+  const bool lapsed = held->second.until <= transaction.now;
   plan.held.exceptions.erase(held);
   std::optional<ExceptionRow> row = transaction.durables.exception(number_, one.sequence);
+  if (!row && !lapsed) plan.misses = true;
   if (!row || row->state != ExceptionState::leased || row->token != token_ ||
       row->until <= transaction.now) {
     ++plan.settled.stale;
@@ -585,12 +593,14 @@ bool SqliteConsumer::renew() {
   core_->writer->call([&](Transaction& transaction) {
     held = held_;
     all = true;
+    bool misses = false;
     DurableTables& tables = transaction.durables;
     (void)require_row(transaction);
     for (auto at = held.leases.begin(); at != held.leases.end();) {
       const auto row = tables.lease(number_, at->first);
       if (!row || row->token != token_ || row->until <= transaction.now) {
         all = false;
+        misses = misses || (!row && at->second.until > transaction.now);
         at = held.leases.erase(at);
         continue;
       }
@@ -603,6 +613,7 @@ bool SqliteConsumer::renew() {
       auto row = tables.exception(number_, at->first);
       if (!row || row->token != token_ || row->until <= transaction.now) {
         all = false;
+        misses = misses || (!row && at->second.until > transaction.now);
         at = held.exceptions.erase(at);
         continue;
       }
@@ -611,6 +622,10 @@ bool SqliteConsumer::renew() {
       tables.put(number_, *row);
       at->second = std::move(*row);
       ++at;
+    }
+    if (misses) {
+      tables.take_back_strays();
+      core_->tell_damages(tables);
     }
     CursorRow cursor = tables.cursor(number_);
     if (cursor.leader == token_) {
