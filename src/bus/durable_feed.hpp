@@ -47,6 +47,13 @@ class DurableFeed {
   void begin();
   /// What becomes of an event that was fetched; each is settled once.
   void settle(Settlement settlement);
+  /// With strict order: something has been given back, so what is out behind it goes back as well,
+  /// until all is the store's again.
+  [[nodiscard]] bool gives_back() const noexcept {
+    return gives_back_.load(std::memory_order_acquire);
+  }
+  /// Whether nothing may pass an earlier event that waits.
+  [[nodiscard]] bool is_strict() const noexcept { return strict_; }
   /// There is news of the store.
   void news() noexcept { news_.store(true, std::memory_order_release); }
 
@@ -95,6 +102,7 @@ class DurableFeed {
   const std::size_t capacity_;
   const std::chrono::nanoseconds lease_;
   const bool exclusive_;
+  const bool strict_;
   std::unique_ptr<StoreConsumer> consumer_;
 
   mutable std::mutex mutex_;
@@ -112,6 +120,7 @@ class DurableFeed {
   std::atomic<bool> held_{false};
   std::atomic<bool> only_from_store_{false};
   std::atomic<bool> closed_{false};
+  std::atomic<bool> gives_back_{false};  // written with mutex_ held
   // Of turn() alone.
   SteadyClock::time_point renew_at_{};
   SteadyClock::time_point not_before_{};  // after an error of the store

@@ -75,6 +75,13 @@ bool SubscriberSink::begin(Delivery& delivery, Begun& begun) {
   begun.began = subscriber_.core->call_time();
   if (extra.timeout) begun.deadline = delivery_detail::later(begun.began, *extra.timeout);
   if (delivery.attempts != nullptr) [[unlikely]] {
+    // One that was tried here is what the others wait for, and goes on.
+    if (delivery.attempts->sequence != 0 && delivery.attempts->reason.empty() &&
+        extra.feed->gives_back()) {
+      count_one(failed);
+      give_back(delivery, std::chrono::nanoseconds::zero());
+      return false;
+    }
     begun.attempt = delivery.attempts->made + 1;
     if (!begin_within_total(delivery, begun)) return false;
   }
@@ -125,7 +132,8 @@ bool SubscriberSink::coming(std::span<const Delivery> deliveries) noexcept {
   const Breaker* const breaker = extra.breaker.load(std::memory_order_acquire);
   if (extra.once || (breaker != nullptr && breaker->state() != Breaker::State::closed) ||
       extra.left_behind.load(std::memory_order_relaxed) != 0 ||
-      state_of(subscriber_) == SubscriberState::ended) {
+      state_of(subscriber_) == SubscriberState::ended ||
+      (extra.feed != nullptr && extra.feed->is_strict())) {
     return false;
   }
   if (extra.retry && extra.retry->total &&
@@ -376,8 +384,8 @@ Then SubscriberSink::after_failure(Delivery& delivery, DeliveryFailure failure,
           const std::lock_guard lock(retries_mutex_);
           unlink(*timer);
         }
+        drop(*timer);  // first: what was held for it must see that it has gone back
         mailbox.give_up_again(timer->event);
-        drop(*timer);
         release();
         return Then::next;
       }
@@ -499,8 +507,8 @@ void SubscriberSink::drop_retries() {
   }
   for (RetryTimer* timer : mine) {
     if (subscriber_.extra->once) end_once();  // that was its event: no other may follow
+    drop(*timer);  // first: what was held for it must see that it has gone back
     subscriber_.extra->mailbox->give_up_again(timer->event);
-    drop(*timer);
     delete timer;
     release();
   }
