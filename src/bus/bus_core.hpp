@@ -18,6 +18,7 @@
 // Cost       As Bus.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -185,8 +186,11 @@ class BusCore {
   /// Events of topics that match are kept from now on.
   void keep_also(const std::vector<Pattern>& patterns);
   /// Along the routes of this bus, later: an event that another opening has stored. False: there is
-  /// no room now.
+  /// no room now; the feeds are woken when there is.
   bool deliver_stored(const Event& event);
+  /// Whether such an event could be taken now. They get half of the queue of publish_async: the
+  /// rest is for events from here.
+  [[nodiscard]] bool has_room_for_stored();
   bool remove_durable(std::string_view name);
   struct OpenDurable {
     std::string name;
@@ -420,6 +424,11 @@ class BusCore {
   void deliver(Route& route, const Event& event, ThreadState& state, Frame& frame,
                PublishResult& result);
   void run_strand(delivery_detail::Delivery& delivery);
+  /// One of other openings that waited for the strand does so no more.
+  void stored_begun() noexcept;
+  [[nodiscard]] std::size_t stored_max() const noexcept {
+    return std::max<std::size_t>(options_.queue_capacity / 2, 1);
+  }
   PublishResult queue_part(TopicEntry& entry, const Event& event, ThreadState& state, Frame& frame,
                            ReceiptState& receipt);
 
@@ -580,6 +589,8 @@ class BusCore {
   std::mutex link_mutex_;
   std::unique_ptr<StoreLink> link_owner_;  // guarded by link_mutex_; made once
   std::atomic<StoreLink*> link_{nullptr};
+  std::atomic<std::size_t> stored_waiting_{0};  // events of other openings, for the strand
+  std::atomic<bool> stored_wants_room_{false};  // the feeds are to be told when there is some
 
   /// All subscriptions with a mailbox, until they are freed: their counters live in them.
   std::mutex async_mutex_;

@@ -69,10 +69,9 @@ DurableFeed::Turn DurableFeeds::turn_all(Follow follow) {
   if (fetching == DurableFeed::Fetching::allowed && link_.follows()) {
     if (follow == Follow::at_once || now >= follow_at_) {
       follow_at_ = now + kFollowEvery;
-      if (link_.follow()) {
-        sum = {.did = true, .again = now};
-        follow_at_ = now;
-      }
+      const StoreLink::Followed followed = link_.follow();
+      sum.did = followed.did || followed.more;
+      if (followed.more) sum.again = follow_at_ = now;
     } else {
       sum.again = follow_at_;
     }

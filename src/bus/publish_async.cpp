@@ -135,6 +135,13 @@ PublishResult BusCore::queue_part(TopicEntry& entry, const Event& event, ThreadS
 /// What of a publish_async is left to do, on the strand.
 void BusCore::run_strand(delivery_detail::Delivery& delivery) {
   auto* receipt = static_cast<ReceiptState*>(delivery.token);
+  if (receipt->is_foreign) stored_begun();
+  // Not for each place: the feeds read a page of the store for it.
+  if (stored_wants_room_.load(std::memory_order_seq_cst) &&
+      stored_waiting_.load(std::memory_order_seq_cst) <= stored_max() / 2) {
+    stored_wants_room_.store(false, std::memory_order_seq_cst);
+    link()->feeds().wake();
+  }
   if (receipt->pending != nullptr) {
     (void)receipt->pending->wait(std::chrono::steady_clock::time_point::max());
     PublishResult answer;
@@ -202,20 +209,38 @@ void BusCore::run_strand(delivery_detail::Delivery& delivery) {
   close_part(receipt);
 }
 
+bool BusCore::has_room_for_stored() {
+  const auto has_room = [this] {
+    if (stored_waiting_.load(std::memory_order_seq_cst) >= stored_max()) return false;
+    const std::lock_guard lock(pool_mutex_);
+    return strand_ == nullptr || strand_->mailbox().waiting() < options_.queue_capacity;
+  };
+  if (has_room()) return true;
+  stored_wants_room_.store(true, std::memory_order_seq_cst);
+  return has_room();  // whoever made it meanwhile has not seen that it is wanted
+}
+
 bool BusCore::deliver_stored(const Event& event) {
+  if (!has_room_for_stored()) return false;
   delivery_detail::Mailbox& worker = strand();
   auto* const receipt = new ReceiptState(*this, ReceiptState::Outcomes::no);
   receipt->whole = true;
   receipt->is_foreign = true;
   receipt->result.id = event.id();
   receipt->before_id = std::numeric_limits<std::uint64_t>::max();
+  stored_waiting_.fetch_add(1, std::memory_order_seq_cst);
   if (worker.push(event, receipt, delivery_detail::MayWait::no) ==
       delivery_detail::Pushed::accepted) {
     return true;
   }
+  // Events from here have just taken the rest; when they have gone this is to be tried again.
+  stored_waiting_.fetch_sub(1, std::memory_order_seq_cst);
+  stored_wants_room_.store(true, std::memory_order_seq_cst);
   detail::release(*receipt);
   return false;
 }
+
+void BusCore::stored_begun() noexcept { stored_waiting_.fetch_sub(1, std::memory_order_seq_cst); }
 
 /// Runs only the queueing or only the synchronous part, and only subscriptions older than an id.
 void BusCore::run_part(Route& route, std::uint32_t size, Dispatch& dispatch, Part part,

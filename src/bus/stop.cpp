@@ -234,6 +234,7 @@ void BusCore::close() {
 
 void Strand::dropped(delivery_detail::Delivery& delivery, delivery_detail::DropReason) noexcept {
   auto* receipt = static_cast<ReceiptState*>(delivery.token);
+  if (receipt->is_foreign) core_.stored_begun();
   // The store still refers to it.
   if (receipt->pending != nullptr) {
     (void)receipt->pending->wait(std::chrono::steady_clock::time_point::max());

@@ -204,25 +204,30 @@ void StoreLink::set_repeated(const EventId& id, bool repeated) {
   }
 }
 
-bool StoreLink::follow() {
+StoreLink::Followed StoreLink::follow() {
+  Followed followed;
+  // Else it would be read for nothing, again and again.
+  if (!core_.has_room_for_stored()) return followed;
   StorePage page;
   try {
     if (has_unknown_.load(std::memory_order_relaxed)) look_for_unknown();
     page = store_->read({.after = followed_to_, .limit = kFollowPage, .not_by = store_->writer()});
     for (const StoredEvent& one : page.events) {
-      if (!core_.deliver_stored(one.event)) return true;  // once there is room
+      if (!core_.deliver_stored(one.event)) return followed;  // once there is room
       followed_to_ = one.sequence;
+      followed.did = true;
     }
   } catch (const std::exception& error) {
     // The bus may be ending meanwhile.
     const auto* const known = dynamic_cast<const Error*>(&error);
-    if (known != nullptr && known->code() == ErrorCode::stopped) return false;
+    if (known != nullptr && known->code() == ErrorCode::stopped) return followed;
     const std::array fields{LogField{"reason", error.what()}};
     core_.log(LogLevel::error, "events of other instances cannot be read now", fields);
-    return false;
+    return followed;
   }
   followed_to_ = std::max(followed_to_, page.next);
-  return page.more;
+  followed.more = page.more;
+  return followed;
 }
 
 }  // namespace busway::detail

@@ -84,8 +84,12 @@ class StoreLink {
   /// Says in the result what an answer means for a publish; true: its handlers are to run.
   [[nodiscard]] bool accept(const AppendResult& answer, const Event& event, PublishResult& result);
 
-  /// Delivers what other openings have appended. True: there may be more.
-  bool follow();
+  struct Followed {
+    bool did = false;   // something was delivered
+    bool more = false;  // there may be more, and room for it
+  };
+  /// Delivers what other openings have appended, as far as there is room.
+  Followed follow();
   [[nodiscard]] bool follows() const noexcept { return follows_; }
 
   /// All feeds give back what they hold; no call of the store begins after this.

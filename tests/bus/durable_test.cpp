@@ -873,7 +873,7 @@ TEST_P(Durable, AnEventThatKilledItsProcessTooOftenIsGivenUp) {
   EXPECT_EQ(info("work").dead_letters, 1U);
 }
 
-// -- Strict order -----------------------------------------------------------------------------------
+// -- Strict order ---------------------------------------------------------------------------------
 
 /// Nothing is handled before an earlier event that waits, not after the deadline of a stop either.
 TEST_P(Durable, StrictOrderHoldsWhenAStopIsOverdue) {
@@ -987,6 +987,62 @@ TEST(DurableInMemory, StrictOrderHoldsWhenItsBreakerRefusesAnEvent) {
     }
     EXPECT_EQ(handled, (Names{"job.a", "job.b", "job.c"})) << "jumped at look " << looks;
   }
+}
+
+/// Events of others wait in the store when there is no room for them, and some is left for those
+/// from here.
+TEST(SharedByTwoBuses, AFullQueueIsWaitedForAndLeavesRoomForEventsFromHere) {
+  TemporaryFolder folder;
+  const std::string address = "sqlite:" + folder.file("events.db");
+  const auto behind = std::make_shared<Behind>(open_store(address));
+  BusOptions with;
+  with.opened_store = behind;
+  with.queue_capacity = 16;
+  Pumped here(with);
+  BusOptions other = quiet();
+  other.store = address;
+  Bus there(other);
+  Names seen;
+  const Subscription live = note_topics(here.bus, "job.*", seen);
+  for (int i = 0; i < 300; ++i) EXPECT_TRUE(there.publish("job.other").ok());
+  EXPECT_TRUE(eventually([&] {
+    (void)here.bus.poll(0);  // fetches, and runs nothing
+    return !here.bus.idle();
+  }));
+  const std::size_t before = behind->reads;
+  for (int i = 0; i < 10; ++i) (void)here.bus.poll(0);
+  EXPECT_EQ(behind->reads, before) << "nothing has changed";
+  const Receipt mine = here.bus.publish_async("job.mine");
+  EXPECT_TRUE(mine.result().ok()) << "others have taken all of publish_async's queue";
+  (void)here.bus.poll();
+  EXPECT_EQ(seen.size(), 301U);
+  EXPECT_LT(std::find(seen.begin(), seen.end(), "job.mine") - seen.begin(), 16);
+}
+
+/// With threads of its own it hears of the room.
+TEST(SharedByTwoBuses, MoreThanAQueueHoldsComesInOrder) {
+  TemporaryFolder folder;
+  BusOptions with = quiet();
+  with.store = "sqlite:" + folder.file("events.db");
+  Bus there(with);
+  with.queue_capacity = 4;
+  Bus here(with);
+  std::mutex mutex;
+  std::vector<int> seen;
+  const Subscription live = here.subscribe("job", [&](const Event& event) {
+    const std::lock_guard lock(mutex);
+    seen.push_back(event.json().get<int>());
+  });
+  std::vector<int> all;
+  for (int i = 0; i < 200; ++i) {
+    EXPECT_TRUE(there.publish("job", Json(i)).ok());
+    all.push_back(i);
+  }
+  EXPECT_TRUE(eventually([&] {
+    const std::lock_guard lock(mutex);
+    return seen.size() >= all.size();
+  }));
+  EXPECT_EQ(seen, all);
 }
 
 }  // namespace
