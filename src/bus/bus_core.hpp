@@ -507,6 +507,7 @@ class BusCore {
   [[nodiscard]] std::vector<Pattern> read(const Patterns& patterns) const;
   delivery_detail::Mailbox& strand();
   std::vector<StopResult::Left> running_elsewhere();
+  void add_unsettled(std::vector<StopResult::Left>& left);
   void request_stop();
   std::vector<Subscriber*> with_mailbox();
   [[nodiscard]] Subscriber* find(SubscriptionId id) const noexcept;

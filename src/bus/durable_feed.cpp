@@ -90,6 +90,7 @@ void DurableFeed::keep_breaker(WallTime wall) {
 
 void DurableFeed::begin() {
   detail::retain(subscriber_);
+  id_ = subscriber_->id;
   begun_ = true;
 }
 
@@ -156,6 +157,7 @@ DurableFeed::Turn DurableFeed::turn(Fetching fetching) {
     if (!pending_.empty()) {
       if (at_once || now >= pending_since_ + kSettleWithin) {
         batch.swap(pending_);
+        settling_ = batch.size();
       } else {
         turn.again = pending_since_ + kSettleWithin;
       }
@@ -203,6 +205,7 @@ DurableFeed::Turn DurableFeed::turn(Fetching fetching) {
       const std::lock_guard lock(mutex_);
       pending_.insert(pending_.begin(), std::make_move_iterator(batch.begin()),
                       std::make_move_iterator(batch.end()));
+      settling_ = 0;
       more_ = true;
     }
     const auto* const known = dynamic_cast<const Error*>(&error);
@@ -254,6 +257,7 @@ void DurableFeed::settled(std::span<const Settlement> batch, const SettleResult&
   {
     const std::lock_guard lock(mutex_);
     out_ -= std::min(out_, batch.size());
+    settling_ = 0;
     if (out_ == 0) gives_back_.store(false, std::memory_order_release);
     for (const Settlement& one : batch) {
       if (comes_again(one)) retry_at_ = std::max(retry_at_, wall + one.after);
@@ -328,6 +332,11 @@ bool DurableFeed::idle(Fetching fetching) const {
   if (standby_) return true;
   if (news_.load(std::memory_order_acquire) || more_) return room(fetching) == 0;
   return !due_ || *due_ > retry_at_;  // a lease of somebody else is no work of ours
+}
+
+DurableFeed::Out DurableFeed::out() const {
+  const std::lock_guard lock(mutex_);
+  return {out_, pending_.size() + settling_};
 }
 
 void DurableFeed::close() noexcept {

@@ -26,6 +26,7 @@
 #include <vector>
 
 #include "busway/durable_spec.hpp"
+#include "busway/publish_result.hpp"
 #include "busway/store_consumer.hpp"
 #include "busway/wall_time.hpp"
 
@@ -80,6 +81,13 @@ class DurableFeed {
   /// All that was fetched is settled, and there is nothing to fetch as far as is known.
   [[nodiscard]] bool idle(Fetching fetching) const;
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
+  [[nodiscard]] SubscriptionId id() const noexcept { return id_; }
+  /// Events that are out, and of those the ones that are handled and not settled in the store yet.
+  struct Out {
+    std::size_t all = 0;
+    std::size_t unsettled = 0;
+  };
+  [[nodiscard]] Out out() const;
 
  private:
   using SteadyClock = std::chrono::steady_clock;
@@ -98,6 +106,7 @@ class DurableFeed {
   BusCore& core_;
   Subscriber* const subscriber_;  // a reference from begin() to close()
   bool begun_ = false;
+  SubscriptionId id_ = 0;
   const std::string name_;
   const std::size_t capacity_;
   const std::chrono::nanoseconds lease_;
@@ -110,6 +119,7 @@ class DurableFeed {
   std::vector<Settlement> pending_;
   SteadyClock::time_point pending_since_{};
   std::size_t out_ = 0;
+  std::size_t settling_ = 0;                  // with the store now
   std::unordered_set<std::uint64_t> lapsed_;  // of those, given out before
   WallTime retry_at_{};                       // the latest that was settled here
   std::optional<WallTime> due_;

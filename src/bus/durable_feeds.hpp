@@ -49,6 +49,7 @@ class DurableFeeds {
   void hold() noexcept;
   /// Whether all that was fetched is settled, and nothing is known that could be fetched now.
   [[nodiscard]] bool idle() const;
+  [[nodiscard]] std::vector<std::shared_ptr<DurableFeed>> all() const;
   /// Until something changes, or the deadline.
   void wait_change(std::chrono::steady_clock::time_point deadline);
   /// All feeds give back what they hold, and the thread ends.
@@ -58,7 +59,6 @@ class DurableFeeds {
   void run();
   enum class Follow : unsigned char { at_once, now_and_then };
   [[nodiscard]] DurableFeed::Turn turn_all(Follow follow);
-  [[nodiscard]] std::vector<std::shared_ptr<DurableFeed>> all() const;
 
   BusCore& core_;
   StoreLink& link_;

@@ -7,6 +7,7 @@
 #include "base/deadline.hpp"
 #include "base/escape.hpp"
 #include "bus/bus_core.hpp"
+#include "bus/durable_feed.hpp"
 #include "bus/strand.hpp"
 #include "busway/manual_executor.hpp"
 
@@ -122,6 +123,7 @@ StopResult BusCore::stop(std::chrono::nanoseconds timeout) {
           {0, "publish_async", strand_->mailbox().waiting(), strand_->mailbox().running()});
     }
   }
+  add_unsettled(result.left);
   gate_.fetch_or(kOverdue, std::memory_order_seq_cst);
   one_at_a_time.unlock();  // what follows calls functions of the program
   // They had until now. A synchronous handler of another thread is asked as well.
@@ -141,6 +143,23 @@ StopResult BusCore::stop(std::chrono::nanoseconds timeout) {
     }
   }
   return result;
+}
+
+/// What was handled, or fetched, and is still out for the store: it will be given out again.
+void BusCore::add_unsettled(std::vector<StopResult::Left>& left) {
+  StoreLink* const store = link();
+  if (store == nullptr) return;
+  for (const auto& feed : store->feeds().all()) {
+    if (feed->closed()) continue;
+    const DurableFeed::Out out = feed->out();
+    const SubscriptionId id = feed->id();
+    const bool is_told = std::any_of(left.begin(), left.end(), [id](const StopResult::Left& one) {
+      return one.subscription == id;
+    });
+    // One that is being handed over is neither in a mailbox nor settled.
+    const std::size_t count = is_told ? out.unsettled : std::max(out.unsettled, out.all);
+    if (count != 0) left.push_back({id, "settlements of " + feed->name(), count, 0});
+  }
 }
 
 /// All calls that run, and those that begin from now on.

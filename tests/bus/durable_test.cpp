@@ -1045,5 +1045,27 @@ TEST(SharedByTwoBuses, MoreThanAQueueHoldsComesInOrder) {
   EXPECT_EQ(seen, all);
 }
 
+/// What was handled and could not be settled in time will be handled again: stop() says so.
+TEST_P(Durable, AStopTellsOfSettlementsThatCouldNotBeWritten) {
+  const auto behind = std::make_shared<Behind>(store);
+  BusOptions with = options();
+  with.opened_store = behind;
+  Pumped pumped(with);
+  int calls = 0;
+  const Subscription made =
+      pumped.bus.subscribe("job", [&](const Event&) { ++calls; }, {.durable = "work"});
+  behind->settle_fails = true;
+  (void)pumped.bus.publish("job");
+  (void)pumped.bus.publish("job");
+  (void)pumped.bus.poll();
+  ASSERT_EQ(calls, 2);
+  const StopResult stopped = pumped.bus.stop(milliseconds(1));
+  EXPECT_EQ(stopped.kind, StopResult::Kind::deadline);
+  ASSERT_EQ(stopped.left.size(), 1U);
+  EXPECT_EQ(stopped.left[0].subscription, made.id());
+  EXPECT_TRUE(mentions(stopped.left[0].name, "work"));
+  EXPECT_EQ(stopped.queued(), 2U);
+}
+
 }  // namespace
 }  // namespace busway
