@@ -46,6 +46,10 @@ bool BusCore::wait_drained(Clock::time_point deadline) {
   for (;;) {
     if (idle()) return true;
     if (inside_handler() || Clock::now() >= deadline) return false;
+    // The filter of a durable subscription would wait for itself.
+    if (StoreLink* const store = link(); store != nullptr && store->feeds().turns_here()) {
+      return false;
+    }
     if ((gate_.load(std::memory_order_acquire) & kClosed) != 0) return idle();
     const References all{with_mailbox()};
     std::vector<Mailbox*> mailboxes;

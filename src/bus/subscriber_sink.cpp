@@ -341,7 +341,8 @@ Then SubscriberSink::after_failure(Delivery& delivery, DeliveryFailure failure,
       }
       failure.reason += why_no_retry(next.verdict);
     }
-  } else if (attempts.sequence != 0 && (core.overdue() || ended_meanwhile)) {
+  } else if (attempts.sequence != 0 && (core.overdue() || ended_meanwhile) &&
+             asked.kind() != Outcome::Kind::dead_letter) {
     // Strict retries wait here, and here is no time left.
     count_one(given_back);
     settle_stored(delivery, {.kind = Settlement::Kind::retry,
@@ -349,7 +350,7 @@ Then SubscriberSink::after_failure(Delivery& delivery, DeliveryFailure failure,
                              .reason = std::move(failure.reason)});
     delete std::exchange(delivery.attempts, nullptr);
     return Then::next;
-  } else if (retry && core.overdue()) {
+  } else if (retry && core.overdue() && asked.kind() != Outcome::Kind::dead_letter) {
     failure.reason += " (no retry: the bus has stopped)";
   } else if (retry && asked.kind() != Outcome::Kind::dead_letter && !ended_meanwhile) {
     delivery_detail::Mailbox& mailbox = *subscriber_.extra->mailbox;

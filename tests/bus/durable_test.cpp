@@ -1067,5 +1067,73 @@ TEST_P(Durable, AStopTellsOfSettlementsThatCouldNotBeWritten) {
   EXPECT_EQ(stopped.queued(), 2U);
 }
 
+/// On a bus driven by hand filters and handlers run within poll(), filters within a turn.
+TEST_P(Durable, AFilterMayEndItsSubscriptionOnABusDrivenByHand) {
+  Pumped pumped(options());
+  Subscription made;
+  int calls = 0;
+  made = pumped.bus.subscribe("job", [&](const Event&) { ++calls; },
+                              {.filter =
+                                   [&](const Event&) {
+                                     made.reset();
+                                     EXPECT_FALSE(pumped.bus.wait_idle(kLong));
+                                     (void)pumped.bus.poll();
+                                     return true;
+                                   },
+                               .durable = "work"});
+  (void)pumped.bus.publish("job");
+  (void)pumped.bus.poll();
+  EXPECT_EQ(calls, 0);
+  EXPECT_TRUE(pumped.bus.idle());
+  EXPECT_EQ(info("work").leased, 0U);
+}
+
+TEST_P(Durable, AHandlerMayEndItsSubscriptionOnABusDrivenByHand) {
+  Pumped pumped(options());
+  Subscription made;
+  made = pumped.bus.subscribe("job", [&](const Event&) { made.reset(); }, {.durable = "work"});
+  (void)pumped.bus.publish("job");
+  (void)pumped.bus.poll();
+  EXPECT_TRUE(pumped.bus.idle());
+  EXPECT_EQ(info("work").leased, 0U);
+}
+
+/// What it asks for counts, though its subscription ends meanwhile.
+TEST_P(Durable, AStrictDeliveryThatWantsToBeADeadLetterIsOneThoughItsSubscriptionEnds) {
+  Pumped pumped(options());
+  RetryPolicy strict = retries(5);
+  strict.order = RetryOrder::strict;
+  Subscription made;
+  made = pumped.bus.subscribe("job",
+                              [&](const Event&) {
+                                made.reset();
+                                return Outcome::dead_letter("useless");
+                              },
+                              {.retry = strict, .durable = "work"});
+  (void)pumped.bus.publish("job");
+  (void)pumped.bus.poll();
+  EXPECT_EQ(info("work").dead_letters, 1U);
+  EXPECT_EQ(info("work").retrying, 0U);
+}
+
+/// For the thread sanitizer: the thread of the feeds begins with the first of them.
+TEST_P(Durable, TheFirstSubscriptionsMayBeMadeAndEndedByManyThreads) {
+  store->close();
+  const std::shared_ptr<Store> shared = open(nullptr);
+  for (int round = 0; round < 5; ++round) {
+    BusOptions with = quiet();
+    with.opened_store = shared;
+    Bus bus(with);
+    std::vector<std::thread> threads;
+    for (int t = 0; t < 4; ++t) {
+      threads.emplace_back([&, t] {
+        const Subscription made =
+            bus.subscribe("job", [](const Event&) {}, {.durable = "work" + std::to_string(t)});
+      });
+    }
+    for (std::thread& one : threads) one.join();
+  }
+}
+
 }  // namespace
 }  // namespace busway
