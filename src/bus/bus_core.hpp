@@ -85,6 +85,7 @@ struct ReceiptState {
   std::vector<SettledCallback> callbacks;
   // Written before the event goes to a mailbox.
   std::uint64_t before_id = 0;             // subscriptions from this id on do not get the event
+  std::uint64_t replays_before_id = 0;     // but those that replay the past do, below this one
   StatusBook::Ticket ticket = 0;           // 0: the bus keeps no status of events
   std::unique_ptr<PendingAppend> pending;  // of a kept topic: the strand waits for it
   bool whole = false;                      // its queued deliveries are made by the strand as well
@@ -407,8 +408,7 @@ class BusCore {
   /// The ring is this thread's until ring_busy is 0 again; waits while someone reads.
   [[gnu::noinline]] void begin_ring_write(ThreadState& state);
   void run_sampled(Route& route, std::uint32_t size, Dispatch& dispatch);
-  void run_part(Route& route, std::uint32_t size, Dispatch& dispatch, Part part,
-                std::uint64_t before_id);
+  void run_part(Route& route, std::uint32_t size, Dispatch& dispatch, Part part);
   void finish(ThreadState& state, const Dispatch& dispatch, std::uint32_t size,
               PublishResult& result);
   /// As record_and_deliver() when the gate says kFilters or kTracked.

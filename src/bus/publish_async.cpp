@@ -79,10 +79,11 @@ Receipt BusCore::publish_async(Event event) {
     } else {
       record(state, event);
     }
-    // Subscriptions made from now on do not get this event; a replay of theirs finds it recorded.
+    // Subscriptions made from now on do not get this event; a replay of theirs finds it recorded,
+    // or is still to come when the strand records it.
     {
       const std::lock_guard lock(mutex_);
-      raw->before_id = next_sequence_ << kSlotBits;
+      raw->before_id = raw->replays_before_id = next_sequence_ << kSlotBits;
       ++entry->published;
     }
     if (!raw->whole) {
@@ -100,7 +101,7 @@ Receipt BusCore::publish_async(Event event) {
                              " events): no synchronous subscription got the event"});
       close_part(raw);
     } else if (raw->pending != nullptr) {
-      link()->store().append(*raw->pending);
+      link()->append(*raw->pending);
     }
     return receipt;
   }
@@ -119,7 +120,7 @@ PublishResult BusCore::queue_part(TopicEntry& entry, const Event& event, ThreadS
   dispatch.frame = &frame;
   dispatch.result = &result;
   dispatch.receipt = &receipt;
-  run_part(route, route.size(), dispatch, Part::queued_only, receipt.before_id);
+  run_part(route, route.size(), dispatch, Part::queued_only);
   // A filter that threw has failed its delivery before it was queued.
   result.matched = dispatch.queued + dispatch.refused + dispatch.failed;
   result.queued = dispatch.queued;
@@ -145,6 +146,7 @@ void BusCore::run_strand(delivery_detail::Delivery& delivery) {
   if (receipt->pending != nullptr) {
     (void)receipt->pending->wait(std::chrono::steady_clock::time_point::max());
     PublishResult answer;
+    link()->answered_now(receipt->pending->result(), delivery.event.id());
     const bool stored = link()->accept(receipt->pending->result(), delivery.event, answer);
     if (!stored) {
       {
@@ -176,6 +178,11 @@ void BusCore::run_strand(delivery_detail::Delivery& delivery) {
     }
     if (receipt->whole) {
       record(state, delivery.event);
+      // A replay that begins from now on finds it; one that has begun before must get it live.
+      if (!receipt->is_foreign) {
+        const std::lock_guard lock(mutex_);
+        receipt->replays_before_id = next_sequence_ << kSlotBits;
+      }
       parts = queue_part(*entry, delivery.event, state, *guard.frame, *receipt);
     }
     PublishResult sync_result;
@@ -187,7 +194,7 @@ void BusCore::run_strand(delivery_detail::Delivery& delivery) {
       dispatch.frame = guard.frame;
       dispatch.result = &sync_result;
       dispatch.receipt = receipt;
-      run_part(route, route.size(), dispatch, Part::sync_only, receipt->before_id);
+      run_part(route, route.size(), dispatch, Part::sync_only);
       bump(state.failed, dispatch.failed);
       bump(state.timed_out, dispatch.timed_out);
       if (dispatch.failed != 0) count_unwell(*route.entry, dispatch);
@@ -227,7 +234,7 @@ bool BusCore::deliver_stored(const Event& event) {
   receipt->whole = true;
   receipt->is_foreign = true;
   receipt->result.id = event.id();
-  receipt->before_id = std::numeric_limits<std::uint64_t>::max();
+  receipt->before_id = receipt->replays_before_id = std::numeric_limits<std::uint64_t>::max();
   stored_waiting_.fetch_add(1, std::memory_order_seq_cst);
   if (worker.push(event, receipt, delivery_detail::MayWait::no) ==
       delivery_detail::Pushed::accepted) {
@@ -243,11 +250,13 @@ bool BusCore::deliver_stored(const Event& event) {
 void BusCore::stored_begun() noexcept { stored_waiting_.fetch_sub(1, std::memory_order_seq_cst); }
 
 /// Runs only the queueing or only the synchronous part, and only subscriptions older than an id.
-void BusCore::run_part(Route& route, std::uint32_t size, Dispatch& dispatch, Part part,
-                       std::uint64_t before_id) {
+void BusCore::run_part(Route& route, std::uint32_t size, Dispatch& dispatch, Part part) {
+  const ReceiptState& receipt = *dispatch.receipt;
   for (std::uint32_t i = 0; i < size; ++i) {
     Subscriber* const subscriber = route.subscribers()[i].load(std::memory_order_acquire);
     const bool queued = subscriber->extra != nullptr && subscriber->extra->mailbox != nullptr;
+    const bool replays = subscriber->extra != nullptr && subscriber->extra->replays;
+    const std::uint64_t before_id = replays ? receipt.replays_before_id : receipt.before_id;
     if (queued != (part == Part::queued_only) || subscriber->id >= before_id) continue;
     platform_detail::publish_slot(dispatch.frame->current, subscriber);
     const std::uint32_t failed = dispatch.failed;

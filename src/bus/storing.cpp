@@ -59,6 +59,7 @@ StoreLink& BusCore::link_or_make() {
   link_owner_ = std::make_unique<StoreLink>(*this, std::move(store), whose, std::move(keep));
   link_.store(link_owner_.get(), std::memory_order_release);
   if (keeps) gate_.fetch_or(kStored, std::memory_order_seq_cst);
+  if (serial_ != 0) link_owner_->begin();  // else the bus is being made
   return *link_owner_;
 }
 
@@ -82,7 +83,7 @@ BusCore::Kept BusCore::keep(TopicEntry& entry, Event& event, PublishResult& resu
     return Kept::no;
   }
   store.stamp(event);
-  return store.accept(store.store().append(event), event, result) ? Kept::yes : Kept::refused;
+  return store.accept(store.append(event), event, result) ? Kept::yes : Kept::refused;
 }
 
 bool BusCore::remove_durable(std::string_view name) {
@@ -153,7 +154,7 @@ std::vector<PublishResult> BusCore::publish_batch(std::span<const Event> events)
     }
   }
   std::vector<AppendResult> answers(kept.size());
-  store.store().append(kept, answers);
+  store.append(kept, answers);
   std::size_t next = 0;
   for (std::size_t i = 0; i < events.size(); ++i) {
     const Event* event = &others[i];

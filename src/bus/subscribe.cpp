@@ -266,6 +266,7 @@ void BusCore::equip(Subscriber& subscriber, const SubscriptionOptions& options,
     extra->mailbox = std::make_unique<delivery_detail::Mailbox>(
         *extra->sink, mailbox, executor == nullptr ? &pool() : nullptr, executor);
     if (options.replay.from != Replay::From::none && options.durable.empty()) {
+      extra->replays = true;
       extra->mailbox->hold();
     }
   }

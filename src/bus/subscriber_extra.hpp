@@ -59,6 +59,7 @@ struct SubscriberExtra {
   std::atomic<bool> orphaned{false};          // ended; the last of them destroys the callable
   std::atomic<std::uint32_t> timed_out{0};    // deliveries of a synchronous subscription
   bool once = false;
+  bool replays = false;            // begins with past events, and is not durable
   std::atomic<bool> taken{false};  // once: an event has claimed it
   std::atomic<LatencyHistogram*> latency{nullptr};
   /// Gets what is coming, where handlers may know it before their turn, and how long each of them

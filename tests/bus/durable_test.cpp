@@ -1116,6 +1116,81 @@ TEST_P(Durable, AStrictDeliveryThatWantsToBeADeadLetterIsOneThoughItsSubscriptio
   EXPECT_EQ(info("work").retrying, 0U);
 }
 
+/// Two buses of a process may share one opening.
+TEST_P(Durable, LiveSubscriptionsOfEachBusOnOneOpeningSeeTheEventsOfBoth) {
+  Pumped here(options());
+  (void)here.bus.publish("job.before");
+  Names of_here;
+  Names of_there;
+  const Subscription left = note_topics(here.bus, "job.*", of_here);
+  (void)here.bus.publish("job.alone");
+  BusOptions other = options();
+  other.clock = std::make_shared<testing::ManualClock>(testing::ManualClock::kStart, 2);
+  Pumped there(other);  // whose ids are others
+  const Subscription right = note_topics(there.bus, "job.*", of_there, {.mode = Mode::async});
+  (void)here.bus.publish("job.a");
+  (void)there.bus.publish("job.b");
+  (void)here.bus.publish_async(Event("job.c"));
+  (void)there.bus.publish_batch(std::vector<Event>{Event("job.d"), Event("job.e")});
+  const Event again("job.f", Payload(),
+                    {.id = EventId::parse("0190b7c2-7d3a-7c11-8f00-000000000001")});
+  (void)here.bus.publish(again);
+  EXPECT_TRUE(there.bus.publish(again).duplicate);
+  for (int round = 0; round < 3; ++round) {
+    (void)here.bus.poll();
+    (void)there.bus.poll();
+  }
+  std::sort(of_here.begin(), of_here.end());
+  std::sort(of_there.begin(), of_there.end());
+  EXPECT_EQ(of_there, (Names{"job.a", "job.b", "job.c", "job.d", "job.e", "job.f"}));
+  EXPECT_EQ(of_here, (Names{"job.a", "job.alone", "job.b", "job.c", "job.d", "job.e", "job.f"}));
+}
+
+/// The same with threads that publish all the time.
+TEST_P(Durable, BusesOnOneOpeningSeeEachEventOnce) {
+  store->close();
+  const std::shared_ptr<Store> shared = open(nullptr);
+  BusOptions with = quiet();
+  with.opened_store = shared;
+  Bus here(with);
+  Bus there(with);
+  constexpr int kEach = 100;
+  std::mutex mutex;
+  std::map<int, int> of_here;
+  std::map<int, int> of_there;
+  const auto counts_in = [&](std::map<int, int>& into) {
+    return [&](const Event& event) {
+      const std::lock_guard lock(mutex);
+      ++into[event.json().get<int>()];
+    };
+  };
+  const Subscription left = here.subscribe("job", counts_in(of_here));
+  const Subscription right = there.subscribe("job", counts_in(of_there));
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([&, t] {
+      for (int i = 0; i < kEach; ++i) {
+        Bus& bus = t % 2 == 0 ? here : there;
+        const Json n(t * kEach + i);
+        if (i % 3 == 0) {
+          EXPECT_TRUE(bus.publish_async(Event("job", Payload::json(n))).wait_for(kLong));
+        } else {
+          EXPECT_TRUE(bus.publish("job", n).ok());
+        }
+      }
+    });
+  }
+  for (std::thread& one : threads) one.join();
+  EXPECT_TRUE(eventually([&] {
+    const std::lock_guard lock(mutex);
+    return of_here.size() == 4 * kEach && of_there.size() == 4 * kEach;
+  }));
+  EXPECT_TRUE(here.wait_idle(kLong));
+  EXPECT_TRUE(there.wait_idle(kLong));
+  for (const auto& [n, times] : of_here) EXPECT_EQ(times, 1) << n;
+  for (const auto& [n, times] : of_there) EXPECT_EQ(times, 1) << n;
+}
+
 /// For the thread sanitizer: the thread of the feeds begins with the first of them.
 TEST_P(Durable, TheFirstSubscriptionsMayBeMadeAndEndedByManyThreads) {
   store->close();
