@@ -89,6 +89,7 @@ struct ReceiptState {
   StatusBook::Ticket ticket = 0;           // 0: the bus keeps no status of events
   std::unique_ptr<PendingAppend> pending;  // of a kept topic: the strand waits for it
   bool whole = false;                      // its queued deliveries are made by the strand as well
+  std::uint64_t kept_as = 0;               // of a foreign one
   bool is_foreign = false;  // stored by another opening: the filters here have not seen it
 };
 /// The handler of a delivery is about to be called.
@@ -188,7 +189,7 @@ class BusCore {
   void keep_also(const std::vector<Pattern>& patterns);
   /// Along the routes of this bus, later: an event that another opening has stored. False: there is
   /// no room now; the feeds are woken when there is.
-  bool deliver_stored(const Event& event);
+  bool deliver_stored(const StoredEvent& stored);
   /// Whether such an event could be taken now. They get half of the queue of publish_async: the
   /// rest is for events from here.
   [[nodiscard]] bool has_room_for_stored();
@@ -233,6 +234,9 @@ class BusCore {
   /// match it is no sign that somebody answers its requests. No lock while the topic's route is as
   /// it was.
   [[nodiscard]] bool is_subscribed_by_name(std::string_view topic);
+
+  /// The next page of a subscription's past, into its mailbox.
+  void read_past(Subscriber& subscriber) noexcept;
 
   // -- routes.cpp ---------------------------------------------------------------------------------
   TopicEntry* pin_topic(std::string_view name);
@@ -436,10 +440,9 @@ class BusCore {
   void open_store();
   void add_stored(std::span<const Pattern> patterns, std::size_t limit, WallTime since,
                   std::vector<delivery_detail::PastEvent>& past);
-  /// Waits until the event is stored, if its topic is kept; false: it goes no further.
-  enum class Kept : unsigned char { yes, no, refused };
-  /// Appends the event if its topic is kept; refused: the store has not taken it, see the result.
-  Kept keep(TopicEntry& entry, Event& event, PublishResult& result);
+  /// Waits until the event is stored, if its topic is kept; false: it goes no further, see the
+  /// result. kept_as: its sequence then.
+  bool keep(TopicEntry& entry, Event& event, PublishResult& result, std::uint64_t& kept_as);
 
   // routes.cpp: with mutex_ held, except what is named _now.
   [[nodiscard]] TopicEntry* entry_of(std::string_view name, Garbage& garbage);
@@ -500,6 +503,11 @@ class BusCore {
   void equip(Subscriber& subscriber, const SubscriptionOptions& options,
              std::vector<Pattern> patterns);
   void begin_replay(Subscriber& subscriber, const Replay& replay);
+  void begin_paged_replay(Subscriber& subscriber, const Replay& replay,
+                          std::vector<Pattern> patterns);
+  void put_past(Subscriber& subscriber, bool cut) noexcept;
+  void end_replay_state(Subscriber& subscriber);
+  void warn_of_cut(const Subscriber& subscriber);
   void open_durable(Subscriber& subscriber, const SubscriptionOptions& options);
   void wait_for_calls(std::span<Subscriber* const> all, std::span<Subscriber* const> ending,
                       bool inside);

@@ -165,7 +165,9 @@ void BusCore::run_strand(delivery_detail::Delivery& delivery) {
   PublishResult parts;
   {
     const FrameGuard guard(*this, state);
-    const KeptGuard note(*guard.frame, receipt->is_foreign || receipt->pending != nullptr);
+    const KeptGuard note(*guard.frame, receipt->pending != nullptr
+                                           ? receipt->pending->result().sequence
+                                           : receipt->kept_as);
     TopicEntry* entry = topics_.find(delivery.event.topic(), hash_text(delivery.event.topic()));
     if (entry == nullptr) entry = find_or_add_now(delivery.event.topic());
     if (receipt->is_foreign) {
@@ -227,16 +229,17 @@ bool BusCore::has_room_for_stored() {
   return has_room();  // whoever made it meanwhile has not seen that it is wanted
 }
 
-bool BusCore::deliver_stored(const Event& event) {
+bool BusCore::deliver_stored(const StoredEvent& stored) {
   if (!has_room_for_stored()) return false;
   delivery_detail::Mailbox& worker = strand();
   auto* const receipt = new ReceiptState(*this, ReceiptState::Outcomes::no);
   receipt->whole = true;
   receipt->is_foreign = true;
-  receipt->result.id = event.id();
+  receipt->kept_as = stored.sequence;
+  receipt->result.id = stored.event.id();
   receipt->before_id = receipt->replays_before_id = std::numeric_limits<std::uint64_t>::max();
   stored_waiting_.fetch_add(1, std::memory_order_seq_cst);
-  if (worker.push(event, receipt, delivery_detail::MayWait::no) ==
+  if (worker.push(stored.event, receipt, delivery_detail::MayWait::no) ==
       delivery_detail::Pushed::accepted) {
     return true;
   }

@@ -188,7 +188,7 @@ void StoreLink::look_for_unknown() {
   for (const EventId& id : ids) {
     const std::optional<StoredEvent> found = store_->find(id);
     if (!found || comes_by_following(*found) || !forget_unknown(id)) continue;
-    if (core_.deliver_stored(found->event)) continue;
+    if (core_.deliver_stored(*found)) continue;
     const std::lock_guard lock(unknown_mutex_);  // once there is room
     unknown_.push_back({.id = id});
     has_unknown_.store(true, std::memory_order_relaxed);
@@ -217,7 +217,7 @@ StoreLink::Followed StoreLink::follow() {
       const Writer writer = writer_of(one);
       if (writer == Writer::not_known) return followed;  // once it is
       if (writer == Writer::others) {
-        if (!core_.deliver_stored(one.event)) return followed;  // once there is room
+        if (!core_.deliver_stored(one)) return followed;  // once there is room
         if (has_unknown_.load(std::memory_order_relaxed)) forget_unknown(one.event.id());
         followed.did = true;
       }

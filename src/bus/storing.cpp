@@ -74,16 +74,18 @@ void BusCore::keep_also(const std::vector<Pattern>& patterns) {
   platform_detail::heavy_barrier();  // whoever publishes from now on sees it
 }
 
-BusCore::Kept BusCore::keep(TopicEntry& entry, Event& event, PublishResult& result) {
+bool BusCore::keep(TopicEntry& entry, Event& event, PublishResult& result, std::uint64_t& kept_as) {
   StoreLink& store = *link();
-  if (!store.keeps(entry)) return Kept::no;
+  if (!store.keeps(entry)) return true;
   // A request stays in this process.
   if (const QueuedInto* const request = thread_locals.queued_into;
       request != nullptr && request->id == event.id()) {
-    return Kept::no;
+    return true;
   }
   store.stamp(event);
-  return store.accept(store.append(event), event, result) ? Kept::yes : Kept::refused;
+  const AppendResult answer = store.append(event);
+  kept_as = answer.sequence;
+  return store.accept(answer, event, result);
 }
 
 bool BusCore::remove_durable(std::string_view name) {
@@ -159,13 +161,15 @@ std::vector<PublishResult> BusCore::publish_batch(std::span<const Event> events)
   for (std::size_t i = 0; i < events.size(); ++i) {
     const Event* event = &others[i];
     const bool is_kept = next < places.size() && places[next] == i;
+    std::uint64_t kept_as = 0;
     if (is_kept) {
       event = &kept[next];
+      kept_as = answers[next].sequence;
       if (!store.accept(answers[next++], *event, results[i])) continue;
     }
     if (event->topic().empty()) continue;  // refused
     const FrameGuard guard(*this, state);
-    const KeptGuard note(*guard.frame, is_kept);
+    const KeptGuard note(*guard.frame, kept_as);
     TopicEntry* entry = topics_.find(event->topic(), hash_text(event->topic()));
     if (entry == nullptr) entry = find_or_add_now(event->topic());
     const std::uint32_t gate = gate_.load(std::memory_order_acquire);

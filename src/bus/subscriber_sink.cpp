@@ -125,6 +125,8 @@ bool SubscriberSink::begin_within_total(Delivery& delivery, Begun& begun) {
   return true;
 }
 
+void SubscriberSink::read_past() noexcept { subscriber_.core->read_past(subscriber_); }
+
 /// Only what will be handled for sure: one that is refused in its turn must not have been begun.
 /// And not what has no more time than is left of a total: that is known in its turn only.
 bool SubscriberSink::coming(std::span<const Delivery> deliveries) noexcept {
