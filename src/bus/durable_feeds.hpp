@@ -40,15 +40,21 @@ class DurableFeeds {
   void add(std::shared_ptr<DurableFeed> feed);
   /// There may be something to do.
   void wake() noexcept;
-  /// Makes a turn here; for buses driven by hand. True: something was done.
+  /// Makes a turn here; for buses driven by hand. True: something was done. Within a turn, by a
+  /// filter or a log function, it does nothing.
   bool turn();
   /// Of a subscription that has ended: waits until what its calls and its mailbox gave back is in
   /// the store, or the store could not be asked.
   void wait_closed(const DurableFeed& feed);
   /// Nothing is fetched any more; what is settled is settled at once.
   void hold() noexcept;
+  /// Whether this thread is within a turn: it must not wait for one.
+  [[nodiscard]] bool turns_here() const noexcept {
+    return turning_.load(std::memory_order_relaxed) == std::this_thread::get_id();
+  }
   /// Whether all that was fetched is settled, and nothing is known that could be fetched now.
   [[nodiscard]] bool idle() const;
+  [[nodiscard]] std::vector<std::shared_ptr<DurableFeed>> all() const;
   /// Until something changes, or the deadline.
   void wait_change(std::chrono::steady_clock::time_point deadline);
   /// All feeds give back what they hold, and the thread ends.
@@ -58,7 +64,6 @@ class DurableFeeds {
   void run();
   enum class Follow : unsigned char { at_once, now_and_then };
   [[nodiscard]] DurableFeed::Turn turn_all(Follow follow);
-  [[nodiscard]] std::vector<std::shared_ptr<DurableFeed>> all() const;
 
   BusCore& core_;
   StoreLink& link_;
@@ -71,12 +76,13 @@ class DurableFeeds {
   bool begun_ = false;
   bool signalled_ = false;
   bool ending_ = false;
-  std::mutex turn_mutex_;
-  std::chrono::steady_clock::time_point follow_at_{};  // guarded by turn_mutex_
-  std::atomic<bool> held_{false};
   Store::Watch watch_;
   Clock::Watch clock_watch_;
   std::thread thread_;
+  std::mutex turn_mutex_;
+  std::atomic<std::thread::id> turning_{};             // who makes a turn
+  std::chrono::steady_clock::time_point follow_at_{};  // guarded by turn_mutex_
+  std::atomic<bool> held_{false};
 };
 
 }  // namespace busway::detail

@@ -316,5 +316,23 @@ TEST_F(Storing, AKeepPatternThatCannotBeReadIsAnError) {
   EXPECT_TRUE(mentions(why, "keep"));
 }
 
+/// Published before the subscription was made, and stored after its replay was read.
+TEST_F(Storing, AReplayHasWhatWasOnItsWayIntoTheStore) {
+  Pumped pumped(options());
+  store->hold = true;
+  const Receipt kept = pumped.bus.publish_async("order.made");
+  const Receipt other = pumped.bus.publish_async("lunch");
+  Names replayed;
+  Names live;
+  const Subscription past =
+      note_topics(pumped.bus, "*", replayed, {.mode = Mode::async, .replay = Replay::beginning()});
+  const Subscription later = note_topics(pumped.bus, "*", live, {.mode = Mode::async});
+  store->hold = false;
+  for (AppendRequest* one : store->held) store->answer_now(*one);
+  (void)pumped.bus.poll();
+  EXPECT_EQ(replayed, (Names{"order.made", "lunch"}));
+  EXPECT_EQ(live, Names{}) << "they were published before it was made";
+}
+
 }  // namespace
 }  // namespace busway
