@@ -41,16 +41,33 @@ void DurableFeeds::begin() {
     begun_ = true;
   }
   // Given back without the lock, which their functions take.
-  Store::Watch watch = link_.store().watch([this] {
-    for (const auto& feed : all()) feed->news();
-    wake();
-  });
+  Store::Watch watch = link_.store().watch([this](StoreNews news) { told(news); });
   Clock::Watch clock_watch = core_.options().clock->watch([this] { wake(); });
   const std::lock_guard lock(mutex_);
   if (ending_) return;
   watch_ = std::move(watch);
   clock_watch_ = std::move(clock_watch);
   if (!core_.driven_by_hand()) thread_ = std::thread([this] { run(); });
+}
+
+void DurableFeeds::told(StoreNews news) noexcept {
+  for (const auto& feed : all()) feed->news();
+  const bool may_turn = news == StoreNews::on_own_thread && !core_.driven_by_hand();
+  if (!may_turn || !turn_here()) wake();
+}
+
+bool DurableFeeds::turn_here() {
+  const std::unique_lock turning(turn_mutex_, std::try_to_lock);
+  if (!turning.owns_lock()) return false;
+  const SteadyTime again = turn_each(Follow::now_and_then).again;
+  bool sooner = false;
+  {
+    const std::lock_guard lock(mutex_);
+    sooner = again < again_;
+    if (sooner) again_ = again;
+  }
+  if (sooner) woken_.notify_one();
+  return true;
 }
 
 void DurableFeeds::add(std::shared_ptr<DurableFeed> feed) {
@@ -78,6 +95,10 @@ std::vector<std::shared_ptr<DurableFeed>> DurableFeeds::all() const {
 
 DurableFeed::Turn DurableFeeds::turn_all(Follow follow) {
   const std::lock_guard one_at_a_time(turn_mutex_);
+  return turn_each(follow);
+}
+
+DurableFeed::Turn DurableFeeds::turn_each(Follow follow) {
   const TurnScope here(turning_);
   const auto fetching = held_.load(std::memory_order_acquire) ? DurableFeed::Fetching::held
                                                               : DurableFeed::Fetching::allowed;
@@ -110,15 +131,19 @@ DurableFeed::Turn DurableFeeds::turn_all(Follow follow) {
 bool DurableFeeds::turn() { return !turns_here() && turn_all(Follow::at_once).did; }
 
 void DurableFeeds::run() {
-  auto again = SteadyClock::now();
+  std::unique_lock lock(mutex_);
   for (;;) {
-    {
-      std::unique_lock lock(mutex_);
-      woken_.wait_until(lock, again, [this] { return signalled_ || ending_; });
-      if (ending_) return;
-      signalled_ = false;
+    // A turn elsewhere may bring its time forward.
+    while (!signalled_ && !ending_ && SteadyClock::now() < again_) {
+      woken_.wait_until(lock, SteadyTime(again_));
     }
-    again = turn_all(Follow::now_and_then).again;
+    if (ending_) return;
+    signalled_ = false;
+    again_ = SteadyTime::max();
+    lock.unlock();
+    const SteadyTime again = turn_all(Follow::now_and_then).again;
+    lock.lock();
+    again_ = std::min(again_, again);
   }
 }
 

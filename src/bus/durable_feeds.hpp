@@ -3,8 +3,10 @@
 // Layer: bus
 //
 // Model      Each turn visits every feed that has something to do. A commit of the store, a
-//            settlement, a due time or room in a mailbox causes one. On a bus that is driven by
-//            hand there is no thread, and poll() makes the turns.
+//            settlement, a due time or room in a mailbox causes one. Where a store tells of news on a
+//            thread of its own the turn is made there, if no other is under way: one change of
+//            threads less until a handler has what another process published. On a bus that is
+//            driven by hand there is no thread, and poll() makes the turns.
 // Threads    wake() [any-thread], also on a store's writer; turns on one thread at a time.
 // Ownership  Belongs to the StoreLink; holds a reference on each feed.
 // Errors     Those of the store are logged, and the turn is made again later.
@@ -61,9 +63,15 @@ class DurableFeeds {
   void end() noexcept;
 
  private:
+  using SteadyTime = std::chrono::steady_clock::time_point;
   void run();
+  void told(StoreNews news) noexcept;
+  /// False: another turn is under way.
+  [[nodiscard]] bool turn_here();
   enum class Follow : unsigned char { at_once, now_and_then };
   [[nodiscard]] DurableFeed::Turn turn_all(Follow follow);
+  /// With turn_mutex_.
+  [[nodiscard]] DurableFeed::Turn turn_each(Follow follow);
 
   BusCore& core_;
   StoreLink& link_;
@@ -73,6 +81,7 @@ class DurableFeeds {
   // Guarded by mutex_.
   std::vector<std::shared_ptr<DurableFeed>> feeds_;
   std::uint64_t turns_ = 0;
+  SteadyTime again_{};  // when the thread makes a turn in any case
   bool begun_ = false;
   bool signalled_ = false;
   bool ending_ = false;

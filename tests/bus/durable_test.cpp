@@ -690,7 +690,7 @@ class Behind : public Store {
   [[nodiscard]] std::optional<StoredStatus> status(const EventId& id) override {
     return real->status(id);
   }
-  [[nodiscard]] Watch watch(std::function<void()> news) override { return real->watch(news); }
+  [[nodiscard]] Watch watch(std::function<void(StoreNews)> news) override { return real->watch(news); }
   bool remove(std::string_view durable) override { return real->remove(durable); }
   [[nodiscard]] std::vector<DurableInfo> durables() override { return real->durables(); }
   std::size_t replay(std::string_view durable, std::span<const std::uint64_t> sequences) override {

@@ -50,7 +50,7 @@ class Faulty final : public Store {
   [[nodiscard]] std::optional<StoredStatus> status(const EventId& id) override {
     return memory->status(id);
   }
-  [[nodiscard]] Watch watch(std::function<void()> news) override { return memory->watch(news); }
+  [[nodiscard]] Watch watch(std::function<void(StoreNews)> news) override { return memory->watch(news); }
   [[nodiscard]] std::unique_ptr<StoreConsumer> open(const DurableSpec& spec) override {
     return memory->open(spec);
   }

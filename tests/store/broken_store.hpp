@@ -278,7 +278,7 @@ class BrokenStore final : public ForwardingStore {
     if (status && is(Defect::says_completed)) status->status = EventStatus::completed;
     return status;
   }
-  Watch watch(std::function<void()> news) override {
+  Watch watch(std::function<void(StoreNews)> news) override {
     if (is(Defect::deaf_watch)) return std::make_shared<int>();
     return real_->watch(std::move(news));
   }

@@ -132,7 +132,7 @@ void SqliteStore::listen() {
     const Doorbell::Heard heard = doorbell_.wait(kLookEvery);
     if (ending_) return;
     if (heard == Doorbell::Heard::openings) refresh_openings();
-    if (heard != Doorbell::Heard::nothing) core_->watches.tell();
+    if (heard != Doorbell::Heard::nothing) core_->watches.tell(StoreNews::on_own_thread);
     // Others may ring all the time: what is due is done in between.
     const auto clock = std::chrono::steady_clock::now();
     const bool looks = heard == Doorbell::Heard::nothing || clock >= look_at;
@@ -141,7 +141,7 @@ void SqliteStore::listen() {
     try {
       if (!reader) reader.emplace(core_->path);
       const std::int64_t now = reader->database.number("PRAGMA data_version");
-      if (std::exchange(version, now) != now) core_->watches.tell();
+      if (std::exchange(version, now) != now) core_->watches.tell(StoreNews::on_own_thread);
       if (clock >= dead_at) {
         bury_the_dead(reader->tables);
         dead_at = std::chrono::steady_clock::now() + kLookForTheDeadEvery;

@@ -68,7 +68,7 @@ class SqliteStore final : public Store {
   [[nodiscard]] StorePage read(const StoreQuery& query) override;
   [[nodiscard]] std::optional<StoredEvent> find(const EventId& id) override;
   [[nodiscard]] std::optional<StoredStatus> status(const EventId& id) override;
-  [[nodiscard]] Watch watch(std::function<void()> news) override {
+  [[nodiscard]] Watch watch(std::function<void(StoreNews)> news) override {
     return core_->watches.add(std::move(news));
   }
 

@@ -289,7 +289,7 @@ void news_of_another(StoreHarness& harness) {
   Place place(harness);
   const auto standing = place.open("standing");
   std::atomic<int> news{0};
-  const Store::Watch watch = place.store().watch([&] { ++news; });
+  const Store::Watch watch = place.store().watch([&](StoreNews) { ++news; });
   const auto told_after = [&](const std::function<void()>& call, const char* what) {
     const int before = news;
     call();
@@ -328,7 +328,7 @@ void restarts_under_it(StoreHarness& harness) {
   const auto standing = place.store().open(spec);
   standing->keep_note("kept");
   std::atomic<int> news{0};
-  const Store::Watch watch = place.store().watch([&] { ++news; });
+  const Store::Watch watch = place.store().watch([&](StoreNews) { ++news; });
   std::unordered_set<EventId> sent;
   std::unordered_set<EventId> got;
   const auto publish = [&](std::size_t n) {
