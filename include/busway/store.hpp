@@ -87,7 +87,7 @@ class Store {
   /// Gives stored events out to a durable name once more, at once and as a first attempt, whatever
   /// its patterns and its start are; at most limits::kFetchMax sequences a call. Passes over those
   /// that it has still to settle and those that are not kept; a dead letter is redriven. Returns
-  /// how many it gives out. Throws Error(not_found), and Error(invalid_argument) for more sequences.
+  /// how many it gives out. Throws Error(not_found); Error(invalid_argument) for more sequences.
   virtual std::size_t replay(std::string_view durable,
                              std::span<const std::uint64_t> sequences) = 0;
 

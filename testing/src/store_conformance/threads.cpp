@@ -394,6 +394,7 @@ void restarts_during_use(StoreHarness& harness) {
           try {
             std::vector<Settlement> settlements;
             const std::vector<Leased> leased = consumer->fetch(20).deliveries;
+            settlements.reserve(leased.size());
             for (const Leased& one : leased) settlements.push_back(done(one.sequence));
             if (leased.empty() && place.is_manual()) place.pass(place.lease());
             static_cast<void>(consumer->settle(settlements));
