@@ -233,7 +233,7 @@ class BrokenStore final : public ForwardingStore {
     bool loses = false;
     {
       const std::lock_guard lock(state_->mutex);
-      loses = ++state_->appends % 50 == 0 && is(Defect::loses_an_event);
+      loses = ++state_->appends % 20 == 0 && is(Defect::loses_an_event);
       state_->appender = std::this_thread::get_id();
     }
     if (loses) {

@@ -56,7 +56,8 @@ class SqliteStore final : public Store {
             .trim = true,
             .backup = true,
             .check = true,
-            .vacuum = true};
+            .vacuum = true,
+            .presence = true};
   }
   [[nodiscard]] StoreStats stats() override;
   [[nodiscard]] StoreCensus census() override;
