@@ -2,12 +2,14 @@
 // durable name.
 #include <cstdlib>
 #include <cstring>
+#include <eventually.hpp>
+#include <filesystem>
 #include <fstream>
 #include <map>
 #include <memory>
 #include <random>
 #include <set>
-#include <thread>
+#include <system_error>
 
 #include "process.hpp"
 #include "sqlite_fixture.hpp"
@@ -26,6 +28,13 @@ std::vector<std::uint64_t> notes_in(const std::string& path) {
   std::uint64_t number = 0;
   while (file.read(reinterpret_cast<char*>(&number), sizeof number)) out.push_back(number);
   return out;
+}
+
+/// In bytes, eight a note; 0: there is none yet.
+std::uintmax_t size_of(const std::string& path) {
+  std::error_code none;
+  const std::uintmax_t size = std::filesystem::file_size(path, none);
+  return none ? 0 : size;
 }
 
 class KilledAtRandom : public SqliteFolder, public ::testing::WithParamInterface<const char*> {};
@@ -51,7 +60,9 @@ TEST_P(KilledAtRandom, NothingThatWasAcknowledgedIsLost) {
   for (int round = 0; round < rounds(); ++round) {
     Process publisher({BUSWAY_SQLITE_WORKER, "publish", address, log_of("published"),
                        std::to_string(first), std::to_string(kMany)});
-    std::this_thread::sleep_for(std::chrono::milliseconds(5 + random() % 60));
+    // Somewhere within what it does after so many.
+    const std::uintmax_t enough = size_of(log_of("published")) + random() % 60 * 8;
+    EXPECT_TRUE(eventually([&] { return size_of(log_of("published")) >= enough; }));
     if (victims.find('c') != std::string::npos) {
       const std::size_t which = random() % consumers.size();
       consumers[which]->kill_now();
