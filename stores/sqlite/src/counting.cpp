@@ -59,6 +59,7 @@ StoreCensus SqliteStore::census() {
 /// what has been counted when its cursor is reached.
 std::vector<DurableCount> SqliteStore::counts_of(Reader& reader, std::vector<DurableInfo> infos) {
   std::vector<DurableInfo*> by_cursor;
+  by_cursor.reserve(infos.size());
   for (DurableInfo& one : infos) by_cursor.push_back(&one);
   std::stable_sort(by_cursor.begin(), by_cursor.end(),
                    [](const auto* a, const auto* b) { return a->cursor > b->cursor; });
