@@ -5,8 +5,12 @@
 //   BUSWAY_DISK_ERROR    the number of the error (default EIO)
 //   BUSWAY_DISK_CALLS    write, sync or any (default)
 //   BUSWAY_DISK_COUNT    a file that is told how many such calls there were
+//
+// Who runs under it finds by dlsym() how many syncs there were, and whether a call of this thread
+// on a file has failed since it asked last.
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 #include <unistd.h>
 
@@ -20,6 +24,8 @@
 namespace {
 
 std::atomic<long> calls{0};
+std::atomic<long> syncs{0};
+thread_local bool has_failed = false;
 
 const char* setting(const char* name) {
   const char* const value = std::getenv(name);
@@ -38,11 +44,15 @@ bool is_ours(int file) {
 
 /// Whether this call is to fail.
 bool fails(int file, const char* kind) {
+  if (!is_ours(file)) return false;
+  if (std::strcmp(kind, "sync") == 0) ++syncs;
   const std::string wanted = setting("BUSWAY_DISK_CALLS");
   if (!wanted.empty() && wanted != "any" && wanted != kind) return false;
-  if (!is_ours(file)) return false;
   if (calls.fetch_add(1) + 1 != std::atol(setting("BUSWAY_DISK_FAILS"))) return false;
   const int error = std::atoi(setting("BUSWAY_DISK_ERROR"));
+  // SQLite syncs the folder beside its log and does not mind; the store has done so itself.
+  struct stat found {};
+  has_failed = has_failed || fstat(file, &found) != 0 || !S_ISDIR(found.st_mode);
   errno = error != 0 ? error : EIO;
   return true;
 }
@@ -66,6 +76,13 @@ struct TellAtEnd {
 }  // namespace
 
 extern "C" {
+
+long busway_disk_syncs() { return syncs; }
+int busway_disk_failed() {
+  const bool failed = has_failed;
+  has_failed = false;
+  return failed ? 1 : 0;
+}
 
 ssize_t pwrite(int file, const void* data, size_t size, off_t at) {
   static const auto real = next<ssize_t (*)(int, const void*, size_t, off_t)>("pwrite");

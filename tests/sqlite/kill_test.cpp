@@ -2,14 +2,12 @@
 // durable name.
 #include <cstdlib>
 #include <cstring>
-#include <eventually.hpp>
-#include <filesystem>
 #include <fstream>
 #include <map>
 #include <memory>
 #include <random>
 #include <set>
-#include <system_error>
+#include <thread>
 
 #include "process.hpp"
 #include "sqlite_fixture.hpp"
@@ -22,104 +20,150 @@ int rounds() {
   return wanted != nullptr ? std::atoi(wanted) : 50;
 }
 
-std::vector<std::uint64_t> notes_in(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::vector<std::uint64_t> out;
+struct Note {
   std::uint64_t number = 0;
-  while (file.read(reinterpret_cast<char*>(&number), sizeof number)) out.push_back(number);
+  EventId id;
+};
+
+std::vector<Note> notes_in(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::vector<Note> out;
+  std::uint64_t words[3];
+  while (file.read(reinterpret_cast<char*>(words), sizeof words)) {
+    out.push_back({words[0], EventId{words[1], words[2]}});
+  }
   return out;
 }
 
-/// In bytes, eight a note; 0: there is none yet.
-std::uintmax_t size_of(const std::string& path) {
-  std::error_code none;
-  const std::uintmax_t size = std::filesystem::file_size(path, none);
-  return none ? 0 : size;
-}
+struct Victims {
+  const char* name;
+  bool publishers;
+  bool consumers;
+  const char* durability;
+};
 
-class KilledAtRandom : public SqliteFolder, public ::testing::WithParamInterface<const char*> {};
+class KilledAtRandom : public SqliteFolder, public ::testing::WithParamInterface<Victims> {
+ protected:
+  using Numbers = std::map<std::uint64_t, EventId>;
 
-TEST_P(KilledAtRandom, NothingThatWasAcknowledgedIsLost) {
-  const std::string address = "sqlite:" + path;
-  const std::string victims = GetParam();  // p: publishers, c: consumers
-  std::mt19937 random(std::random_device{}());
-  const std::vector<std::string> names{"a", "b"};
-  const auto log_of = [&](const std::string& who) { return folder.file(who + ".log"); };
-  const auto start_consumer = [&](std::size_t which) {
-    const std::string& name = names[which % names.size()];
+  [[nodiscard]] std::string log_of(const std::string& who) const {
+    return folder.file(who + ".log");
+  }
+  std::unique_ptr<Process> start_consumer(std::size_t which) {
+    const std::string& name = names_[which % names_.size()];
     auto made = std::make_unique<Process>(
-        std::vector<std::string>{BUSWAY_SQLITE_WORKER, "consume", address, log_of(name), name});
+        std::vector<std::string>{BUSWAY_SQLITE_WORKER, "consume", "sqlite:" + path,
+                                 GetParam().durability, log_of(name), name});
     EXPECT_EQ(made->read_line(), "ready");
     return made;
-  };
+  }
+  std::unique_ptr<Process> start_publisher(std::uint64_t first, const std::string& how) {
+    return std::make_unique<Process>(std::vector<std::string>{
+        BUSWAY_SQLITE_WORKER, "publish", "sqlite:" + path, GetParam().durability,
+        log_of("published"), std::to_string(first), how});
+  }
+
+  /// What the store holds, each number once and with an id of its own.
+  static Numbers stored_in(Store& store) {
+    Numbers stored;
+    std::set<EventId> ids;
+    StoreQuery query;
+    for (bool more = true; more;) {
+      const StorePage page = store.read(query);
+      for (const StoredEvent& one : page.events) {
+        std::uint64_t number = 0;
+        EXPECT_EQ(one.event.bytes().size(), sizeof number);
+        std::memcpy(&number, one.event.bytes().data(), sizeof number);
+        EXPECT_TRUE(stored.emplace(number, one.event.id()).second) << number << " is there twice";
+        EXPECT_TRUE(ids.insert(one.event.id()).second) << number << "'s id is there twice";
+      }
+      EXPECT_EQ(page.set_aside, 0U);
+      more = page.more;
+      query.after = page.next;
+    }
+    return stored;
+  }
+
+  void audit() {
+    const std::shared_ptr<Store> store = open();
+    const Numbers stored = stored_in(*store);
+    const std::vector<Note> published = notes_in(log_of("published"));
+    EXPECT_GT(published.size(), 0U);
+    for (const auto& [number, id] : published) {
+      const auto found = stored.find(number);
+      ASSERT_TRUE(found != stored.end()) << number << " was acknowledged and is lost";
+      EXPECT_EQ(found->second, id) << number << " was acknowledged with another id";
+    }
+    for (const std::string& name : names_) {
+      Numbers handled;
+      for (const auto& [number, id] : notes_in(log_of(name))) {
+        // A second time it comes with its id and its payload, and so does a first one.
+        const auto found = stored.find(number);
+        ASSERT_TRUE(found != stored.end()) << number << " was delivered and is not stored";
+        EXPECT_EQ(found->second, id) << number << " was delivered with another id to " << name;
+        handled.emplace(number, id);
+      }
+      for (const auto& [number, id] : stored) {
+        EXPECT_TRUE(handled.contains(number)) << number << " was not delivered to " << name;
+      }
+    }
+    for (const DurableInfo& one : store->durables()) {
+      EXPECT_EQ(one.lag, 0U) << one.name;
+      EXPECT_EQ(one.leased, 0U) << one.name;
+      EXPECT_EQ(one.retrying, 0U) << one.name;
+      EXPECT_EQ(one.dead_letters, 0U) << one.name;
+    }
+    EXPECT_TRUE(store->check().empty());
+  }
+
+  const std::vector<std::string> names_{"a", "b"};
+};
+
+TEST_P(KilledAtRandom, NothingThatWasAcknowledgedIsLost) {
+  std::mt19937 random(std::random_device{}());
   // Two instances of a share its work; b has one.
   std::vector<std::unique_ptr<Process>> consumers;
   for (std::size_t i = 0; i < 3; ++i) consumers.push_back(start_consumer(i));
-  std::uint64_t first = 1;
   constexpr std::uint64_t kMany = 1'000'000;
+  constexpr const char* kHow[] = {"one", "threads", "batch", "receipts"};
+  std::unique_ptr<Process> publisher;
   for (int round = 0; round < rounds(); ++round) {
-    Process publisher({BUSWAY_SQLITE_WORKER, "publish", address, log_of("published"),
-                       std::to_string(first), std::to_string(kMany)});
-    // Somewhere within what it does after so many.
-    const std::uintmax_t enough = size_of(log_of("published")) + random() % 60 * 8;
-    EXPECT_TRUE(eventually([&] { return size_of(log_of("published")) >= enough; }));
-    if (victims.find('c') != std::string::npos) {
+    // One that is no victim publishes for some rounds, and ends by itself.
+    if (publisher == nullptr) {
+      publisher = start_publisher(1 + static_cast<std::uint64_t>(round) * kMany, kHow[round % 4]);
+    }
+    // Half of them are killed at any moment, the others when something was acknowledged.
+    if (GetParam().publishers && round % 2 == 0) {
+      EXPECT_EQ(publisher->read_line(), "begun");
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(random() % 60));
+    if (GetParam().consumers) {
       const std::size_t which = random() % consumers.size();
       consumers[which]->kill_now();
       consumers[which] = start_consumer(which);
     }
-    // It never ends by itself; only where publishers are victims the moment is left to chance.
-    publisher.kill_now();
-    first += kMany;
+    if (GetParam().publishers) {
+      publisher->kill_now();
+      publisher.reset();
+    } else if (round % 13 == 12 || round + 1 == rounds()) {
+      publisher->close_input();
+      EXPECT_EQ(publisher->wait(), 0);
+      publisher.reset();
+    }
   }
   for (auto& one : consumers) one->close_input();
   for (auto& one : consumers) EXPECT_EQ(one->wait(), 0);
-
-  const std::vector<std::uint64_t> published = notes_in(log_of("published"));
-  EXPECT_GT(published.size(), 0U);
-  const std::shared_ptr<Store> store = open();
-  std::set<std::uint64_t> stored;
-  std::set<EventId> ids;
-  StoreQuery query;
-  for (bool more = true; more;) {
-    const StorePage page = store->read(query);
-    for (const StoredEvent& one : page.events) {
-      std::uint64_t number = 0;
-      ASSERT_EQ(one.event.bytes().size(), 8U);
-      std::memcpy(&number, one.event.bytes().data(), 8);
-      EXPECT_TRUE(stored.insert(number).second) << number << " is stored twice";
-      EXPECT_TRUE(ids.insert(one.event.id()).second);
-    }
-    EXPECT_EQ(page.set_aside, 0U);
-    more = page.more;
-    query.after = page.next;
-  }
-  for (const std::uint64_t number : published) {
-    EXPECT_TRUE(stored.contains(number)) << number << " was acknowledged and is lost";
-  }
-  for (const std::string& name : names) {
-    const std::vector<std::uint64_t> handled = notes_in(log_of(name));
-    const std::set<std::uint64_t> once(handled.begin(), handled.end());
-    for (const std::uint64_t number : stored) {
-      EXPECT_TRUE(once.contains(number)) << number << " was not delivered to " << name;
-    }
-    for (const std::uint64_t number : once) {
-      EXPECT_TRUE(stored.contains(number)) << number << " was delivered and is not stored";
-    }
-  }
-  for (const DurableInfo& one : store->durables()) {
-    EXPECT_EQ(one.lag, 0U) << one.name;
-    EXPECT_EQ(one.leased, 0U) << one.name;
-    EXPECT_EQ(one.retrying, 0U) << one.name;
-    EXPECT_EQ(one.dead_letters, 0U) << one.name;
-  }
-  EXPECT_TRUE(store->check().empty());
+  audit();
 }
 
-INSTANTIATE_TEST_SUITE_P(Processes, KilledAtRandom, ::testing::Values("p", "pc"),
-                         [](const auto& one) {
-                           return std::string(one.param) == "p" ? "Publishers" : "Both";
-                         });
+INSTANTIATE_TEST_SUITE_P(Processes, KilledAtRandom,
+                         ::testing::Values(Victims{"Publishers", true, false, "full"},
+                                           Victims{"PublishersNormal", true, false, "normal"},
+                                           Victims{"Consumers", false, true, "full"},
+                                           Victims{"ConsumersNormal", false, true, "normal"},
+                                           Victims{"Both", true, true, "full"},
+                                           Victims{"BothNormal", true, true, "normal"}),
+                         [](const auto& one) { return std::string(one.param.name); });
 
 }  // namespace
 }  // namespace busway

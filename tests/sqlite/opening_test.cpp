@@ -38,6 +38,27 @@ TEST_F(SqliteFolder, PromisesWhatItIsAskedForOrRefuses) {
       "process_crash or power_loss"));
 }
 
+/// While it lives SQLite takes no notice of what `synchronous` is set to, and says nothing.
+struct DeafToSynchronous {
+  DeafToSynchronous() { sqlite3_auto_extension(reinterpret_cast<void (*)()>(make_deaf)); }
+  static int make_deaf(sqlite3* database, char**, const void*) {
+    const auto ask = [](void*, int what, const char* name, const char* value, const char*,
+                        const char*) {
+      const bool sets = what == SQLITE_PRAGMA && value != nullptr;
+      return sets && name == std::string_view("synchronous") ? SQLITE_IGNORE : SQLITE_OK;
+    };
+    return sqlite3_set_authorizer(database, ask, nullptr);
+  }
+  ~DeafToSynchronous() { sqlite3_reset_auto_extension(); }
+};
+
+TEST_F(SqliteFolder, SaysWhatSqliteDoesAndNotWhatItWasAskedFor) {
+  const DeafToSynchronous deaf;
+  const StoreInfo info = open({.durability = Durability::process_crash})->info();
+  EXPECT_EQ(info.durability, Durability::power_loss) << "SQLite's own default is FULL";
+  EXPECT_TRUE(mentions(info.notes.front(), "synchronous 2")) << info.notes.front();
+}
+
 TEST_F(SqliteFolder, SaysWhichFolderIsMissing) {
   path = folder.file("none/events.db");
   const std::string why = error_of(ErrorCode::store_unavailable, [&] { (void)open(); });
@@ -77,17 +98,30 @@ TEST_F(SqliteFolder, RefusesALaterFormat) {
   EXPECT_TRUE(open()->find(EventId{1, 1}));
 }
 
-TEST_F(SqliteFolder, RefusesAFileThatItMayNotWrite) {
-  if (geteuid() == 0) {
-    // Root may write anything: a folder that nobody can write to stands in for it.
-    path = "/proc/self/events.db";
-    EXPECT_TRUE(
-        mentions(error_of(ErrorCode::store_unavailable, [&] { (void)open(); }), "cannot be"));
-    return;
+TEST_F(SqliteFolder, RefusesAMountThatIsReadOnlyAndLeavesItAsItIs) {
+  Process worker({BUSWAY_SQLITE_WORKER, "read-only", folder.path().string()});
+  std::string said = worker.read_line();
+  if (said.starts_with("no disk")) GTEST_SKIP() << "a tmpfs cannot be mounted here: " << said;
+  for (const char* const what : {"there", "new"}) {
+    EXPECT_TRUE(said.starts_with(std::string(what) + ": store_unavailable ")) << said;
+    EXPECT_TRUE(mentions(said, "cannot be written")) << said;
+    said = worker.read_line();
   }
-  { (void)open()->append(numbered(1)); }
-  fs::permissions(path, fs::perms::owner_read);
-  EXPECT_TRUE(mentions(error_of(ErrorCode::store_unavailable, [&] { (void)open(); }), "cannot be"));
+  EXPECT_EQ(said, "events 3 faults 0");
+  EXPECT_EQ(worker.wait(), 0);
+}
+
+TEST_F(SqliteFolder, RefusesFilesAndAFolderThatItMayNotWrite) {
+  Process worker({BUSWAY_SQLITE_WORKER, "unwritable", folder.path().string()});
+  std::string said = worker.read_line();
+  if (said.starts_with("no other user")) GTEST_SKIP() << said;
+  for (const char* const what : {"file", "-wal", "-shm", "-gate", "new"}) {
+    EXPECT_TRUE(said.starts_with(std::string(what) + ": store_unavailable ")) << said;
+    EXPECT_TRUE(mentions(said, "cannot be")) << said;
+    said = worker.read_line();
+  }
+  EXPECT_EQ(said, "events 3 faults 0");
+  EXPECT_EQ(worker.wait(), 0);
 }
 
 TEST_F(SqliteFolder, SaysThatAnotherProgramHasLockedTheFile) {

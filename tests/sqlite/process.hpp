@@ -63,6 +63,13 @@ class Process {
     if (in_ >= 0) close(in_);
     in_ = -1;
   }
+  /// A line to its input.
+  void tell(const std::string& text) const {
+    const std::string line = text + '\n';
+    if (write(in_, line.data(), line.size()) != static_cast<ssize_t>(line.size())) {
+      throw std::runtime_error("a child does not read");
+    }
+  }
   /// Its exit code; 128 and the signal that ended it.
   int wait() {
     if (id_ <= 0) return code_;

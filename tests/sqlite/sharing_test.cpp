@@ -1,6 +1,9 @@
 // Several openings of one file, as several processes have them.
 #include <atomic>
+#include <cstring>
 #include <eventually.hpp>
+#include <fstream>
+#include <map>
 #include <semaphore>
 #include <set>
 #include <thread>
@@ -63,6 +66,43 @@ TEST_F(SqliteFolder, TwoInstancesOfOneNameShareItsWork) {
   const std::lock_guard lock(mutex);
   EXPECT_EQ(seen.size(), 200U);
   EXPECT_EQ(std::set<std::string>(seen.begin(), seen.end()).size(), 200U);
+}
+
+TEST_F(SqliteFolder, TwoProcessesWithOneInstanceIdAreTwoAllTheSame) {
+  constexpr std::uint64_t kEach = 200;
+  std::vector<std::unique_ptr<Process>> twins;
+  const auto log_of = [&](std::size_t which) { return folder.file(std::to_string(which)); };
+  for (std::size_t i = 0; i < 2; ++i) {
+    twins.push_back(std::make_unique<Process>(
+        std::vector<std::string>{BUSWAY_SQLITE_WORKER, "twin", "sqlite:" + path, log_of(i),
+                                 std::to_string(1 + i * kEach), std::to_string(kEach)}));
+  }
+  for (auto& one : twins) ASSERT_EQ(one->read_line(), "ready");
+  for (auto& one : twins) one->tell("go");
+  for (auto& one : twins) one->close_input();
+  for (auto& one : twins) {
+    EXPECT_EQ(one->read_line(), "seen " + std::to_string(2 * kEach)) << "its own and its twin's";
+    EXPECT_EQ(one->wait(), 0);
+  }
+  std::map<std::uint64_t, int> handled;
+  for (std::size_t i = 0; i < 2; ++i) {
+    std::ifstream in(log_of(i), std::ios::binary);
+    std::uint64_t note[3];
+    while (in.read(reinterpret_cast<char*>(note), sizeof note)) ++handled[note[0]];
+  }
+  const std::shared_ptr<Store> store = open();
+  // What one had out when it ended may come to nobody but who opens the name next.
+  const auto rest = store->open({.name = "work", .patterns = {Pattern::parse("number.*")}});
+  for (const Leased& one : rest->fetch(1'000).deliveries) {
+    std::uint64_t number = 0;
+    std::memcpy(&number, one.event.bytes().data(), sizeof number);
+    ++handled[number];
+  }
+  EXPECT_EQ(handled.size(), 2 * kEach);
+  for (const auto& [number, times] : handled) EXPECT_EQ(times, 1) << number;
+  for (const StoredEvent& one : store->read({.limit = 2 * kEach}).events) {
+    EXPECT_EQ(one.event.instance_id(), "twin");
+  }
 }
 
 TEST_F(SqliteFolder, OneThatStandsStillPastItsLeaseIsOvertakenAndItsSettlementsAreStale) {

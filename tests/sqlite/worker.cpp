@@ -1,8 +1,15 @@
 // What the tests run as a process of its own and kill: a publisher or a consumer of a store.
 //
-//   publish ADDRESS LOG FIRST COUNT   publishes numbers, and notes in LOG each acknowledged one
-//   consume ADDRESS LOG NAME          handles numbers for a durable name, and notes each in LOG
-//   answers ADDRESS FIRST COUNT       publishes numbers, and prints each with the store's answer
+//   publish ADDRESS DURABILITY LOG FIRST HOW
+//                                     publishes numbers until the end of its input, one by one, of
+//                                     several threads, in batches or by receipts, and notes in LOG
+//                                     each acknowledged one
+//   consume ADDRESS DURABILITY LOG NAME
+//                                     handles numbers for a durable name, and notes each in LOG
+//   answers ADDRESS DURABILITY FIRST COUNT
+//                                     publishes numbers, and prints each with the store's answer,
+//                                     the syncs until then, and whether one of its calls failed
+//   live ADDRESS DURABILITY BACKUP    does all that can be done with a store, and prints it
 //   take ADDRESS NAME ORDER           fetches what is there, and holds it until it is killed
 //   grasp ADDRESS NAME PATTERN ORDER LEASE COUNT WALL
 //                                     fetches so many at this time, and holds them until it is
@@ -10,85 +17,152 @@
 //   leave-child ADDRESS NAME          takes, and leaves a child of fork() until the input's end
 //   stand ADDRESS NAME                fetches what is there, and settles it at the end of its input
 //   fill FOLDER                       makes FOLDER a small disk, fills it, and makes room again
+//   read-only FOLDER                  makes FOLDER a disk, and opens a store when it is read-only
+//   unwritable FOLDER                 as one who may not write its files, or FOLDER
+//   twin ADDRESS LOG FIRST COUNT      says "ready", publishes numbers when told, and notes in LOG
+//                                     those it handles; of the same instance_id as its twin
+//   chain ADDRESS                     a chain of phases a, b, c, d that stands still in c, and says
+//                                     its session
 //   hold PATH                         holds the gate of a path until it is killed
 //
-// A note is eight bytes, written at once: what was written outlives the process.
+// A note is a number and an id, written at once: what was written outlives the process.
 #include <fcntl.h>
-#include <sched.h>
 #include <sys/file.h>
-#include <sys/mount.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <deque>
+#include <mutex>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "busway/busway.hpp"
+#include "busway/function_phase.hpp"
+#include "busway/phase_orchestrator.hpp"
 #include "busway/store_provider.hpp"
 #include "busway/testing/manual_clock.hpp"
+#include "worker.hpp"
 
 namespace {
 
 using namespace busway;
+using namespace busway::worker;
 
 class Notes {
  public:
   explicit Notes(const char* path)
       : file_(open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600)) {}
-  void add(std::uint64_t number) const {
-    if (write(file_, &number, sizeof number) != sizeof number) std::abort();
+  void add(std::uint64_t number, const EventId& id) const {
+    const std::uint64_t note[] = {number, id.high, id.low};
+    if (write(file_, note, sizeof note) != sizeof note) std::abort();
   }
 
  private:
   int file_;
 };
 
-Event event_of(std::uint64_t number) {
-  return Event("number.made", bytes(std::string_view(reinterpret_cast<const char*>(&number), 8)));
-}
-
-std::uint64_t number_of(const Event& event) {
-  std::uint64_t number = 0;
-  if (event.bytes().size() == 8) std::memcpy(&number, event.bytes().data(), 8);
-  return number;
-}
-
-BusOptions options_for(const char* address) {
+BusOptions options_for(const char* address, const char* durability) {
   BusOptions options;
   options.store = address;
+  options.store_options.durability = durability_named(durability);
   options.history = 0;
-  options.log = [](LogLevel, std::string_view, std::span<const LogField>) {};
+  options.log = quiet_sink();
   return options;
 }
 
-int publish(const char* address, const char* log, std::uint64_t first, std::uint64_t count) {
+void say(const char* line) {
+  std::puts(line);
+  std::fflush(stdout);
+}
+
+/// Set at the end of the input.
+class EndOfInput {
+ public:
+  EndOfInput()
+      : reader_([this] {
+          char byte = 0;
+          while (read(STDIN_FILENO, &byte, 1) > 0) {
+          }
+          come_ = true;
+        }) {}
+  ~EndOfInput() { reader_.join(); }
+  EndOfInput(const EndOfInput&) = delete;
+  EndOfInput& operator=(const EndOfInput&) = delete;
+  [[nodiscard]] bool has_come() const { return come_; }
+
+ private:
+  std::atomic<bool> come_{false};
+  std::thread reader_;
+};
+
+int publish(const char* address, const char* durability, const char* log, std::uint64_t first,
+            const std::string& how) {
   const Notes notes(log);
-  Bus bus(options_for(address));
-  for (std::uint64_t n = first; n < first + count; ++n) {
-    Event event = event_of(n);
-    PublishResult result = bus.publish(event);
-    if (result.ok()) notes.add(n);
+  Bus bus(options_for(address, durability));
+  const EndOfInput end;
+  std::once_flag first_one;
+  const auto acknowledged = [&](std::uint64_t number, const EventId& id) {
+    notes.add(number, id);
+    std::call_once(first_one, [] { say("begun"); });
+  };
+  const auto one_by_one = [&](std::uint64_t from) {
+    for (std::uint64_t n = from; !end.has_come(); ++n) {
+      const PublishResult result = bus.publish(event_of(n));
+      if (result.ok()) acknowledged(n, result.id);
+    }
+  };
+  if (how == "one") {
+    one_by_one(first);
+  } else if (how == "threads") {
+    std::vector<std::thread> threads;
+    for (std::uint64_t t = 0; t < 4; ++t) {
+      threads.emplace_back([&, t] { one_by_one(first + t * 100'000); });
+    }
+    for (std::thread& one : threads) one.join();
+  } else if (how == "batch") {
+    for (std::uint64_t n = first; !end.has_come();) {
+      std::vector<Event> events;
+      for (std::uint64_t i = 0; i < 7; ++i) events.push_back(event_of(n + i));
+      for (const PublishResult& result : bus.publish_batch(events)) {
+        if (result.ok()) acknowledged(n, result.id);
+        ++n;
+      }
+    }
+  } else {
+    std::deque<std::pair<std::uint64_t, Receipt>> out;
+    for (std::uint64_t n = first; !end.has_come() || !out.empty(); ++n) {
+      if (!end.has_come()) out.emplace_back(n, bus.publish_async(event_of(n)));
+      if (out.size() < 16 && !end.has_come()) continue;
+      const auto& [number, receipt] = out.front();
+      if (receipt.wait_for(std::chrono::minutes(1), Receipt::Stage::stored) &&
+          receipt.result().ok()) {
+        acknowledged(number, receipt.id());
+      }
+      out.pop_front();
+    }
   }
   return 0;
 }
 
-int consume(const char* address, const char* log, const char* name) {
+int consume(const char* address, const char* durability, const char* log, const char* name) {
   const Notes notes(log);
-  Bus bus(options_for(address));
+  Bus bus(options_for(address, durability));
   SubscriptionOptions options;
   options.durable = name;
   options.replay = Replay::beginning();
   options.lease = std::chrono::milliseconds(300);
   options.queue_capacity = 64;
   const Subscription numbers = bus.subscribe(
-      "number.*", [&](const Event& event) { notes.add(number_of(event)); }, options);
-  std::puts("ready");
-  std::fflush(stdout);
+      "number.*", [&](const Event& event) { notes.add(number_of(event), event.id()); }, options);
+  say("ready");
   for (;;) {
     // Ends at the end of its input, once there is nothing left to handle.
     char byte = 0;
@@ -108,22 +182,20 @@ int consume(const char* address, const char* log, const char* name) {
   return 1;
 }
 
-int answers(const char* address, std::uint64_t first, std::uint64_t count) {
+int answers(const char* address, const char* durability, std::uint64_t first, std::uint64_t count) {
   std::shared_ptr<Store> store;
-  StoreOptions options;
-  options.log = [](LogLevel, std::string_view, std::span<const LogField>) {};
   try {
-    store = open_store(address, options);
+    store = open_store(address, {.durability = durability_named(durability), .log = quiet_sink()});
   } catch (const Error& error) {
     std::printf("refused %s\n", error.what());
     return 0;
   }
+  (void)FailingDisk::has_failed_here();
   for (std::uint64_t n = first; n < first + count; ++n) {
-    Event event("number.made", bytes(std::string_view(reinterpret_cast<const char*>(&n), 8)),
-                {.id = EventId{1, n}, .time = WallTime(std::chrono::nanoseconds(1))});
-    const AppendResult result = store->append(event);
-    std::printf("%llu %s\n", static_cast<unsigned long long>(n),
-                std::string(to_string(result.answer)).c_str());
+    const AppendResult result = store->append(event_of(n, EventId{1, n}));
+    std::printf("%llu %s %ld %d\n", static_cast<unsigned long long>(n),
+                std::string(to_string(result.answer)).c_str(), FailingDisk::syncs(),
+                FailingDisk::has_failed_here() ? 1 : 0);
   }
   store->close();
   return 0;
@@ -133,7 +205,7 @@ enum class Child : unsigned char { none, left };
 
 int take(const char* address, const char* name, const std::string& order, Child child) {
   StoreOptions options;
-  options.log = [](LogLevel, std::string_view, std::span<const LogField>) {};
+  options.log = quiet_sink();
   const std::shared_ptr<Store> store = open_store(address, options);
   const auto consumer =
       store->open({.name = name,
@@ -155,7 +227,7 @@ int take(const char* address, const char* name, const std::string& order, Child 
 
 int grasp(char** words) {
   StoreOptions options;
-  options.log = [](LogLevel, std::string_view, std::span<const LogField>) {};
+  options.log = quiet_sink();
   const auto number = [&](int at) { return std::strtoll(words[at], nullptr, 10); };
   if (number(8) != 0) {
     options.clock =
@@ -180,7 +252,7 @@ int grasp(char** words) {
 
 int stand(const char* address, const char* name) {
   StoreOptions options;
-  options.log = [](LogLevel, std::string_view, std::span<const LogField>) {};
+  options.log = quiet_sink();
   const std::shared_ptr<Store> store = open_store(address, options);
   const auto consumer = store->open({.name = name,
                                      .patterns = {Pattern::glob("number.*")},
@@ -198,14 +270,6 @@ int stand(const char* address, const char* name) {
   return 0;
 }
 
-/// In a name space of its own: the disk goes with the process.
-bool make_small_disk(const char* folder) {
-  const bool alone =
-      unshare(CLONE_NEWNS) == 0 || (unshare(CLONE_NEWUSER) == 0 && unshare(CLONE_NEWNS) == 0);
-  return alone && mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
-         mount("tmpfs", folder, "tmpfs", 0, "size=4m") == 0;
-}
-
 int fill(const std::string& folder) {
   if (!make_small_disk(folder.c_str())) {
     std::printf("no disk: %s\n", std::strerror(errno));
@@ -219,7 +283,7 @@ int fill(const std::string& folder) {
     close(file);
   }
   StoreOptions options;
-  options.log = [](LogLevel, std::string_view, std::span<const LogField>) {};
+  options.log = quiet_sink();
   const std::shared_ptr<Store> store = open_store("sqlite:" + folder + "/events.db", options);
   const auto consumer = store->open({.name = "all", .patterns = {Pattern::glob("*")}});
   const std::string payload(1000, 'p');
@@ -256,11 +320,60 @@ int fill(const std::string& folder) {
   return 0;
 }
 
+/// One of two processes that call themselves the same.
+int twin(const char* address, const char* log, std::uint64_t first, std::uint64_t count) {
+  const Notes notes(log);
+  BusOptions options = options_for(address, "full");
+  options.instance_id = "twin";
+  Bus bus(options);
+  std::atomic<std::uint64_t> seen{0};
+  const Subscription live = bus.subscribe("number.*", [&](const Event&) { ++seen; });
+  SubscriptionOptions work;
+  work.durable = "work";
+  work.queue_capacity = 8;
+  const Subscription shared = bus.subscribe(
+      "number.*", [&](const Event& event) { notes.add(number_of(event), event.id()); }, work);
+  say("ready");
+  char byte = 0;
+  if (read(STDIN_FILENO, &byte, 1) != 1) return 1;
+  for (std::uint64_t n = first; n < first + count; ++n) {
+    if (!bus.publish(event_of(n)).ok()) return 1;
+  }
+  while (read(STDIN_FILENO, &byte, 1) > 0) {
+  }
+  // Each sees its own events and those of the other.
+  for (int look = 0; look < 3'000 && seen < 2 * count; ++look) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  (void)bus.wait_idle(std::chrono::seconds(60));
+  std::printf("seen %llu\n", static_cast<unsigned long long>(seen));
+  return 0;
+}
+
+/// A chain of phases that stands still in its third.
+int chain(const char* address) {
+  Bus bus(options_for(address, "full"));
+  const auto adding = [](const char* name) {
+    return phase::make_phase(name, [name](const phase::PhaseInput& input) -> Json {
+      Json list = input.data;
+      list.push_back(name);
+      return list;
+    });
+  };
+  const auto stands = phase::make_phase("c", [](const phase::PhaseInput& input) -> Json {
+    say(input.session_id.c_str());
+    for (;;) pause();
+  });
+  (void)phase::PhaseOrchestrator(bus).execute_chain(
+      {adding("a"), adding("b"), stands, adding("d")},
+      {.request = "a poem", .data = Json::array({"begin"})});
+  return 0;
+}
+
 int hold(const char* path) {
   const int file = open((std::string(path) + "-gate").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (file < 0 || flock(file, LOCK_EX) != 0) return 1;
-  std::puts("ready");
-  std::fflush(stdout);
+  say("ready");
   for (;;) pause();
 }
 
@@ -268,11 +381,11 @@ int hold(const char* path) {
 
 int main(int count, char** words) {
   const std::string what = count > 1 ? words[1] : "";
-  if (what == "publish" && count == 6) {
-    return publish(words[2], words[3], std::strtoull(words[4], nullptr, 10),
-                   std::strtoull(words[5], nullptr, 10));
+  if (what == "publish" && count == 7) {
+    return publish(words[2], words[3], words[4], std::strtoull(words[5], nullptr, 10), words[6]);
   }
-  if (what == "consume" && count == 5) return consume(words[2], words[3], words[4]);
+  if (what == "consume" && count == 6) return consume(words[2], words[3], words[4], words[5]);
+  if (what == "live" && count == 5) return live(words[2], words[3], words[4]);
   if (what == "grasp" && count == 9) return grasp(words);
   if (what == "take" && count == 5) return take(words[2], words[3], words[4], Child::none);
   if (what == "leave-child" && count == 4) {
@@ -280,10 +393,17 @@ int main(int count, char** words) {
   }
   if (what == "stand" && count == 4) return stand(words[2], words[3]);
   if (what == "fill" && count == 3) return fill(words[2]);
-  if (what == "answers" && count == 5) {
-    return answers(words[2], std::strtoull(words[3], nullptr, 10),
-                   std::strtoull(words[4], nullptr, 10));
+  if (what == "answers" && count == 6) {
+    return answers(words[2], words[3], std::strtoull(words[4], nullptr, 10),
+                   std::strtoull(words[5], nullptr, 10));
   }
+  if (what == "read-only" && count == 3) return read_only(words[2]);
+  if (what == "unwritable" && count == 3) return unwritable(words[2]);
+  if (what == "twin" && count == 6) {
+    return twin(words[2], words[3], std::strtoull(words[4], nullptr, 10),
+                std::strtoull(words[5], nullptr, 10));
+  }
+  if (what == "chain" && count == 3) return chain(words[2]);
   if (what == "hold" && count == 3) return hold(words[2]);
   return 2;
 }

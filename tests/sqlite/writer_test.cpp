@@ -49,5 +49,12 @@ TEST_F(SqliteWriter, LetsNobodyElseWriteHoweverLongSomebodyDoes) {
   EXPECT_EQ(writer.commits(), 2U);
 }
 
+TEST_F(SqliteWriter, TakesNoFileThatKeepsNoWriteAheadLog) {
+  const Writer::Settings made = settings();
+  run_sql("PRAGMA wal_checkpoint(TRUNCATE); PRAGMA journal_mode=DELETE");
+  EXPECT_TRUE(mentions(error_of(ErrorCode::store_unavailable, [&] { Writer writer(made); }),
+                       "journal_mode delete"));
+}
+
 }  // namespace
 }  // namespace busway::sqlite

@@ -349,6 +349,10 @@ class NewFile {
 
   void keep() {
     if (fsync(descriptor_) != 0) fail("cannot be synced");
+    if (const std::error_code failed = sync_folder(path_)) {
+      throw Error(ErrorCode::io_error, "backup: the folder of " + escape(path_) +
+                                           " cannot be synced: " + failed.message());
+    }
     kept_ = true;
   }
 
@@ -383,7 +387,6 @@ void SqliteStore::backup(const std::string& path) {
     return true;
   });
   file.keep();
-  sync_folder(path);
 }
 
 void SqliteStore::vacuum() {

@@ -85,12 +85,15 @@ std::string place_of(const std::string& path) {
   }
 }
 
-void sync_folder(const std::string& path) noexcept {
-  const fs::path folder = fs::path(path).parent_path();
-  const int descriptor = open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_CLOEXEC);
-  if (descriptor < 0) return;
-  (void)fsync(descriptor);
+std::error_code sync_folder(const std::string& path) {
+  const std::size_t slash = path.rfind('/');
+  const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+  const int descriptor = open(folder.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) return {errno, std::generic_category()};
+  std::error_code failed;
+  if (fsync(descriptor) != 0) failed = {errno, std::generic_category()};
   close(descriptor);
+  return failed;
 }
 
 Durability durability_of(const StoreOptions& options, const std::string& path) {
@@ -148,7 +151,14 @@ std::uint64_t prepare(const std::string& path, const StoreOptions& options) {
   if (stat(path.c_str(), &file) == 0) {
     (void)chmod((path + "-gate").c_str(), file.st_mode & static_cast<mode_t>(0666));
   }
-  if (is_new) sync_folder(path);
+  if (durability_of(options, path) != Durability::power_loss) return opening;
+  // Not only of a new file: whoever made it may have died, or have wanted less.
+  if (const std::error_code failed = sync_folder(path)) {
+    refuse(ErrorCode::store_unavailable, path,
+           "is in a folder that cannot be synced (" + failed.message() +
+               "), so that the file could be gone after a power failure; mend the disk, or ask for "
+               "the durability process_crash");
+  }
   return opening;
 }
 

@@ -25,8 +25,8 @@ void require_place(const std::string& path);
 /// The one name of the file, whichever it is opened by and from wherever: gate, doorbell and log
 /// are named after it, and a relative one would be another file after chdir().
 [[nodiscard]] std::string place_of(const std::string& path);
-/// The entry of a new file is durable.
-void sync_folder(const std::string& path) noexcept;
+/// Makes the entry of a file durable; says why it is not.
+[[nodiscard]] std::error_code sync_folder(const std::string& path);
 [[nodiscard]] Durability durability_of(const StoreOptions& options, const std::string& path);
 /// Opens the file, brings it up to date, and enters an opening, whose number it returns.
 [[nodiscard]] std::uint64_t prepare(const std::string& path, const StoreOptions& options);

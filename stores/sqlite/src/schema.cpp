@@ -1,6 +1,7 @@
 #include "schema.hpp"
 
 #include <array>
+#include <utility>
 
 #include "base/escape.hpp"
 #include "busway/error.hpp"
@@ -56,10 +57,19 @@ CREATE INDEX exceptions_token ON exceptions(token) WHERE state = 1;
 CREATE UNIQUE INDEX exceptions_letter ON exceptions(letter) WHERE letter > 0;
 )";
 
-/// What brings a file of version n to n + 1 stands at n.
-constexpr std::array<const char*, kVersion> kSteps{kVersion1};
+constexpr std::array<const char*, 1> kSteps{kVersion1};
+
+Steps steps_in_force = kSteps;
 
 }  // namespace
+
+Steps schema_steps() noexcept { return steps_in_force; }
+
+std::int64_t schema_version() noexcept { return static_cast<std::int64_t>(steps_in_force.size()); }
+
+OtherSteps::OtherSteps(Steps steps) noexcept : before_(std::exchange(steps_in_force, steps)) {}
+
+OtherSteps::~OtherSteps() { steps_in_force = before_; }
 
 void require_ours(Database& database, const std::string& path) {
   std::int64_t application = 0;
@@ -80,23 +90,25 @@ void require_ours(Database& database, const std::string& path) {
                                              " is a SQLite database of another program; name a "
                                              "file that does not exist, or one made by busway");
   }
-  if (version > kVersion) {
+  if (version > schema_version()) {
     throw Error(ErrorCode::store_format,
                 "the store sqlite:" + escape(path) + " has the format " + std::to_string(version) +
                     ", made by a later version of busway; this one reads up to " +
-                    std::to_string(kVersion));
+                    std::to_string(schema_version()));
   }
 }
 
-bool is_current(Database& database) { return database.number("PRAGMA user_version") == kVersion; }
+bool is_current(Database& database) {
+  return database.number("PRAGMA user_version") == schema_version();
+}
 
 void make_current(Database& database) {
   const std::int64_t version = database.number("PRAGMA user_version");
-  for (auto at = static_cast<std::size_t>(version); at < kSteps.size(); ++at) {
-    database.run(kSteps[at]);
+  for (const char* const step : schema_steps().subspan(static_cast<std::size_t>(version))) {
+    database.run(step);
   }
   database.run("PRAGMA application_id=" + std::to_string(kApplicationId));
-  database.run("PRAGMA user_version=" + std::to_string(kVersion));
+  database.run("PRAGMA user_version=" + std::to_string(schema_version()));
 }
 
 }  // namespace busway::sqlite

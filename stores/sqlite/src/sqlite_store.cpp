@@ -39,7 +39,6 @@ SqliteStore::SqliteStore(const std::string& path, const StoreOptions& options,
                                                     .identity = FileIdentity::of(path),
                                                     .committed = [this] { committed(); }})),
       opening_(opening),
-      durability_(durability),
       opened_(options.clock->wall()),
       doorbell_(words(FileIdentity::of(path)), opening) {
   said_in_use_ = opened_.time_since_epoch().count();
@@ -69,9 +68,14 @@ StoreInfo SqliteStore::info() const {
   StoreInfo out{.provider = "sqlite",
                 .address = "sqlite:" + core_->path,
                 .engine = std::string("SQLite ") + sqlite3_libversion(),
-                .format = "busway-sqlite " + std::to_string(kVersion),
-                .durability = durability_,
+                .format = "busway-sqlite " + std::to_string(schema_version()),
+                .durability = core_->writer->durability(),
                 .notes = {}};
+  out.notes.push_back("journal_mode wal, synchronous " +
+                      std::to_string(core_->writer->synchronous()) +
+                      (out.durability == Durability::power_loss
+                           ? ": each commit is synced before it is answered"
+                           : ": commits are synced when the log is folded into the file"));
   if (sqlite3_libversion_number() < 3'051'003) {
     out.notes.emplace_back(
         "SQLite before 3.51.3 can lose commits when a checkpoint of one connection meets a commit "

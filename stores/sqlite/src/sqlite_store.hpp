@@ -131,7 +131,6 @@ class SqliteStore final : public Store {
 
   const std::shared_ptr<Core> core_;
   const std::uint64_t opening_;
-  const Durability durability_;
   const WallTime opened_;
   Doorbell doorbell_;
   std::mutex mutex_;

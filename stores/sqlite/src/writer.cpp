@@ -59,6 +59,11 @@ Writer::Writer(Settings settings)
       times_(database_) {
   database_.run(settings_.durability == Durability::power_loss ? "PRAGMA synchronous=FULL"
                                                                : "PRAGMA synchronous=NORMAL");
+  read_settings();
+  // For a writer of another program, which knows of no gate.
+  sqlite3_busy_timeout(database_.handle(),
+                       static_cast<int>(std::clamp<std::int64_t>(
+                           settings_.options.timeout.count() / 1'000'000, 1, 1'000'000'000)));
   database_.run("PRAGMA wal_autocheckpoint=0");
   database_.run("PRAGMA cache_size=-16384");
   database_.run("PRAGMA temp_store=MEMORY");
@@ -73,6 +78,20 @@ Writer::Writer(Settings settings)
       },
       this);
   thread_ = std::thread([this] { run(); });
+}
+
+/// What SQLite really does, whatever it was asked for.
+void Writer::read_settings() {
+  constexpr std::int64_t kFull = 2;
+  const std::string mode = database_.text("PRAGMA journal_mode");
+  const std::int64_t synchronous = database_.number("PRAGMA synchronous");
+  synchronous_ = synchronous;
+  durability_ = synchronous >= kFull ? Durability::power_loss : Durability::process_crash;
+  if (mode == "wal" && durability_ >= settings_.durability) return;
+  throw Error(ErrorCode::store_unavailable,
+              sentence("SQLite gives it journal_mode " + mode + " and synchronous " +
+                       std::to_string(synchronous) + ", and not what the durability " +
+                       std::string(to_string(settings_.durability)) + " needs"));
 }
 
 void Writer::append(AppendRequest& request) noexcept {

@@ -77,6 +77,9 @@ class Writer {
   /// Answers all that is queued; then ends.
   void close() noexcept;
 
+  /// As its connection says, not as it was asked for.
+  [[nodiscard]] Durability durability() const noexcept { return durability_; }
+  [[nodiscard]] std::int64_t synchronous() const noexcept { return synchronous_; }
   [[nodiscard]] std::uint64_t appended() const noexcept { return appended_; }
   [[nodiscard]] std::uint64_t duplicates() const noexcept { return duplicates_; }
   [[nodiscard]] std::uint64_t commits() const noexcept { return commits_; }
@@ -99,6 +102,7 @@ class Writer {
   };
   enum class Outcome : unsigned char { committed, failed, unknown };
 
+  void read_settings();
   void run();
   [[nodiscard]] bool take(Batch& batch);
   /// True: this thread writes from now on, until stop_writing().
@@ -133,6 +137,8 @@ class Writer {
   EventWriter events_;
   DurableTables durables_;
   TimeBlocks times_;
+  Durability durability_ = Durability::process_crash;
+  std::int64_t synchronous_ = 0;
 
   std::mutex mutex_;
   std::condition_variable wanted_;
