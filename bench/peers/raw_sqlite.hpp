@@ -48,7 +48,7 @@ class RawSqlite {
   RawSqlite(const RawSqlite&) = delete;
   RawSqlite& operator=(const RawSqlite&) = delete;
   ~RawSqlite() {
-    for (sqlite3_stmt* one : {insert_, select_, lease_, cursor_, settle_, version_}) {
+    for (sqlite3_stmt* one : {insert_, select_, lease_, cursor_, settle_}) {
       sqlite3_finalize(one);
     }
     sqlite3_close(database_);
@@ -76,14 +76,6 @@ class RawSqlite {
     sqlite3_stmt* const last = prepare("SELECT max(seq) FROM events");
     if (sqlite3_step(last) == SQLITE_ROW) sequence_ = sqlite3_column_int64(last, 0);
     sqlite3_finalize(last);
-  }
-  /// Another number after a commit of another connection.
-  [[nodiscard]] std::int64_t data_version() {
-    if (version_ == nullptr) version_ = prepare("PRAGMA data_version");
-    const bool found = sqlite3_step(version_) == SQLITE_ROW;
-    const std::int64_t version = found ? sqlite3_column_int64(version_, 0) : 0;
-    sqlite3_reset(version_);  // else it reads on
-    return version;
   }
 
   enum class AtEnd : unsigned char { begin_anew, stay };
@@ -152,7 +144,6 @@ class RawSqlite {
   sqlite3_stmt* lease_ = nullptr;
   sqlite3_stmt* cursor_ = nullptr;
   sqlite3_stmt* settle_ = nullptr;
-  sqlite3_stmt* version_ = nullptr;
   std::int64_t sequence_ = 0;
   std::int64_t at_ = 0;
   std::int64_t leased_ = 0;

@@ -1,19 +1,24 @@
 // bench_store: several processes at one SQLite file, busway's beside some that use SQLite by
 // themselves and take turns at the same gate.
 //
-//   bench_store latency FOLDER    "publish to handler in another process", 1,000 a second
+//   bench_store latency FOLDER    "publish to handler in another process", 1,000 a second, for each
+//                                 durability
 //   bench_store writers FOLDER    "longest wait of a writer", four processes that never stop
 //   bench_store growth FOLDER     an event's publish and consumption among 100,000 stored ones and
-//                                 among 10,000,000: minutes and 4 GB, so it is no row of the table
+//                                 among 10,000,000: minutes and 4 GB
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cstddef>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -37,7 +42,7 @@ constexpr std::size_t kPayloadSize = 256;
 constexpr std::string_view kTopic = "bench.event";
 constexpr int kPaced = 3'000;
 constexpr auto kPace = std::chrono::microseconds(1'000);
-constexpr auto kPoll = std::chrono::milliseconds(1);
+constexpr auto kLookWhetherDone = std::chrono::milliseconds(1);
 constexpr int kWriters = 4;
 constexpr auto kWriting = std::chrono::seconds(4);
 
@@ -132,9 +137,10 @@ void paced(const std::function<void()>& publish) {
   }
 }
 
-std::unique_ptr<Bus> open_bus(const std::string& path) {
+std::unique_ptr<Bus> open_bus(const std::string& path, bool full = false) {
   BusOptions options;
-  options.opened_store = open_sqlite_store(path, {.durability = Durability::process_crash});
+  options.opened_store = open_sqlite_store(
+      path, {.durability = full ? Durability::power_loss : Durability::process_crash});
   options.history = 0;
   return std::make_unique<Bus>(options);
 }
@@ -161,12 +167,18 @@ class Gate {
 
 // -- Latency --------------------------------------------------------------------------------------
 
-void latency_busway(const std::string& path) {
+void print_latency(const std::string& name, bool full, Figures all) {
+  const std::string prefix = name + (full ? "_full" : "_normal");
+  print((prefix + "_p50").c_str(), percentile(all, 500));
+  print((prefix + "_p99").c_str(), percentile(all, 990));
+}
+
+void latency_busway(const std::string& path, bool full) {
   open_sqlite_store(path)->close();
   const Child handler([&](const auto& ready) {
     Figures figures(kPaced);
     std::atomic<int> count{0};
-    const auto bus = open_bus(path);
+    const auto bus = open_bus(path, full);
     const Subscription subscription = bus->subscribe(
         kTopic,
         [&](const Event& event) {
@@ -179,45 +191,79 @@ void latency_busway(const std::string& path) {
         },
         {.durable = "bench"});
     ready();
-    while (count.load() < kPaced) std::this_thread::sleep_for(kPoll);
+    while (count.load() < kPaced) std::this_thread::sleep_for(kLookWhetherDone);
     return figures;
   });
   handler.wait_ready();
-  const auto bus = open_bus(path);
+  const auto bus = open_bus(path, full);
   paced([&] { (void)bus->publish(kTopic, busway::bytes(stamped())); });
-  Figures all = handler.figures();
-  print("busway_p50", percentile(all, 500));
-  print("busway_p99", percentile(all, 990));
+  print_latency("busway", full, handler.figures());
 }
 
-/// It looks for a commit each millisecond, as programs do that have nobody to tell them.
-void latency_raw(const std::string& path) {
+/// A socket that says that something was committed.
+class Bell {
+ public:
+  explicit Bell(const std::string& path) : socket_(socket(AF_UNIX, SOCK_DGRAM, 0)) {
+    address_.sun_family = AF_UNIX;
+    const std::size_t size = std::min(path.size(), sizeof address_.sun_path - 1);
+    std::memcpy(address_.sun_path + 1, path.data() + path.size() - size, size);
+    size_ = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + size);
+    if (socket_ < 0) fail("a socket");
+  }
+  Bell(const Bell&) = delete;
+  Bell& operator=(const Bell&) = delete;
+  ~Bell() { close(socket_); }
+
+  void listen() const {
+    if (bind(socket_, reinterpret_cast<const sockaddr*>(&address_), size_) != 0) fail("bind");
+  }
+  void ring() const {
+    (void)sendto(socket_, "b", 1, MSG_DONTWAIT, reinterpret_cast<const sockaddr*>(&address_),
+                 size_);
+  }
+  void wait() const {
+    pollfd wanted{.fd = socket_, .events = POLLIN, .revents = 0};
+    (void)poll(&wanted, 1, 100);
+    char byte = 0;
+    while (recv(socket_, &byte, 1, MSG_DONTWAIT) > 0) {
+    }
+  }
+
+ private:
+  int socket_;
+  sockaddr_un address_{};
+  socklen_t size_ = 0;
+};
+
+/// The same by hand: a commit, a ring, a claim, the handler, a settlement.
+void latency_raw(const std::string& path, bool full) {
   open_sqlite_store(path)->close();
   const Child handler([&](const auto& ready) {
     Figures figures;
-    RawSqlite raw(path, false);
+    RawSqlite raw(path, full);
     const Gate gate(path);
+    const Bell bell(path);
+    bell.listen();
     ready();
-    std::int64_t version = 0;
     while (figures.size() < kPaced) {
-      const std::int64_t now = raw.data_version();
-      if (std::exchange(version, now) == now) {
-        std::this_thread::sleep_for(kPoll);
-        continue;
-      }
       std::vector<std::string> payloads;
       gate.within([&] {
         (void)raw.claim(100, RawSqlite::AtEnd::stay,
                         [&](const std::string& one) { payloads.push_back(one); });
       });
       for (const std::string& one : payloads) figures.push_back(microseconds_since(one));
-      if (!payloads.empty()) gate.within([&] { raw.settle(); });
+      if (payloads.empty()) {
+        bell.wait();
+      } else {
+        gate.within([&] { raw.settle(); });
+      }
     }
     return figures;
   });
   handler.wait_ready();
-  RawSqlite raw(path, false);
+  RawSqlite raw(path, full);
   const Gate gate(path);
+  const Bell bell(path);
   paced([&] {
     const std::string payload = stamped();
     gate.within([&] {
@@ -225,10 +271,9 @@ void latency_raw(const std::string& path) {
       raw.insert(payload);
       raw.commit();
     });
+    bell.ring();
   });
-  Figures all = handler.figures();
-  print("raw_p50", percentile(all, 500));
-  print("raw_p99", percentile(all, 990));
+  print_latency("raw", full, handler.figures());
 }
 
 // -- Writers --------------------------------------------------------------------------------------
@@ -358,8 +403,11 @@ int main(int argc, char** argv) {
   const std::string_view mode = argc == 3 ? argv[1] : "";
   const std::string folder = argc == 3 ? argv[2] : "";
   if (mode == "latency") {
-    latency_busway(folder + "/latency_busway.db");
-    latency_raw(folder + "/latency_raw.db");
+    for (const bool full : {false, true}) {
+      const std::string level = full ? "full" : "normal";
+      latency_busway(folder + "/latency_busway_" + level + ".db", full);
+      latency_raw(folder + "/latency_raw_" + level + ".db", full);
+    }
   } else if (mode == "writers") {
     writers_busway(folder + "/writers_busway.db");
     writers_raw(folder + "/writers_raw.db");

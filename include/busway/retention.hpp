@@ -19,7 +19,8 @@ namespace busway {
 struct Retention {
   std::optional<std::chrono::nanoseconds> max_age{};  ///< since the event's append
   std::optional<std::uint64_t> max_events{};
-  std::optional<std::uint64_t> max_bytes{};  ///< of payloads and envelopes
+  /// Of payloads and envelopes; some stores count what they need for them beside, too.
+  std::optional<std::uint64_t> max_bytes{};
 
   [[nodiscard]] bool keeps_all() const noexcept { return !max_age && !max_events && !max_bytes; }
 };

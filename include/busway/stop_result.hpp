@@ -21,7 +21,9 @@ namespace busway {
 struct StopResult {
   enum class Kind : unsigned char { complete, begun, deadline } kind = Kind::complete;
 
-  /// One subscription that still had events queued or a call running at the deadline.
+  /// One subscription that still had events queued or a call running at the deadline; or, as
+  /// "settlements of NAME", a durable one of which the store could not be told in time what was
+  /// handled: it will be given out again.
   struct Left {
     SubscriptionId subscription = 0;
     std::string name;

@@ -6,7 +6,8 @@
 //            done. At least once: what was appended is given to every durable name that matches,
 //            whoever dies when, until it is settled; duplicates have the same id.
 // Threads    Everything is [any-thread]; appends of many threads share commits. Nothing here calls
-//            back but AppendRequest::done() and a watch, which must neither block nor call back.
+//            back but AppendRequest::done() and a watch, which must neither block nor call back;
+//            StoreNews tells when a watch may.
 // Ownership  The store owns its connections and threads; consumers and watches must go before it.
 // Errors     Opening throws: Error(store_unavailable, store_format, invalid_option, io_error) that
 //            names the address. A call throws Error(store_unavailable) when the server cannot be
@@ -34,6 +35,7 @@
 #include "busway/store_census.hpp"
 #include "busway/store_consumer.hpp"
 #include "busway/store_info.hpp"
+#include "busway/store_news.hpp"
 #include "busway/stored_event.hpp"
 #include "busway/stored_letter.hpp"
 
@@ -70,9 +72,10 @@ class Store {
   [[nodiscard]] virtual std::optional<StoredStatus> status(const EventId& id) = 0;
 
   /// Calls `news` after something was appended, settled or released, by this opening or another,
-  /// and now and then without a cause. Ends when the last copy goes; then it does not run.
+  /// and now and then without a cause; calls may overlap. Ends when the last copy goes; then it does
+  /// not run.
   using Watch = std::shared_ptr<void>;
-  [[nodiscard]] virtual Watch watch(std::function<void()> news) = 0;
+  [[nodiscard]] virtual Watch watch(std::function<void(StoreNews)> news) = 0;
 
   // -- Durable subscriptions ----------------------------------------------------------------------
 
@@ -84,7 +87,7 @@ class Store {
   /// Gives stored events out to a durable name once more, at once and as a first attempt, whatever
   /// its patterns and its start are; at most limits::kFetchMax sequences a call. Passes over those
   /// that it has still to settle and those that are not kept; a dead letter is redriven. Returns
-  /// how many it gives out. Throws Error(not_found).
+  /// how many it gives out. Throws Error(not_found); Error(invalid_argument) for more sequences.
   virtual std::size_t replay(std::string_view durable,
                              std::span<const std::uint64_t> sequences) = 0;
 

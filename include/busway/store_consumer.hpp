@@ -62,7 +62,7 @@ struct Settlement {
   };
   std::uint64_t sequence = 0;
   Kind kind = Kind::done;
-  std::chrono::nanoseconds after{};
+  std::chrono::nanoseconds after{};            ///< cut to limits::kRetryDelayMax; below 0: at once
   ErrorCode code = ErrorCode::handler_failed;  ///< of retry and dead_letter
   std::string reason{};                        ///< of retry and dead_letter
 };
@@ -94,7 +94,8 @@ class StoreConsumer {
   virtual bool renew() = 0;
 
   /// A few bytes kept beside the cursor, for whoever uses the consumer; note() is what was kept
-  /// last, by whichever opening of the name. At most limits::kDurableNoteBytesMax.
+  /// last, by whichever opening of the name. More than limits::kDurableNoteBytesMax are
+  /// Error(invalid_argument).
   virtual void keep_note(std::string_view note) = 0;
   [[nodiscard]] virtual std::string note() = 0;
 

@@ -3,7 +3,8 @@
 //
 // Model      A store holds one of these, gives Store::watch() to add(), and calls tell() after each
 //            commit.
-// Threads    [any-thread]. A watch that ends on another thread waits for its call that runs.
+// Threads    [any-thread]; calls of one watch may overlap. A watch that ends waits for its calls
+//            that run on other threads.
 // Ownership  Owns the functions; a watch may outlive it.
 // Errors     None: what a function throws ends the program, as Store::watch() forbids it.
 // Cost       tell(): one lock, and one a watch.
@@ -15,13 +16,15 @@
 #include <mutex>
 #include <vector>
 
+#include "busway/store_news.hpp"
+
 namespace busway {
 
 class StoreWatches {
  public:
   /// Ends when the last copy goes; inside its own function that does not wait.
-  [[nodiscard]] std::shared_ptr<void> add(std::function<void()> news);
-  void tell() noexcept;
+  [[nodiscard]] std::shared_ptr<void> add(std::function<void(StoreNews)> news);
+  void tell(StoreNews news = StoreNews::in_passing) noexcept;
 
  private:
   struct One;

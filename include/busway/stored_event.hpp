@@ -75,8 +75,11 @@ struct StoredDelivery {
 
 struct StoredStatus {
   StoredEvent stored{};
-  EventStatus status = EventStatus::pending;  ///< of all deliveries together; event_status.hpp
-  std::vector<StoredDelivery> deliveries{};   ///< of the durable subscriptions that match
+  /// Of all deliveries together: failed while one is a dead letter, also one that is sent again;
+  /// else completed when all are, or there is none; else pending when none has begun; else
+  /// processing.
+  EventStatus status = EventStatus::pending;
+  std::vector<StoredDelivery> deliveries{};  ///< of the durable subscriptions that match
 };
 
 }  // namespace busway

@@ -18,6 +18,7 @@
 // Cost       As Bus.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -84,9 +85,11 @@ struct ReceiptState {
   std::vector<SettledCallback> callbacks;
   // Written before the event goes to a mailbox.
   std::uint64_t before_id = 0;             // subscriptions from this id on do not get the event
+  std::uint64_t replays_before_id = 0;     // but those that replay the past do, below this one
   StatusBook::Ticket ticket = 0;           // 0: the bus keeps no status of events
   std::unique_ptr<PendingAppend> pending;  // of a kept topic: the strand waits for it
   bool whole = false;                      // its queued deliveries are made by the strand as well
+  std::uint64_t kept_as = 0;               // of a foreign one
   bool is_foreign = false;  // stored by another opening: the filters here have not seen it
 };
 /// The handler of a delivery is about to be called.
@@ -185,8 +188,11 @@ class BusCore {
   /// Events of topics that match are kept from now on.
   void keep_also(const std::vector<Pattern>& patterns);
   /// Along the routes of this bus, later: an event that another opening has stored. False: there is
-  /// no room now.
-  bool deliver_stored(const Event& event);
+  /// no room now; the feeds are woken when there is.
+  bool deliver_stored(const StoredEvent& stored);
+  /// Whether such an event could be taken now. They get half of the queue of publish_async: the
+  /// rest is for events from here.
+  [[nodiscard]] bool has_room_for_stored();
   bool remove_durable(std::string_view name);
   struct OpenDurable {
     std::string name;
@@ -228,6 +234,9 @@ class BusCore {
   /// match it is no sign that somebody answers its requests. No lock while the topic's route is as
   /// it was.
   [[nodiscard]] bool is_subscribed_by_name(std::string_view topic);
+
+  /// The next page of a subscription's past, into its mailbox.
+  void read_past(Subscriber& subscriber) noexcept;
 
   // -- routes.cpp ---------------------------------------------------------------------------------
   TopicEntry* pin_topic(std::string_view name);
@@ -403,8 +412,7 @@ class BusCore {
   /// The ring is this thread's until ring_busy is 0 again; waits while someone reads.
   [[gnu::noinline]] void begin_ring_write(ThreadState& state);
   void run_sampled(Route& route, std::uint32_t size, Dispatch& dispatch);
-  void run_part(Route& route, std::uint32_t size, Dispatch& dispatch, Part part,
-                std::uint64_t before_id);
+  void run_part(Route& route, std::uint32_t size, Dispatch& dispatch, Part part);
   void finish(ThreadState& state, const Dispatch& dispatch, std::uint32_t size,
               PublishResult& result);
   /// As record_and_deliver() when the gate says kFilters or kTracked.
@@ -420,6 +428,11 @@ class BusCore {
   void deliver(Route& route, const Event& event, ThreadState& state, Frame& frame,
                PublishResult& result);
   void run_strand(delivery_detail::Delivery& delivery);
+  /// One of other openings that waited for the strand does so no more.
+  void stored_begun() noexcept;
+  [[nodiscard]] std::size_t stored_max() const noexcept {
+    return std::max<std::size_t>(options_.queue_capacity / 2, 1);
+  }
   PublishResult queue_part(TopicEntry& entry, const Event& event, ThreadState& state, Frame& frame,
                            ReceiptState& receipt);
 
@@ -427,10 +440,9 @@ class BusCore {
   void open_store();
   void add_stored(std::span<const Pattern> patterns, std::size_t limit, WallTime since,
                   std::vector<delivery_detail::PastEvent>& past);
-  /// Waits until the event is stored, if its topic is kept; false: it goes no further.
-  enum class Kept : unsigned char { yes, no, refused };
-  /// Appends the event if its topic is kept; refused: the store has not taken it, see the result.
-  Kept keep(TopicEntry& entry, Event& event, PublishResult& result);
+  /// Waits until the event is stored, if its topic is kept; false: it goes no further, see the
+  /// result. kept_as: its sequence then.
+  bool keep(TopicEntry& entry, Event& event, PublishResult& result, std::uint64_t& kept_as);
 
   // routes.cpp: with mutex_ held, except what is named _now.
   [[nodiscard]] TopicEntry* entry_of(std::string_view name, Garbage& garbage);
@@ -491,6 +503,11 @@ class BusCore {
   void equip(Subscriber& subscriber, const SubscriptionOptions& options,
              std::vector<Pattern> patterns);
   void begin_replay(Subscriber& subscriber, const Replay& replay);
+  void begin_paged_replay(Subscriber& subscriber, const Replay& replay,
+                          std::vector<Pattern> patterns);
+  void put_past(Subscriber& subscriber, bool cut) noexcept;
+  void end_replay_state(Subscriber& subscriber);
+  void warn_of_cut(const Subscriber& subscriber);
   void open_durable(Subscriber& subscriber, const SubscriptionOptions& options);
   void wait_for_calls(std::span<Subscriber* const> all, std::span<Subscriber* const> ending,
                       bool inside);
@@ -498,6 +515,7 @@ class BusCore {
   [[nodiscard]] std::vector<Pattern> read(const Patterns& patterns) const;
   delivery_detail::Mailbox& strand();
   std::vector<StopResult::Left> running_elsewhere();
+  void add_unsettled(std::vector<StopResult::Left>& left);
   void request_stop();
   std::vector<Subscriber*> with_mailbox();
   [[nodiscard]] Subscriber* find(SubscriptionId id) const noexcept;
@@ -580,6 +598,8 @@ class BusCore {
   std::mutex link_mutex_;
   std::unique_ptr<StoreLink> link_owner_;  // guarded by link_mutex_; made once
   std::atomic<StoreLink*> link_{nullptr};
+  std::atomic<std::size_t> stored_waiting_{0};  // events of other openings, for the strand
+  std::atomic<bool> stored_wants_room_{false};  // the feeds are to be told when there is some
 
   /// All subscriptions with a mailbox, until they are freed: their counters live in them.
   std::mutex async_mutex_;

@@ -98,8 +98,9 @@ struct Dispatch final : Context {
   std::uint32_t timed_out = 0;  // of those
   std::uint32_t refused = 0;    // by a full mailbox: this event was dropped
   std::uint32_t dropped = 0;    // refused ones, and older events that gave way
-  // Of a frame: its event is in the store, from where durable subscriptions get it.
-  bool is_kept = false;
+  // Of a frame: the sequence of its event in the store, from where durable subscriptions get it,
+  // and those that replay the past get what is not beyond their beginning. 0: it is not there.
+  std::uint64_t kept_as = 0;
   // Any of these is not 0, or a stop token was asked for, by whichever thread.
   std::atomic<bool> adjusted{false};
 

@@ -45,6 +45,7 @@ DurableFeed::DurableFeed(DurableFeeds& feeds, Subscriber& subscriber,
       capacity_(capacity),
       lease_(spec.lease),
       exclusive_(spec.order != DurableOrder::relaxed),
+      strict_(spec.order == DurableOrder::strict),
       consumer_(std::move(consumer)),
       renew_at_(SteadyClock::now() + spec.lease / 3) {
   restore_breaker();
@@ -89,6 +90,7 @@ void DurableFeed::keep_breaker(WallTime wall) {
 
 void DurableFeed::begin() {
   detail::retain(subscriber_);
+  id_ = subscriber_->id;
   begun_ = true;
 }
 
@@ -97,7 +99,10 @@ void DurableFeed::settle(Settlement settlement) {
   {
     const std::lock_guard lock(mutex_);
     if (pending_.empty()) pending_since_ = SteadyClock::now();
-    if (comes_again(settlement)) more_ = true;  // the next fetch tells when it is due
+    if (comes_again(settlement)) {
+      more_ = true;  // the next fetch tells when it is due
+      if (strict_) gives_back_.store(true, std::memory_order_release);
+    }
     // What somebody died of, or hung in, comes in small portions: there may be more of it.
     if (lapsed_.erase(settlement.sequence) != 0) more_ = true;
     pending_.push_back(std::move(settlement));
@@ -110,6 +115,8 @@ void DurableFeed::settle(Settlement settlement) {
 std::size_t DurableFeed::room(Fetching fetching) const {
   if (fetching == Fetching::held || held()) return 0;
   if (state_of(*subscriber_) != SubscriberState::active) return 0;
+  // What is behind an event that went back must not be taken for what is before it.
+  if (gives_back() && out_ > pending_.size()) return 0;
   const SubscriberExtra& extra = *subscriber_->extra;
   const auto* const breaker = extra.breaker.load(std::memory_order_acquire);
   if (breaker != nullptr && breaker->state() == delivery_detail::Breaker::State::open) {
@@ -150,6 +157,7 @@ DurableFeed::Turn DurableFeed::turn(Fetching fetching) {
     if (!pending_.empty()) {
       if (at_once || now >= pending_since_ + kSettleWithin) {
         batch.swap(pending_);
+        settling_ = batch.size();
       } else {
         turn.again = pending_since_ + kSettleWithin;
       }
@@ -197,6 +205,7 @@ DurableFeed::Turn DurableFeed::turn(Fetching fetching) {
       const std::lock_guard lock(mutex_);
       pending_.insert(pending_.begin(), std::make_move_iterator(batch.begin()),
                       std::make_move_iterator(batch.end()));
+      settling_ = 0;
       more_ = true;
     }
     const auto* const known = dynamic_cast<const Error*>(&error);
@@ -248,6 +257,8 @@ void DurableFeed::settled(std::span<const Settlement> batch, const SettleResult&
   {
     const std::lock_guard lock(mutex_);
     out_ -= std::min(out_, batch.size());
+    settling_ = 0;
+    if (out_ == 0) gives_back_.store(false, std::memory_order_release);
     for (const Settlement& one : batch) {
       if (comes_again(one)) retry_at_ = std::max(retry_at_, wall + one.after);
     }
@@ -321,6 +332,11 @@ bool DurableFeed::idle(Fetching fetching) const {
   if (standby_) return true;
   if (news_.load(std::memory_order_acquire) || more_) return room(fetching) == 0;
   return !due_ || *due_ > retry_at_;  // a lease of somebody else is no work of ours
+}
+
+DurableFeed::Out DurableFeed::out() const {
+  const std::lock_guard lock(mutex_);
+  return {out_, pending_.size() + settling_};
 }
 
 void DurableFeed::close() noexcept {

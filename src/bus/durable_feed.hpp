@@ -26,6 +26,7 @@
 #include <vector>
 
 #include "busway/durable_spec.hpp"
+#include "busway/publish_result.hpp"
 #include "busway/store_consumer.hpp"
 #include "busway/wall_time.hpp"
 
@@ -47,6 +48,13 @@ class DurableFeed {
   void begin();
   /// What becomes of an event that was fetched; each is settled once.
   void settle(Settlement settlement);
+  /// With strict order: something has been given back, so what is out behind it goes back as well,
+  /// until all is the store's again.
+  [[nodiscard]] bool gives_back() const noexcept {
+    return gives_back_.load(std::memory_order_acquire);
+  }
+  /// Whether nothing may pass an earlier event that waits.
+  [[nodiscard]] bool is_strict() const noexcept { return strict_; }
   /// There is news of the store.
   void news() noexcept { news_.store(true, std::memory_order_release); }
 
@@ -73,6 +81,13 @@ class DurableFeed {
   /// All that was fetched is settled, and there is nothing to fetch as far as is known.
   [[nodiscard]] bool idle(Fetching fetching) const;
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
+  [[nodiscard]] SubscriptionId id() const noexcept { return id_; }
+  /// Events that are out, and of those the ones that are handled and not settled in the store yet.
+  struct Out {
+    std::size_t all = 0;
+    std::size_t unsettled = 0;
+  };
+  [[nodiscard]] Out out() const;
 
  private:
   using SteadyClock = std::chrono::steady_clock;
@@ -91,10 +106,12 @@ class DurableFeed {
   BusCore& core_;
   Subscriber* const subscriber_;  // a reference from begin() to close()
   bool begun_ = false;
+  SubscriptionId id_ = 0;
   const std::string name_;
   const std::size_t capacity_;
   const std::chrono::nanoseconds lease_;
   const bool exclusive_;
+  const bool strict_;
   std::unique_ptr<StoreConsumer> consumer_;
 
   mutable std::mutex mutex_;
@@ -102,6 +119,7 @@ class DurableFeed {
   std::vector<Settlement> pending_;
   SteadyClock::time_point pending_since_{};
   std::size_t out_ = 0;
+  std::size_t settling_ = 0;                  // with the store now
   std::unordered_set<std::uint64_t> lapsed_;  // of those, given out before
   WallTime retry_at_{};                       // the latest that was settled here
   std::optional<WallTime> due_;
@@ -112,6 +130,7 @@ class DurableFeed {
   std::atomic<bool> held_{false};
   std::atomic<bool> only_from_store_{false};
   std::atomic<bool> closed_{false};
+  std::atomic<bool> gives_back_{false};  // written with mutex_ held
   // Of turn() alone.
   SteadyClock::time_point renew_at_{};
   SteadyClock::time_point not_before_{};  // after an error of the store

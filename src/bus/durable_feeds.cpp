@@ -17,6 +17,17 @@ constexpr auto kLookAnyway = std::chrono::milliseconds(500);
 /// is of this one as a rule, it is not made more often than that.
 constexpr auto kFollowEvery = std::chrono::milliseconds(1);
 
+/// Says which thread makes a turn.
+struct TurnScope {
+  explicit TurnScope(std::atomic<std::thread::id>& of) noexcept : turning(of) {
+    turning.store(std::this_thread::get_id(), std::memory_order_relaxed);
+  }
+  TurnScope(const TurnScope&) = delete;
+  TurnScope& operator=(const TurnScope&) = delete;
+  ~TurnScope() { turning.store({}, std::memory_order_relaxed); }
+  std::atomic<std::thread::id>& turning;
+};
+
 }  // namespace
 
 DurableFeeds::DurableFeeds(BusCore& core, StoreLink& link) : core_(core), link_(link) {}
@@ -29,12 +40,34 @@ void DurableFeeds::begin() {
     if (begun_ || ending_) return;
     begun_ = true;
   }
-  watch_ = link_.store().watch([this] {
-    for (const auto& feed : all()) feed->news();
-    wake();
-  });
-  clock_watch_ = core_.options().clock->watch([this] { wake(); });
+  // Given back without the lock, which their functions take.
+  Store::Watch watch = link_.store().watch([this](StoreNews news) { told(news); });
+  Clock::Watch clock_watch = core_.options().clock->watch([this] { wake(); });
+  const std::lock_guard lock(mutex_);
+  if (ending_) return;
+  watch_ = std::move(watch);
+  clock_watch_ = std::move(clock_watch);
   if (!core_.driven_by_hand()) thread_ = std::thread([this] { run(); });
+}
+
+void DurableFeeds::told(StoreNews news) noexcept {
+  for (const auto& feed : all()) feed->news();
+  const bool may_turn = news == StoreNews::on_own_thread && !core_.driven_by_hand();
+  if (!may_turn || !turn_here()) wake();
+}
+
+bool DurableFeeds::turn_here() {
+  const std::unique_lock turning(turn_mutex_, std::try_to_lock);
+  if (!turning.owns_lock()) return false;
+  const SteadyTime again = turn_each(Follow::now_and_then).again;
+  bool sooner = false;
+  {
+    const std::lock_guard lock(mutex_);
+    sooner = again < again_;
+    if (sooner) again_ = again;
+  }
+  if (sooner) woken_.notify_one();
+  return true;
 }
 
 void DurableFeeds::add(std::shared_ptr<DurableFeed> feed) {
@@ -62,6 +95,11 @@ std::vector<std::shared_ptr<DurableFeed>> DurableFeeds::all() const {
 
 DurableFeed::Turn DurableFeeds::turn_all(Follow follow) {
   const std::lock_guard one_at_a_time(turn_mutex_);
+  return turn_each(follow);
+}
+
+DurableFeed::Turn DurableFeeds::turn_each(Follow follow) {
+  const TurnScope here(turning_);
   const auto fetching = held_.load(std::memory_order_acquire) ? DurableFeed::Fetching::held
                                                               : DurableFeed::Fetching::allowed;
   const auto now = SteadyClock::now();
@@ -69,10 +107,9 @@ DurableFeed::Turn DurableFeeds::turn_all(Follow follow) {
   if (fetching == DurableFeed::Fetching::allowed && link_.follows()) {
     if (follow == Follow::at_once || now >= follow_at_) {
       follow_at_ = now + kFollowEvery;
-      if (link_.follow()) {
-        sum = {.did = true, .again = now};
-        follow_at_ = now;
-      }
+      const StoreLink::Followed followed = link_.follow();
+      sum.did = followed.did || followed.more;
+      if (followed.more) sum.again = follow_at_ = now;
     } else {
       sum.again = follow_at_;
     }
@@ -91,22 +128,27 @@ DurableFeed::Turn DurableFeeds::turn_all(Follow follow) {
   return sum;
 }
 
-bool DurableFeeds::turn() { return turn_all(Follow::at_once).did; }
+bool DurableFeeds::turn() { return !turns_here() && turn_all(Follow::at_once).did; }
 
 void DurableFeeds::run() {
-  auto again = SteadyClock::now();
+  std::unique_lock lock(mutex_);
   for (;;) {
-    {
-      std::unique_lock lock(mutex_);
-      woken_.wait_until(lock, again, [this] { return signalled_ || ending_; });
-      if (ending_) return;
-      signalled_ = false;
+    // A turn elsewhere may bring its time forward.
+    while (!signalled_ && !ending_ && SteadyClock::now() < again_) {
+      woken_.wait_until(lock, SteadyTime(again_));
     }
-    again = turn_all(Follow::now_and_then).again;
+    if (ending_) return;
+    signalled_ = false;
+    again_ = SteadyTime::max();
+    lock.unlock();
+    const SteadyTime again = turn_all(Follow::now_and_then).again;
+    lock.lock();
+    again_ = std::min(again_, again);
   }
 }
 
 void DurableFeeds::wait_closed(const DurableFeed& feed) {
+  if (turns_here()) return;  // the turns to come see to it
   if (core_.driven_by_hand()) {
     (void)turn();
     (void)turn();
@@ -114,7 +156,6 @@ void DurableFeeds::wait_closed(const DurableFeed& feed) {
   }
   // One turn may be under way that has not seen all; the one after it has.
   std::unique_lock lock(mutex_);
-  if (thread_.get_id() == std::this_thread::get_id()) return;
   const std::uint64_t before = turns_;
   while (!ending_ && !feed.closed() && turns_ < before + 2) {
     signalled_ = true;
@@ -137,6 +178,7 @@ bool DurableFeeds::idle() const {
 }
 
 void DurableFeeds::wait_change(SteadyClock::time_point deadline) {
+  if (turns_here()) return;
   if (core_.driven_by_hand()) {
     (void)turn();
     return;
@@ -148,14 +190,18 @@ void DurableFeeds::wait_change(SteadyClock::time_point deadline) {
 }
 
 void DurableFeeds::end() noexcept {
-  watch_.reset();
-  clock_watch_.reset();
+  Store::Watch watch;
+  Clock::Watch clock_watch;
   std::thread thread;
   {
     const std::lock_guard lock(mutex_);
     ending_ = true;
+    watch.swap(watch_);
+    clock_watch.swap(clock_watch_);
     thread.swap(thread_);
   }
+  watch.reset();
+  clock_watch.reset();
   woken_.notify_all();
   if (thread.joinable()) thread.join();
   std::vector<std::shared_ptr<DurableFeed>> feeds;

@@ -12,9 +12,9 @@ namespace busway::detail {
 std::vector<Event> BusCore::history(const Patterns& patterns, std::size_t limit, WallTime since) {
   const std::vector<Pattern> wanted = read(patterns);
   std::vector<Event> out;
-  for (auto& [event, publisher] : past_events_of(wanted, limit, since, nullptr)) {
+  for (delivery_detail::PastEvent& one : past_events_of(wanted, limit, since, nullptr)) {
     if (limit != 0 && out.size() == limit) break;
-    if (event.time() >= since) out.push_back(std::move(event));
+    if (one.event.time() >= since) out.push_back(std::move(one.event));
   }
   return out;
 }

@@ -81,9 +81,17 @@ static void call_guarded(Subscriber& subscriber, const Event& event, Dispatch& d
   tell_breaker(subscriber, event, verdict, dispatch.failed == failed);
 }
 
+/// Its replay has had the event from the store, or will have it.
+static bool comes_replayed(const SubscriberExtra& extra, const Dispatch& dispatch) noexcept {
+  if (!extra.replays || dispatch.frame == nullptr) return false;
+  const std::uint64_t kept_as = dispatch.frame->dispatch.kept_as;
+  return kept_as != 0 && kept_as <= extra.replayed_to.load(std::memory_order_acquire);
+}
+
 void invoke_checked(Subscriber* subscriber, const Event& event, Context& context) {
   Dispatch& dispatch = dispatch_of(context);
   SubscriberExtra& extra = *subscriber->extra;
+  if (comes_replayed(extra, dispatch)) return pass_over(*subscriber, dispatch);
   if (extra.filter && !extra.filter(event)) return pass_over(*subscriber, dispatch);
   if (extra.dedupe != nullptr &&
       extra.dedupe->seen(event.id(), dispatch.core().steady_now().time_since_epoch().count())) {
@@ -117,7 +125,7 @@ void invoke_checked(Subscriber* subscriber, const Event& event, Context& context
 void invoke_durable(Subscriber* subscriber, const Event& event, Context& context) {
   Dispatch& dispatch = dispatch_of(context);
   const SubscriberExtra& extra = *subscriber->extra;
-  if (dispatch.frame->dispatch.is_kept || !extra.feed->takes_live()) {
+  if (dispatch.frame->dispatch.kept_as != 0 || !extra.feed->takes_live()) {
     return pass_over(*subscriber, dispatch);
   }
   if (extra.filter || extra.dedupe != nullptr) return invoke_checked(subscriber, event, context);
@@ -138,6 +146,8 @@ void invoke_queue(Subscriber* subscriber, const Event& event, Context& context) 
   using delivery_detail::Pushed;
   Dispatch& dispatch = dispatch_of(context);
   SubscriberExtra& extra = *subscriber->extra;
+  if (comes_replayed(extra, dispatch)) [[unlikely]]
+    return pass_over(*subscriber, dispatch);
   dispatch.adjusted.store(true, std::memory_order_relaxed);
   ++dispatch.queued;
   if (dispatch.receipt != nullptr) {

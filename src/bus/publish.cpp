@@ -212,9 +212,9 @@ void BusCore::deliver_recorded(TopicEntry& entry, const Event& event, ThreadStat
 void BusCore::filter_and_deliver(std::uint32_t gate, TopicEntry& entry, Event& event,
                                  ThreadState& state, Frame& frame, PublishResult& result) {
   if ((gate & kFilters) != 0 && !admit(event, state, result)) return;
-  const Kept kept = (gate & kStored) != 0 ? keep(entry, event, result) : Kept::no;
-  if (kept == Kept::refused) return;
-  const KeptGuard note(frame, kept == Kept::yes);
+  std::uint64_t kept_as = 0;
+  if ((gate & kStored) != 0 && !keep(entry, event, result, kept_as)) return;
+  const KeptGuard note(frame, kept_as);
   if ((gate & kTracked) != 0) return deliver_tracked(entry, event, state, frame, result);
   record_and_deliver(entry, event, state, frame, result);
 }

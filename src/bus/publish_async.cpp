@@ -79,10 +79,11 @@ Receipt BusCore::publish_async(Event event) {
     } else {
       record(state, event);
     }
-    // Subscriptions made from now on do not get this event; a replay of theirs finds it recorded.
+    // Subscriptions made from now on do not get this event; a replay of theirs finds it recorded,
+    // or is still to come when the strand records it.
     {
       const std::lock_guard lock(mutex_);
-      raw->before_id = next_sequence_ << kSlotBits;
+      raw->before_id = raw->replays_before_id = next_sequence_ << kSlotBits;
       ++entry->published;
     }
     if (!raw->whole) {
@@ -100,7 +101,7 @@ Receipt BusCore::publish_async(Event event) {
                              " events): no synchronous subscription got the event"});
       close_part(raw);
     } else if (raw->pending != nullptr) {
-      link()->store().append(*raw->pending);
+      link()->append(*raw->pending);
     }
     return receipt;
   }
@@ -119,7 +120,7 @@ PublishResult BusCore::queue_part(TopicEntry& entry, const Event& event, ThreadS
   dispatch.frame = &frame;
   dispatch.result = &result;
   dispatch.receipt = &receipt;
-  run_part(route, route.size(), dispatch, Part::queued_only, receipt.before_id);
+  run_part(route, route.size(), dispatch, Part::queued_only);
   // A filter that threw has failed its delivery before it was queued.
   result.matched = dispatch.queued + dispatch.refused + dispatch.failed;
   result.queued = dispatch.queued;
@@ -135,9 +136,17 @@ PublishResult BusCore::queue_part(TopicEntry& entry, const Event& event, ThreadS
 /// What of a publish_async is left to do, on the strand.
 void BusCore::run_strand(delivery_detail::Delivery& delivery) {
   auto* receipt = static_cast<ReceiptState*>(delivery.token);
+  if (receipt->is_foreign) stored_begun();
+  // Not for each place: the feeds read a page of the store for it.
+  if (stored_wants_room_.load(std::memory_order_seq_cst) &&
+      stored_waiting_.load(std::memory_order_seq_cst) <= stored_max() / 2) {
+    stored_wants_room_.store(false, std::memory_order_seq_cst);
+    link()->feeds().wake();
+  }
   if (receipt->pending != nullptr) {
     (void)receipt->pending->wait(std::chrono::steady_clock::time_point::max());
     PublishResult answer;
+    link()->answered_now(receipt->pending->result(), delivery.event.id());
     const bool stored = link()->accept(receipt->pending->result(), delivery.event, answer);
     if (!stored) {
       {
@@ -156,7 +165,9 @@ void BusCore::run_strand(delivery_detail::Delivery& delivery) {
   PublishResult parts;
   {
     const FrameGuard guard(*this, state);
-    const KeptGuard note(*guard.frame, receipt->is_foreign || receipt->pending != nullptr);
+    const KeptGuard note(*guard.frame, receipt->pending != nullptr
+                                           ? receipt->pending->result().sequence
+                                           : receipt->kept_as);
     TopicEntry* entry = topics_.find(delivery.event.topic(), hash_text(delivery.event.topic()));
     if (entry == nullptr) entry = find_or_add_now(delivery.event.topic());
     if (receipt->is_foreign) {
@@ -169,6 +180,11 @@ void BusCore::run_strand(delivery_detail::Delivery& delivery) {
     }
     if (receipt->whole) {
       record(state, delivery.event);
+      // A replay that begins from now on finds it; one that has begun before must get it live.
+      if (!receipt->is_foreign) {
+        const std::lock_guard lock(mutex_);
+        receipt->replays_before_id = next_sequence_ << kSlotBits;
+      }
       parts = queue_part(*entry, delivery.event, state, *guard.frame, *receipt);
     }
     PublishResult sync_result;
@@ -180,7 +196,7 @@ void BusCore::run_strand(delivery_detail::Delivery& delivery) {
       dispatch.frame = guard.frame;
       dispatch.result = &sync_result;
       dispatch.receipt = receipt;
-      run_part(route, route.size(), dispatch, Part::sync_only, receipt->before_id);
+      run_part(route, route.size(), dispatch, Part::sync_only);
       bump(state.failed, dispatch.failed);
       bump(state.timed_out, dispatch.timed_out);
       if (dispatch.failed != 0) count_unwell(*route.entry, dispatch);
@@ -202,27 +218,48 @@ void BusCore::run_strand(delivery_detail::Delivery& delivery) {
   close_part(receipt);
 }
 
-bool BusCore::deliver_stored(const Event& event) {
+bool BusCore::has_room_for_stored() {
+  const auto has_room = [this] {
+    if (stored_waiting_.load(std::memory_order_seq_cst) >= stored_max()) return false;
+    const std::lock_guard lock(pool_mutex_);
+    return strand_ == nullptr || strand_->mailbox().waiting() < options_.queue_capacity;
+  };
+  if (has_room()) return true;
+  stored_wants_room_.store(true, std::memory_order_seq_cst);
+  return has_room();  // whoever made it meanwhile has not seen that it is wanted
+}
+
+bool BusCore::deliver_stored(const StoredEvent& stored) {
+  if (!has_room_for_stored()) return false;
   delivery_detail::Mailbox& worker = strand();
   auto* const receipt = new ReceiptState(*this, ReceiptState::Outcomes::no);
   receipt->whole = true;
   receipt->is_foreign = true;
-  receipt->result.id = event.id();
-  receipt->before_id = std::numeric_limits<std::uint64_t>::max();
-  if (worker.push(event, receipt, delivery_detail::MayWait::no) ==
+  receipt->kept_as = stored.sequence;
+  receipt->result.id = stored.event.id();
+  receipt->before_id = receipt->replays_before_id = std::numeric_limits<std::uint64_t>::max();
+  stored_waiting_.fetch_add(1, std::memory_order_seq_cst);
+  if (worker.push(stored.event, receipt, delivery_detail::MayWait::no) ==
       delivery_detail::Pushed::accepted) {
     return true;
   }
+  // Events from here have just taken the rest; when they have gone this is to be tried again.
+  stored_waiting_.fetch_sub(1, std::memory_order_seq_cst);
+  stored_wants_room_.store(true, std::memory_order_seq_cst);
   detail::release(*receipt);
   return false;
 }
 
+void BusCore::stored_begun() noexcept { stored_waiting_.fetch_sub(1, std::memory_order_seq_cst); }
+
 /// Runs only the queueing or only the synchronous part, and only subscriptions older than an id.
-void BusCore::run_part(Route& route, std::uint32_t size, Dispatch& dispatch, Part part,
-                       std::uint64_t before_id) {
+void BusCore::run_part(Route& route, std::uint32_t size, Dispatch& dispatch, Part part) {
+  const ReceiptState& receipt = *dispatch.receipt;
   for (std::uint32_t i = 0; i < size; ++i) {
     Subscriber* const subscriber = route.subscribers()[i].load(std::memory_order_acquire);
     const bool queued = subscriber->extra != nullptr && subscriber->extra->mailbox != nullptr;
+    const bool replays = subscriber->extra != nullptr && subscriber->extra->replays;
+    const std::uint64_t before_id = replays ? receipt.replays_before_id : receipt.before_id;
     if (queued != (part == Part::queued_only) || subscriber->id >= before_id) continue;
     platform_detail::publish_slot(dispatch.frame->current, subscriber);
     const std::uint32_t failed = dispatch.failed;

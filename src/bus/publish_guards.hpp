@@ -39,12 +39,13 @@ struct FrameGuard {
 
 /// Tells the durable subscriptions of a frame's route that its event is in the store, or is not.
 struct KeptGuard {
-  KeptGuard(Frame& owner, bool is_kept) noexcept : frame(owner) {
-    frame.dispatch.is_kept = is_kept;
+  /// sequence: in the store; 0: it is not there.
+  KeptGuard(Frame& owner, std::uint64_t sequence) noexcept : frame(owner) {
+    frame.dispatch.kept_as = sequence;
   }
   KeptGuard(const KeptGuard&) = delete;
   KeptGuard& operator=(const KeptGuard&) = delete;
-  ~KeptGuard() { frame.dispatch.is_kept = false; }
+  ~KeptGuard() { frame.dispatch.kept_as = 0; }
 
   Frame& frame;
 };

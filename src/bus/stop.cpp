@@ -7,6 +7,7 @@
 #include "base/deadline.hpp"
 #include "base/escape.hpp"
 #include "bus/bus_core.hpp"
+#include "bus/durable_feed.hpp"
 #include "bus/strand.hpp"
 #include "busway/manual_executor.hpp"
 
@@ -45,6 +46,10 @@ bool BusCore::wait_drained(Clock::time_point deadline) {
   for (;;) {
     if (idle()) return true;
     if (inside_handler() || Clock::now() >= deadline) return false;
+    // The filter of a durable subscription would wait for itself.
+    if (StoreLink* const store = link(); store != nullptr && store->feeds().turns_here()) {
+      return false;
+    }
     if ((gate_.load(std::memory_order_acquire) & kClosed) != 0) return idle();
     const References all{with_mailbox()};
     std::vector<Mailbox*> mailboxes;
@@ -122,6 +127,7 @@ StopResult BusCore::stop(std::chrono::nanoseconds timeout) {
           {0, "publish_async", strand_->mailbox().waiting(), strand_->mailbox().running()});
     }
   }
+  add_unsettled(result.left);
   gate_.fetch_or(kOverdue, std::memory_order_seq_cst);
   one_at_a_time.unlock();  // what follows calls functions of the program
   // They had until now. A synchronous handler of another thread is asked as well.
@@ -141,6 +147,23 @@ StopResult BusCore::stop(std::chrono::nanoseconds timeout) {
     }
   }
   return result;
+}
+
+/// What was handled, or fetched, and is still out for the store: it will be given out again.
+void BusCore::add_unsettled(std::vector<StopResult::Left>& left) {
+  StoreLink* const store = link();
+  if (store == nullptr) return;
+  for (const auto& feed : store->feeds().all()) {
+    if (feed->closed()) continue;
+    const DurableFeed::Out out = feed->out();
+    const SubscriptionId id = feed->id();
+    const bool is_told = std::any_of(left.begin(), left.end(), [id](const StopResult::Left& one) {
+      return one.subscription == id;
+    });
+    // One that is being handed over is neither in a mailbox nor settled.
+    const std::size_t count = is_told ? out.unsettled : std::max(out.unsettled, out.all);
+    if (count != 0) left.push_back({id, "settlements of " + feed->name(), count, 0});
+  }
 }
 
 /// All calls that run, and those that begin from now on.
@@ -234,6 +257,7 @@ void BusCore::close() {
 
 void Strand::dropped(delivery_detail::Delivery& delivery, delivery_detail::DropReason) noexcept {
   auto* receipt = static_cast<ReceiptState*>(delivery.token);
+  if (receipt->is_foreign) core_.stored_begun();
   // The store still refers to it.
   if (receipt->pending != nullptr) {
     (void)receipt->pending->wait(std::chrono::steady_clock::time_point::max());

@@ -54,11 +54,8 @@ StoreLink::StoreLink(BusCore& core, std::shared_ptr<Store> store, Whose whose,
       keep_(std::move(keep)),
       follows_(store_->features().shared),
       feeds_(core, *this) {
-  if (follows_) followed_to_ = store_->stats().last_sequence;
-}
-
-void StoreLink::begin() {
-  if (follows_) feeds_.begin();
+  if (follows()) followed_to_ = store_->stats().last_sequence;
+  join();
 }
 
 StoreLink::~StoreLink() {
@@ -67,6 +64,7 @@ StoreLink::~StoreLink() {
 }
 
 void StoreLink::close() noexcept {
+  leave();
   feeds_.end();
   if (whose_ == Whose::mine) store_->close();
 }
@@ -152,6 +150,7 @@ bool StoreLink::accept(const AppendResult& answer, const Event& event, PublishRe
       break;
     }
   }
+  if (answer.answer == Appended::unknown) answered(answer, event.id());
   std::string reason(explain(result.code));
   if (!answer.error.empty()) reason += ": " + answer.error;
   const std::array fields{LogField{"topic", event.topic()}, LogField{"reason", answer.error}};
@@ -188,8 +187,8 @@ void StoreLink::look_for_unknown() {
   }
   for (const EventId& id : ids) {
     const std::optional<StoredEvent> found = store_->find(id);
-    if (!found || !forget_unknown(id)) continue;
-    if (core_.deliver_stored(found->event)) continue;
+    if (!found || comes_by_following(*found) || !forget_unknown(id)) continue;
+    if (core_.deliver_stored(*found)) continue;
     const std::lock_guard lock(unknown_mutex_);  // once there is room
     unknown_.push_back({.id = id});
     has_unknown_.store(true, std::memory_order_relaxed);
@@ -204,25 +203,37 @@ void StoreLink::set_repeated(const EventId& id, bool repeated) {
   }
 }
 
-bool StoreLink::follow() {
+StoreLink::Followed StoreLink::follow() {
+  Followed followed;
+  // Else it would be read for nothing, again and again.
+  if (!core_.has_room_for_stored()) return followed;
   StorePage page;
   try {
     if (has_unknown_.load(std::memory_order_relaxed)) look_for_unknown();
-    page = store_->read({.after = followed_to_, .limit = kFollowPage, .not_by = store_->writer()});
+    StoreQuery query{.after = followed_to_, .limit = kFollowPage};
+    if (!is_shared()) query.not_by = store_->writer();
+    page = store_->read(query);
     for (const StoredEvent& one : page.events) {
-      if (!core_.deliver_stored(one.event)) return true;  // once there is room
+      const Writer writer = writer_of(one);
+      if (writer == Writer::not_known) return followed;  // once it is
+      if (writer == Writer::others) {
+        if (!core_.deliver_stored(one)) return followed;  // once there is room
+        if (has_unknown_.load(std::memory_order_relaxed)) forget_unknown(one.event.id());
+        followed.did = true;
+      }
       followed_to_ = one.sequence;
     }
   } catch (const std::exception& error) {
     // The bus may be ending meanwhile.
     const auto* const known = dynamic_cast<const Error*>(&error);
-    if (known != nullptr && known->code() == ErrorCode::stopped) return false;
+    if (known != nullptr && known->code() == ErrorCode::stopped) return followed;
     const std::array fields{LogField{"reason", error.what()}};
     core_.log(LogLevel::error, "events of other instances cannot be read now", fields);
-    return false;
+    return followed;
   }
   followed_to_ = std::max(followed_to_, page.next);
-  return page.more;
+  followed.more = page.more;
+  return followed;
 }
 
 }  // namespace busway::detail

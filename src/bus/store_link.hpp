@@ -4,6 +4,8 @@
 //
 // Model      A kept event is appended first, and goes along its route when the store has it. Events
 //            of other openings of the store are read behind them and go along their routes here.
+//            Several buses of the process may share one opening, whose events then all have its
+//            name: each tells its own by what it has appended.
 //            Durable subscriptions are served by DurableFeeds.
 // Threads    [any-thread]
 // Ownership  Belongs to the BusCore; shares the store.
@@ -15,10 +17,13 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "bus/durable_feeds.hpp"
@@ -81,12 +86,25 @@ class StoreLink {
   /// a borrowed one refers to this link.
   void stamp(Event& event);
 
-  /// Says in the result what an answer means for a publish; true: its handlers are to run.
+  /// As Store's; what is appended this way is known to be of this bus.
+  [[nodiscard]] AppendResult append(const Event& event) noexcept;
+  void append(std::span<const Event> events, std::span<AppendResult> results) noexcept;
+  /// Its answer is to be told to answered_now() before it is accepted.
+  void append(PendingAppend& pending) noexcept;
+  /// One of unknown fate is answered when accept() has noted it.
+  void answered_now(const AppendResult& answer, const EventId& id);
+
+  /// Says in the result what the answer to an append() means for a publish; true: its handlers are
+  /// to run.
   [[nodiscard]] bool accept(const AppendResult& answer, const Event& event, PublishResult& result);
 
-  /// Delivers what other openings have appended. True: there may be more.
-  bool follow();
-  [[nodiscard]] bool follows() const noexcept { return follows_; }
+  struct Followed {
+    bool did = false;   // something was delivered
+    bool more = false;  // there may be more, and room for it
+  };
+  /// Delivers what other openings have appended, as far as there is room.
+  Followed follow();
+  [[nodiscard]] bool follows() const noexcept { return follows_.load(std::memory_order_acquire); }
 
   /// All feeds give back what they hold; no call of the store begins after this.
   void close() noexcept;
@@ -99,8 +117,35 @@ class StoreLink {
   mutable std::mutex keep_mutex_;
   std::vector<Pattern> keep_;  // guarded by keep_mutex_
   std::atomic<std::uint32_t> keep_version_{1};
-  const bool follows_;
+  std::atomic<bool> follows_;
   std::uint64_t followed_to_ = 0;  // of follow() alone, which one thread calls at a time
+
+  // -- Several buses on one opening.
+  struct Links;
+  static Links& links();
+  void join();
+  void leave() noexcept;
+  void is_shared_now();
+  void appending(std::span<const Event> events);
+  void answered(const AppendResult& answer, const EventId& id);
+  enum class Writer : unsigned char { own, others, not_known };
+  [[nodiscard]] Writer writer_of(const StoredEvent& one);
+  [[nodiscard]] bool is_shared();
+  [[nodiscard]] bool comes_by_following(const StoredEvent& one);
+  bool ready_ = false;  // guarded by the lock of all links
+  /// What this bus appends, until it is answered; once the opening is shared, until follow() has
+  /// come upon it.
+  struct Own {
+    unsigned unanswered = 0;
+    std::uint64_t sequence = 0;
+  };
+  std::mutex own_mutex_;
+  // Guarded by own_mutex_.
+  std::unordered_map<EventId, Own> own_;
+  bool is_shared_ = false;
+  std::uint64_t shared_from_ = std::numeric_limits<std::uint64_t>::max();  // nobody shared up to it
+  bool waits_for_answer_ = false;
+
   /// Ids of events of which the store could not say whether it has them.
   std::mutex unknown_mutex_;
   struct Unknown {

@@ -59,6 +59,7 @@ StoreLink& BusCore::link_or_make() {
   link_owner_ = std::make_unique<StoreLink>(*this, std::move(store), whose, std::move(keep));
   link_.store(link_owner_.get(), std::memory_order_release);
   if (keeps) gate_.fetch_or(kStored, std::memory_order_seq_cst);
+  if (serial_ != 0) link_owner_->begin();  // else the bus is being made
   return *link_owner_;
 }
 
@@ -73,16 +74,18 @@ void BusCore::keep_also(const std::vector<Pattern>& patterns) {
   platform_detail::heavy_barrier();  // whoever publishes from now on sees it
 }
 
-BusCore::Kept BusCore::keep(TopicEntry& entry, Event& event, PublishResult& result) {
+bool BusCore::keep(TopicEntry& entry, Event& event, PublishResult& result, std::uint64_t& kept_as) {
   StoreLink& store = *link();
-  if (!store.keeps(entry)) return Kept::no;
+  if (!store.keeps(entry)) return true;
   // A request stays in this process.
   if (const QueuedInto* const request = thread_locals.queued_into;
       request != nullptr && request->id == event.id()) {
-    return Kept::no;
+    return true;
   }
   store.stamp(event);
-  return store.accept(store.store().append(event), event, result) ? Kept::yes : Kept::refused;
+  const AppendResult answer = store.append(event);
+  kept_as = answer.sequence;
+  return store.accept(answer, event, result);
 }
 
 bool BusCore::remove_durable(std::string_view name) {
@@ -153,18 +156,20 @@ std::vector<PublishResult> BusCore::publish_batch(std::span<const Event> events)
     }
   }
   std::vector<AppendResult> answers(kept.size());
-  store.store().append(kept, answers);
+  store.append(kept, answers);
   std::size_t next = 0;
   for (std::size_t i = 0; i < events.size(); ++i) {
     const Event* event = &others[i];
     const bool is_kept = next < places.size() && places[next] == i;
+    std::uint64_t kept_as = 0;
     if (is_kept) {
       event = &kept[next];
+      kept_as = answers[next].sequence;
       if (!store.accept(answers[next++], *event, results[i])) continue;
     }
     if (event->topic().empty()) continue;  // refused
     const FrameGuard guard(*this, state);
-    const KeptGuard note(*guard.frame, is_kept);
+    const KeptGuard note(*guard.frame, kept_as);
     TopicEntry* entry = topics_.find(event->topic(), hash_text(event->topic()));
     if (entry == nullptr) entry = find_or_add_now(event->topic());
     const std::uint32_t gate = gate_.load(std::memory_order_acquire);

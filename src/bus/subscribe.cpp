@@ -266,6 +266,7 @@ void BusCore::equip(Subscriber& subscriber, const SubscriptionOptions& options,
     extra->mailbox = std::make_unique<delivery_detail::Mailbox>(
         *extra->sink, mailbox, executor == nullptr ? &pool() : nullptr, executor);
     if (options.replay.from != Replay::From::none && options.durable.empty()) {
+      extra->replays = true;
       extra->mailbox->hold();
     }
   }
@@ -385,6 +386,10 @@ void BusCore::begin_replay(Subscriber& subscriber, const Replay& replay) {
   bool cut = false;  // older events may have fallen out of the history
   std::vector<Pattern> patterns = subscriber.extra->patterns;
   if (subscriber.topic != nullptr) patterns = {Pattern::exact(subscriber.topic->view())};
+  StoreLink* const store = link();
+  if (store != nullptr && store->keeps_any() && replay.from != Replay::From::last) {
+    return begin_paged_replay(subscriber, replay, std::move(patterns));
+  }
   // Newest first. What a filter rejects does not count among the last n.
   const bool counted = replay.from == Replay::From::last && !subscriber.extra->filter;
   std::vector<delivery_detail::PastEvent> all =
@@ -416,21 +421,24 @@ void BusCore::begin_replay(Subscriber& subscriber, const Replay& replay) {
   }
   if (replay.from == Replay::From::last && past.size() >= replay.count) cut = false;
   std::reverse(past.begin(), past.end());
-  {
-    const std::lock_guard lock(mutex_);
-    if (state_of(subscriber) == SubscriberState::replaying) {
-      subscriber.state.store(static_cast<std::uint8_t>(SubscriberState::active),
-                             std::memory_order_release);
-      subscriber.invoke.store(invoke_of(subscriber), std::memory_order_release);
-    }
-  }
-  if (cut) {
-    const std::string name = subscriber_name(subscriber);
-    const std::array fields{LogField{"subscription", name}};
-    log(LogLevel::warning, "the history does not reach back as far as the replay asked", fields);
-  }
+  end_replay_state(subscriber);
+  if (cut) warn_of_cut(subscriber);
   const std::size_t put = subscriber.extra->mailbox->begin_with(past, cut);
   subscriber.extra->sink->replayed.fetch_add(put, std::memory_order_relaxed);
+}
+
+void BusCore::end_replay_state(Subscriber& subscriber) {
+  const std::lock_guard lock(mutex_);
+  if (state_of(subscriber) != SubscriberState::replaying) return;
+  subscriber.state.store(static_cast<std::uint8_t>(SubscriberState::active),
+                         std::memory_order_release);
+  subscriber.invoke.store(invoke_of(subscriber), std::memory_order_release);
+}
+
+void BusCore::warn_of_cut(const Subscriber& subscriber) {
+  const std::string name = subscriber_name(subscriber);
+  const std::array fields{LogField{"subscription", name}};
+  log(LogLevel::warning, "the history does not reach back as far as the replay asked", fields);
 }
 
 }  // namespace busway::detail

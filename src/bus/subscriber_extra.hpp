@@ -35,6 +35,7 @@
 namespace busway::detail {
 
 class DurableFeed;
+class LivePast;
 
 /// The life of a subscription. ended: no handler starts any more.
 enum class SubscriberState : std::uint8_t { active, paused, replaying, ended };
@@ -59,6 +60,11 @@ struct SubscriberExtra {
   std::atomic<bool> orphaned{false};          // ended; the last of them destroys the callable
   std::atomic<std::uint32_t> timed_out{0};    // deliveries of a synchronous subscription
   bool once = false;
+  bool replays = false;  // begins with past events, and is not durable
+  /// Its replay has what the store has up to here.
+  std::atomic<std::uint64_t> replayed_to{0};
+  std::unique_ptr<LivePast>
+      past;  // what is still to be replayed; of begin_replay(), then of a pump
   std::atomic<bool> taken{false};  // once: an event has claimed it
   std::atomic<LatencyHistogram*> latency{nullptr};
   /// Gets what is coming, where handlers may know it before their turn, and how long each of them
@@ -71,10 +77,8 @@ struct SubscriberExtra {
   std::shared_ptr<DurableFeed> feed;                  // durable only
   std::size_t async_place = 0;                        // guarded by the bus's async lock
 
-  ~SubscriberExtra() {
-    delete latency.load(std::memory_order_relaxed);
-    delete breaker.load(std::memory_order_relaxed);
-  }
+  SubscriberExtra();
+  ~SubscriberExtra();
 };
 
 /// Whether a synchronous call of it ends at a deadline.

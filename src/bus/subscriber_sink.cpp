@@ -75,6 +75,13 @@ bool SubscriberSink::begin(Delivery& delivery, Begun& begun) {
   begun.began = subscriber_.core->call_time();
   if (extra.timeout) begun.deadline = delivery_detail::later(begun.began, *extra.timeout);
   if (delivery.attempts != nullptr) [[unlikely]] {
+    // One that was tried here is what the others wait for, and goes on.
+    if (delivery.attempts->sequence != 0 && delivery.attempts->reason.empty() &&
+        extra.feed->gives_back()) {
+      count_one(failed);
+      give_back(delivery, std::chrono::nanoseconds::zero());
+      return false;
+    }
     begun.attempt = delivery.attempts->made + 1;
     if (!begin_within_total(delivery, begun)) return false;
   }
@@ -118,6 +125,8 @@ bool SubscriberSink::begin_within_total(Delivery& delivery, Begun& begun) {
   return true;
 }
 
+void SubscriberSink::read_past() noexcept { subscriber_.core->read_past(subscriber_); }
+
 /// Only what will be handled for sure: one that is refused in its turn must not have been begun.
 /// And not what has no more time than is left of a total: that is known in its turn only.
 bool SubscriberSink::coming(std::span<const Delivery> deliveries) noexcept {
@@ -125,7 +134,8 @@ bool SubscriberSink::coming(std::span<const Delivery> deliveries) noexcept {
   const Breaker* const breaker = extra.breaker.load(std::memory_order_acquire);
   if (extra.once || (breaker != nullptr && breaker->state() != Breaker::State::closed) ||
       extra.left_behind.load(std::memory_order_relaxed) != 0 ||
-      state_of(subscriber_) == SubscriberState::ended) {
+      state_of(subscriber_) == SubscriberState::ended ||
+      (extra.feed != nullptr && extra.feed->is_strict())) {
     return false;
   }
   if (extra.retry && extra.retry->total &&
@@ -333,7 +343,8 @@ Then SubscriberSink::after_failure(Delivery& delivery, DeliveryFailure failure,
       }
       failure.reason += why_no_retry(next.verdict);
     }
-  } else if (attempts.sequence != 0 && (core.overdue() || ended_meanwhile)) {
+  } else if (attempts.sequence != 0 && (core.overdue() || ended_meanwhile) &&
+             asked.kind() != Outcome::Kind::dead_letter) {
     // Strict retries wait here, and here is no time left.
     count_one(given_back);
     settle_stored(delivery, {.kind = Settlement::Kind::retry,
@@ -341,7 +352,7 @@ Then SubscriberSink::after_failure(Delivery& delivery, DeliveryFailure failure,
                              .reason = std::move(failure.reason)});
     delete std::exchange(delivery.attempts, nullptr);
     return Then::next;
-  } else if (retry && core.overdue()) {
+  } else if (retry && core.overdue() && asked.kind() != Outcome::Kind::dead_letter) {
     failure.reason += " (no retry: the bus has stopped)";
   } else if (retry && asked.kind() != Outcome::Kind::dead_letter && !ended_meanwhile) {
     delivery_detail::Mailbox& mailbox = *subscriber_.extra->mailbox;
@@ -376,8 +387,8 @@ Then SubscriberSink::after_failure(Delivery& delivery, DeliveryFailure failure,
           const std::lock_guard lock(retries_mutex_);
           unlink(*timer);
         }
+        drop(*timer);  // first: what was held for it must see that it has gone back
         mailbox.give_up_again(timer->event);
-        drop(*timer);
         release();
         return Then::next;
       }
@@ -499,8 +510,8 @@ void SubscriberSink::drop_retries() {
   }
   for (RetryTimer* timer : mine) {
     if (subscriber_.extra->once) end_once();  // that was its event: no other may follow
+    drop(*timer);  // first: what was held for it must see that it has gone back
     subscriber_.extra->mailbox->give_up_again(timer->event);
-    drop(*timer);
     delete timer;
     release();
   }

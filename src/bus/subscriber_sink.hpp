@@ -69,6 +69,7 @@ class SubscriberSink : public delivery_detail::MailboxSink {
   delivery_detail::Then timed_out(delivery_detail::Delivery& delivery, std::thread::id thread,
                                   const delivery_detail::Runnable& task,
                                   SteadyTime deadline) noexcept override;
+  void read_past() noexcept override;
   [[nodiscard]] bool coming(
       std::span<const delivery_detail::Delivery> deliveries) noexcept override;
   void came_back(std::thread::id thread) noexcept override;

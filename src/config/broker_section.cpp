@@ -12,6 +12,7 @@ namespace {
 
 using std::chrono::hours;
 using std::chrono::milliseconds;
+using std::chrono::minutes;
 
 constexpr std::string_view kLettersAndDigits =
     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
@@ -252,6 +253,13 @@ Section<BrokerSection> make_broker_section() {
                                 {"power_loss", DurabilityLevel::power_loss}},
                                "What a kept event must survive at least.")
       .when_unset("what the provider does by itself")
+      .duration("durable_expiry", &BrokerSection::durable_expiry, {minutes(1), hours(24 * 36'500)},
+                "A durable name that nobody opens for so long is forgotten.")
+      .when_unset("never")
+      .size("compress_above", &BrokerSection::compress_above, {0, limits::kPayloadBytesMax},
+            "Longer payloads are compressed by stores that can; 0: none.")
+      .duration("store_timeout", &BrokerSection::store_timeout, {milliseconds(100), hours(1)},
+                "How long one request to the store may wait.")
       .section("retention", &BrokerSection::retention, retention_section())
       .section("retry_policy", &BrokerSection::retry_policy, retry_section())
       .section("sqlite", &BrokerSection::sqlite, sqlite_section())

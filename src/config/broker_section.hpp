@@ -17,6 +17,7 @@
 #include <string>
 #include <vector>
 
+#include "busway/limits.hpp"
 #include "config/section.hpp"
 
 namespace busway::config {
@@ -85,6 +86,9 @@ struct BrokerSection {
   bool trace = false;
   std::optional<std::vector<std::string>> keep{};  // unset: all, with a store that lasts
   std::optional<DurabilityLevel> durability{};     // unset: what the provider does by itself
+  std::optional<std::chrono::milliseconds> durable_expiry{};  // unset: never
+  std::uint64_t compress_above = limits::kCompressAboveDefault;
+  std::chrono::milliseconds store_timeout{5'000};
   RetentionSection retention{};
   RetrySection retry_policy{};
   SqliteSection sqlite{};

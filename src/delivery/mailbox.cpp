@@ -117,7 +117,10 @@ std::size_t Mailbox::waiting_locked() const noexcept {
 /// Whether a pump would find something to do.
 bool Mailbox::runnable(const Stripe& stripe) const noexcept {
   if (closed_ || held_ || paused_) return false;
-  return stripe.held ? stripe.lanes[kAgainLane].size != 0 : stripe.size != 0;
+  if (stripe.held) return stripe.lanes[kAgainLane].size != 0;
+  if (!past_more_) return stripe.size != 0;
+  return stripe.lanes[kAgainLane].size + stripe.lanes[kReplayLane].size != 0 ||
+         (beyond_size_ == 0 && !reading_past_);
 }
 
 Mailbox::Pump* Mailbox::next_pump(Stripe& stripe) {
@@ -361,6 +364,7 @@ void Mailbox::drop_all(DropReason reason) {
   std::vector<Delivery> dropped;
   {
     const std::lock_guard guard(lock_);
+    past_more_ = false;
     take_all(dropped);
   }
   for (Delivery& delivery : dropped) sink_.dropped(delivery, reason);
@@ -371,6 +375,7 @@ void Mailbox::close() {
   {
     const std::lock_guard guard(lock_);
     closed_ = true;
+    past_more_ = false;
     for (Stripe& stripe : stripes_) {
       interrupt(stripe);
       for (const auto& pump : stripe.pumps) {
@@ -413,7 +418,7 @@ bool Mailbox::wait_idle(Idle what, std::chrono::steady_clock::time_point deadlin
 }
 
 bool Mailbox::idle_locked() const noexcept {
-  return running_ == 0 && size_ + beyond_size_ + again_waiting_ == 0;
+  return running_ == 0 && size_ + beyond_size_ + again_waiting_ == 0 && !past_more_;
 }
 
 bool Mailbox::idle() const {

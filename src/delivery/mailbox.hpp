@@ -75,6 +75,7 @@ struct Delivery {
 struct PastEvent {
   Event event;
   std::uint32_t publisher = 0;  // events of the same one are in the order it published them
+  bool comes_once = false;      // whoever pushes it live knows that it comes this way
 };
 
 /// What a stripe does after a delivery: goes on, or holds back all but the lane `again`, because
@@ -87,6 +88,9 @@ enum class DropReason : unsigned char { displaced, unsubscribed, no_executor, ca
 
 class MailboxSink {
  public:
+  /// All that begin_with() has put is claimed, and there was to be more: calls it again. A pump
+  /// waits for it, and counts as running. No lock is held.
+  virtual void read_past() noexcept {}
   /// Those that deliver() will get next, in this order; only where Mailbox::look_ahead() has asked
   /// for it. True: they count as begun. No lock is held.
   [[nodiscard]] virtual bool coming(std::span<const Delivery> /*deliveries*/) noexcept {
@@ -156,8 +160,11 @@ class Mailbox final {
   void hold();
   /// Puts past events, oldest first, before all that is queued, and starts. Leaves out those queued
   /// already and what their publishers published after them: that is on its way, and put here it
-  /// would come before what is queued. Returns how many were put.
-  std::size_t begin_with(const std::vector<PastEvent>& past, bool cut);
+  /// would come before what is queued. Returns how many were put. More::follows: the sink is asked
+  /// for the rest when these are claimed, and till the last of it nothing else is delivered but
+  /// what is tried again.
+  enum class More : unsigned char { none, follows };
+  std::size_t begin_with(const std::vector<PastEvent>& past, bool cut, More more = More::none);
 
   /// A delivery that was made will be made again: until push_again() or give_up_again() the mailbox
   /// is not idle.
@@ -322,6 +329,7 @@ class Mailbox final {
   [[nodiscard]] std::size_t waiting_locked() const noexcept;
   [[nodiscard]] bool tells_of_room() const noexcept;
   [[nodiscard]] Pump* next_pump(Stripe& stripe);
+  [[nodiscard]] bool begin_reading(const Stripe& stripe) noexcept;
   void take_all(std::vector<Delivery>& out);
 
   // Without it:
@@ -331,6 +339,7 @@ class Mailbox final {
   void schedule(Pump* pump);
   void unschedule(Pump& pump) noexcept;
   void run(Stripe& stripe, Pump& pump);
+  void read_past();
   std::uint32_t deliver(const Claim& claim, Pump& pump, Then& then);
   void watch();
   [[nodiscard]] bool arm_overseer();
@@ -367,6 +376,8 @@ class Mailbox final {
   Chunk* spare_ = nullptr;
   bool closed_ = false;
   bool held_ = false;
+  std::atomic<bool> past_more_{false};  // begin_with() comes again; pumps look without the lock
+  bool reading_past_ = false;           // a pump is at it
   bool paused_ = false;
   bool cut_next_ = false;   // the next delivery tells that the history was cut
   bool watching_ = false;   // overseer_ is armed or at work, and holds a reference of the sink

@@ -26,7 +26,7 @@ void Mailbox::tell_next_of_cut() {
   cut_next_ = true;
 }
 
-std::size_t Mailbox::begin_with(const std::vector<PastEvent>& past, bool cut) {
+std::size_t Mailbox::begin_with(const std::vector<PastEvent>& past, bool cut, More more) {
   std::vector<Pump*> pumps;
   std::size_t put = 0;
   {
@@ -47,7 +47,7 @@ std::size_t Mailbox::begin_with(const std::vector<PastEvent>& past, bool cut) {
       }
     }
     std::unordered_set<std::uint32_t> live;  // publishers whose events queue by now
-    for (const auto& [event, publisher] : past) {
+    for (const auto& [event, publisher, comes_once] : past) {
       if (live.contains(publisher)) continue;
       if (queued.contains(event.id())) {
         live.insert(publisher);
@@ -59,10 +59,11 @@ std::size_t Mailbox::begin_with(const std::vector<PastEvent>& past, bool cut) {
       ++beyond_size_;
       ++pushes_;
       ++put;
-      replayed_.insert(event.id());
+      if (!comes_once) replayed_.insert(event.id());
     }
     if (cut && put == 0) tell_next_of_cut();
     held_ = false;
+    past_more_ = more == More::follows;
     for (Stripe& stripe : stripes_) {
       while (Pump* pump = next_pump(stripe)) pumps.push_back(pump);
     }

@@ -27,6 +27,7 @@ std::uint32_t Mailbox::choose_lane(Stripe& stripe) const {
   if (stripe.lanes[kAgainLane].size != 0) return kAgainLane;
   // What is replayed is older than all that is live: no share is kept for others before its end.
   if (stripe.lanes[kReplayLane].size != 0) return kReplayLane;
+  if (past_more_) return kLanes;
   for (std::uint32_t i = 0; i < 2; ++i) {
     if (stripe.lanes[i].size != 0 && stripe.lanes[i].passed_over >= kShare[i]) return i;
   }
@@ -40,6 +41,7 @@ Mailbox::Claim Mailbox::claim(Stripe& stripe, Pump& pump) {
   pump.interrupt.store(closed_ || paused_, std::memory_order_relaxed);
   if (!runnable(stripe)) return {};
   const std::uint32_t chosen = choose_lane(stripe);
+  if (chosen == kLanes) return {};
   Lane& lane = stripe.lanes[chosen];
   bool lower_waits = false;
   for (std::uint32_t i = 0; i < chosen; ++i) lower_waits = lower_waits || stripe.lanes[i].size != 0;
@@ -178,6 +180,28 @@ std::uint32_t Mailbox::deliver(const Claim& claim, Pump& pump, Then& then) {
   return done;
 }
 
+/// Whether this thread is to fetch more of the past.
+bool Mailbox::begin_reading(const Stripe& stripe) noexcept {
+  if (!past_more_.load(std::memory_order_relaxed)) return false;
+  const std::lock_guard guard(lock_);
+  if (!past_more_ || reading_past_ || beyond_size_ != 0 || !runnable(stripe)) return false;
+  reading_past_ = true;
+  running_ += 1;
+  return true;
+}
+
+void Mailbox::read_past() {
+  sink_.read_past();
+  bool notify = false;
+  {
+    const std::lock_guard guard(lock_);
+    reading_past_ = false;
+    running_ -= 1;
+    notify = idle_waiters_ != 0;
+  }
+  if (notify) notify_waiters();
+}
+
 bool Mailbox::goes_on(Stripe& stripe, Pump& pump, bool& over) const noexcept {
   if (runnable(stripe)) return true;
   --stripe.active;
@@ -204,6 +228,8 @@ void Mailbox::run(Stripe& stripe, Pump& pump) {
     Claim taken;
     bool notify = false;
     bool begin_watch = false;
+    if (budget > 0 && begin_reading(stripe)) [[unlikely]]
+      read_past();
     {
       const std::lock_guard guard(lock_);
       if (budget > 0) taken = claim(stripe, pump);

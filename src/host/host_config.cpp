@@ -117,6 +117,9 @@ std::string store_address(const config::BrokerSection& broker) {
 StoreOptions store_options(const config::BrokerSection& broker) {
   StoreOptions options;
   if (broker.durability) options.durability = static_cast<Durability>(*broker.durability);
+  options.durable_expiry = broker.durable_expiry;
+  options.compress_above = static_cast<std::size_t>(broker.compress_above);
+  options.timeout = broker.store_timeout;
   options.retention = {.max_age = broker.retention.max_age,
                        .max_events = broker.retention.max_events,
                        .max_bytes = broker.retention.max_size};

@@ -60,6 +60,7 @@ std::uint64_t PluginLine::subscribe(const std::shared_ptr<PluginInstance>& by, W
     }
     name_durable(*by, wanted);
   }
+  const NamingScope naming(*this, *by, wanted.durable);
   Listening made = listen(by, wanted);
   if (const auto id = take_in(*by, made, wanted)) return *id;
   end(std::move(made), MayWait::no);
@@ -97,10 +98,11 @@ std::optional<std::uint64_t> PluginLine::claim(const Wanted& wanted) {
     }
     // A new one of the same patterns has come first, and has its name.
     const bool is_renamed =
-        !listening.durable.empty() &&
-        std::any_of(claims_.begin(), claims_.end(), [&, name = listening.durable](const auto& one) {
-          return one.second.durable == name;
-        });
+        !listening.durable.empty() && (naming_.contains({successor_, listening.durable}) ||
+                                       std::any_of(claims_.begin(), claims_.end(),
+                                                   [&, name = listening.durable](const auto& one) {
+                                                     return one.second.durable == name;
+                                                   }));
     if (is_renamed) continue;
     claims_.emplace(id, wanted).first->second.durable = listening.durable;
     return id;
@@ -119,7 +121,7 @@ PluginLine::Handler PluginLine::with_middleware(Handler handler) const {
 }
 
 /// With the lock held. The name under which the store remembers the subscription, if it is to.
-void PluginLine::name_durable(const PluginInstance& by, Wanted& wanted) const {
+void PluginLine::name_durable(const PluginInstance& by, Wanted& wanted) {
   const SubscriptionOptions& options = wanted.options;
   const bool is_sync = options.mode == Mode::sync;
   if (wanted.durability == PluginDurability::none || !core_.store_lasts() ||
@@ -128,6 +130,7 @@ void PluginLine::name_durable(const PluginInstance& by, Wanted& wanted) const {
     return;
   }
   const auto is_taken = [&](const std::string& name) {
+    if (naming_.contains({&by, name})) return true;
     if (&by == successor_) {
       return std::any_of(claims_.begin(), claims_.end(),
                          [&](const auto& one) { return one.second.durable == name; });
@@ -141,8 +144,10 @@ void PluginLine::name_durable(const PluginInstance& by, Wanted& wanted) const {
       is_shared ? std::string_view() : std::string_view(core_.options().instance_id);
   std::size_t ordinal = 1;
   do {
-    wanted.durable = durable_name(id_, wanted.patterns, ordinal++, instance);
+    wanted.durable = durable_name(id_, wanted.patterns, options.name, ordinal++, instance);
   } while (is_taken(wanted.durable));
+  // Until take_in() it is not among the others, and another thread may want one meanwhile.
+  naming_.insert({&by, wanted.durable});
 }
 
 /// Parked until it is among the others. One that waits for its instance's turn is closed till then,

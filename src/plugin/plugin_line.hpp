@@ -133,6 +133,20 @@ class PluginLine final {
   using Holds = std::vector<std::pair<SubscriptionId, bool>>;
   static void set_open(const Listening& one, bool open, Holds& holds);
   void hold(const Holds& holds);
+  /// Gives up a name of naming_ at its end.
+  struct NamingScope {
+    NamingScope(PluginLine& of, const PluginInstance& instance, std::string_view durable)
+        : line(of), by(instance), name(durable) {}
+    NamingScope(const NamingScope&) = delete;
+    NamingScope& operator=(const NamingScope&) = delete;
+    ~NamingScope() {
+      const std::lock_guard lock(line.mutex_);
+      line.naming_.erase({&by, name});
+    }
+    PluginLine& line;
+    const PluginInstance& by;
+    const std::string name;
+  };
 
   [[nodiscard]] std::optional<std::uint64_t> claim(const Wanted& wanted);
   [[nodiscard]] bool try_take_over(const std::shared_ptr<PluginInstance>& successor, Holds& holds);
@@ -142,7 +156,7 @@ class PluginLine final {
   [[nodiscard]] Listening listen(const std::shared_ptr<PluginInstance>& by, const Wanted& wanted);
   [[nodiscard]] std::optional<std::uint64_t> take_in(const PluginInstance& by, Listening& made,
                                                      Wanted& wanted);
-  void name_durable(const PluginInstance& by, Wanted& wanted) const;
+  void name_durable(const PluginInstance& by, Wanted& wanted);
   [[nodiscard]] Subscription listen_async(const std::shared_ptr<Addressee>& addressee,
                                           const Wanted& wanted, SubscriptionOptions options);
   [[nodiscard]] Subscription listen_sync(const std::shared_ptr<Addressee>& addressee,
@@ -164,6 +178,8 @@ class PluginLine final {
   std::map<std::string, std::shared_ptr<HandledEvents>> handled_;  // by durable name
   const PluginInstance* heard_ = nullptr;
   const PluginInstance* successor_ = nullptr;
+  /// Durable names of subscriptions that are being made.
+  std::set<std::pair<const PluginInstance*, std::string>> naming_;
   std::map<std::uint64_t, Wanted> claims_;  // by id; what the successor wants
   std::set<std::uint64_t> left_;            // by take_over()
   bool open_ = true;

@@ -109,7 +109,7 @@ class MemoryStore final : public Store {
   StorePage read(const StoreQuery& query) override { return read_page(*state_, query); }
   std::optional<StoredEvent> find(const EventId& id) override;
   std::optional<StoredStatus> status(const EventId& id) override;
-  Watch watch(std::function<void()> news) override;
+  Watch watch(std::function<void(StoreNews)> news) override;
 
   std::unique_ptr<StoreConsumer> open(const DurableSpec& spec) override;
   bool remove(std::string_view durable) override;
@@ -221,7 +221,7 @@ std::optional<StoredStatus> MemoryStore::status(const EventId& id) {
   return state_->status_of(*entry);
 }
 
-Store::Watch MemoryStore::watch(std::function<void()> news) {
+Store::Watch MemoryStore::watch(std::function<void(StoreNews)> news) {
   const std::lock_guard lock(state_->mutex);
   state_->check_open();
   return state_->watches.add(std::move(news));

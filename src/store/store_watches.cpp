@@ -1,17 +1,45 @@
 #include "busway/store_watches.hpp"
 
 #include <algorithm>
+#include <condition_variable>
+#include <thread>
 #include <utility>
 
 namespace busway {
 
 struct StoreWatches::One {
-  std::recursive_mutex running;  // held through a call, and entered again where it ends its watch
-  std::function<void()> news;
-  bool ended = false;  // guarded by running
+  std::function<void(StoreNews)> news;
+  std::mutex mutex;
+  std::condition_variable returned;
+  // Guarded by mutex.
+  std::vector<std::thread::id> callers;  // each call that runs
+  bool ended = false;
+
+  void tell(StoreNews how) noexcept {
+    const std::thread::id self = std::this_thread::get_id();
+    {
+      const std::lock_guard lock(mutex);
+      if (ended) return;
+      callers.push_back(self);
+    }
+    news(how);
+    {
+      const std::lock_guard lock(mutex);
+      callers.erase(std::find(callers.begin(), callers.end(), self));
+    }
+    returned.notify_all();
+  }
+  void end() {
+    const std::thread::id self = std::this_thread::get_id();
+    std::unique_lock lock(mutex);
+    ended = true;
+    returned.wait(lock, [&] {
+      return std::all_of(callers.begin(), callers.end(), [&](auto one) { return one == self; });
+    });
+  }
 };
 
-std::shared_ptr<void> StoreWatches::add(std::function<void()> news) {
+std::shared_ptr<void> StoreWatches::add(std::function<void(StoreNews)> news) {
   auto one = std::make_shared<One>();
   one->news = std::move(news);
   {
@@ -23,21 +51,17 @@ std::shared_ptr<void> StoreWatches::add(std::function<void()> news) {
               const std::lock_guard lock(from->mutex);
               std::erase(from->list, one);
             }
-            const std::lock_guard lock(one->running);
-            one->ended = true;
+            one->end();
           }};
 }
 
-void StoreWatches::tell() noexcept {
+void StoreWatches::tell(StoreNews news) noexcept {
   std::vector<std::shared_ptr<One>> list;
   {
     const std::lock_guard lock(all_->mutex);
     list = all_->list;
   }
-  for (const auto& one : list) {
-    const std::lock_guard lock(one->running);
-    if (!one->ended) one->news();
-  }
+  for (const auto& one : list) one->tell(news);
 }
 
 }  // namespace busway

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <numeric>
 #include <set>
 #include <stdexcept>
 #include <string>
@@ -689,7 +690,9 @@ class Behind : public Store {
   [[nodiscard]] std::optional<StoredStatus> status(const EventId& id) override {
     return real->status(id);
   }
-  [[nodiscard]] Watch watch(std::function<void()> news) override { return real->watch(news); }
+  [[nodiscard]] Watch watch(std::function<void(StoreNews)> news) override {
+    return real->watch(news);
+  }
   bool remove(std::string_view durable) override { return real->remove(durable); }
   [[nodiscard]] std::vector<DurableInfo> durables() override { return real->durables(); }
   std::size_t replay(std::string_view durable, std::span<const std::uint64_t> sequences) override {
@@ -871,6 +874,398 @@ TEST_P(Durable, AnEventThatKilledItsProcessTooOftenIsGivenUp) {
   (void)pumped.bus.poll();
   EXPECT_EQ(calls, 0);
   EXPECT_EQ(info("work").dead_letters, 1U);
+}
+
+// -- Strict order ---------------------------------------------------------------------------------
+
+/// Nothing is handled before an earlier event that waits, not after the deadline of a stop either.
+TEST_P(Durable, StrictOrderHoldsWhenAStopIsOverdue) {
+  store->close();
+  const std::shared_ptr<Store> real = open(nullptr);
+  BusOptions with = quiet();
+  with.opened_store = real;
+  RetryPolicy strict = retries(5);
+  strict.order = RetryOrder::strict;
+  Gate in_first;
+  Gate go;
+  std::mutex mutex;
+  Names handled;
+  Bus bus(with);
+  const Subscription made = bus.subscribe("job.*",
+                                          [&](const Event& event) {
+                                            if (event.topic() == "job.a") {
+                                              in_first.open();
+                                              (void)go.wait();
+                                              throw std::runtime_error("not now");
+                                            }
+                                            const std::lock_guard lock(mutex);
+                                            handled.emplace_back(event.topic());
+                                          },
+                                          {.retry = strict, .durable = "work"});
+  (void)bus.publish_batch(std::vector<Event>{Event("job.a"), Event("job.b"), Event("job.c")});
+  ASSERT_TRUE(in_first.wait());
+  EXPECT_FALSE(bus.stop(milliseconds(1)).ok());
+  go.open();
+  EXPECT_TRUE(eventually([&] { return real->durables().front().leased == 0; }));
+  const std::lock_guard lock(mutex);
+  EXPECT_EQ(handled, Names{}) << "job.a waits";
+}
+
+/// The same when the earlier one waits for its next attempt by then.
+TEST_P(Durable, StrictOrderHoldsWhenAStopEndsTheWaitOfARetry) {
+  Pumped pumped(options());
+  RetryPolicy strict = retries(5);
+  strict.order = RetryOrder::strict;
+  Names handled;
+  const Subscription made = pumped.bus.subscribe("job.*",
+                                                 [&](const Event& event) {
+                                                   handled.emplace_back(event.topic());
+                                                   throw std::runtime_error("not now");
+                                                 },
+                                                 {.retry = strict, .durable = "work"});
+  (void)pumped.bus.publish_batch(std::vector<Event>{Event("job.a"), Event("job.b")});
+  (void)pumped.bus.poll();
+  EXPECT_EQ(handled, Names{"job.a"});
+  EXPECT_FALSE(pumped.bus.stop(milliseconds(1)).ok());
+  (void)pumped.bus.poll();
+  EXPECT_EQ(handled, Names{"job.a"}) << "it waits";
+  EXPECT_EQ(info("work").leased, 0U);
+}
+
+/// A clock that jumps when it has been asked so many times.
+class JumpingClock final : public Clock {
+ public:
+  [[nodiscard]] WallTime wall() const noexcept override { return still_.wall() + offset(); }
+  [[nodiscard]] SteadyTime steady() const noexcept override {
+    if (left_ > 0 && --left_ == 0) offset_ += step_;
+    return still_.steady() + offset();
+  }
+  [[nodiscard]] bool is_manual() const noexcept override { return true; }
+  [[nodiscard]] Watch watch(std::function<void()> moved) override {
+    return still_.watch(std::move(moved));
+  }
+  void jump_after(int looks, seconds step) {
+    left_ = looks;
+    step_ = step;
+  }
+  void advance(std::chrono::nanoseconds step) { still_.advance(step); }
+
+ private:
+  [[nodiscard]] seconds offset() const { return offset_; }
+  testing::ManualClock still_;
+  mutable int left_ = 0;
+  mutable seconds offset_{};
+  seconds step_{};
+};
+
+/// An open breaker gives an event back; when it lets the next one through, whenever that is, the
+/// one behind it must not be that.
+TEST(DurableInMemory, StrictOrderHoldsWhenItsBreakerRefusesAnEvent) {
+  for (int looks = 1; looks < 40; ++looks) {
+    const auto clock = std::make_shared<JumpingClock>();
+    BusOptions with;
+    with.clock = clock;
+    Pumped pumped(with);
+    RetryPolicy strict = retries(50);
+    strict.order = RetryOrder::strict;
+    Names handled;
+    bool broken = true;
+    const Subscription made =
+        pumped.bus.subscribe("job.*",
+                             [&](const Event& event) {
+                               if (broken) throw std::runtime_error("not now");
+                               handled.emplace_back(event.topic());
+                             },
+                             {.retry = strict,
+                              .breaker = BreakerPolicy{.failures = 1, .open_for = seconds(5)},
+                              .durable = "work"});
+    for (const char* topic : {"job.a", "job.b", "job.c"}) (void)pumped.bus.publish(topic);
+    (void)pumped.bus.poll();
+    broken = false;
+    // The retry is due in a second, when the breaker is open still.
+    for (int i = 0; i < 2'000 && handled.size() < 3; ++i) {
+      if (i == 99) clock->jump_after(looks, seconds(10));
+      clock->advance(milliseconds(10));
+      (void)pumped.bus.poll();
+    }
+    EXPECT_EQ(handled, (Names{"job.a", "job.b", "job.c"})) << "jumped at look " << looks;
+  }
+}
+
+/// Events of others wait in the store when there is no room for them, and some is left for those
+/// from here.
+TEST(SharedByTwoBuses, AFullQueueIsWaitedForAndLeavesRoomForEventsFromHere) {
+  TemporaryFolder folder;
+  const std::string address = "sqlite:" + folder.file("events.db");
+  const auto behind = std::make_shared<Behind>(open_store(address));
+  BusOptions with;
+  with.opened_store = behind;
+  with.queue_capacity = 16;
+  Pumped here(with);
+  BusOptions other = quiet();
+  other.store = address;
+  Bus there(other);
+  Names seen;
+  const Subscription live = note_topics(here.bus, "job.*", seen);
+  for (int i = 0; i < 300; ++i) EXPECT_TRUE(there.publish("job.other").ok());
+  EXPECT_TRUE(eventually([&] {
+    (void)here.bus.poll(0);  // fetches, and runs nothing
+    return !here.bus.idle();
+  }));
+  const std::size_t before = behind->reads;
+  for (int i = 0; i < 10; ++i) (void)here.bus.poll(0);
+  EXPECT_EQ(behind->reads, before) << "nothing has changed";
+  const Receipt mine = here.bus.publish_async("job.mine");
+  EXPECT_TRUE(mine.result().ok()) << "others have taken all of publish_async's queue";
+  (void)here.bus.poll();
+  EXPECT_EQ(seen.size(), 301U);
+  EXPECT_LT(std::find(seen.begin(), seen.end(), "job.mine") - seen.begin(), 16);
+}
+
+/// With threads of its own it hears of the room.
+TEST(SharedByTwoBuses, MoreThanAQueueHoldsComesInOrder) {
+  TemporaryFolder folder;
+  BusOptions with = quiet();
+  with.store = "sqlite:" + folder.file("events.db");
+  Bus there(with);
+  with.queue_capacity = 4;
+  Bus here(with);
+  std::mutex mutex;
+  std::vector<int> seen;
+  const Subscription live = here.subscribe("job", [&](const Event& event) {
+    const std::lock_guard lock(mutex);
+    seen.push_back(event.json().get<int>());
+  });
+  std::vector<int> all;
+  for (int i = 0; i < 200; ++i) {
+    EXPECT_TRUE(there.publish("job", Json(i)).ok());
+    all.push_back(i);
+  }
+  EXPECT_TRUE(eventually([&] {
+    const std::lock_guard lock(mutex);
+    return seen.size() >= all.size();
+  }));
+  EXPECT_EQ(seen, all);
+}
+
+/// What was handled and could not be settled in time will be handled again: stop() says so.
+TEST_P(Durable, AStopTellsOfSettlementsThatCouldNotBeWritten) {
+  const auto behind = std::make_shared<Behind>(store);
+  BusOptions with = options();
+  with.opened_store = behind;
+  Pumped pumped(with);
+  int calls = 0;
+  const Subscription made =
+      pumped.bus.subscribe("job", [&](const Event&) { ++calls; }, {.durable = "work"});
+  behind->settle_fails = true;
+  (void)pumped.bus.publish("job");
+  (void)pumped.bus.publish("job");
+  (void)pumped.bus.poll();
+  ASSERT_EQ(calls, 2);
+  const StopResult stopped = pumped.bus.stop(milliseconds(1));
+  EXPECT_EQ(stopped.kind, StopResult::Kind::deadline);
+  ASSERT_EQ(stopped.left.size(), 1U);
+  EXPECT_EQ(stopped.left[0].subscription, made.id());
+  EXPECT_TRUE(mentions(stopped.left[0].name, "work"));
+  EXPECT_EQ(stopped.queued(), 2U);
+}
+
+/// On a bus driven by hand filters and handlers run within poll(), filters within a turn.
+TEST_P(Durable, AFilterMayEndItsSubscriptionOnABusDrivenByHand) {
+  Pumped pumped(options());
+  Subscription made;
+  int calls = 0;
+  made = pumped.bus.subscribe("job", [&](const Event&) { ++calls; },
+                              {.filter =
+                                   [&](const Event&) {
+                                     made.reset();
+                                     EXPECT_FALSE(pumped.bus.wait_idle(kLong));
+                                     (void)pumped.bus.poll();
+                                     return true;
+                                   },
+                               .durable = "work"});
+  (void)pumped.bus.publish("job");
+  (void)pumped.bus.poll();
+  EXPECT_EQ(calls, 0);
+  EXPECT_TRUE(pumped.bus.idle());
+  EXPECT_EQ(info("work").leased, 0U);
+}
+
+TEST_P(Durable, AHandlerMayEndItsSubscriptionOnABusDrivenByHand) {
+  Pumped pumped(options());
+  Subscription made;
+  made = pumped.bus.subscribe("job", [&](const Event&) { made.reset(); }, {.durable = "work"});
+  (void)pumped.bus.publish("job");
+  (void)pumped.bus.poll();
+  EXPECT_TRUE(pumped.bus.idle());
+  EXPECT_EQ(info("work").leased, 0U);
+}
+
+/// What it asks for counts, though its subscription ends meanwhile.
+TEST_P(Durable, AStrictDeliveryThatWantsToBeADeadLetterIsOneThoughItsSubscriptionEnds) {
+  Pumped pumped(options());
+  RetryPolicy strict = retries(5);
+  strict.order = RetryOrder::strict;
+  Subscription made;
+  made = pumped.bus.subscribe("job",
+                              [&](const Event&) {
+                                made.reset();
+                                return Outcome::dead_letter("useless");
+                              },
+                              {.retry = strict, .durable = "work"});
+  (void)pumped.bus.publish("job");
+  (void)pumped.bus.poll();
+  EXPECT_EQ(info("work").dead_letters, 1U);
+  EXPECT_EQ(info("work").retrying, 0U);
+}
+
+/// Two buses of a process may share one opening.
+TEST_P(Durable, LiveSubscriptionsOfEachBusOnOneOpeningSeeTheEventsOfBoth) {
+  Pumped here(options());
+  (void)here.bus.publish("job.before");
+  Names of_here;
+  Names of_there;
+  const Subscription left = note_topics(here.bus, "job.*", of_here);
+  (void)here.bus.publish("job.alone");
+  BusOptions other = options();
+  other.clock = std::make_shared<testing::ManualClock>(testing::ManualClock::kStart, 2);
+  Pumped there(other);  // whose ids are others
+  const Subscription right = note_topics(there.bus, "job.*", of_there, {.mode = Mode::async});
+  (void)here.bus.publish("job.a");
+  (void)there.bus.publish("job.b");
+  (void)here.bus.publish_async(Event("job.c"));
+  (void)there.bus.publish_batch(std::vector<Event>{Event("job.d"), Event("job.e")});
+  const Event again("job.f", Payload(),
+                    {.id = EventId::parse("0190b7c2-7d3a-7c11-8f00-000000000001")});
+  (void)here.bus.publish(again);
+  EXPECT_TRUE(there.bus.publish(again).duplicate);
+  for (int round = 0; round < 3; ++round) {
+    (void)here.bus.poll();
+    (void)there.bus.poll();
+  }
+  std::sort(of_here.begin(), of_here.end());
+  std::sort(of_there.begin(), of_there.end());
+  EXPECT_EQ(of_there, (Names{"job.a", "job.b", "job.c", "job.d", "job.e", "job.f"}));
+  EXPECT_EQ(of_here, (Names{"job.a", "job.alone", "job.b", "job.c", "job.d", "job.e", "job.f"}));
+}
+
+/// The same with threads that publish all the time.
+TEST_P(Durable, BusesOnOneOpeningSeeEachEventOnce) {
+  store->close();
+  const std::shared_ptr<Store> shared = open(nullptr);
+  BusOptions with = quiet();
+  with.opened_store = shared;
+  Bus here(with);
+  Bus there(with);
+  constexpr int kEach = 100;
+  std::mutex mutex;
+  std::map<int, int> of_here;
+  std::map<int, int> of_there;
+  const auto counts_in = [&](std::map<int, int>& into) {
+    return [&](const Event& event) {
+      const std::lock_guard lock(mutex);
+      ++into[event.json().get<int>()];
+    };
+  };
+  const Subscription left = here.subscribe("job", counts_in(of_here));
+  const Subscription right = there.subscribe("job", counts_in(of_there));
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([&, t] {
+      for (int i = 0; i < kEach; ++i) {
+        Bus& bus = t % 2 == 0 ? here : there;
+        const Json n(t * kEach + i);
+        if (i % 3 == 0) {
+          EXPECT_TRUE(bus.publish_async(Event("job", Payload::json(n))).wait_for(kLong));
+        } else {
+          EXPECT_TRUE(bus.publish("job", n).ok());
+        }
+      }
+    });
+  }
+  for (std::thread& one : threads) one.join();
+  EXPECT_TRUE(eventually([&] {
+    const std::lock_guard lock(mutex);
+    return of_here.size() == 4 * kEach && of_there.size() == 4 * kEach;
+  }));
+  EXPECT_TRUE(here.wait_idle(kLong));
+  EXPECT_TRUE(there.wait_idle(kLong));
+  for (const auto& [n, times] : of_here) EXPECT_EQ(times, 1) << n;
+  for (const auto& [n, times] : of_there) EXPECT_EQ(times, 1) << n;
+}
+
+/// For the thread sanitizer: the thread of the feeds begins with the first of them.
+TEST_P(Durable, TheFirstSubscriptionsMayBeMadeAndEndedByManyThreads) {
+  store->close();
+  const std::shared_ptr<Store> shared = open(nullptr);
+  for (int round = 0; round < 5; ++round) {
+    BusOptions with = quiet();
+    with.opened_store = shared;
+    Bus bus(with);
+    std::vector<std::thread> threads;
+    for (int t = 0; t < 4; ++t) {
+      threads.emplace_back([&, t] {
+        const Subscription made =
+            bus.subscribe("job", [](const Event&) {}, {.durable = "work" + std::to_string(t)});
+      });
+    }
+    for (std::thread& one : threads) one.join();
+  }
+}
+
+/// What a live subscription replays is read by pages, as its handler goes on; what is live waits.
+TEST_P(Durable, ALiveReplayIsReadPageByPage) {
+  const auto behind = std::make_shared<Behind>(store);
+  BusOptions with = options();
+  with.opened_store = behind;
+  Pumped pumped(with);
+  constexpr int kPast = 2'000;
+  std::vector<Event> past;
+  for (int i = 0; i < kPast; ++i) past.emplace_back("job", Payload::json(Json(i)));
+  for (const PublishResult& one : pumped.bus.publish_batch(past)) ASSERT_TRUE(one.ok());
+  std::vector<int> seen;
+  std::size_t most = 0;
+  const Subscription live = pumped.bus.subscribe(
+      "job",
+      [&](const Event& event) {
+        seen.push_back(event.json().get<int>());
+        most = std::max(most, info_of(pumped.bus, pumped.bus.subscriptions()[0].id).queued);
+      },
+      {.mode = Mode::async,
+       .filter = [](const Event&) { return true; },
+       .replay = Replay::beginning()});
+  EXPECT_LT(info_of(pumped.bus, live.id()).queued, 1'000U);
+  EXPECT_FALSE(pumped.bus.idle());
+  (void)pumped.bus.publish("job", Json(kPast));
+  (void)pumped.bus.publish("job", Json(kPast + 1));
+  (void)pumped.bus.poll();
+  std::vector<int> all(kPast + 2);
+  std::iota(all.begin(), all.end(), 0);
+  EXPECT_EQ(seen, all);
+  EXPECT_LT(most, 1'000U);
+  EXPECT_TRUE(pumped.bus.idle());
+  EXPECT_EQ(info_of(pumped.bus, live.id()).counters.delivered, all.size());
+}
+
+TEST_P(Durable, ALiveReplayMayEndWhileItIsRead) {
+  Pumped pumped(options());
+  std::vector<Event> past;
+  for (int i = 0; i < 2'000; ++i) past.emplace_back("job", Payload::json(Json(i)));
+  (void)pumped.bus.publish_batch(past);
+  int calls = 0;
+  int filtered = 0;
+  Subscription live;
+  live = pumped.bus.subscribe("job", [&](const Event&) { ++calls; },
+                              {.mode = Mode::async,
+                               .filter =
+                                   [&](const Event&) {
+                                     if (++filtered == 1'000) live.reset();
+                                     return true;
+                                   },
+                               .replay = Replay::beginning()});
+  (void)pumped.bus.poll();
+  EXPECT_LT(calls, 1'000);
+  EXPECT_TRUE(pumped.bus.idle());
 }
 
 }  // namespace

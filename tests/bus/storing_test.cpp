@@ -50,7 +50,9 @@ class Faulty final : public Store {
   [[nodiscard]] std::optional<StoredStatus> status(const EventId& id) override {
     return memory->status(id);
   }
-  [[nodiscard]] Watch watch(std::function<void()> news) override { return memory->watch(news); }
+  [[nodiscard]] Watch watch(std::function<void(StoreNews)> news) override {
+    return memory->watch(news);
+  }
   [[nodiscard]] std::unique_ptr<StoreConsumer> open(const DurableSpec& spec) override {
     return memory->open(spec);
   }
@@ -314,6 +316,24 @@ TEST_F(Storing, AKeepPatternThatCannotBeReadIsAnError) {
   const std::string why =
       error_of(ErrorCode::invalid_option, [&] { const Bus bus(quiet(options({"order..*"}))); });
   EXPECT_TRUE(mentions(why, "keep"));
+}
+
+/// Published before the subscription was made, and stored after its replay was read.
+TEST_F(Storing, AReplayHasWhatWasOnItsWayIntoTheStore) {
+  Pumped pumped(options());
+  store->hold = true;
+  const Receipt kept = pumped.bus.publish_async("order.made");
+  const Receipt other = pumped.bus.publish_async("lunch");
+  Names replayed;
+  Names live;
+  const Subscription past =
+      note_topics(pumped.bus, "*", replayed, {.mode = Mode::async, .replay = Replay::beginning()});
+  const Subscription later = note_topics(pumped.bus, "*", live, {.mode = Mode::async});
+  store->hold = false;
+  for (AppendRequest* one : store->held) store->answer_now(*one);
+  (void)pumped.bus.poll();
+  EXPECT_EQ(replayed, (Names{"order.made", "lunch"}));
+  EXPECT_EQ(live, Names{}) << "they were published before it was made";
 }
 
 }  // namespace

@@ -29,6 +29,9 @@ TEST(BrokerSection, HasTheDefaultsOfTheBus) {
   EXPECT_EQ(broker.max_hops, 32);
   EXPECT_EQ(broker.wildcards, WildcardKind::glob);
   EXPECT_FALSE(broker.trace);
+  EXPECT_EQ(broker.durable_expiry, std::nullopt);
+  EXPECT_EQ(broker.compress_above, limits::kCompressAboveDefault);
+  EXPECT_EQ(broker.store_timeout, milliseconds(5'000));
   EXPECT_EQ(broker.retry_policy.max_retries, std::nullopt);
   EXPECT_EQ(broker.retry_policy.initial_delay, milliseconds(1'000));
   EXPECT_EQ(broker.retry_policy.max_delay, milliseconds(30'000));
@@ -40,6 +43,9 @@ TEST(BrokerSection, ReadsEveryKey) {
       "  enabled: false\n  provider: sqlite\n  mode: async\n  worker_count: 4\n"
       "  buffer_size: 16\n  instance_id: node-1\n  overflow: drop_oldest\n  max_hops: 8\n"
       "  wildcards: segments\n  trace: true\n"
+      "  keep: [order.*]\n  durability: process_crash\n  durable_expiry: 30d\n"
+      "  compress_above: 1KiB\n  store_timeout: 2s\n"
+      "  retention: {max_age: 1h, max_events: 5, max_size: 2MiB}\n"
       "  retry_policy: {max_retries: 5, initial_delay: 10ms, max_delay: 1m, backoff_factor: 1.5}\n"
       "  sqlite: {path: e.db}\n"
       "  redis: {host: r, port: 1, user: u, password: p, db: 2, stream_name: s, "
@@ -56,6 +62,14 @@ TEST(BrokerSection, ReadsEveryKey) {
   EXPECT_EQ(broker.max_hops, 8);
   EXPECT_EQ(broker.wildcards, WildcardKind::segments);
   EXPECT_TRUE(broker.trace);
+  EXPECT_EQ(broker.keep, std::vector<std::string>{"order.*"});
+  EXPECT_EQ(broker.durability, DurabilityLevel::process_crash);
+  EXPECT_EQ(broker.durable_expiry, std::chrono::hours(24 * 30));
+  EXPECT_EQ(broker.compress_above, 1024U);
+  EXPECT_EQ(broker.store_timeout, milliseconds(2'000));
+  EXPECT_EQ(broker.retention.max_age, std::chrono::hours(1));
+  EXPECT_EQ(broker.retention.max_events, 5U);
+  EXPECT_EQ(broker.retention.max_size, std::uint64_t{2} << 20U);
   EXPECT_EQ(broker.retry_policy.max_retries, 5U);
   EXPECT_EQ(broker.retry_policy.initial_delay, milliseconds(10));
   EXPECT_EQ(broker.retry_policy.max_delay, milliseconds(60'000));

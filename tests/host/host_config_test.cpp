@@ -31,6 +31,13 @@ TEST(HostConfig, GivesTheBusEveryKeyOfItsSection) {
       "  max_hops: 5\n"
       "  wildcards: segments\n"
       "  trace: true\n"
+      "  provider: sqlite:e.db\n"
+      "  keep: [order.*]\n"
+      "  durability: process_crash\n"
+      "  durable_expiry: 30d\n"
+      "  compress_above: 1KiB\n"
+      "  store_timeout: 2s\n"
+      "  retention: {max_age: 1h, max_events: 5, max_size: 2MiB}\n"
       "history:\n"
       "  size: 9\n");
   const BusOptions options = bus_options(read(folder), {});
@@ -44,7 +51,16 @@ TEST(HostConfig, GivesTheBusEveryKeyOfItsSection) {
   EXPECT_EQ(options.wildcards, Wildcards::segments);
   EXPECT_TRUE(options.trace);
   EXPECT_EQ(options.history, 9U);
-  EXPECT_EQ(options.store, "memory");
+  EXPECT_EQ(options.store, "sqlite:e.db");
+  EXPECT_EQ(options.keep, std::vector<std::string>{"order.*"});
+  const StoreOptions& store = options.store_options;
+  EXPECT_EQ(store.durability, Durability::process_crash);
+  EXPECT_EQ(store.durable_expiry, std::chrono::hours(24 * 30));
+  EXPECT_EQ(store.compress_above, 1024U);
+  EXPECT_EQ(store.timeout, std::chrono::seconds(2));
+  EXPECT_EQ(store.retention.max_age, std::chrono::hours(1));
+  EXPECT_EQ(store.retention.max_events, 5U);
+  EXPECT_EQ(store.retention.max_bytes, std::uint64_t{2} << 20U);
 }
 
 TEST(HostConfig, ThatSaysNothingGivesTheBusItsDefaults) {
@@ -61,6 +77,12 @@ TEST(HostConfig, ThatSaysNothingGivesTheBusItsDefaults) {
   EXPECT_EQ(options.trace, defaults.trace);
   EXPECT_EQ(options.history, defaults.history);
   EXPECT_EQ(options.store, defaults.store);
+  const StoreOptions& store = options.store_options;
+  EXPECT_EQ(store.durability, defaults.store_options.durability);
+  EXPECT_EQ(store.durable_expiry, defaults.store_options.durable_expiry);
+  EXPECT_EQ(store.compress_above, defaults.store_options.compress_above);
+  EXPECT_EQ(store.timeout, defaults.store_options.timeout);
+  EXPECT_TRUE(store.retention.keeps_all());
 }
 
 TEST(HostConfig, KnowsItsFolderAsAVariable) {

@@ -1,6 +1,7 @@
 // With a store that lasts, plugins go on where they were.
 #include <atomic>
 #include <eventually.hpp>
+#include <filesystem>
 #include <fstream>
 #include <map>
 #include <memory>
@@ -203,9 +204,9 @@ TEST_F(DurablePlugins, EachSubscriptionOfAStartHasItsName) {
   (void)life.watch.wait("test.listens");
   const auto names = life.names();
   using Names = std::set<std::string>;
-  EXPECT_EQ(names.at("jobs"), Names{"plugin:keeper:job./2A@here"});
-  EXPECT_EQ(names.at("sayings"), (Names{"", "plugin:keeper:say./2A@here"}));
-  EXPECT_EQ(names.at("second"), (Names{"", "plugin:keeper:say./2A:2@here"}));
+  EXPECT_EQ(names.at("jobs"), Names{"plugin:keeper:job./2A::jobs@here"});
+  EXPECT_EQ(names.at("sayings"), (Names{"", "plugin:keeper:say./2A::sayings@here"}));
+  EXPECT_EQ(names.at("second"), (Names{"", "plugin:keeper:say./2A::second@here"}));
   EXPECT_EQ(names.at("own"), Names{"mine"});
   for (const char* const live : {"once", "past", "bound", "late"}) {
     EXPECT_EQ(names.at(live), Names{""}) << live;
@@ -218,9 +219,9 @@ TEST_F(DurablePlugins, HostsHearEachAllOrShareThemOrAreLiveAsTheRuleSays) {
   {
     Life life(store_);
     life.run({}, rules);
-    EXPECT_EQ(life.names().at("jobs"), std::set<std::string>{"plugin:keeper:job./2A"});
+    EXPECT_EQ(life.names().at("jobs"), std::set<std::string>{"plugin:keeper:job./2A::jobs"});
     EXPECT_EQ(life.names().at("sayings"),
-              (std::set<std::string>{"", "plugin:keeper:say./2A@here"}));
+              (std::set<std::string>{"", "plugin:keeper:say./2A::sayings@here"}));
   }
   rules.durable = PluginDurability::none;
   {
@@ -315,6 +316,25 @@ TEST_F(DurablePlugins, HearOnceWhatAnotherHostPublishes) {
   EXPECT_TRUE(eventually([&] { return life.watch.count("heard") >= kEach; }));
   life.rest();
   EXPECT_EQ(life.heard({"say.a"}), std::vector<std::size_t>{kEach});
+}
+
+TEST_F(DurablePlugins, ASubscriptionWithANameKeepsItsPlaceWhenTheOneBeforeItIsDropped) {
+  const std::string flag = folder_.file("flag");
+  std::ofstream(flag) << "there";
+  std::map<std::string, std::set<std::string>> names;
+  {
+    Life life(store_);
+    life.run({{"before_if", flag}});
+    names = life.names();
+    EXPECT_TRUE(life.manager.stop_all().empty());
+    EXPECT_TRUE(life.bus.publish("job.a").ok());
+  }
+  std::filesystem::remove(flag);
+  Life life(store_);
+  life.run({{"before_if", flag}});
+  EXPECT_EQ(life.names().at("jobs"), names.at("jobs"));
+  life.rest();
+  EXPECT_EQ(life.heard({"job.a"}), std::vector<std::size_t>{1});
 }
 
 TEST_F(DurablePlugins, TwoSubscriptionsOfALaterBuildHaveNamesOfTheirOwn) {

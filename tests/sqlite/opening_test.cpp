@@ -1,9 +1,13 @@
 // Which files are opened, and what is said of those that are not.
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
+#include <memory>
+#include <string>
+#include <utility>
 
 #include "busway/busway.hpp"
 #include "process.hpp"
@@ -131,6 +135,74 @@ TEST_F(SqliteFolder, SaysThatAnotherProgramHasLockedTheFile) {
                                 [&] { (void)open({.timeout = std::chrono::milliseconds(20)}); }),
                        "locked"));
   sqlite3_close(other);
+}
+
+/// Files that the process may open, until it goes.
+class FileLimit {
+ public:
+  FileLimit() {
+    getrlimit(RLIMIT_NOFILE, &before_);
+    next_ = static_cast<rlim_t>(dup(STDIN_FILENO));  // the lowest number that is free
+    close(static_cast<int>(next_));
+  }
+  FileLimit(const FileLimit&) = delete;
+  FileLimit& operator=(const FileLimit&) = delete;
+  ~FileLimit() { restore(); }
+  void allow_more(rlim_t files) const { set(next_ + files); }
+  void restore() const { set(before_.rlim_cur); }
+
+ private:
+  void set(rlim_t files) const {
+    const rlimit made{files, before_.rlim_max};
+    EXPECT_EQ(setrlimit(RLIMIT_NOFILE, &made), 0);
+  }
+  rlimit before_{};
+  rlim_t next_ = 0;
+};
+
+/// Is first asked when the file was found to be a store, and stands ready to be opened.
+class ClockThatLimits final : public Clock {
+ public:
+  ClockThatLimits(const FileLimit& limit, rlim_t more) : limit_(limit), more_(more) {}
+  WallTime wall() const noexcept override {
+    if (!std::exchange(asked_, true)) limit_.allow_more(more_);
+    return system()->wall();
+  }
+  SteadyTime steady() const noexcept override { return system()->steady(); }
+
+ private:
+  const FileLimit& limit_;
+  const rlim_t more_;
+  mutable bool asked_ = false;
+};
+
+TEST_F(SqliteFolder, SaysThatThereAreTooManyFilesOpenWhereverItComesUponIt) {
+  open()->close();
+  const FileLimit limit;
+  bool opened = false;
+  for (rlim_t more = 0; more < 32 && !opened; ++more) {
+    for (const bool late : {false, true}) {
+      std::shared_ptr<Clock> clock = Clock::system();
+      if (late) clock = std::make_shared<ClockThatLimits>(limit, more);
+      if (!late) limit.allow_more(more);
+      std::string why;
+      try {
+        const std::shared_ptr<Store> store = open({.clock = clock});
+        opened = late;
+      } catch (const Error& error) {
+        EXPECT_EQ(error.code(), ErrorCode::store_unavailable) << error.what();
+        why = error.what();
+      } catch (const std::exception& error) {
+        ADD_FAILURE() << more << ": no Error: " << error.what();
+      }
+      limit.restore();
+      if (why.empty()) continue;
+      EXPECT_TRUE(mentions(why, "events.db")) << why;
+      EXPECT_TRUE(mentions(why, "Too many open files")) << why;
+      EXPECT_TRUE(mentions(why, "ulimit -n")) << why;
+    }
+  }
+  EXPECT_TRUE(opened);
 }
 
 TEST_F(SqliteFolder, ARelativePathStaysTheSameFileWhenTheFolderChanges) {

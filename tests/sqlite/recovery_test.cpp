@@ -70,6 +70,15 @@ TEST_F(SqliteFolder, ANameSinceATimeNothingIsOfBeginsAtTheEndOfALogThatIsFound) 
       store->open({.name = "none", .patterns = {Pattern::glob("*")}, .start = Replay::last(0)});
   EXPECT_TRUE(fetch_all(*none).empty());
 }
+// What is found damaged on the way is set aside in a transaction, and opening was in one.
+TEST_F(SqliteFolder, ANameSinceATimeOpensBesideADamagedEvent) {
+  const std::shared_ptr<Store> store = open();
+  for (std::uint64_t n = 1; n <= 3; ++n) ASSERT_TRUE(store->append(numbered(n)).ok());
+  run_sql("UPDATE events SET payload=x'00' WHERE seq=2");
+  const auto consumer =
+      store->open({.name = "work", .patterns = {Pattern::glob("*")}, .start = Replay::last(3)});
+  EXPECT_EQ(fetch_all(*consumer), (std::vector<std::uint64_t>{1, 3}));
+}
 TEST_F(SqliteFolder, ANameOfTheLastNoneBeginsAtTheEndOfALogThatIsFound) {
   {
     const std::shared_ptr<Store> store = open();
@@ -163,6 +172,63 @@ TEST_F(SqliteFolder, AnExceptionWhoseNameIsDamagedIsReported) {
   const std::shared_ptr<Store> other = open();
   EXPECT_TRUE(other->check().empty());
   EXPECT_EQ(fetch_all(*consumer).size(), 1U) << "lost";
+}
+
+TEST_F(SqliteFolder, ARowWhoseNameIsDamagedIsFoundByWhoPassesItBy) {
+  const std::shared_ptr<Store> store = open();
+  const auto consumer = store->open({.name = "work", .patterns = {Pattern::glob("*")}});
+  std::uint64_t n = 0;
+  const auto hide = [&](Settlement::Kind kind) {
+    ASSERT_TRUE(store->append(numbered(++n)).ok());
+    ASSERT_EQ(consumer->fetch(10).deliveries.size(), 1U);
+    ASSERT_EQ(consumer
+                  ->settle(std::vector<Settlement>{
+                      {.sequence = n, .kind = kind, .after = hours(1), .reason = "no"}})
+                  .accepted,
+              1U);
+    run_sql("UPDATE exceptions SET durable=durable+64");
+    EXPECT_TRUE(consumer->fetch(10).deliveries.empty());
+  };
+  hide(Settlement::Kind::retry);
+  (void)store->read({.status = EventStatus::pending});
+  EXPECT_FALSE(fetch_all(*consumer).empty()) << "lost by a reader";
+  hide(Settlement::Kind::retry);
+  (void)store->status(numbered(n).id());
+  EXPECT_FALSE(fetch_all(*consumer).empty()) << "lost by a reader of one";
+  hide(Settlement::Kind::dead_letter);
+  (void)store->dead_letters({});
+  EXPECT_FALSE(fetch_all(*consumer).empty()) << "lost by a reader of letters";
+  hide(Settlement::Kind::retry);
+  (void)store->trim({.max_events = 0});
+  EXPECT_FALSE(fetch_all(*consumer).empty()) << "lost by retention";
+}
+
+TEST_F(SqliteFolder, ALeaseWhoseNameIsDamagedIsMissedByItsHolder) {
+  const std::shared_ptr<Store> store = open();
+  const auto consumer = store->open({.name = "work", .patterns = {Pattern::glob("*")}});
+  for (const bool renews : {false, true}) {
+    const std::uint64_t n = renews ? 2 : 1;
+    ASSERT_TRUE(store->append(numbered(n)).ok());
+    ASSERT_EQ(consumer->fetch(10).deliveries.size(), 1U);
+    run_sql("UPDATE leases SET durable=durable+64");
+    if (renews) {
+      EXPECT_FALSE(consumer->renew());
+    } else {
+      EXPECT_EQ(consumer->settle(std::vector<Settlement>{{.sequence = n}}).stale, 1U);
+    }
+    EXPECT_FALSE(fetch_all(*consumer).empty()) << "lost";
+  }
+}
+
+TEST_F(SqliteFolder, ALeaseThatIsGivenToAnotherNameIsNotLostToItsOwn) {
+  const std::shared_ptr<Store> store = open();
+  const auto of_x = store->open({.name = "x", .patterns = {Pattern::glob("*")}});
+  const auto of_y = store->open({.name = "y", .patterns = {Pattern::glob("other.*")}});
+  ASSERT_TRUE(store->append(numbered(1)).ok());
+  ASSERT_EQ(of_x->fetch(10).deliveries.size(), 1U);
+  run_sql("UPDATE leases SET durable=(SELECT id FROM durables WHERE name='y')");
+  EXPECT_TRUE(fetch_all(*of_y).empty());
+  EXPECT_EQ(fetch_all(*of_x).size(), 1U) << "lost";
 }
 
 // listen(): as long as it hears news it does nothing else.

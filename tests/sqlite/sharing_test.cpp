@@ -211,7 +211,7 @@ TEST_F(SqliteFolder, AWatchHearsOfAnotherOpening) {
   const std::shared_ptr<Store> left = open();
   const std::shared_ptr<Store> right = open();
   std::atomic<int> news = 0;
-  const Store::Watch watch = right->watch([&] { ++news; });
+  const Store::Watch watch = right->watch([&](StoreNews) { ++news; });
   const int before = news;
   ASSERT_TRUE(left->append(numbered(1)).ok());
   EXPECT_TRUE(eventually([&] { return news > before; }));
@@ -273,7 +273,7 @@ TEST_P(HeldByAProcess, ComesToOneThatStandsByWhenThatHasDied) {
   append_three(*store);
   const auto holder = start_holder();
   std::atomic<bool> news = false;
-  const Store::Watch watch = store->watch([&] { news = true; });
+  const Store::Watch watch = store->watch([&](StoreNews) { news = true; });
   const auto consumer = store->open(spec());
   EXPECT_EQ(consumer->fetch(100).deliveries.size(), 0U);
   holder->kill_now();

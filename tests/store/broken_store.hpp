@@ -76,6 +76,7 @@ enum class Defect : unsigned char {
   remembers_what_is_trimmed,
   keeps_what_a_closed_store_had,
   loses_all_at_a_restart,
+  stays_unavailable,
   counts_no_deaths
 };
 
@@ -84,6 +85,7 @@ struct BrokenState {
   explicit BrokenState(Defect what) : defect(what) {}
 
   const Defect defect;
+  std::atomic<std::size_t> restarts{0};
   std::mutex mutex;                                             // guards what follows
   std::map<std::string, std::vector<Leased>, std::less<>> out;  // by name, not settled
   std::vector<std::shared_ptr<StoreConsumer>> never_closed;
@@ -96,10 +98,16 @@ class BrokenConsumer final : public ForwardingConsumer {
  public:
   BrokenConsumer(std::shared_ptr<StoreConsumer> real, std::shared_ptr<BrokenState> state,
                  std::string name)
-      : ForwardingConsumer(std::move(real)), state_(std::move(state)), name_(std::move(name)) {}
+      : ForwardingConsumer(std::move(real)),
+        state_(std::move(state)),
+        name_(std::move(name)),
+        restarts_(state_->restarts) {}
   ~BrokenConsumer() override { BrokenConsumer::close(); }
 
   FetchResult fetch(std::size_t max) override {
+    if (is(Defect::stays_unavailable) && restarts_ != state_->restarts) {
+      throw Error(ErrorCode::store_unavailable, "the server was restarted");
+    }
     FetchResult result = real_->fetch(max > 0 && is(Defect::more_than_asked_for) ? max + 1 : max);
     if (is(Defect::forgets_what_is_due)) result.due.reset();
     for (Leased& one : result.deliveries) spoil(one);
@@ -196,6 +204,7 @@ class BrokenConsumer final : public ForwardingConsumer {
 
   const std::shared_ptr<BrokenState> state_;
   const std::string name_;
+  const std::size_t restarts_;
   std::optional<Leased> last_;
   std::optional<std::string> note_;
   std::uint64_t appends_ = 0;  // when it fetched last
@@ -224,7 +233,7 @@ class BrokenStore final : public ForwardingStore {
     bool loses = false;
     {
       const std::lock_guard lock(state_->mutex);
-      loses = ++state_->appends % 50 == 0 && is(Defect::loses_an_event);
+      loses = ++state_->appends % 20 == 0 && is(Defect::loses_an_event);
       state_->appender = std::this_thread::get_id();
     }
     if (loses) {
@@ -269,7 +278,7 @@ class BrokenStore final : public ForwardingStore {
     if (status && is(Defect::says_completed)) status->status = EventStatus::completed;
     return status;
   }
-  Watch watch(std::function<void()> news) override {
+  Watch watch(std::function<void(StoreNews)> news) override {
     if (is(Defect::deaf_watch)) return std::make_shared<int>();
     return real_->watch(std::move(news));
   }
@@ -355,6 +364,8 @@ class BrokenHarness final : public StoreHarness {
   }
   void restart() override {
     if (defect_ == Defect::loses_all_at_a_restart) shared_.fresh();
+    ++state_->restarts;
+    shared_.restart();
   }
   bool can_kill() const override { return kind_ == Kind::shared; }
   void kill_holder(const DurableSpec& spec, std::size_t count) override {

@@ -43,7 +43,9 @@ class ForwardingStore : public Store {
   StorePage read(const StoreQuery& query) override { return real_->read(query); }
   std::optional<StoredEvent> find(const EventId& id) override { return real_->find(id); }
   std::optional<StoredStatus> status(const EventId& id) override { return real_->status(id); }
-  Watch watch(std::function<void()> news) override { return real_->watch(std::move(news)); }
+  Watch watch(std::function<void(StoreNews)> news) override {
+    return real_->watch(std::move(news));
+  }
   std::unique_ptr<StoreConsumer> open(const DurableSpec& spec) override {
     return real_->open(spec);
   }

@@ -318,7 +318,7 @@ TEST_F(MemoryStoreTest, NamesBothWhenANameIsOpenedWithOtherPatterns) {
 TEST_F(MemoryStoreTest, MayEndBeforeItsConsumersAndWatches) {
   auto consumer = open();
   put(1);
-  Store::Watch watch = store->watch([] {});
+  Store::Watch watch = store->watch([](StoreNews) {});
   store.reset();
   EXPECT_THROW(consumer->fetch(1), Error);
   consumer.reset();

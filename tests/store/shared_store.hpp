@@ -17,6 +17,8 @@
 
 namespace busway::testing {
 
+struct SharedOpening;
+
 /// What stays when all are closed.
 struct SharedPlace {
   std::shared_ptr<Store> store;
@@ -25,13 +27,29 @@ struct SharedPlace {
   std::uint64_t last_writer = 0;
   std::vector<std::shared_ptr<StoreConsumer>> dead;  // of killed processes: they close nothing
   bool gives_back = true;
+  std::vector<std::weak_ptr<SharedOpening>> openings;
+};
+
+/// What an opening and its consumers share.
+struct SharedOpening {
+  std::atomic<bool> closed{false};
+  std::atomic<int> unavailable{0};  // so many calls fail, because the server was restarted
+
+  void check() {
+    if (closed) throw Error(ErrorCode::stopped, "the shared store is closed");
+    if (is_unavailable()) throw Error(ErrorCode::store_unavailable, "the server is restarted");
+  }
+  bool is_unavailable() {
+    int left = unavailable;
+    while (left > 0 && !unavailable.compare_exchange_weak(left, left - 1)) continue;
+    return left > 0;
+  }
 };
 
 class SharedConsumer final : public ForwardingConsumer {
  public:
-  SharedConsumer(std::shared_ptr<StoreConsumer> real,
-                 std::shared_ptr<const std::atomic<bool>> closed)
-      : ForwardingConsumer(std::move(real)), closed_(std::move(closed)) {}
+  SharedConsumer(std::shared_ptr<StoreConsumer> real, std::shared_ptr<SharedOpening> opening)
+      : ForwardingConsumer(std::move(real)), opening_(std::move(opening)) {}
 
   FetchResult fetch(std::size_t max) override {
     check_open();
@@ -47,11 +65,9 @@ class SharedConsumer final : public ForwardingConsumer {
   }
 
  private:
-  void check_open() const {
-    if (*closed_) throw Error(ErrorCode::stopped, "the shared store is closed");
-  }
+  void check_open() const { opening_->check(); }
 
-  const std::shared_ptr<const std::atomic<bool>> closed_;
+  const std::shared_ptr<SharedOpening> opening_;
 };
 
 class SharedStore final : public ForwardingStore {
@@ -60,6 +76,7 @@ class SharedStore final : public ForwardingStore {
       : ForwardingStore(place->store), place_(std::move(place)) {
     const std::lock_guard lock(place_->mutex);
     writer_ = ++place_->last_writer;
+    place_->openings.push_back(opening_);
   }
   ~SharedStore() override { SharedStore::close(); }
 
@@ -77,13 +94,14 @@ class SharedStore final : public ForwardingStore {
   std::uint64_t writer() const noexcept override { return writer_; }
   using Store::append;
   void append(AppendRequest& request) noexcept override {
-    if (*closed_) {
+    if (opening_->closed) {
       for (AppendResult& result : request.results()) {
         result.answer = Appended::not_stored;
         result.error = "the shared store is closed";
       }
       return request.done();
     }
+    const bool is_lost = opening_->is_unavailable();
     {
       const std::lock_guard lock(place_->mutex);
       InnerRequest inner(request);
@@ -91,6 +109,9 @@ class SharedStore final : public ForwardingStore {
       for (const AppendResult& result : request.results()) {
         if (result.ok()) place_->writers.try_emplace(result.sequence, writer_);
       }
+    }
+    for (AppendResult& result : request.results()) {
+      if (is_lost) result = {.error = "the server is restarted, and the answer is lost"};
     }
     request.done();
   }
@@ -120,7 +141,7 @@ class SharedStore final : public ForwardingStore {
     std::shared_ptr<StoreConsumer> real = real_->open(spec);
     const std::lock_guard lock(place_->mutex);
     consumers_.push_back(real);
-    return std::make_unique<SharedConsumer>(std::move(real), closed_);
+    return std::make_unique<SharedConsumer>(std::move(real), opening_);
   }
   bool remove(std::string_view durable) override {
     check_open();
@@ -151,7 +172,7 @@ class SharedStore final : public ForwardingStore {
     return real_->purge(query);
   }
   void close() noexcept override {
-    if (closed_->exchange(true)) return;
+    if (opening_->closed.exchange(true)) return;
     const std::lock_guard lock(place_->mutex);
     if (!place_->gives_back) return;
     for (const std::weak_ptr<StoreConsumer>& one : consumers_) {
@@ -160,16 +181,14 @@ class SharedStore final : public ForwardingStore {
   }
 
  private:
-  void check_open() const {
-    if (*closed_) throw Error(ErrorCode::stopped, "the shared store is closed");
-  }
+  void check_open() const { opening_->check(); }
   void name_writer(StoredEvent& one) const {
     const auto known = place_->writers.find(one.sequence);
     if (known != place_->writers.end()) one.writer = known->second;
   }
 
   const std::shared_ptr<SharedPlace> place_;
-  const std::shared_ptr<std::atomic<bool>> closed_ = std::make_shared<std::atomic<bool>>(false);
+  const std::shared_ptr<SharedOpening> opening_ = std::make_shared<SharedOpening>();
   std::uint64_t writer_ = 0;
   std::vector<std::weak_ptr<StoreConsumer>> consumers_;  // guarded by the place's mutex
 };
@@ -187,6 +206,13 @@ class SharedHarness final : public StoreHarness {
       place_->gives_back = gives_back;
     }
     return std::make_shared<SharedStore>(place_);
+  }
+  void restart() override {
+    if (!place_) return;
+    const std::lock_guard lock(place_->mutex);
+    for (const std::weak_ptr<SharedOpening>& one : place_->openings) {
+      if (const auto opening = one.lock()) opening->unavailable = 2;
+    }
   }
   bool can_kill() const override { return true; }
   void kill_holder(const DurableSpec& spec, std::size_t count) override {

@@ -7,6 +7,7 @@
 #include <exception>
 #include <filesystem>
 #include <fstream>
+#include <future>
 #include <iterator>
 #include <memory>
 #include <regex>
@@ -15,6 +16,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <test_paths.hpp>
 
@@ -190,6 +192,10 @@ constexpr Mutation kMutations[] = {
     {Defect::remembers_what_is_trimmed, "AStandingConsumerGoesOnBehindATrimOfAnother", kShared},
     {Defect::keeps_what_a_closed_store_had, "AStandingConsumerGetsWhatAClosedStoreHad", kShared},
     {Defect::loses_all_at_a_restart, "ANameGoesOnAfterARestart", kShared},
+    {Defect::loses_all_at_a_restart, "NothingIsLostWhenTheServerRestartsAgainAndAgain", kShared},
+    {Defect::stays_unavailable, "AStandingOpeningFindsItsRestartedServerAgain", kShared},
+    {Defect::stays_unavailable, "NothingIsLostWhenTheServerRestartsDuringUse", kShared},
+    {Defect::keeps_what_a_closed_one_had, "AConsumerThatManyThreadsCloseGivesBackOnce"},
     {Defect::counts_no_deaths, "EachDeathIsCountedAsAnAttempt", kShared},
 };
 
@@ -211,6 +217,21 @@ TEST(StoreConformance, IsTestedWithEachDefectThereIs) {
   std::set<Defect> tested;
   for (const Mutation& one : kMutations) tested.insert(one.defect);
   EXPECT_EQ(tested.size(), static_cast<std::size_t>(Defect::counts_no_deaths));
+}
+
+TEST(StoreConformance, RunsOnManyPlacesAtOnce) {
+  std::vector<std::future<std::string>> runs;
+  for (int i = 0; i < 3; ++i) {
+    runs.push_back(std::async(std::launch::async, [] {
+      std::string failures;
+      for (const ConformanceCase& one : store_conformance()) {
+        const std::string failure = verdict(one.name, Defect::none, kShared);
+        if (!failure.empty()) failures += std::string(one.name) + ": " + failure + "\n";
+      }
+      return failures;
+    }));
+  }
+  for (std::future<std::string>& one : runs) EXPECT_EQ(one.get(), "");
 }
 
 TEST(StoreConformance, FindsNothingWrongWithTheSameStoreWithoutADefect) {

@@ -14,8 +14,8 @@ TEST(StoreWatches, TellsAllUntilTheirLastHandleGoes) {
   list.tell();
   int first = 0;
   int second = 0;
-  std::shared_ptr<void> one = list.add([&] { ++first; });
-  const std::shared_ptr<void> two = list.add([&] { ++second; });
+  std::shared_ptr<void> one = list.add([&](StoreNews) { ++first; });
+  const std::shared_ptr<void> two = list.add([&](StoreNews) { ++second; });
   list.tell();
   std::shared_ptr<void> copy = one;
   one.reset();
@@ -30,7 +30,7 @@ TEST(StoreWatches, LetsAWatchEndItself) {
   StoreWatches list;
   int told = 0;
   std::shared_ptr<void> watch;
-  watch = list.add([&] {
+  watch = list.add([&](StoreNews) {
     ++told;
     watch.reset();
   });
@@ -44,7 +44,7 @@ TEST(StoreWatches, WaitsForARunningCallWhereAHandleGoes) {
   std::atomic<bool> inside{false};
   std::atomic<bool> go_on{false};
   std::atomic<bool> left{false};
-  std::shared_ptr<void> watch = list.add([&] {
+  std::shared_ptr<void> watch = list.add([&](StoreNews) {
     inside = true;
     while (!go_on) std::this_thread::yield();
     left = true;
@@ -58,11 +58,45 @@ TEST(StoreWatches, WaitsForARunningCallWhereAHandleGoes) {
   releaser.join();
 }
 
+TEST(StoreWatches, TellsOnOneThreadWhileACallOnAnotherTakesItsTime) {
+  StoreWatches list;
+  std::atomic<bool> inside{false};
+  std::atomic<bool> told{false};
+  const std::shared_ptr<void> watch = list.add([&](StoreNews news) {
+    if (news == StoreNews::in_passing) {
+      told = true;
+      return;
+    }
+    inside = true;
+    while (!told) std::this_thread::yield();
+  });
+  std::thread teller([&] { list.tell(StoreNews::on_own_thread); });
+  while (!inside) std::this_thread::yield();
+  list.tell();
+  teller.join();
+  EXPECT_TRUE(told);
+}
+
+TEST(StoreWatches, LetsACallTellAgain) {
+  StoreWatches list;
+  int told = 0;
+  std::shared_ptr<void> watch;
+  watch = list.add([&](StoreNews) {
+    if (++told == 1) {
+      list.tell();
+      watch.reset();
+    }
+  });
+  list.tell(StoreNews::on_own_thread);
+  list.tell();
+  EXPECT_EQ(told, 2);
+}
+
 TEST(StoreWatches, MayEndBeforeItsHandles) {
   std::shared_ptr<void> watch;
   {
     StoreWatches list;
-    watch = list.add([] {});
+    watch = list.add([](StoreNews) {});
   }
   watch.reset();
 }

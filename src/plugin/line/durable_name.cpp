@@ -51,13 +51,18 @@ std::string shortened(std::string text, std::size_t bytes_max) {
 }  // namespace
 
 std::string durable_name(std::string_view plugin, const std::vector<std::string>& patterns,
-                         std::size_t ordinal, std::string_view instance) {
+                         std::string_view subscription, std::size_t ordinal,
+                         std::string_view instance) {
   std::string name = "plugin:";
   append_encoded(name, plugin);
   name += ':';
   for (std::size_t i = 0; i < patterns.size(); ++i) {
     if (i != 0) name += "//";
     append_encoded(name, patterns[i]);
+  }
+  if (!subscription.empty()) {
+    name += "::";
+    append_encoded(name, subscription);
   }
   if (ordinal > 1) name.append(":").append(std::to_string(ordinal));
   std::string end;

@@ -2,10 +2,11 @@
 // subscription has not handled.
 // Layer: plugin
 //
-// Model      plugin:ID:PATTERNS, then :2 for the second subscription to the same patterns, then
-//            @INSTANCE unless all hosts share it. What a durable name may not hold, and the slash
-//            that says so, is written /XX with its hexadecimal digits; patterns are parted by //.
-//            One that would be too long ends in a hash of what it says.
+// Model      plugin:ID:PATTERNS, then ::NAME of a subscription that has a name, then :2 for the
+//            second of the same patterns and name, then @INSTANCE unless all hosts share it.
+//            What a durable name may not hold, and the slash that says so, is written /XX with its
+//            hexadecimal digits; patterns are parted by //. One that would be too long ends in a
+//            hash of what it says.
 // Threads    [any-thread]
 // Ownership  None.
 // Errors     None.
@@ -19,9 +20,12 @@
 
 namespace busway::plugin_host_detail {
 
-/// `ordinal` counts from 1; without an instance the name is that of all hosts.
+/// `ordinal` counts from 1; without an instance the name is that of all hosts. One that is told
+/// from others by its ordinal alone takes the name of the one before it when that is dropped; a
+/// subscription with a name keeps its own.
 [[nodiscard]] std::string durable_name(std::string_view plugin,
                                        const std::vector<std::string>& patterns,
-                                       std::size_t ordinal, std::string_view instance);
+                                       std::string_view subscription, std::size_t ordinal,
+                                       std::string_view instance);
 
 }  // namespace busway::plugin_host_detail

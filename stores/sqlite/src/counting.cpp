@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <exception>
 #include <limits>
 #include <optional>
 #include <string>
@@ -37,28 +36,6 @@ StoreStats SqliteStore::stats_of(Reader& reader) const {
   return out;
 }
 
-namespace {
-
-/// All that is read within it is of one moment.
-class Snapshot {
- public:
-  explicit Snapshot(Database& database) : database_(database) { database.run("BEGIN"); }
-  Snapshot(const Snapshot&) = delete;
-  Snapshot& operator=(const Snapshot&) = delete;
-  ~Snapshot() {
-    try {
-      database_.run("ROLLBACK");
-    } catch (const std::exception&) {
-      // It has ended by itself.
-    }
-  }
-
- private:
-  Database& database_;
-};
-
-}  // namespace
-
 StoreCensus SqliteStore::census() {
   const Seen seen = seen_here();
   return core_->asking([&] {
@@ -82,6 +59,7 @@ StoreCensus SqliteStore::census() {
 /// what has been counted when its cursor is reached.
 std::vector<DurableCount> SqliteStore::counts_of(Reader& reader, std::vector<DurableInfo> infos) {
   std::vector<DurableInfo*> by_cursor;
+  by_cursor.reserve(infos.size());
   for (DurableInfo& one : infos) by_cursor.push_back(&one);
   std::stable_sort(by_cursor.begin(), by_cursor.end(),
                    [](const auto* a, const auto* b) { return a->cursor > b->cursor; });

@@ -4,13 +4,38 @@
 #include <system_error>
 
 namespace busway::sqlite {
+namespace {
+
+/// Of the call that has just ended so.
+std::string reason_of(sqlite3* handle, int result) {
+  std::string why = sqlite3_errmsg(handle);
+  if (const int error = sqlite3_system_errno(handle);
+      error != 0 && ((result & 0xff) == SQLITE_IOERR || (result & 0xff) == SQLITE_CANTOPEN)) {
+    why += " (" + words_of({error, std::generic_category()}) + ')';
+  }
+  return why;
+}
+
+}  // namespace
+
+std::string words_of(const std::error_code& error) {
+  std::string words = error.message();
+  if (error == std::errc::too_many_files_open ||
+      error == std::errc::too_many_files_open_in_system) {
+    words += "; close some, or allow more, ulimit -n for one";
+  } else if (error == std::errc::resource_unavailable_try_again) {
+    words += "; allow more threads, ulimit -u for one";
+  }
+  return words;
+}
 
 Database::Database(const std::string& path, Access access) {
   int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_READWRITE;
   if (access == Access::create) flags |= SQLITE_OPEN_CREATE;
   const int result = sqlite3_open_v2(path.c_str(), &handle_, flags, nullptr);
   if (result != SQLITE_OK) {
-    const std::string why = handle_ != nullptr ? sqlite3_errmsg(handle_) : sqlite3_errstr(result);
+    const std::string why =
+        handle_ != nullptr ? reason_of(handle_, result) : sqlite3_errstr(result);
     const int code = handle_ != nullptr ? sqlite3_extended_errcode(handle_) : result;
     sqlite3_close(handle_);
     throw Fault(code, why);
@@ -44,14 +69,7 @@ std::string Database::text(const std::string& sql) {
   return statement.step() ? std::string(statement.text(0)) : std::string();
 }
 
-void Database::fail(int result) const {
-  std::string why = sqlite3_errmsg(handle_);
-  if (const int error = sqlite3_system_errno(handle_);
-      error != 0 && ((result & 0xff) == SQLITE_IOERR || (result & 0xff) == SQLITE_CANTOPEN)) {
-    why += " (" + std::error_code(error, std::generic_category()).message() + ')';
-  }
-  throw Fault(result, why);
-}
+void Database::fail(int result) const { throw Fault(result, reason_of(handle_, result)); }
 
 Statement::Statement(Database& database, std::string_view sql) : database_(database) {
   const int result = sqlite3_prepare_v3(database.handle(), sql.data(), static_cast<int>(sql.size()),

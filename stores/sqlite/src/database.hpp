@@ -13,11 +13,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <optional>
 #include <span>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 
 namespace busway::sqlite {
@@ -32,6 +34,9 @@ class Fault : public std::runtime_error {
  private:
   int code_;
 };
+
+/// What the system said, and what can be done where a limit was reached.
+[[nodiscard]] std::string words_of(const std::error_code& error);
 
 class Database {
  public:
@@ -58,6 +63,24 @@ class Database {
 
  private:
   sqlite3* handle_ = nullptr;
+};
+
+/// All that is read within it is of one moment.
+class Snapshot {
+ public:
+  explicit Snapshot(Database& database) : database_(database) { database.run("BEGIN"); }
+  Snapshot(const Snapshot&) = delete;
+  Snapshot& operator=(const Snapshot&) = delete;
+  ~Snapshot() {
+    try {
+      database_.run("ROLLBACK");
+    } catch (const std::exception&) {
+      // It has ended by itself.
+    }
+  }
+
+ private:
+  Database& database_;
 };
 
 class Statement {

@@ -87,6 +87,30 @@ std::vector<StoredLetter::Death> deaths_of(std::string_view text) {
   return deaths;
 }
 
+/// Rows, whatever their sums say; an exception without its deaths.
+LeaseRow lease_in(const Statement& row) {
+  return {.id = row.number(0),
+          .lo = row.unsigned_number(1),
+          .hi = row.unsigned_number(2),
+          .token = row.number(3),
+          .until = row.number(4),
+          .span = row.number(5),
+          .done = RangeBits(row.blob(6))};
+}
+
+ExceptionRow exception_in(const Statement& row) {
+  return {.sequence = row.unsigned_number(0),
+          .state = static_cast<ExceptionState>(row.number(1)),
+          .token = row.number(2),
+          .until = row.number(3),
+          .span = row.number(4),
+          .attempts = static_cast<unsigned>(row.number(5)),
+          .suspect = row.number(6) != 0,
+          .letter = row.unsigned_number(7),
+          .changed = row.number(8),
+          .error = std::string(row.text(9))};
+}
+
 constexpr const char* kDurableColumns =
     "SELECT id, name, patterns, ordering, start, created, opened, note, sum FROM durables";
 constexpr const char* kExceptionColumns =
@@ -164,6 +188,7 @@ DurableTables::DurableTables(Database& database)
       letters_(database, std::string(kExceptionsOfAll) +
                              "WHERE letter > 0 AND letter > ?1 AND (?2 = 0 OR durable = ?2) "
                              "ORDER BY letter"),
+      exceptions_between_(database, std::string(kExceptionsOfAll) + "WHERE seq >= ? AND seq <= ?"),
       count_letters_(database, "SELECT count(*) FROM exceptions WHERE durable=? AND letter > 0"),
       put_(database,
            "REPLACE INTO exceptions(durable, seq, state, token, until, span, attempts, suspect, "
@@ -362,15 +387,46 @@ bool DurableTables::repair(DurableNumber number) {
   (void)leases(number);
   (void)living(number);
   for (const auto& [durable, id] : bad_leases_) {
-    if (durable == number) remove_lease(id);
+    if (durable != number) continue;
+    if (lease_.start(number, id).step()) {
+      const LeaseRow row = lease_in(lease_);
+      const std::int64_t sum = lease_.number(7);
+      go_back_with(number, [&](DurableNumber other) { return sum_of(other, row) == sum; });
+    }
+    lease_.reset();
+    remove_lease(id);
   }
   for (const auto& [durable, sequence] : bad_exceptions_) {
-    if (durable == number) remove_exception(number, sequence);
+    if (durable != number) continue;
+    if (exception_.start(number, sequence).step()) {
+      const ExceptionRow row = exception_in(exception_);
+      const std::string deaths(exception_.text(10));
+      const std::int64_t sum = exception_.number(11);
+      go_back_with(number, [&](DurableNumber other) { return sum_of(other, row, deaths) == sum; });
+    }
+    exception_.reset();
+    remove_exception(number, sequence);
   }
   std::erase_if(bad_leases_, mine);
   std::erase_if(bad_exceptions_, mine);
   go_back(number);
   return true;
+}
+
+void DurableTables::go_back_with(DurableNumber number,
+                                 const std::function<bool(DurableNumber)>& passes) {
+  Statement names(database_, "SELECT id FROM durables");
+  while (names.step()) {
+    const DurableNumber other = names.number(0);
+    if (other != number && passes(other)) go_back(other);
+  }
+}
+
+void DurableTables::take_back_strays() {
+  const std::vector<std::string> found = strays();
+  if (found.empty()) return;
+  damages_.insert(damages_.end(), found.begin(), found.end());
+  take_back_all();
 }
 
 void DurableTables::go_back(DurableNumber number) {
@@ -417,13 +473,7 @@ void DurableTables::take_back_all() {
 // -- Leases ---------------------------------------------------------------------------------------
 
 std::optional<LeaseRow> DurableTables::lease_at(DurableNumber number, Statement& row) {
-  LeaseRow out{.id = row.number(0),
-               .lo = row.unsigned_number(1),
-               .hi = row.unsigned_number(2),
-               .token = row.number(3),
-               .until = row.number(4),
-               .span = row.number(5),
-               .done = RangeBits(row.blob(6))};
+  LeaseRow out = lease_in(row);
   if (sum_of(number, out) == row.number(7)) return out;
   damages_.emplace_back("a lease does not pass its checksum; what it held is given out again");
   const std::pair bad(number, out.id);
@@ -464,16 +514,7 @@ void DurableTables::remove_lease(std::int64_t id) { remove_lease_.run(id); }
 // -- Exceptions -----------------------------------------------------------------------------------
 
 std::optional<ExceptionRow> DurableTables::exception_at(DurableNumber number, Statement& row) {
-  ExceptionRow out{.sequence = row.unsigned_number(0),
-                   .state = static_cast<ExceptionState>(row.number(1)),
-                   .token = row.number(2),
-                   .until = row.number(3),
-                   .span = row.number(4),
-                   .attempts = static_cast<unsigned>(row.number(5)),
-                   .suspect = row.number(6) != 0,
-                   .letter = row.unsigned_number(7),
-                   .changed = row.number(8),
-                   .error = std::string(row.text(9))};
+  ExceptionRow out = exception_in(row);
   const std::string_view deaths = row.text(10);
   if (sum_of(number, out, deaths) == row.number(11)) {
     if (!deaths.empty()) out.deaths = deaths_of(deaths);
@@ -522,14 +563,25 @@ std::vector<ExceptionRow> DurableTables::living(DurableNumber number) {
 }
 
 void DurableTables::each_letter(std::uint64_t after, DurableNumber of,
-                                const std::function<bool(DurableNumber, ExceptionRow&)>& use) {
+                                const std::function<bool(DurableNumber, ExceptionRow*)>& use) {
   letters_.start(std::min<std::uint64_t>(after, std::numeric_limits<std::int64_t>::max()), of);
   while (letters_.step()) {
     const DurableNumber number = letters_.number(kDurableOfAll);
     auto one = exception_at(number, letters_);
-    if (one && !use(number, *one)) break;
+    if (!use(number, one ? &*one : nullptr)) break;
   }
   letters_.reset();
+}
+
+void DurableTables::each_exception(std::uint64_t from, std::uint64_t to,
+                                   const std::function<void(DurableNumber, ExceptionRow*)>& use) {
+  exceptions_between_.start(from, to);
+  while (exceptions_between_.step()) {
+    const DurableNumber number = exceptions_between_.number(kDurableOfAll);
+    auto one = exception_at(number, exceptions_between_);
+    use(number, one ? &*one : nullptr);
+  }
+  exceptions_between_.reset();
 }
 
 std::size_t DurableTables::count_letters(DurableNumber number) {
@@ -592,7 +644,14 @@ void DurableTables::lapse(Token token, std::int64_t now) {
     statement.reset();
     return rows;
   };
-  for (const auto& [number, id] : rows_of(leases_of_)) {
+  const Rows leases = rows_of(leases_of_);
+  const Rows exceptions = rows_of(exceptions_of_);
+  for (const Rows* const rows : {&leases, &exceptions}) {
+    for (const auto& [number, row] : *rows) {
+      if (version(number) == 0) return take_back_strays();
+    }
+  }
+  for (const auto& [number, id] : leases) {
     std::optional<LeaseRow> row = lease(number, id);
     if (!row) {
       (void)repair(number);  // else it is found again and again
@@ -601,7 +660,7 @@ void DurableTables::lapse(Token token, std::int64_t now) {
       update_lease(number, *row);
     }
   }
-  for (const auto& [number, sequence] : rows_of(exceptions_of_)) {
+  for (const auto& [number, sequence] : exceptions) {
     std::optional<ExceptionRow> row = exception(number, static_cast<std::uint64_t>(sequence));
     if (!row) {
       (void)repair(number);

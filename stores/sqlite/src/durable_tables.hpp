@@ -141,7 +141,10 @@ class DurableTables {
   /// One by one, lowest number first, those beyond `after`; of one name, or of all with 0. Ends
   /// where the function returns false.
   void each_letter(std::uint64_t after, DurableNumber of,
-                   const std::function<bool(DurableNumber, ExceptionRow&)>& use);
+                   const std::function<bool(DurableNumber, ExceptionRow*)>& use);
+  /// Those of all names, of events in that range; null: one that does not pass its sum.
+  void each_exception(std::uint64_t from, std::uint64_t to,
+                      const std::function<void(DurableNumber, ExceptionRow*)>& use);
   [[nodiscard]] std::size_t count_letters(DurableNumber number);
   void put(DurableNumber number, const ExceptionRow& row);
   void remove_exception(DurableNumber number, std::uint64_t sequence);
@@ -170,12 +173,16 @@ class DurableTables {
   [[nodiscard]] std::vector<std::string> strays();
   /// All names go back to where nothing is missed, and the strays are removed.
   void take_back_all();
+  /// Whoever misses a row that is its own: the same, if there are strays.
+  void take_back_strays();
 
   /// Rows that did not pass their sum, since this was made.
   [[nodiscard]] const std::vector<std::string>& damages() const noexcept { return damages_; }
   void forget_damages() noexcept { damages_.clear(); }
 
  private:
+  /// A row may be of another name, whose number is what is damaged.
+  void go_back_with(DurableNumber number, const std::function<bool(DurableNumber)>& passes);
   /// As if it had this name, if one is given.
   [[nodiscard]] DurableRow durable_at(Statement& row, std::string_view name = {});
   [[nodiscard]] std::optional<DurableRow> find_renamed(std::string_view name);
@@ -189,8 +196,9 @@ class DurableTables {
   Statement find_name_, find_number_, version_, all_, add_, update_, rename_, cursor_, put_cursor_,
       safe_, put_safe_, lowest_lease_, lowest_exception_, leases_, lease_, add_lease_,
       update_lease_, remove_lease_, exception_, due_waiting_, due_leased_, with_token_, living_,
-      letters_, count_letters_, put_, remove_exception_, next_due_, lowest_waiting_, holders_,
-      leases_of_, exceptions_of_, led_by_, leased_tokens_, longest_, event_bytes_;
+      letters_, exceptions_between_, count_letters_, put_, remove_exception_, next_due_,
+      lowest_waiting_, holders_, leases_of_, exceptions_of_, led_by_, leased_tokens_, longest_,
+      event_bytes_;
   Numbers numbers_;
   std::vector<std::string> damages_;
   std::size_t names_ = 0;  // as many as there were then

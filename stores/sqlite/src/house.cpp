@@ -24,6 +24,8 @@ namespace {
 
 /// Looks of the house that find a name expired, before it is forgotten.
 constexpr int kExpiredLooks = 3;
+/// Looks of the house between two for rows of no name.
+constexpr int kHousesForStrays = 30;
 /// Events that one transaction deletes, and pages that one gives back.
 constexpr std::size_t kTrimAtOnce = 500;
 constexpr std::int64_t kVacuumAtOnce = 500;
@@ -52,6 +54,7 @@ void SqliteStore::keep_house() {
     }
     if (!core_->options.retention.keeps_all()) trim_some();
     if (core_->options.durable_expiry) forget_names();
+    if (++houses_ % kHousesForStrays == 0) take_back_strays();
   } catch (const std::exception& error) {
     core_->log(LogLevel::warning, std::string("keeping house: ") + error.what());
   }
@@ -179,18 +182,24 @@ std::uint64_t SqliteStore::beyond(Reader& reader, const Retention& retention) co
 SqliteStore::Trimmed SqliteStore::trim_once(std::uint64_t from, std::uint64_t up_to) {
   Trimmed out{.to = from};
   std::vector<std::pair<std::uint64_t, std::string>> found;
+  bool met_strays = false;
   core_->asking([&] {
     const Core::Borrowed reader = core_->reader();
     const Needs needs(reader->tables);
     Statement list(reader->database,
                    "SELECT seq, 0, topic, 0, appended, writer, 0, head, "
-                   "EXISTS(SELECT 1 FROM exceptions x WHERE x.seq = events.seq) "
+                   "(SELECT max(1 + (x.durable NOT IN (SELECT id FROM durables))) "
+                   "FROM exceptions x WHERE x.seq = events.seq) "
                    "FROM events WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?");
     list.start(from, up_to, kLookAtOnce);
     while (found.size() < kTrimAtOnce && list.step()) {
       ++out.looked;
       out.to = list.unsigned_number(0);
-      if (list.number(8) != 0) continue;
+      // 1: rows of names; 2: of one that there is not.
+      if (list.number(8) != 0) {
+        met_strays = met_strays || list.number(8) == 2;
+        continue;
+      }
       std::string topic;
       if (const RowHead head = EventReader::head_at(list); head.is_sound) {
         topic = reader->events.topics().name_of(head.topic);
@@ -201,6 +210,7 @@ SqliteStore::Trimmed SqliteStore::trim_once(std::uint64_t from, std::uint64_t up
     core_->tell_damages(reader->tables);
     return true;
   });
+  if (met_strays) take_back_strays();
   if (found.empty()) return out;
   core_->writer->call([&](Transaction& transaction) {
     // It may be needed by now: by a name that is new, or a letter that is sent again.
@@ -298,7 +308,7 @@ std::vector<std::string> SqliteStore::check() {
       (void)tables.cursor(row.number);
       (void)tables.leases(row.number);
       (void)tables.living(row.number);
-      tables.each_letter(0, row.number, [](DurableNumber, const ExceptionRow&) { return true; });
+      tables.each_letter(0, row.number, [](DurableNumber, const ExceptionRow*) { return true; });
       for (const std::string& damage : tables.damages()) {
         faults.push_back("durable subscription " + quote(row.spec.name) + ": " + damage);
       }

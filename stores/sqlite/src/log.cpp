@@ -9,6 +9,7 @@
 #include "base/one_shot.hpp"
 #include "busway/error.hpp"
 #include "busway/limits.hpp"
+#include "delivery_states.hpp"
 #include "sqlite_store.hpp"
 #include "store/event_query.hpp"
 #include "time_blocks.hpp"
@@ -41,6 +42,9 @@ std::uint64_t SqliteStore::first_appended(Reader& reader, std::int64_t time) {
 
 namespace {
 
+/// Sequences whose single rows are read at once.
+constexpr std::uint64_t kStatesAtOnce = 1'024;
+
 /// Waits for its answer without a thread to tell it, where it has come already.
 class Awaited final : public AppendRequest {
  public:
@@ -65,6 +69,7 @@ StorePage SqliteStore::read(const StoreQuery& query) {
   StorePage page;
   page.next = query.after;
   std::vector<std::pair<std::uint64_t, std::string>> damaged;
+  bool met_strays = false;
   core_->asking([&] {
     const Core::Borrowed reader = core_->reader();
     const std::size_t limit = query.limit != 0 ? query.limit : limits::kStorePage;
@@ -86,8 +91,12 @@ StorePage SqliteStore::read(const StoreQuery& query) {
       left.high = std::min(left.high, reader->last.step() ? reader->last.unsigned_number(0) : 0);
       reader->last.reset();
     }
-    std::vector<DurableRow> durables;
-    if (query.status) durables = reader->tables.all();
+    std::optional<Snapshot> snapshot;
+    std::optional<DeliveryStates> states;
+    if (query.status) {
+      snapshot.emplace(reader->database);
+      states.emplace(*reader, kStatesAtOnce);
+    }
     std::unordered_map<std::int64_t, bool> topics;
     const auto wanted = [&](std::int64_t topic) {
       if (query.patterns.empty()) return true;
@@ -113,9 +122,8 @@ StorePage SqliteStore::read(const StoreQuery& query) {
         return;
       }
       if (!store_detail::fits(query, *row.event)) return;
-      if (query.status &&
-          store_detail::status_of(deliveries_of(*reader, durables, row.sequence,
-                                                row.event->topic())) != *query.status) {
+      if (states &&
+          store_detail::status_of(states->of(row.sequence, row.event->topic())) != *query.status) {
         return;
       }
       page.events.push_back({std::move(*row.event), row.sequence, row.writer});
@@ -149,8 +157,10 @@ StorePage SqliteStore::read(const StoreQuery& query) {
       }
       rows.reset();
     }
+    met_strays = states && states->met_strays();
     return true;
   });
+  if (met_strays) take_back_strays();
   page.set_aside = damaged.size();
   core_->set_aside(damaged);
   return page;
@@ -171,64 +181,21 @@ std::optional<StoredEvent> SqliteStore::find(const EventId& id) {
   return found;
 }
 
-std::vector<StoredDelivery> SqliteStore::deliveries_of(Reader& reader,
-                                                       const std::vector<DurableRow>& durables,
-                                                       std::uint64_t sequence,
-                                                       std::string_view topic) {
-  using State = StoredDelivery::State;
-  const auto time = [](std::int64_t ns) { return WallTime(std::chrono::nanoseconds(ns)); };
-  std::vector<StoredDelivery> out;
-  for (const DurableRow& durable : durables) {
-    StoredDelivery one{.durable = durable.spec.name};
-    if (const auto row = reader.tables.exception(durable.number, sequence)) {
-      one.attempts = row->attempts;
-      one.error = row->error;
-      if (row->changed != 0) one.changed = time(row->changed);
-      switch (row->state) {
-        case ExceptionState::dead: one.state = State::dead_lettered; break;
-        case ExceptionState::leased: one.state = State::processing; break;
-        case ExceptionState::waiting:
-          one.state = row->attempts == 0 ? State::pending : State::retrying;
-          one.due = time(row->until);
-          break;
-      }
-      // One that is sent again is a failure until it has ended well.
-      if (row->letter != 0) one.state = State::dead_lettered;
-      out.push_back(std::move(one));
-      continue;
-    }
-    const bool matches =
-        std::any_of(durable.spec.patterns.begin(), durable.spec.patterns.end(),
-                    [topic](const Pattern& pattern) { return pattern.matches(topic); });
-    if (sequence <= durable.start || !matches) continue;
-    if (sequence > reader.tables.cursor(durable.number).cursor) {
-      one.state = State::pending;
-    } else {
-      const std::vector<LeaseRow> leases = reader.tables.leases(durable.number);
-      const bool is_out = std::any_of(leases.begin(), leases.end(), [&](const LeaseRow& lease) {
-        return sequence >= lease.lo && sequence <= lease.hi &&
-               !lease.done.test(static_cast<std::size_t>(sequence - lease.lo));
-      });
-      one.state = is_out ? State::processing : State::completed;
-      one.attempts = is_out ? 1 : 0;
-    }
-    out.push_back(std::move(one));
-  }
-  reader.tables.forget_damages();
-  return out;
-}
-
 std::optional<StoredStatus> SqliteStore::status(const EventId& id) {
   std::optional<StoredEvent> stored = find(id);
   if (!stored) return std::nullopt;
   StoredStatus out;
   out.stored = std::move(*stored);
+  bool met_strays = false;
   core_->asking([&] {
     const Core::Borrowed reader = core_->reader();
-    out.deliveries =
-        deliveries_of(*reader, reader->tables.all(), out.stored.sequence, out.stored.event.topic());
+    const Snapshot snapshot(reader->database);
+    DeliveryStates states(*reader, 1);
+    out.deliveries = states.of(out.stored.sequence, out.stored.event.topic());
+    met_strays = states.met_strays();
     return true;
   });
+  if (met_strays) take_back_strays();
   out.status = store_detail::status_of(out.deliveries);
   return out;
 }

@@ -75,7 +75,7 @@ std::unique_ptr<StoreConsumer> SqliteStore::open(const DurableSpec& spec) {
     const std::optional<DurableRow> known = tables.find(spec.name);
     if (!known) {
       row = {.spec = spec};
-      row.start = start.value_or(start_of(spec, transaction.last_sequence));
+      row.start = start ? *start : start_of(spec, transaction.last_sequence);
       row.number = tables.add(spec, row.start, transaction.now);
       core_->tell_damages(tables);
       return;
@@ -211,8 +211,17 @@ std::size_t SqliteStore::replay(std::string_view durable,
   return given;
 }
 
-void SqliteStore::each_letter(Reader& reader, const StoredLetterQuery& query,
-                              const UseLetter& use) {
+void SqliteStore::each_letter(const StoredLetterQuery& query, const UseLetter& use) {
+  bool met_strays = false;
+  core_->asking([&] {
+    met_strays = !each_letter_of(*core_->reader(), query, use);
+    return true;
+  });
+  if (met_strays) take_back_strays();
+}
+
+bool SqliteStore::each_letter_of(Reader& reader, const StoredLetterQuery& query,
+                                 const UseLetter& use) const {
   std::unordered_map<DurableNumber, std::string> names;
   DurableNumber only = 0;
   for (DurableRow& row : reader.tables.all()) {
@@ -224,9 +233,13 @@ void SqliteStore::each_letter(Reader& reader, const StoredLetterQuery& query,
   std::uint64_t after = query.after;
   if (query.id) after = std::max(after, *query.id - std::min<std::uint64_t>(*query.id, 1));
   std::size_t left = query.limit;
-  const auto one = [&](DurableNumber number, ExceptionRow& row) {
-    if (query.id && row.letter != *query.id) return false;  // all others have higher numbers
+  bool knows_all = true;
+  const auto one = [&](DurableNumber number, ExceptionRow* found) {
     const auto name = names.find(number);
+    if (name == names.end()) knows_all = knows_all && only != 0;
+    if (found == nullptr) return true;
+    ExceptionRow& row = *found;
+    if (query.id && row.letter != *query.id) return false;  // all others have higher numbers
     if (name == names.end() || row.deaths.empty()) return true;
     const StoredLetter::Death& last = row.deaths.back();
     // What costs nothing first: the event may be large.
@@ -253,16 +266,12 @@ void SqliteStore::each_letter(Reader& reader, const StoredLetterQuery& query,
   };
   if (!names.empty()) reader.tables.each_letter(after, only, one);
   core_->tell_damages(reader.tables);
+  return knows_all;
 }
 
 std::vector<StoredLetter> SqliteStore::dead_letters(const StoredLetterQuery& query) {
   std::vector<StoredLetter> out;
-  core_->asking([&] {
-    const Core::Borrowed reader = core_->reader();
-    each_letter(*reader, query,
-                [&](DurableNumber, StoredLetter& one) { out.push_back(std::move(one)); });
-    return true;
-  });
+  each_letter(query, [&](DurableNumber, StoredLetter& one) { out.push_back(std::move(one)); });
   return out;
 }
 
@@ -275,12 +284,8 @@ std::size_t SqliteStore::for_each_at_rest(
     std::uint64_t letter = 0;
   };
   std::vector<Place> places;
-  core_->asking([&] {
-    const Core::Borrowed reader = core_->reader();
-    each_letter(*reader, query, [&](DurableNumber number, const StoredLetter& one) {
-      places.push_back({number, one.sequence, one.id});
-    });
-    return true;
+  each_letter(query, [&](DurableNumber number, const StoredLetter& one) {
+    places.push_back({number, one.sequence, one.id});
   });
   std::size_t count = 0;
   std::span<const Place> left(places);

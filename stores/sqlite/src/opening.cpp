@@ -52,6 +52,13 @@ void refuse(const Fault& fault, const std::string& path) {
   }
 }
 
+void refuse(const std::system_error& error, const std::string& path) {
+  const bool thread = error.code() == std::errc::resource_unavailable_try_again;
+  refuse(ErrorCode::store_unavailable, path,
+         "cannot be written: " + (thread ? std::string("a thread") : escape(path) + "-gate") +
+             ": " + words_of(error.code()));
+}
+
 void require_place(const std::string& path) {
   if (path.empty()) refuse(ErrorCode::invalid_option, path, "has no path; write sqlite:PATH");
   std::error_code ignored;
@@ -106,12 +113,7 @@ std::uint64_t prepare(const std::string& path, const StoreOptions& options) {
     refuse(ErrorCode::store_unavailable, path, "does not exist");
   }
   std::optional<WriteGate> gate;
-  try {
-    gate.emplace(path + "-gate");
-  } catch (const std::system_error& error) {
-    refuse(ErrorCode::store_unavailable, path,
-           "cannot be written: " + escape(path) + "-gate: " + error.code().message());
-  }
+  gate.emplace(path + "-gate");
   if (!gate->lock(options.timeout)) {
     refuse(ErrorCode::store_unavailable, path,
            "is held by another process at " + escape(path) +
@@ -184,6 +186,8 @@ std::shared_ptr<Store> open_sqlite_store(const std::string& path, const StoreOpt
     return std::make_shared<sqlite::SqliteStore>(place, options, opening, durability);
   } catch (const sqlite::Fault& fault) {
     sqlite::refuse(fault, place);
+  } catch (const std::system_error& error) {
+    sqlite::refuse(error, place);
   }
 }
 

@@ -19,6 +19,8 @@ namespace busway::sqlite {
 
 /// What SQLite said while the file was opened.
 [[noreturn]] void refuse(const Fault& fault, const std::string& path);
+/// What the system said: no more files, no more threads.
+[[noreturn]] void refuse(const std::system_error& error, const std::string& path);
 void require_place(const std::string& path);
 /// The one name of the file, whichever it is opened by and from wherever: gate, doorbell and log
 /// are named after it, and a relative one would be another file after chdir().

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-#include <array>
 #include <cerrno>
 #include <random>
 #include <span>
@@ -28,8 +27,9 @@ constexpr unsigned kFileBits = 16;
 std::uint16_t number_of(int descriptor) noexcept {
   struct stat found {};
   if (fstat(descriptor, &found) != 0) return 0;
-  const std::array<std::uint64_t, 2> identity{found.st_dev, found.st_ino};
-  return static_cast<std::uint16_t>(checksum(std::as_bytes(std::span(identity))));
+  // The number of a device may be another one after the next start of the machine.
+  const std::uint64_t inode = found.st_ino;
+  return static_cast<std::uint16_t>(checksum(std::as_bytes(std::span(&inode, 1))));
 }
 
 struct flock byte_at(std::int64_t place) noexcept {

@@ -68,9 +68,8 @@ void apply(Transaction& transaction, const Settlement& one, ExceptionRow& row) {
 
 /// Sequences have no gaps but for those that retention has left: what is damaged of a page can hide
 /// others on it.
-void hidden_between(Reader& reader, std::uint64_t from, std::uint64_t to,
+void hidden_between(std::uint64_t from, std::uint64_t to,
                     std::vector<std::pair<std::uint64_t, std::string>>& damaged) {
-  from = std::max(from, reader.tables.numbers().removed_to() + 1);
   for (std::uint64_t one = from; one < std::min(to, from + kHiddenMax); ++one) {
     damaged.emplace_back(one, "it is not there, and nobody has removed it; up to " +
                                   std::to_string(to - 1) + " none is");
@@ -221,6 +220,7 @@ SqliteConsumer::Candidates SqliteConsumer::read_candidates(Reader& reader, std::
   rows.start(from, std::numeric_limits<std::int64_t>::max());
   std::uint64_t looked = 0;
   std::uint64_t expected = from + 1;
+  std::optional<std::uint64_t> removed_to;
   // A consumer that asks again and again gets about as many each time.
   out.events.reserve(std::min(max, last_count_));
   while (rows.step()) {
@@ -232,7 +232,8 @@ SqliteConsumer::Candidates SqliteConsumer::read_candidates(Reader& reader, std::
       break;
     }
     if (head.is_sound && sequence > expected) {
-      hidden_between(reader, expected, sequence, out.damaged);
+      if (!removed_to) removed_to = reader.tables.numbers().removed_to();
+      hidden_between(std::max(expected, *removed_to + 1), sequence, out.damaged);
     }
     if (head.is_sound || sequence == expected) expected = sequence + 1;
     if (!matches(reader, head)) {
@@ -314,6 +315,11 @@ void SqliteConsumer::transact(Transaction& transaction, std::span<const Settleme
     plan.order = order_;
   }
   settle_all(transaction, settlements, plan);
+  if (plan.misses) {
+    // Its name's number may be what is damaged; then it is nobody's.
+    transaction.durables.take_back_strays();
+    core_->tell_damages(transaction.durables);
+  }
   plan.cursor = cursor_;
   if (max == 0) return;
   if (transaction.durables.waits_too_long(number_, transaction.now)) {
@@ -352,6 +358,7 @@ void SqliteConsumer::settle_all(Transaction& transaction, std::span<const Settle
     if (first) {
       const auto row = transaction.durables.lease(number_, lease->first);
       known->second.mine = row && row->token == token_ && row->until > transaction.now;
+      if (!row && lease->second.until > transaction.now) plan.misses = true;
       if (known->second.mine) lease->second.until = row->until;
     }
     if (!known->second.mine) {
@@ -385,8 +392,10 @@ void SqliteConsumer::settle_exception(Transaction& transaction, const Settlement
     ++plan.settled.stale;
     return;
   }
+  const bool lapsed = held->second.until <= transaction.now;
   plan.held.exceptions.erase(held);
   std::optional<ExceptionRow> row = transaction.durables.exception(number_, one.sequence);
+  if (!row && !lapsed) plan.misses = true;
   if (!row || row->state != ExceptionState::leased || row->token != token_ ||
       row->until <= transaction.now) {
     ++plan.settled.stale;
@@ -603,12 +612,14 @@ bool SqliteConsumer::renew() {
   core_->writer->call([&](Transaction& transaction) {
     held = held_;
     all = true;
+    bool misses = false;
     DurableTables& tables = transaction.durables;
     (void)require_row(transaction);
     for (auto at = held.leases.begin(); at != held.leases.end();) {
       const auto row = tables.lease(number_, at->first);
       if (!row || row->token != token_ || row->until <= transaction.now) {
         all = false;
+        misses = misses || (!row && at->second.until > transaction.now);
         at = held.leases.erase(at);
         continue;
       }
@@ -621,6 +632,7 @@ bool SqliteConsumer::renew() {
       auto row = tables.exception(number_, at->first);
       if (!row || row->token != token_ || row->until <= transaction.now) {
         all = false;
+        misses = misses || (!row && at->second.until > transaction.now);
         at = held.exceptions.erase(at);
         continue;
       }
@@ -629,6 +641,10 @@ bool SqliteConsumer::renew() {
       tables.put(number_, *row);
       at->second = std::move(*row);
       ++at;
+    }
+    if (misses) {
+      tables.take_back_strays();
+      core_->tell_damages(tables);
     }
     CursorRow cursor = tables.cursor(number_);
     if (cursor.leader == token_) {

@@ -77,9 +77,10 @@ class SqliteConsumer final : public StoreConsumer {
     std::size_t given_suspects = 0;
     std::size_t taken = 0;  // of the candidates
     std::uint64_t cursor = 0;
-    bool stale = false;  // the candidates are not what comes next
-    bool more = false;   // there may be, to be had now
-    bool moves = false;  // the cursor
+    bool stale = false;   // the candidates are not what comes next
+    bool misses = false;  // a row that nobody else could have taken
+    bool more = false;    // there may be, to be had now
+    bool moves = false;   // the cursor
     bool active = true;
     std::optional<std::int64_t> due{};
     std::vector<Pattern> patterns{};

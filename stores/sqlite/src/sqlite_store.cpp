@@ -72,14 +72,11 @@ void SqliteStore::look_for_hidden() {
   std::uint64_t there = 0;
   const std::uint64_t ids = core_->asking([&] {
     const Core::Borrowed reader = core_->reader();
-    reader->database.run("BEGIN");
+    const Snapshot snapshot(reader->database);
     there = reader->tables.numbers().events();
-    const auto found =
-        there > kAtMost ? there
-                        : static_cast<std::uint64_t>(reader->database.number(
-                              "SELECT count(*) FROM events INDEXED BY sqlite_autoindex_events_1"));
-    reader->database.run("COMMIT");
-    return found;
+    if (there > kAtMost) return there;
+    return static_cast<std::uint64_t>(reader->database.number(
+        "SELECT count(*) FROM events INDEXED BY sqlite_autoindex_events_1"));
   });
   if (ids == there) return;
   core_->log(LogLevel::error, std::to_string(ids) + " ids of events are known, and " +
@@ -159,7 +156,7 @@ void SqliteStore::listen() {
     const Doorbell::Heard heard = doorbell_.wait(kLookEvery);
     if (ending_) return;
     if (heard == Doorbell::Heard::openings) refresh_openings();
-    if (heard != Doorbell::Heard::nothing) core_->watches.tell();
+    if (heard != Doorbell::Heard::nothing) core_->watches.tell(StoreNews::on_own_thread);
     // Others may ring all the time: what is due is done in between.
     const auto clock = std::chrono::steady_clock::now();
     const bool looks = heard == Doorbell::Heard::nothing || clock >= look_at;
@@ -168,7 +165,7 @@ void SqliteStore::listen() {
     try {
       if (!reader) reader.emplace(core_->path);
       const std::int64_t now = reader->database.number("PRAGMA data_version");
-      if (std::exchange(version, now) != now) core_->watches.tell();
+      if (std::exchange(version, now) != now) core_->watches.tell(StoreNews::on_own_thread);
       if (clock >= dead_at) {
         bury_the_dead(reader->tables);
         dead_at = std::chrono::steady_clock::now() + kLookForTheDeadEvery;

@@ -56,7 +56,8 @@ class SqliteStore final : public Store {
             .trim = true,
             .backup = true,
             .check = true,
-            .vacuum = true};
+            .vacuum = true,
+            .presence = true};
   }
   [[nodiscard]] StoreStats stats() override;
   [[nodiscard]] StoreCensus census() override;
@@ -68,7 +69,7 @@ class SqliteStore final : public Store {
   [[nodiscard]] StorePage read(const StoreQuery& query) override;
   [[nodiscard]] std::optional<StoredEvent> find(const EventId& id) override;
   [[nodiscard]] std::optional<StoredStatus> status(const EventId& id) override;
-  [[nodiscard]] Watch watch(std::function<void()> news) override {
+  [[nodiscard]] Watch watch(std::function<void(StoreNews)> news) override {
     return core_->watches.add(std::move(news));
   }
 
@@ -99,9 +100,6 @@ class SqliteStore final : public Store {
   [[nodiscard]] std::uint64_t start_of(const DurableSpec& spec, std::uint64_t last);
   /// The first event that was appended at this time or later, as far as clocks went forward.
   [[nodiscard]] static std::uint64_t first_appended(Reader& reader, std::int64_t time);
-  [[nodiscard]] static std::vector<StoredDelivery> deliveries_of(
-      Reader& reader, const std::vector<DurableRow>& durables, std::uint64_t sequence,
-      std::string_view topic);
   /// What openings here have looked at and passed by; in the file it is a while later.
   using Seen = std::unordered_map<DurableNumber, std::uint64_t>;
   [[nodiscard]] Seen seen_here() const;
@@ -114,7 +112,10 @@ class SqliteStore final : public Store {
                                              std::uint64_t behind, std::uint64_t first);
   /// One at a time, so that no more than one is in memory for whoever keeps none.
   using UseLetter = std::function<void(DurableNumber, StoredLetter&)>;
-  void each_letter(Reader& reader, const StoredLetterQuery& query, const UseLetter& use);
+  void each_letter(const StoredLetterQuery& query, const UseLetter& use);
+  /// False: some are of no name.
+  [[nodiscard]] bool each_letter_of(Reader& reader, const StoredLetterQuery& query,
+                                    const UseLetter& use) const;
   /// Letters that are not under way, each in the transaction; returns how many.
   std::size_t for_each_at_rest(
       const StoredLetterQuery& query,
@@ -140,6 +141,7 @@ class SqliteStore final : public Store {
   std::uint64_t appended_at_house_ = 0;  // of whoever writes
   // Of the listener.
   std::int64_t said_in_use_ = 0;
+  int houses_ = 0;
   std::uint64_t trimmed_to_ = 0;  // where the next look for what can be removed begins
   struct Expired {
     std::int64_t opened = 0;

@@ -11,6 +11,8 @@
 namespace busway::sqlite {
 namespace {
 
+constexpr auto kLookAgainEvery = std::chrono::milliseconds(1);
+
 int flock_whole(int descriptor, int how) noexcept {
   int result = 0;
   do {
@@ -52,7 +54,12 @@ bool WriteGate::lock(std::chrono::nanoseconds timeout) {
   if (state.wait == Wait::none) {
     if (flock_whole(state.descriptor.get(), LOCK_EX | LOCK_NB) == 0) return true;
     if (!waiter_.joinable()) {
-      waiter_ = std::thread([shared = state_] { wait_in_line(*shared); });
+      try {
+        waiter_ = std::thread([shared = state_] { wait_in_line(*shared); });
+      } catch (const std::system_error&) {
+        lock.unlock();
+        return look_again(timeout);
+      }
     }
     state.wait = Wait::asked;
     state.changed.notify_all();
@@ -62,6 +69,16 @@ bool WriteGate::lock(std::chrono::nanoseconds timeout) {
   state.wanted = false;
   if (got) state.wait = Wait::none;
   return got;
+}
+
+/// Where there is no thread to be had: out of the line.
+bool WriteGate::look_again(std::chrono::nanoseconds timeout) const {
+  const auto end = std::chrono::steady_clock::now() + timeout;
+  while (flock_whole(state_->descriptor.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (std::chrono::steady_clock::now() >= end) return false;
+    std::this_thread::sleep_for(kLookAgainEvery);
+  }
+  return true;
 }
 
 void WriteGate::unlock() noexcept { (void)flock_whole(state_->descriptor.get(), LOCK_UN); }

@@ -53,6 +53,7 @@ class WriteGate {
     bool ending = false;
   };
   static void wait_in_line(State& state);
+  [[nodiscard]] bool look_again(std::chrono::nanoseconds timeout) const;
 
   std::shared_ptr<State> state_;
   std::thread waiter_;

@@ -245,7 +245,7 @@ void backed_up(StoreHarness& harness) {
 void watched(StoreHarness& harness) {
   Place place(harness);
   std::atomic<int> news{0};
-  Store::Watch watch = place.store().watch([&] { ++news; });
+  Store::Watch watch = place.store().watch([&](StoreNews) { ++news; });
   const auto told_after = [&](const std::function<void()>& call, const char* what) {
     const int before = news;
     call();
@@ -273,7 +273,7 @@ void watched_no_more(StoreHarness& harness) {
   for (int i = 0; i < 20; ++i) {
     const auto alive = std::make_unique<std::atomic<bool>>(true);
     std::atomic<bool> touched_late{false};
-    Store::Watch watch = place.store().watch([&] {
+    Store::Watch watch = place.store().watch([&](StoreNews) {
       if (!*alive) touched_late = true;
     });
     BUSWAY_CHECK(place.store().append(place.event()).ok());

@@ -4,6 +4,9 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <optional>
+#include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "support.hpp"
@@ -286,7 +289,7 @@ void news_of_another(StoreHarness& harness) {
   Place place(harness);
   const auto standing = place.open("standing");
   std::atomic<int> news{0};
-  const Store::Watch watch = place.store().watch([&] { ++news; });
+  const Store::Watch watch = place.store().watch([&](StoreNews) { ++news; });
   const auto told_after = [&](const std::function<void()>& call, const char* what) {
     const int before = news;
     call();
@@ -299,6 +302,80 @@ void news_of_another(StoreHarness& harness) {
   told_after([&] { BUSWAY_CHECK_EQ(place.other().replay("standing", Sequences{sequence}), 1U); },
              "news of a replay");
   finish(*standing, 1);
+}
+
+/// Repeats the call while the server cannot be asked.
+template <class Call>
+auto when_available(const Call& call) {
+  std::optional<decltype(call())> result;
+  wait_until(
+      [&] {
+        try {
+          result = call();
+        } catch (const Error& error) {
+          BUSWAY_CHECK_EQ(error.code(), ErrorCode::store_unavailable);
+        }
+        return result.has_value();
+      },
+      "the server is found again");
+  return std::move(*result);
+}
+
+void restarts_under_it(StoreHarness& harness) {
+  Place place(harness);
+  DurableSpec spec = place.spec("standing");
+  spec.lease = place.lease();
+  const auto standing = place.store().open(spec);
+  standing->keep_note("kept");
+  std::atomic<int> news{0};
+  const Store::Watch watch = place.store().watch([&](StoreNews) { ++news; });
+  std::unordered_set<EventId> sent;
+  std::unordered_set<EventId> got;
+  const auto publish = [&](std::size_t n) {
+    const Event event = place.event("test.event", n);
+    sent.insert(event.id());
+    // Once more with the same id where the answer was lost.
+    wait_until([&] { return place.store().append(event).ok(); }, "an append is answered");
+  };
+  const auto settle_all = [&](const std::vector<Leased>& leased) {
+    for (const Leased& one : leased) {
+      const Settlement settlement = done(one.sequence);
+      const SettleResult result =
+          when_available([&] { return standing->settle(std::span(&settlement, 1)); });
+      BUSWAY_CHECK_EQ(result.accepted + result.stale, 1U);
+      got.insert(one.event.id());
+    }
+  };
+  for (std::size_t round = 0; round < 3; ++round) {
+    publish(3 * round);
+    std::vector<Leased> in_hand;
+    wait_until(
+        [&] {
+          in_hand = when_available([&] { return standing->fetch(1); }).deliveries;
+          return !in_hand.empty();
+        },
+        "an event comes");
+    publish(3 * round + 1);
+    harness.restart();
+    const int before = news;
+    publish(3 * round + 2);
+    wait_until([&] { return news > before; }, "a watch hears of appends after a restart");
+    settle_all(in_hand);
+    settle_all(when_available([&] { return standing->fetch(1); }).deliveries);
+  }
+  // What a lost answer had leased comes again when the lease has lapsed.
+  wait_until(
+      [&] {
+        const FetchResult fetched = when_available([&] { return standing->fetch(10); });
+        settle_all(fetched.deliveries);
+        if (fetched.deliveries.empty() && place.is_manual()) place.pass(place.lease());
+        return got.size() == sent.size();
+      },
+      "all come that were published");
+  BUSWAY_CHECK(got == sent);
+  check_all_settled(place.store(), *standing, "standing");
+  BUSWAY_CHECK_EQ(standing->note(), "kept");
+  BUSWAY_CHECK_EQ(place.store().stats().events, sent.size());
 }
 
 }  // namespace
@@ -320,6 +397,8 @@ Cases standing_cases() {
       {"AStandingConsumerHasThePatternsThatAnotherGaveItsName", &patterns_of_another},
       {"AStandingOpeningTellsTheStatusOfAnothersDeliveries", &status_of_another},
       {"AStandingWatchHearsOfAnothersRedriveAndReplay", &news_of_another},
+      {"AStandingOpeningFindsItsRestartedServerAgain", &restarts_under_it,
+       &StoreFeatures::persistent, "persistent"},
   };
   return kCases;
 }

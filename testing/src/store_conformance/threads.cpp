@@ -317,6 +317,106 @@ void openings_come_and_go(StoreHarness& harness) {
   BUSWAY_CHECK_EQ(got.size(), total);
 }
 
+void closed_by_many(StoreHarness& harness) {
+  Place place(harness);
+  const std::size_t total = place.many(200);
+  place.open("name");
+  place.put(place.events(total));
+  std::set<std::uint64_t> settled;
+  for (int round = 0; round < 5; ++round) {
+    const auto consumer = place.open("name");
+    std::atomic<bool> begun{false};
+    std::atomic<int> closed{0};
+    Threads threads;
+    threads.run(1, [&](std::size_t) {
+      try {
+        while (true) {
+          const bool is_closed = closed > 0;
+          const std::vector<Leased> leased = consumer->fetch(3).deliveries;
+          BUSWAY_CHECK(!is_closed);
+          begun = true;
+          for (const Leased& one : leased) {
+            BUSWAY_CHECK_EQ(one.attempt, 1U);
+            if (one.sequence % 3 != 0) continue;  // closing gives it back
+            const Settlement settlement = done(one.sequence);
+            BUSWAY_CHECK_EQ(consumer->settle(std::span(&settlement, 1)).accepted, 1U);
+            BUSWAY_CHECK(settled.insert(one.sequence).second);
+          }
+        }
+      } catch (const Error& error) {
+        begun = true;
+        BUSWAY_CHECK_EQ(error.code(), ErrorCode::stopped);
+      }
+    });
+    threads.run(10, [&](std::size_t) {
+      while (!begun && !threads.failed()) std::this_thread::yield();
+      consumer->close();
+      ++closed;
+    });
+    threads.join();
+    place.put(place.events(3));
+  }
+  const auto last = place.open("name");
+  for (const Leased& one : finish(*last, total + 15 - settled.size())) {
+    BUSWAY_CHECK_EQ(one.attempt, 1U);
+    BUSWAY_CHECK(settled.insert(one.sequence).second);
+  }
+  check_all_settled(place.store(), *last, "name");
+}
+
+/// Publishers repeat what was not answered well, a consumer what it could not ask for.
+void restarts_during_use(StoreHarness& harness) {
+  Place place(harness);
+  const std::size_t each = place.many(1'000) / 20;
+  DurableSpec spec = place.spec("name");
+  spec.lease = place.lease();
+  const auto consumer = place.store().open(spec);
+  const std::size_t total = 20 * each + 2;
+  std::atomic<std::size_t> sent{0};
+  std::mutex mutex;
+  std::unordered_set<EventId> got;
+  const auto seen = [&] {
+    const std::lock_guard lock(mutex);
+    return got.size();
+  };
+  const auto publish = [&] {
+    const Event event = place.event();
+    wait_until([&] { return place.store().append(event).ok(); }, "an append is answered");
+    ++sent;
+  };
+  Threads threads;
+  threads.run(20, [&](std::size_t) {
+    for (std::size_t n = 0; n < each; ++n) publish();
+  });
+  threads.run(1, [&](std::size_t) {
+    wait_until(
+        [&] {
+          try {
+            std::vector<Settlement> settlements;
+            const std::vector<Leased> leased = consumer->fetch(20).deliveries;
+            settlements.reserve(leased.size());
+            for (const Leased& one : leased) settlements.push_back(done(one.sequence));
+            if (leased.empty() && place.is_manual()) place.pass(place.lease());
+            static_cast<void>(consumer->settle(settlements));
+            const std::lock_guard lock(mutex);
+            for (const Leased& one : leased) got.insert(one.event.id());
+          } catch (const Error& error) {
+            BUSWAY_CHECK_EQ(error.code(), ErrorCode::store_unavailable);
+          }
+          return seen() == total;
+        },
+        "all come that were published");
+  });
+  for (const std::size_t part : {1U, 2U}) {
+    while (sent < part * total / 3 && !threads.failed()) std::this_thread::yield();
+    harness.restart();
+    publish();  // one at least comes after it
+  }
+  threads.join();
+  BUSWAY_CHECK_EQ(seen(), total);
+  BUSWAY_CHECK_EQ(place.store().stats().events, total);
+}
+
 }  // namespace
 
 Cases thread_cases() {
@@ -330,6 +430,9 @@ Cases thread_cases() {
       {"OfTheSameIdsAtOnceOneIsStored", &the_same_ids_at_once},
       {"ClosingDuringUseAnswersEverybody", &closed_during_use},
       {"OpeningsComeAndGoAndNothingIsLost", &openings_come_and_go},
+      {"AConsumerThatManyThreadsCloseGivesBackOnce", &closed_by_many},
+      {"NothingIsLostWhenTheServerRestartsDuringUse", &restarts_during_use,
+       &StoreFeatures::persistent, "persistent"},
   };
   return kCases;
 }

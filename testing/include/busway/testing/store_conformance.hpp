@@ -5,12 +5,13 @@
 //            store_conformance() are the cases; run_case() runs one and says when the store's
 //            features() leave it out. With a test framework:
 //            busway/testing/store_conformance_gtest.hpp.
-// Threads    One case at a time; a case makes threads of its own and calls open() from them too.
+// Threads    One case of a harness at a time; a case makes threads of its own, and may call open()
+//            and restart() from them. Several harnesses may run theirs at once.
 // Ownership  The caller owns the harness. Each case lets go of what it has opened.
 // Errors     A case that does not hold throws ConformanceFailure with file, line and values;
 //            whatever else a case throws is a failure as well.
-// Cost       Where the harness has a ManualClock: less than ten seconds on a store in memory. Else
-//            those that let time pass sleep for real leases, some twenty in all.
+// Cost       Where the harness has a ManualClock: a few seconds on a store in memory. Else those
+//            that let time pass sleep for real leases, some thirty in all.
 // Example    docs/writing_a_store.md
 #pragma once
 
@@ -45,7 +46,8 @@ class StoreHarness {
   /// the store clock(), where there is one.
   [[nodiscard]] virtual std::shared_ptr<Store> open(const StoreOptions& options = {}) = 0;
 
-  /// Stops the server and starts it again; nothing is open then. Nothing to do for a library.
+  /// Stops the server and starts it again, also while openings are open: those find it again by
+  /// themselves, and until then their calls fail as unavailable. Nothing to do for a library.
   virtual void restart() {}
 
   /// The clock that the opened stores have; null: the machine's, and cases wait for real.

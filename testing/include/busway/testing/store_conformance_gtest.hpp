@@ -8,7 +8,7 @@
 // Threads    Before main().
 // Ownership  Keeps a copy of the maker; each test has a harness of its own.
 // Errors     A failure of a case is a failure of its test.
-// Cost       Includes gtest.
+// Cost       Includes gtest, which the program finds and links itself.
 // Example    tests/store/memory_store_test.cpp
 #pragma once
 

@@ -1,0 +1,136 @@
+// Several buses of a process on one opening of a store: each hears the events of the others.
+#include <algorithm>
+#include <mutex>
+#include <span>
+#include <vector>
+
+#include "bus/bus_core.hpp"
+#include "bus/store_link.hpp"
+
+namespace busway::detail {
+
+/// All of the process.
+struct StoreLink::Links {
+  std::mutex mutex;
+  std::vector<StoreLink*> list;  // guarded by mutex
+};
+
+auto StoreLink::links() -> Links& {
+  static auto* const all = new Links;  // for buses that end after main()
+  return *all;
+}
+
+void StoreLink::join() {
+  Links& all = links();
+  const std::lock_guard lock(all.mutex);
+  bool shared = false;
+  for (StoreLink* const one : all.list) {
+    if (one->store_ != store_) continue;
+    one->is_shared_now();
+    shared = true;
+  }
+  if (shared) is_shared_now();
+  all.list.push_back(this);
+}
+
+void StoreLink::leave() noexcept {
+  Links& all = links();
+  const std::lock_guard lock(all.mutex);
+  std::erase(all.list, this);
+}
+
+void StoreLink::begin() {
+  const std::lock_guard lock(links().mutex);
+  ready_ = true;
+  if (follows()) feeds_.begin();
+}
+
+/// With the lock of all links. Whoever joins has appended nothing yet.
+void StoreLink::is_shared_now() {
+  {
+    const std::lock_guard lock(own_mutex_);
+    if (is_shared_) return;
+    is_shared_ = true;  // from here on what is answered stays known
+  }
+  const std::uint64_t last = store_->stats().last_sequence;
+  {
+    const std::lock_guard lock(own_mutex_);
+    shared_from_ = last;
+  }
+  if (follows()) return;
+  followed_to_ = last;
+  follows_.store(true, std::memory_order_release);
+  if (ready_) feeds_.begin();
+}
+
+bool StoreLink::is_shared() {
+  const std::lock_guard lock(own_mutex_);
+  return is_shared_;
+}
+
+void StoreLink::appending(std::span<const Event> events) {
+  const std::lock_guard lock(own_mutex_);
+  for (const Event& one : events) ++own_[one.id()].unanswered;
+}
+
+void StoreLink::answered(const AppendResult& answer, const EventId& id) {
+  bool wake = false;
+  {
+    const std::lock_guard lock(own_mutex_);
+    const auto known = own_.find(id);
+    if (known == own_.end()) return;
+    Own& own = known->second;
+    if (own.unanswered != 0) --own.unanswered;
+    if (answer.answer == Appended::stored && is_shared_) own.sequence = answer.sequence;
+    if (own.unanswered == 0 && own.sequence == 0) own_.erase(known);
+    wake = std::exchange(waits_for_answer_, false);
+  }
+  if (wake) feeds_.wake();
+}
+
+/// In the turn of follow(), which passes each event once.
+auto StoreLink::writer_of(const StoredEvent& one) -> Writer {
+  if (one.writer != store_->writer()) return Writer::others;
+  const std::lock_guard lock(own_mutex_);
+  if (one.sequence <= shared_from_) return Writer::own;
+  const auto known = own_.find(one.event.id());
+  if (known == own_.end()) return Writer::others;
+  Own& own = known->second;
+  if (own.sequence == one.sequence) {
+    own.sequence = 0;
+    if (own.unanswered == 0) own_.erase(known);
+    return Writer::own;
+  }
+  if (own.unanswered == 0) return Writer::others;
+  waits_for_answer_ = true;
+  return Writer::not_known;
+}
+
+/// Of an event of unknown fate: follow() will deliver it.
+bool StoreLink::comes_by_following(const StoredEvent& one) {
+  return is_shared() && one.sequence > std::max(followed_to_, shared_from_);
+}
+
+void StoreLink::answered_now(const AppendResult& answer, const EventId& id) {
+  if (answer.answer != Appended::unknown) answered(answer, id);
+}
+
+AppendResult StoreLink::append(const Event& event) noexcept {
+  appending({&event, 1});
+  AppendResult result = store_->append(event);
+  answered_now(result, event.id());
+  return result;
+}
+
+void StoreLink::append(std::span<const Event> events, std::span<AppendResult> results) noexcept {
+  appending(events);
+  store_->append(events, results);
+  for (std::size_t i = 0; i < events.size(); ++i) answered_now(results[i], events[i].id());
+}
+
+void StoreLink::append(PendingAppend& pending) noexcept {
+  appending(pending.events());
+  store_->append(pending);
+}
+
+}  // namespace busway::detail
