@@ -351,7 +351,7 @@ class NewFile {
     if (fsync(descriptor_) != 0) fail("cannot be synced");
     if (const std::error_code failed = sync_folder(path_)) {
       throw Error(ErrorCode::io_error, "backup: the folder of " + escape(path_) +
-                                           " cannot be synced: " + failed.message());
+                                           " cannot be synced: " + words_of(failed));
     }
     kept_ = true;
   }
