@@ -43,7 +43,7 @@ Replay start_of(const std::string& from) {
 class News {
  public:
   explicit News(Store& store)
-      : watch_(store.watch([this] {
+      : watch_(store.watch([this](StoreNews) {
           const std::lock_guard lock(mutex_);
           any_ = true;
           changed_.notify_all();

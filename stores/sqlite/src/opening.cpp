@@ -155,7 +155,7 @@ std::uint64_t prepare(const std::string& path, const StoreOptions& options) {
   // Not only of a new file: whoever made it may have died, or have wanted less.
   if (const std::error_code failed = sync_folder(path)) {
     refuse(ErrorCode::store_unavailable, path,
-           "is in a folder that cannot be synced (" + failed.message() +
+           "is in a folder that cannot be synced (" + words_of(failed) +
                "), so that the file could be gone after a power failure; mend the disk, or ask for "
                "the durability process_crash");
   }
