@@ -156,19 +156,25 @@ StorePage SqliteStore::read(const StoreQuery& query) {
   return page;
 }
 
-std::optional<StoredEvent> SqliteStore::find(const EventId& id) {
+std::optional<EventRow> SqliteStore::row_of(const EventId& id) {
   std::vector<std::pair<std::uint64_t, std::string>> damaged;
-  auto found = core_->asking([&]() -> std::optional<StoredEvent> {
+  auto found = core_->asking([&]() -> std::optional<EventRow> {
     const Core::Borrowed reader = core_->reader();
     const IdBytes bytes(id);
     if (!reader->by_id.start(bytes.bytes()).step()) return std::nullopt;
     EventRow row = reader->events.row_at(reader->by_id);
-    if (row.event) return StoredEvent{std::move(*row.event), row.sequence, row.writer};
+    if (row.event) return row;
     damaged.emplace_back(row.sequence, std::move(row.damage));
     return std::nullopt;
   });
   core_->set_aside(damaged);
   return found;
+}
+
+std::optional<StoredEvent> SqliteStore::find(const EventId& id) {
+  std::optional<EventRow> row = row_of(id);
+  if (!row) return std::nullopt;
+  return StoredEvent{std::move(*row->event), row->sequence, row->writer};
 }
 
 std::vector<StoredDelivery> SqliteStore::deliveries_of(Reader& reader,
@@ -186,7 +192,10 @@ std::vector<StoredDelivery> SqliteStore::deliveries_of(Reader& reader,
       if (row->changed != 0) one.changed = time(row->changed);
       switch (row->state) {
         case ExceptionState::dead: one.state = State::dead_lettered; break;
-        case ExceptionState::leased: one.state = State::processing; break;
+        case ExceptionState::leased:
+          one.state = State::processing;
+          one.lease_until = time(row->until);
+          break;
         case ExceptionState::waiting:
           one.state = row->attempts == 0 ? State::pending : State::retrying;
           one.due = time(row->until);
@@ -205,10 +214,12 @@ std::vector<StoredDelivery> SqliteStore::deliveries_of(Reader& reader,
       one.state = State::pending;
     } else {
       const std::vector<LeaseRow> leases = reader.tables.leases(durable.number);
-      const bool is_out = std::any_of(leases.begin(), leases.end(), [&](const LeaseRow& lease) {
-        return sequence >= lease.lo && sequence <= lease.hi &&
-               !lease.done.test(static_cast<std::size_t>(sequence - lease.lo));
+      const auto lease = std::find_if(leases.begin(), leases.end(), [&](const LeaseRow& each) {
+        return sequence >= each.lo && sequence <= each.hi &&
+               !each.done.test(static_cast<std::size_t>(sequence - each.lo));
       });
+      const bool is_out = lease != leases.end();
+      if (is_out) one.lease_until = time(lease->until);
       one.state = is_out ? State::processing : State::completed;
       one.attempts = is_out ? 1 : 0;
     }
@@ -219,10 +230,11 @@ std::vector<StoredDelivery> SqliteStore::deliveries_of(Reader& reader,
 }
 
 std::optional<StoredStatus> SqliteStore::status(const EventId& id) {
-  std::optional<StoredEvent> stored = find(id);
-  if (!stored) return std::nullopt;
+  std::optional<EventRow> row = row_of(id);
+  if (!row) return std::nullopt;
   StoredStatus out;
-  out.stored = std::move(*stored);
+  out.stored = {std::move(*row->event), row->sequence, row->writer};
+  out.appended = WallTime(std::chrono::nanoseconds(row->appended));
   core_->asking([&] {
     const Core::Borrowed reader = core_->reader();
     out.deliveries =
