@@ -349,6 +349,7 @@ void print(Findings& found, const BenchOptions& options) {
 int bench(const BenchOptions& options) {
   SignalWatch signals;
   StoreChoice choice = options.store;
+  choice.may_be_memory = true;
   std::optional<PlaceBeside> place;
   if (choice.address.starts_with(kSqlite) && choice.address.size() > kSqlite.size()) {
     try {

@@ -1,17 +1,22 @@
 // busway pub: events from lines of JSON into a store.
+#include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
-#include <cstdio>
-#include <fstream>
-#include <iostream>
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
 #include "base/escape.hpp"
+#include "bus/payload_size.hpp"
 #include "busway/clock.hpp"
 #include "busway/cloud_events.hpp"
 #include "busway/error.hpp"
@@ -21,6 +26,11 @@
 #include "event/id_generator.hpp"
 #include "event/json_guard.hpp"
 #include "exit_code.hpp"
+#include "key_values.hpp"
+#include "line_reader.hpp"
+#include "platform/host_name.hpp"
+#include "progress.hpp"
+#include "signal_watch.hpp"
 #include "standard_output.hpp"
 #include "store_access.hpp"
 #include "terminal.hpp"
@@ -32,6 +42,7 @@ constexpr std::size_t kBatch = 1'000;
 constexpr std::size_t kErrorsShown = 10;
 /// A line is a payload with its envelope.
 constexpr std::size_t kLineBytesMax = 2 * limits::kPayloadBytesDefault;
+constexpr std::size_t kPayloadBytesMax = limits::kPayloadBytesDefault;
 
 struct PubOptions {
   StoreChoice store;
@@ -41,13 +52,20 @@ struct PubOptions {
   bool json = false;
 };
 
-/// A CloudEvent, or any JSON under the topic of the command line.
-Event event_of(const std::string& line, const PubOptions& options) {
+std::string bytes_text(std::uint64_t bytes, std::size_t most) {
+  return "has " + std::to_string(bytes) + " bytes; at most " + std::to_string(most) + " are taken";
+}
+
+/// A CloudEvent, or any JSON under the topic of the command line. Both bear the instance that put
+/// them into the store, unless they bear one already.
+Event event_of(std::string_view line, const PubOptions& options) {
   static event_detail::IdGenerator ids;
+  static const std::string instance = platform_detail::host_name();
   const WallTime now = Clock::system()->wall();
   Json json = detail::parse_json(line);
   if (json.is_object() && json.contains("specversion")) {
-    Event event = from_cloud_event(line);
+    json.emplace("instanceid", instance);
+    Event event = from_cloud_event(json);
     if (event.time() == WallTime{}) {
       detail::EventAccess::set_time(event, now.time_since_epoch().count());
     }
@@ -57,31 +75,44 @@ Event event_of(const std::string& line, const PubOptions& options) {
     throw Error(ErrorCode::invalid_argument,
                 "it is no CloudEvent (it has no specversion); name a topic for it with --topic");
   }
-  return Event(
-      options.topic, Payload::json(std::move(json)),
-      {.source = options.source, .id = ids.next(now.time_since_epoch().count()), .time = now});
+  const std::string source = options.source.empty() ? "/busway/" + instance : options.source;
+  return Event(options.topic, Payload::json(std::move(json)),
+               {.source = source,
+                .instance_id = instance,
+                .id = ids.next(now.time_since_epoch().count()),
+                .time = now});
+}
+
+/// What a bus would refuse, too: whoever subscribes counts on it.
+std::size_t require_size(const Event& event) {
+  const detail::PayloadBlock* const block = detail::EventAccess::block(event);
+  const std::size_t bytes = block == nullptr ? 0 : detail::payload_bytes(*block);
+  if (bytes > kPayloadBytesMax) {
+    throw Error(ErrorCode::payload_too_large,
+                "its payload " + bytes_text(bytes, kPayloadBytesMax) + " (max_payload)");
+  }
+  return bytes;
 }
 
 class Publishing {
  public:
-  Publishing(Store& store, const PubOptions& options) : store_(store), options_(options) {}
+  Publishing(Store& store, const PubOptions& options, Progress& progress)
+      : store_(store), options_(options), progress_(progress) {}
 
-  void line(const std::string& text, std::uint64_t number) {
-    if (text.find_first_not_of(" \t\r") == std::string::npos) return;
+  void line(std::string_view text, std::uint64_t number) {
+    if (text.find_first_not_of(" \t\r") == std::string_view::npos) return;
     try {
-      if (text.size() > kLineBytesMax) {
-        throw Error(ErrorCode::payload_too_large, "it has " + std::to_string(text.size()) +
-                                                      " bytes; at most " +
-                                                      std::to_string(kLineBytesMax) + " are read");
-      }
-      events_.push_back(event_of(text, options_));
+      Event event = event_of(text, options_);
+      bytes_ += require_size(event);
+      events_.push_back(std::move(event));
       numbers_.push_back(number);
     } catch (const Error& error) {
       refuse(number, error.what());
     }
-    if (events_.size() == kBatch) flush();
+    if (events_.size() == kBatch || bytes_ > limits::kStoreBytesAtOnce) flush();
   }
   void flush() {
+    if (events_.empty()) return;
     std::vector<AppendResult> results(events_.size());
     store_.append(events_, results);
     for (std::size_t i = 0; i < results.size(); ++i) {
@@ -94,7 +125,14 @@ class Publishing {
     }
     events_.clear();
     numbers_.clear();
-    progress();
+    bytes_ = 0;
+  }
+  void refuse(std::uint64_t number, const std::string& why) {
+    ++failed;
+    if (failed > kErrorsShown + 1) return;
+    progress_.clear();
+    if (failed <= kErrorsShown) print_error("line " + std::to_string(number) + ": " + why);
+    if (failed == kErrorsShown + 1) print_note("further faulty lines are only counted");
   }
 
   std::uint64_t stored = 0;
@@ -102,52 +140,116 @@ class Publishing {
   std::uint64_t failed = 0;
 
  private:
-  void refuse(std::uint64_t number, const std::string& why) {
-    if (++failed <= kErrorsShown) print_error("line " + std::to_string(number) + ": " + why);
-    if (failed == kErrorsShown + 1) print_note("further faulty lines are only counted");
-  }
-  void progress() const {
-    if (isatty(STDERR_FILENO) == 0) return;
-    std::fprintf(stderr, "\r%llu events", static_cast<unsigned long long>(stored));
-  }
-
   Store& store_;
   const PubOptions& options_;
+  Progress& progress_;
   std::vector<Event> events_;
   std::vector<std::uint64_t> numbers_;
+  std::size_t bytes_ = 0;
 };
 
-int pub(const PubOptions& options) {
-  std::ifstream file;
-  if (!options.file.empty() && options.file != "-") {
-    file.open(options.file);
-    if (!file) {
-      print_error("the file " + escape(options.file) + " cannot be read");
-      return kUsage;
+/// The file of the command line, or standard input.
+class Input {
+ public:
+  explicit Input(const std::string& path) : is_file_(!path.empty() && path != "-") {
+    name = is_file_ ? "the file " + escape(path) : "standard input";
+    if (is_file_) descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    struct stat about {};
+    if (descriptor < 0 || ::fstat(descriptor, &about) != 0) {
+      fault = errno;
+    } else if (S_ISDIR(about.st_mode)) {
+      fault = EISDIR;
+    } else if (S_ISREG(about.st_mode)) {
+      const off_t begun = ::lseek(descriptor, 0, SEEK_CUR);
+      size =
+          static_cast<std::uint64_t>(std::max<off_t>(0, about.st_size - std::max<off_t>(0, begun)));
     }
   }
-  std::istream& in = file.is_open() ? static_cast<std::istream&>(file) : std::cin;
-  return with_store(options.store, Missing::is_made, [&](Store& store) {
-    Publishing publishing(store, options);
-    std::string line;
-    for (std::uint64_t number = 1; std::getline(in, line); ++number) {
-      publishing.line(line, number);
+  Input(const Input&) = delete;
+  Input& operator=(const Input&) = delete;
+  ~Input() {
+    if (is_file_ && descriptor >= 0) ::close(descriptor);
+  }
+
+  void tell_fault() const {
+    print_error(name + " cannot be read: " + std::generic_category().message(fault));
+  }
+
+  std::string name;
+  int descriptor = STDIN_FILENO;
+  int fault = 0;           // errno
+  std::uint64_t size = 0;  // of what is left of it; 0: not known
+
+ private:
+  bool is_file_;
+};
+
+/// Until there is no more, or a signal or a fault of the input ends it. What was read whole is
+/// published in any case.
+LineReader::Got publish_all(Input& input, const SignalWatch& signals, Publishing& publishing,
+                            Progress& progress) {
+  LineReader lines(input.descriptor, signals.stop_descriptor(), kLineBytesMax);
+  auto got = LineReader::Got::line;
+  try {
+    while (got != LineReader::Got::end && got != LineReader::Got::stop) {
+      got = lines.next();
+      auto when = Progress::When::now_and_then;
+      switch (got) {
+        case LineReader::Got::line: publishing.line(lines.line(), lines.number()); break;
+        case LineReader::Got::too_long:
+          publishing.refuse(lines.number(), "it " + bytes_text(lines.line_bytes(), kLineBytesMax));
+          break;
+        case LineReader::Got::pause:
+        case LineReader::Got::end:
+        case LineReader::Got::stop:
+          publishing.flush();
+          when = Progress::When::now;
+          break;
+      }
+      progress.show(publishing.stored, lines.bytes(), input.size, when);
     }
+  } catch (const std::system_error& error) {
     publishing.flush();
-    if (isatty(STDERR_FILENO) != 0) std::fputs("\r\x1b[K", stderr);
-    const StandardOutput out;
-    if (options.json) {
-      out.write(Json{{"stored", publishing.stored},
-                     {"duplicates", publishing.duplicates},
-                     {"failed", publishing.failed}}
-                    .dump() +
-                '\n');
-    } else {
-      out.write("stored=" + std::to_string(publishing.stored) +
-                " duplicates=" + std::to_string(publishing.duplicates) +
-                " failed=" + std::to_string(publishing.failed) + '\n');
-    }
-    return publishing.failed == 0 ? kDone : kProblems;
+    input.fault = error.code().value();
+  }
+  progress.clear();
+  return got;
+}
+
+void print_counts(const Publishing& publishing, bool as_json, std::string_view ended_by) {
+  const StandardOutput out;
+  if (as_json) {
+    Json counts{{"stored", publishing.stored},
+                {"duplicates", publishing.duplicates},
+                {"failed", publishing.failed}};
+    if (!ended_by.empty()) counts["ended_by"] = ended_by;
+    out.write(counts.dump() + '\n');
+    return;
+  }
+  KeyValueLine line;
+  line.add("stored", publishing.stored)
+      .add("duplicates", publishing.duplicates)
+      .add("failed", publishing.failed);
+  if (!ended_by.empty()) line.add("ended_by", ended_by);
+  out.write(line.line());
+}
+
+int pub(const PubOptions& options) {
+  Input input(options.file);
+  if (input.fault != 0) {
+    input.tell_fault();
+    return kFailed;
+  }
+  SignalWatch signals;
+  return with_store(options.store, Missing::is_made, [&](Store& store) -> int {
+    Progress progress("events");
+    Publishing publishing(store, options, progress);
+    const bool stopped = publish_all(input, signals, publishing, progress) == LineReader::Got::stop;
+    const bool by_int = stopped && signals.stop_signal() == SIGINT;
+    if (input.fault != 0) input.tell_fault();
+    print_counts(publishing, options.json, !stopped ? "" : by_int ? "SIGINT" : "SIGTERM");
+    if (input.fault != 0) return kFailed;
+    return publishing.failed == 0 && !stopped ? kDone : kProblems;
   });
 }
 
@@ -166,7 +268,9 @@ void add_pub(CLI::App& tool, Chosen& chosen) {
   command->footer(std::string("A line is a CloudEvent, or any JSON with --topic. An event whose id "
                               "is stored already counts as\n"
                               "a duplicate, so that a file may be published again. The store is "
-                              "made if it is missing.\n\n") +
+                              "made if it is missing.\n"
+                              "What has come is published whenever the input pauses, and at "
+                              "Ctrl-C.\n\n") +
                   kExitCodesHelp);
   command->callback([options, &chosen] { chosen = [options] { return pub(*options); }; });
 }

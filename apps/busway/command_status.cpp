@@ -56,25 +56,34 @@ int status(const StatusOptions& options) {
                  {"error", one.error}};
         if (one.changed) row["changed"] = words_of(*one.changed);
         if (one.due) row["due"] = words_of(*one.due);
+        if (one.lease_until) row["lease_until"] = words_of(*one.lease_until);
         deliveries.push_back(std::move(row));
       }
       out.write(Json{{"id", options.id},
                      {"sequence", found->stored.sequence},
                      {"topic", found->stored.event.topic()},
+                     {"time", words_of(found->stored.event.time())},
+                     {"appended", words_of(found->appended)},
                      {"status", to_string(found->status)},
                      {"deliveries", std::move(deliveries)}}
                     .dump(-1, ' ', false, Json::error_handler_t::replace) +
                 '\n');
       return kDone;
     }
-    out.write(line_of(found->stored) + std::string(to_string(found->status)) + '\n');
+    out.write(line_of(found->stored) + "appended " + words_of(found->appended) + '\n' +
+              std::string(to_string(found->status)) + '\n');
     if (found->deliveries.empty()) return kDone;
-    Table table({"DURABLE", "STATE", "ATTEMPTS", "DUE", "ERROR"});
+    Table table({"DURABLE", "STATE", "ATTEMPTS", "CHANGED", "DUE", "LEASE ENDS", "ERROR"});
+    const auto shown = [](const std::optional<WallTime>& time) {
+      return time ? words_of(*time) : std::string();
+    };
     for (const StoredDelivery& one : found->deliveries) {
       table.add({{escape(one.durable)},
                  {std::string(state_word(one.state))},
                  {std::to_string(one.attempts)},
-                 {one.due ? words_of(*one.due) : std::string()},
+                 {shown(one.changed)},
+                 {shown(one.due)},
+                 {shown(one.lease_until)},
                  {escape(one.error, 200)}});
     }
     out.write(table.text());

@@ -39,12 +39,14 @@ SignalWatch::SignalWatch() {
   }
   signals_ = require(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK), "signalfd");
   end_ = require(::eventfd(0, EFD_CLOEXEC), "eventfd");
+  stop_ = require(::eventfd(0, EFD_CLOEXEC), "eventfd");
   thread_ = std::thread([this] { watch(); });
 }
 
 SignalWatch::~SignalWatch() {
   const std::uint64_t one = 1;
   if (::write(end_, &one, sizeof one) == static_cast<ssize_t>(sizeof one)) thread_.join();
+  ::close(stop_);
   ::close(end_);
   ::close(signals_);
 }
@@ -69,6 +71,8 @@ void SignalWatch::note(int signal) {
     ::_exit(kSignalBase + signal);
   } else {
     stop_signal_ = signal;
+    const std::uint64_t one = 1;
+    if (::write(stop_, &one, sizeof one) < 0) ::_exit(kSignalBase + signal);
   }
   changed_.notify_all();
 }

@@ -24,6 +24,8 @@ class SignalWatch {
 
   /// The signal that asked for a stop, or 0.
   [[nodiscard]] int stop_signal() const;
+  /// For poll(): can be read from then on.
+  [[nodiscard]] int stop_descriptor() const noexcept { return stop_; }
   /// Whether SIGHUP has come since the last call.
   [[nodiscard]] bool take_reload();
   /// Until one of the two is asked for, or the deadline.
@@ -35,6 +37,7 @@ class SignalWatch {
 
   int signals_ = -1;  // signalfd
   int end_ = -1;      // eventfd
+  int stop_ = -1;     // eventfd
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   int stop_signal_ = 0;  // guarded by mutex_

@@ -1,21 +1,36 @@
 #include "store_access.hpp"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <chrono>
 #include <nlohmann/json.hpp>
+#include <string_view>
 #include <utility>
 
 #include "base/escape.hpp"
+#include "base/nearest.hpp"
+#include "busway/clock.hpp"
 #include "busway/cloud_events.hpp"
 #include "busway/error.hpp"
 #include "busway/store_provider.hpp"
+#include "config/scalar.hpp"
 #include "event/cloud_events/rfc3339.hpp"
 #include "exit_code.hpp"
+#include "platform/host_name.hpp"
 #include "terminal.hpp"
 
 namespace busway::app {
 namespace {
 
 constexpr std::size_t kPayloadBytesMax = 200;
+constexpr std::chrono::milliseconds kAgoMax = std::chrono::hours(24 * 36'500);
+
+std::optional<WallTime> time_of(const std::string& text) {
+  if (const auto time = detail::parse_rfc3339(text)) return time;
+  const auto ago = config::read_duration(text, std::chrono::milliseconds(0), kAgoMax);
+  if (!ago.value) return std::nullopt;
+  return Clock::system()->wall() - *ago.value;
+}
 
 }  // namespace
 
@@ -31,9 +46,50 @@ std::string fault_of_count(const std::string& text) {
   return digits ? std::string() : quote(text, 80) + " is no whole number from 0 on";
 }
 
+void add_time_options(CLI::App& command, TimeRange& range, const std::string& of_what) {
+  const auto add = [&](const std::string& name, std::optional<WallTime>& to,
+                       const std::string& about) {
+    command
+        .add_option_function<std::string>(
+            name,
+            [&to, name](const std::string& text) {
+              to = time_of(text);
+              if (to) return;
+              throw CLI::ValidationError(
+                  name, quote(text, 80) +
+                            " is no time: it takes one such as "
+                            "2026-11-27T08:00:00Z, or how long ago: 90s, 15m, 12h, 7d");
+            },
+            of_what + about + ": a time, or how long ago (15m, 7d)")
+        ->type_name("TIME");
+  };
+  add("--since", range.since, " not before this");
+  add("--until", range.until, " before this");
+}
+
+bool has_durable(Store& store, const std::string& name) {
+  const std::vector<DurableInfo> all = store.durables();
+  std::vector<std::string_view> names;
+  names.reserve(all.size());
+  for (const DurableInfo& one : all) names.emplace_back(one.name);
+  if (std::find(names.begin(), names.end(), name) != names.end()) return true;
+  const std::string_view near = nearest(name, names);
+  print_error("the store has no durable name " + quote(name, 80) +
+              (near.empty() ? "; busway store durable list shows them"
+                            : "; did you mean " + quote(near, 80) + "?"));
+  return false;
+}
+
 int with_store(const StoreChoice& choice, Missing missing, const std::function<int(Store&)>& use) {
+  if (choice.address.starts_with("memory:") && !choice.may_be_memory) {
+    print_error("--store: " + quote(choice.address, 80) +
+                " is a store that begins and ends with this command; name one that lasts, such as "
+                "sqlite:events.db");
+    return kUsage;
+  }
   try {
     StoreOptions options;
+    options.instance_id = platform_detail::host_name();
     options.create = missing == Missing::is_made;
     options.log = log_to_terminal(LogLevel::warning);
     const std::shared_ptr<Store> store = open_store(choice.address, options);

@@ -21,6 +21,7 @@ namespace busway::app {
 
 struct StoreChoice {
   std::string address;
+  bool may_be_memory = false;  // else one that ends with the process is refused
 };
 
 void add_store_option(CLI::App& command, StoreChoice& choice);
@@ -28,10 +29,20 @@ void add_store_option(CLI::App& command, StoreChoice& choice);
 /// For CLI::Option::check(): CLI11 takes -1 for the greatest of all numbers.
 [[nodiscard]] std::string fault_of_count(const std::string& text);
 
+/// Adds --since and --until, which take a time or how long ago, and give points of time.
+struct TimeRange {
+  std::optional<WallTime> since;
+  std::optional<WallTime> until;
+};
+void add_time_options(CLI::App& command, TimeRange& range, const std::string& of_what);
+
 enum class Missing : unsigned char { is_made, is_an_error };
 
 /// Opens the store and gives it to `use`; turns what is thrown into an exit code.
 int with_store(const StoreChoice& choice, Missing missing, const std::function<int(Store&)>& use);
+
+/// False, after one line on standard error: the store has no durable name like this.
+[[nodiscard]] bool has_durable(Store& store, const std::string& name);
 
 /// Throws Error(invalid_pattern).
 [[nodiscard]] std::vector<Pattern> read_patterns(const std::vector<std::string>& texts);

@@ -4,7 +4,9 @@
 // Model      An event is pending until a delivery of it begins, then processing; completed when all
 //            its deliveries were delivered or none matched, failed as soon as one ended otherwise.
 //            bus.event_status(id) tells it of the last BusOptions::status_events accepted events,
-//            with times, attempts and the first error. A dead letter that is sent again and then
+//            with times, attempts and the first error; of others a store tells what it knows: when
+//            a delivery began it does not, and when all had ended only where none matched or all
+//            are dead letters. A dead letter that is sent again and then
 //            delivered is a failure no more. Replayed deliveries do not count: they are of an event
 //            that has passed.
 // Threads    A value.

@@ -70,7 +70,9 @@ struct StoredDelivery {
   unsigned attempts = 0;              ///< so far, as far as is known; 0 of completed ones: unknown
   std::optional<WallTime> changed{};  ///< of retrying and dead-lettered ones: the last failure
   std::optional<WallTime> due{};      ///< of retrying ones
-  std::string error{};                ///< of the last failure
+  /// Of those given out: when the lease ends, unless it is renewed.
+  std::optional<WallTime> lease_until{};
+  std::string error{};  ///< of the last failure
 };
 
 struct StoredStatus {
@@ -80,6 +82,7 @@ struct StoredStatus {
   /// processing.
   EventStatus status = EventStatus::pending;
   std::vector<StoredDelivery> deliveries{};  ///< of the durable subscriptions that match
+  WallTime appended{};                       ///< when the store took it, by the appender's clock
 };
 
 }  // namespace busway

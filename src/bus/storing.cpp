@@ -117,10 +117,18 @@ std::optional<EventStatusInfo> BusCore::event_status(const EventId& id) {
   info.topic = std::string(stored->stored.event.topic());
   info.status = stored->status;
   info.published = stored->stored.event.time();
+  // A store keeps no line of a delivery that went well: when that was is not known.
+  bool known = stored->status == EventStatus::completed || stored->status == EventStatus::failed;
+  WallTime ended = stored->appended;
   for (const StoredDelivery& one : stored->deliveries) {
+    const bool rests = one.state == StoredDelivery::State::dead_lettered && !one.due &&
+                       !one.lease_until && one.changed;
+    known = known && rests;
+    if (rests) ended = std::max(ended, *one.changed);
     info.attempts = std::max(info.attempts, one.attempts);
     if (info.error.empty() && !one.error.empty()) info.error = one.durable + ": " + one.error;
   }
+  if (known) info.finished = ended;
   return info;
 }
 

@@ -8,6 +8,8 @@
 #include <unistd.h>
 
 #include <array>
+#include <cstdlib>
+#include <optional>
 #include <stdexcept>
 #include <system_error>
 #include <utility>
@@ -27,21 +29,42 @@ struct Pipe {
     read = ends[0];
     write = ends[1];
   }
+  Pipe(int reading, int writing) : read(reading), write(writing) {}
   int read;
   int write;
 };
 
+Pipe terminal() {
+  const int ours = ::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+  if (ours < 0 || ::grantpt(ours) != 0 || ::unlockpt(ours) != 0)
+    throw std::system_error(errno, std::system_category(), "posix_openpt");
+  std::array<char, 64> name{};
+  if (::ptsname_r(ours, name.data(), name.size()) != 0)
+    throw std::system_error(errno, std::system_category(), "ptsname_r");
+  const int theirs = ::open(name.data(), O_RDWR | O_NOCTTY | O_CLOEXEC);
+  if (theirs < 0) throw std::system_error(errno, std::system_category(), name.data());
+  return {ours, theirs};
+}
+
 }  // namespace
 
-Process::Process(std::vector<std::string> arguments)
+Process::Process(std::vector<std::string> arguments, Streams streams)
     : deadline_(std::chrono::steady_clock::now() + kGuard) {
   const Pipe out;
-  const Pipe err;
+  const Pipe err = streams.terminal ? terminal() : Pipe();
   out_ = out.read;
   err_ = err.read;
   posix_spawn_file_actions_t actions;
   ::posix_spawn_file_actions_init(&actions);
-  ::posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+  std::optional<Pipe> in;
+  if (streams.input) {
+    ::signal(SIGPIPE, SIG_IGN);
+    in.emplace();
+    in_ = in->write;
+    ::posix_spawn_file_actions_adddup2(&actions, in->read, STDIN_FILENO);
+  } else {
+    ::posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+  }
   ::posix_spawn_file_actions_adddup2(&actions, out.write, STDOUT_FILENO);
   ::posix_spawn_file_actions_adddup2(&actions, err.write, STDERR_FILENO);
   std::vector<char*> pointers;
@@ -51,6 +74,7 @@ Process::Process(std::vector<std::string> arguments)
   ::posix_spawn_file_actions_destroy(&actions);
   ::close(out.write);
   ::close(err.write);
+  if (in) ::close(in->read);
   if (error != 0) {
     pid_ = -1;
     throw std::system_error(error, std::system_category(), arguments[0]);
@@ -62,7 +86,7 @@ Process::~Process() {
     ::kill(pid_, SIGKILL);
     reap();
   }
-  for (const int fd : {out_, err_}) {
+  for (const int fd : {in_, out_, err_}) {
     if (fd >= 0) ::close(fd);
   }
 }
@@ -102,11 +126,31 @@ bool Process::wait_for(std::string_view text) {
 
 void Process::signal(int number) const { ::kill(pid_, number); }
 
+bool Process::feed(std::string_view text) const {
+  while (!text.empty()) {
+    const ssize_t size = ::write(in_, text.data(), text.size());
+    if (size <= 0) return false;
+    text.remove_prefix(static_cast<std::size_t>(size));
+  }
+  return true;
+}
+
+void Process::end_input() {
+  ::close(in_);
+  in_ = -1;
+}
+
 void Process::reap() {
   int status = 0;
   ::waitpid(pid_, &status, 0);
   pid_ = -1;
   ended_.code = WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+bool Process::has_ended() const {
+  siginfo_t info{};
+  const int options = WEXITED | WNOHANG | WNOWAIT;
+  return ::waitid(P_PID, static_cast<id_t>(pid_), &info, options) == 0 && info.si_pid == pid_;
 }
 
 Ended Process::wait() {

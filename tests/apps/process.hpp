@@ -16,11 +16,15 @@ struct Ended {
   std::string err;
 };
 
-/// Standard input is empty. One that hangs is killed after the guard, and the test fails by its
-/// code.
+struct Streams {
+  bool input = false;     // feed() and end_input() write to standard input; else it is empty
+  bool terminal = false;  // standard error is one
+};
+
+/// One that hangs is killed after the guard, and the test fails by its code.
 class Process {
  public:
-  explicit Process(std::vector<std::string> arguments);
+  explicit Process(std::vector<std::string> arguments, Streams streams = {});
   Process(const Process&) = delete;
   Process& operator=(const Process&) = delete;
   ~Process();
@@ -28,6 +32,11 @@ class Process {
   /// Reads until the text stands on standard output or standard error; false when it never comes.
   bool wait_for(std::string_view text);
   void signal(int number) const;
+  /// Whole; false when the process does not take it any more.
+  bool feed(std::string_view text) const;
+  void end_input();
+  /// It has ended; what it wrote is still to be read.
+  [[nodiscard]] bool has_ended() const;
   [[nodiscard]] Ended wait();
 
  private:
@@ -35,6 +44,7 @@ class Process {
   void reap();
 
   pid_t pid_ = -1;
+  int in_ = -1;
   int out_ = -1;
   int err_ = -1;
   Ended ended_;

@@ -4,11 +4,13 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <temporary_folder.hpp>
 #include <vector>
 
+#include "busway/store_provider.hpp"
 #include "process.hpp"
 
 namespace busway::app {
@@ -32,6 +34,8 @@ struct StoreVerbs : ::testing::Test {
     EXPECT_EQ(ended.code, 0) << ended.err;
     EXPECT_EQ(ended.out, "stored=" + std::to_string(count) + " duplicates=0 failed=0\n");
   }
+  /// For what no verb does: to let a delivery fail.
+  std::shared_ptr<Store> opened() const { return open_store(store, {.create = false}); }
   /// The verb with the store of this folder.
   Ended run(std::vector<std::string> words) const {
     words.insert(words.end(), {"--store", store});

@@ -210,6 +210,10 @@ TEST_P(Durable, ADeadLetterCanBePurged) {
   const std::vector<DeadLetter> letters = pumped.bus.dead_letters().list();
   ASSERT_EQ(letters.size(), 2U);
   EXPECT_TRUE(mentions(letters[1].last().reason, "useless"));
+  const auto status = pumped.bus.event_status(letters[0].event.id());
+  ASSERT_TRUE(status);
+  EXPECT_EQ(status->status, EventStatus::failed);
+  EXPECT_EQ(status->finished, clock->wall()) << "the store knows when it was given up";
   EXPECT_EQ(pumped.bus.dead_letters().purge(letters[0].id), 1U);
   EXPECT_EQ(pumped.bus.dead_letters().purge({.pattern = "nothing.*"}), 0U);
   EXPECT_EQ(pumped.bus.dead_letters().purge_all(), 1U);

@@ -301,6 +301,7 @@ TEST_F(Storing, ANewBusSeesTheHistoryOfTheOneBefore) {
   const auto status = second.bus.event_status(id);
   ASSERT_TRUE(status);
   EXPECT_EQ(status->status, EventStatus::completed) << "nobody durable listens";
+  EXPECT_TRUE(status->finished);
 }
 
 TEST_F(Storing, ARequestIsNeverStored) {

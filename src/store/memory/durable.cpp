@@ -253,6 +253,7 @@ std::optional<StoredDelivery> MemoryDurable::delivery(const MemoryLog::Entry& en
     }
     if (one.owner) {
       delivery.state = State::processing;
+      delivery.lease_until = one.when;
     } else if (one.attempts == 0) {
       delivery.state = State::pending;
     } else {

@@ -66,6 +66,7 @@ StoredStatus MemoryState::status_of(const MemoryLog::Entry& entry) {
   using State = StoredDelivery::State;
   StoredStatus status;
   status.stored = {entry.event, entry.sequence, writer};
+  status.appended = entry.appended;
   std::size_t begun = 0;
   std::size_t completed = 0;
   bool failed = false;

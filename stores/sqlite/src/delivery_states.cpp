@@ -15,7 +15,10 @@ void describe(const ExceptionRow& row, StoredDelivery& delivery) {
   if (row.changed != 0) delivery.changed = time_of(row.changed);
   switch (row.state) {
     case ExceptionState::dead: delivery.state = State::dead_lettered; break;
-    case ExceptionState::leased: delivery.state = State::processing; break;
+    case ExceptionState::leased:
+      delivery.state = State::processing;
+      delivery.lease_until = time_of(row.until);
+      break;
     case ExceptionState::waiting:
       delivery.state = row.attempts == 0 ? State::pending : State::retrying;
       delivery.due = time_of(row.until);
@@ -80,11 +83,13 @@ std::vector<StoredDelivery> DeliveryStates::of(std::uint64_t sequence, std::stri
     if (sequence > name.cursor) {
       one.state = State::pending;
     } else {
-      const bool is_out =
-          std::any_of(name.leases.begin(), name.leases.end(), [&](const LeaseRow& lease) {
-            return sequence >= lease.lo && sequence <= lease.hi &&
-                   !lease.done.test(static_cast<std::size_t>(sequence - lease.lo));
+      const auto lease =
+          std::find_if(name.leases.begin(), name.leases.end(), [&](const LeaseRow& each) {
+            return sequence >= each.lo && sequence <= each.hi &&
+                   !each.done.test(static_cast<std::size_t>(sequence - each.lo));
           });
+      const bool is_out = lease != name.leases.end();
+      if (is_out) one.lease_until = time_of(lease->until);
       one.state = is_out ? State::processing : State::completed;
       one.attempts = is_out ? 1 : 0;
     }

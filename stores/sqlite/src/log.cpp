@@ -166,14 +166,14 @@ StorePage SqliteStore::read(const StoreQuery& query) {
   return page;
 }
 
-std::optional<StoredEvent> SqliteStore::find(const EventId& id) {
+std::optional<EventRow> SqliteStore::row_of(const EventId& id) {
   std::vector<std::pair<std::uint64_t, std::string>> damaged;
-  auto found = core_->asking([&]() -> std::optional<StoredEvent> {
+  auto found = core_->asking([&]() -> std::optional<EventRow> {
     const Core::Borrowed reader = core_->reader();
     const IdBytes bytes(id);
     if (!reader->by_id.start(bytes.bytes()).step()) return std::nullopt;
     EventRow row = reader->events.row_at(reader->by_id);
-    if (row.event) return StoredEvent{std::move(*row.event), row.sequence, row.writer};
+    if (row.event) return row;
     damaged.emplace_back(row.sequence, std::move(row.damage));
     return std::nullopt;
   });
@@ -181,11 +181,18 @@ std::optional<StoredEvent> SqliteStore::find(const EventId& id) {
   return found;
 }
 
+std::optional<StoredEvent> SqliteStore::find(const EventId& id) {
+  std::optional<EventRow> row = row_of(id);
+  if (!row) return std::nullopt;
+  return StoredEvent{std::move(*row->event), row->sequence, row->writer};
+}
+
 std::optional<StoredStatus> SqliteStore::status(const EventId& id) {
-  std::optional<StoredEvent> stored = find(id);
-  if (!stored) return std::nullopt;
+  std::optional<EventRow> row = row_of(id);
+  if (!row) return std::nullopt;
   StoredStatus out;
-  out.stored = std::move(*stored);
+  out.stored = {std::move(*row->event), row->sequence, row->writer};
+  out.appended = WallTime(std::chrono::nanoseconds(row->appended));
   bool met_strays = false;
   core_->asking([&] {
     const Core::Borrowed reader = core_->reader();

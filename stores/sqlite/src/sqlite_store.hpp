@@ -88,6 +88,8 @@ class SqliteStore final : public Store {
   void close() noexcept override;
 
  private:
+  /// No value: there is none, or it is damaged.
+  [[nodiscard]] std::optional<EventRow> row_of(const EventId& id);
   void listen();
   void keep_house();
   void say_in_use();

@@ -236,11 +236,16 @@ void status_of_each_state(StoreHarness& harness) {
   BUSWAY_CHECK_EQ(store.status(other.id())->deliveries.size(), 0U);
   BUSWAY_CHECK_EQ(status_of(store, event), EventStatus::pending);
   BUSWAY_CHECK_EQ(delivery_of(store, event, "mailer").state, State::pending);
+  BUSWAY_CHECK(!delivery_of(store, event, "mailer").lease_until.has_value());
+  BUSWAY_CHECK(store.status(event.id())->appended != WallTime{});
 
+  const WallTime given = place.now();
   Leased leased = take_one(*consumer);
   StoredDelivery delivery = delivery_of(place.other(), event, "mailer");
   BUSWAY_CHECK_EQ(delivery.state, State::processing);
   BUSWAY_CHECK_EQ(delivery.attempts, 1U);
+  // A server need not tell when a lease ends.
+  if (delivery.lease_until) BUSWAY_CHECK(*delivery.lease_until > given);
   BUSWAY_CHECK_EQ(status_of(store, event), EventStatus::processing);
 
   const WallTime failed = place.now();
@@ -250,6 +255,7 @@ void status_of_each_state(StoreHarness& harness) {
   BUSWAY_CHECK_EQ(delivery.attempts, 1U);
   BUSWAY_CHECK(delivery.changed.has_value());
   BUSWAY_CHECK(*delivery.changed >= failed - milliseconds(1));
+  BUSWAY_CHECK(!delivery.lease_until.has_value());
   BUSWAY_CHECK(delivery.due.has_value());
   BUSWAY_CHECK(*delivery.due >= failed + seconds(99));
   BUSWAY_CHECK(delivery.error.find("too slow") != std::string::npos);
