@@ -1,16 +1,20 @@
 // busway store info|check|backup|trim|vacuum, busway store durable list|rm: a store and its house.
 #include <CLI/CLI.hpp>
 #include <chrono>
+#include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <system_error>
+#include <vector>
 
 #include "base/escape.hpp"
 #include "busway/error.hpp"
 #include "command.hpp"
 #include "config/scalar.hpp"
 #include "exit_code.hpp"
+#include "progress.hpp"
 #include "standard_output.hpp"
 #include "store_access.hpp"
 #include "table.hpp"
@@ -66,21 +70,45 @@ int info(const HouseOptions& options) {
   });
 }
 
+/// Text for people, or one JSON object.
+void say(const HouseOptions& options, const Json& object, const std::string& text) {
+  if (!options.json && text.empty()) return;
+  const StandardOutput out;
+  out.write(options.json ? object.dump(-1, ' ', false, Json::error_handler_t::replace) + '\n'
+                         : text);
+}
+
 int check(const HouseOptions& options) {
-  return with_store(options.store, Missing::is_an_error, [&](Store& store) -> int {
-    const std::vector<std::string> faults = store.check();
-    for (const std::string& fault : faults) print_error(escape(fault, 400));
-    if (faults.empty()) print_note("the store is sound");
-    return faults.empty() ? kDone : kProblems;
-  });
+  Progress progress("events");
+  return with_store(
+      options.store, Missing::is_an_error,
+      [&](Store& store) -> int {
+        const std::vector<std::string> faults = store.check();
+        progress.clear();
+        for (const std::string& fault : faults) {
+          if (!options.json) print_error(escape(fault, 400));
+        }
+        if (faults.empty() && !options.json) print_note("the store is sound");
+        say(options, {{"sound", faults.empty()}, {"faults", faults}}, {});
+        return faults.empty() ? kDone : kProblems;
+      },
+      &progress);
 }
 
 int backup(const HouseOptions& options) {
-  return with_store(options.store, Missing::is_an_error, [&](Store& store) {
-    store.backup(options.path);
-    print_note("a copy is at " + escape(options.path));
-    return kDone;
-  });
+  Progress progress("bytes");
+  return with_store(
+      options.store, Missing::is_an_error,
+      [&](Store& store) {
+        store.backup(options.path);
+        progress.clear();
+        if (!options.json) print_note("a copy is at " + escape(options.path));
+        std::error_code unknown;
+        const auto bytes = std::filesystem::file_size(options.path, unknown);
+        say(options, {{"path", options.path}, {"bytes", unknown ? 0 : bytes}}, {});
+        return kDone;
+      },
+      &progress);
 }
 
 int trim(const HouseOptions& options) {
@@ -88,20 +116,32 @@ int trim(const HouseOptions& options) {
     print_error("say what goes: --max-age, --max-events or --max-size");
     return kUsage;
   }
-  return with_store(options.store, Missing::is_an_error, [&](Store& store) {
-    const TrimResult result = store.trim(options.retention);
-    const StandardOutput out;
-    out.write("removed=" + std::to_string(result.removed) + " held=" + std::to_string(result.held) +
-              '\n');
-    return kDone;
-  });
+  Progress progress("events looked at");
+  return with_store(
+      options.store, Missing::is_an_error,
+      [&](Store& store) {
+        const TrimResult result = store.trim(options.retention);
+        progress.clear();
+        say(options, {{"removed", result.removed}, {"held", result.held}},
+            "removed=" + std::to_string(result.removed) + " held=" + std::to_string(result.held) +
+                '\n');
+        return kDone;
+      },
+      &progress);
 }
 
 int vacuum(const HouseOptions& options) {
-  return with_store(options.store, Missing::is_an_error, [&](Store& store) {
-    store.vacuum();
-    return kDone;
-  });
+  Progress progress("pages");
+  return with_store(
+      options.store, Missing::is_an_error,
+      [&](Store& store) {
+        const std::uint64_t before = store.stats().bytes;
+        store.vacuum();
+        progress.clear();
+        say(options, {{"bytes_before", before}, {"bytes", store.stats().bytes}}, {});
+        return kDone;
+      },
+      &progress);
 }
 
 int durables(const HouseOptions& options) {
@@ -152,9 +192,12 @@ int durables(const HouseOptions& options) {
 
 int remove(const HouseOptions& options) {
   return with_store(options.store, Missing::is_an_error, [&](Store& store) -> int {
-    if (store.remove(options.name)) return kDone;
-    print_error("the store has no durable name " + quote(options.name, 80));
-    return kFailed;
+    if (!store.remove(options.name)) {
+      if (has_durable(store, options.name)) print_error("it was made again meanwhile");
+      return kFailed;
+    }
+    say(options, {{"removed", options.name}}, {});
+    return kDone;
   });
 }
 
@@ -174,12 +217,16 @@ void add_store(CLI::App& tool, Chosen& chosen) {
   };
   verb(*command, "info", "Tell what it is, what it promises and what it holds", &info)
       ->add_flag("--json", options->json, "Print one JSON object");
-  verb(*command, "check", "Read all of it and compare checksums", &check);
-  verb(*command, "backup", "Copy it while it is in use", &backup)
-      ->add_option("PATH", options->path, "A file that does not exist")
+  const auto with_json = [&](CLI::App& made) -> CLI::App& {
+    made.add_flag("--json", options->json, "Print one JSON object");
+    return made;
+  };
+  with_json(*verb(*command, "check", "Read all of it and compare checksums", &check));
+  with_json(*verb(*command, "backup", "Copy it while it is in use", &backup))
+      .add_option("PATH", options->path, "A file that does not exist")
       ->required();
-  CLI::App* const trimming =
-      verb(*command, "trim", "Remove old events; what is not settled stays in any case", &trim);
+  CLI::App* const trimming = &with_json(
+      *verb(*command, "trim", "Remove old events; what is not settled stays in any case", &trim));
   trimming
       ->add_option_function<std::string>(
           "--max-age",
@@ -206,13 +253,13 @@ void add_store(CLI::App& tool, Chosen& chosen) {
           },
           "The oldest beyond this size go: 500MiB")
       ->type_name("SIZE");
-  verb(*command, "vacuum", "Give back space that is not used", &vacuum);
+  with_json(*verb(*command, "vacuum", "Give back space that is not used", &vacuum));
   CLI::App* const names = command->add_subcommand("durable", "Look after its durable names");
   names->require_subcommand(1);
   verb(*names, "list", "Print them with their lag", &durables)
       ->add_flag("--json", options->json, "Print each as JSON, one line each");
-  verb(*names, "rm", "Delete one with all it has not settled", &remove)
-      ->add_option("NAME", options->name, "The durable name")
+  with_json(*verb(*names, "rm", "Delete one with all it has not settled", &remove))
+      .add_option("NAME", options->name, "The durable name")
       ->required();
 }
 

@@ -7,20 +7,32 @@ namespace busway::app {
 
 enum ExitCode : int {
   kDone = 0,
-  kProblems = 1,     // done, but: a plugin failed, events were left over; check --strict: warnings;
-                     // audit verify: not whole
-  kUsage = 2,        // the command line cannot be used: a faulty pattern, a host not named
-  kFaultyFile = 3,   // the configuration is refused
-  kFailed = 4,       // anything else went wrong
+  kProblems = 1,    // done, but: a plugin failed, events were left over; check --strict: warnings;
+                    // audit verify, store check: not whole; pub, replay: some were not taken, or a
+                    // signal ended it; history: damaged events were left out
+  kUsage = 2,       // the command line cannot be used: a faulty pattern, a host not named
+  kFaultyFile = 3,  // the configuration is refused
+  kFailed = 4,  // anything else went wrong: a file, host or store that cannot be reached or read
   kSignalBase = 128  // with the number of the second SIGINT or SIGTERM, which ends at once
 };
 
 inline constexpr const char* kExitCodesHelp =
-    "Exit codes: 0 done; 1 done with problems (a plugin failed, events were left over; check\n"
-    "--strict: warnings); 2 the command line cannot be used, a faulty pattern or a host that must "
+    "Exit codes:\n"
+    "  0      done\n"
+    "  1      done with problems: a plugin failed, events were left over; check --strict: "
+    "warnings;\n"
+    "         audit verify, store check: faults were found; pub: lines were not stored; replay:\n"
+    "         events were refused; history: damaged events were left out; pub, replay, bench: a\n"
+    "         signal ended it\n"
+    "  2      the command line cannot be used: an unknown option, a faulty pattern, time or "
+    "address\n"
+    "         of a store, a host that must be named\n"
+    "  3      the configuration is refused\n"
+    "  4      anything else went wrong: no host answers, a plugin was not reloaded, a file cannot "
     "be\n"
-    "named included; 3 the configuration is refused; 4 anything else went wrong: no host answers, "
-    "a\n"
-    "plugin was not reloaded; 128+N ended at once by a second signal N.";
+    "         read; a store does not exist, cannot be opened or reached, or has no such event, "
+    "letter\n"
+    "         or durable name\n"
+    "  128+N  ended at once by a second signal N";
 
 }  // namespace busway::app

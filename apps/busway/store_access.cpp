@@ -17,6 +17,7 @@
 #include "event/cloud_events/rfc3339.hpp"
 #include "exit_code.hpp"
 #include "platform/host_name.hpp"
+#include "progress.hpp"
 #include "terminal.hpp"
 
 namespace busway::app {
@@ -80,7 +81,8 @@ bool has_durable(Store& store, const std::string& name) {
   return false;
 }
 
-int with_store(const StoreChoice& choice, Missing missing, const std::function<int(Store&)>& use) {
+int with_store(const StoreChoice& choice, Missing missing, const std::function<int(Store&)>& use,
+               Progress* progress) {
   if (choice.address.starts_with("memory:") && !choice.may_be_memory) {
     print_error("--store: " + quote(choice.address, 80) +
                 " is a store that begins and ends with this command; name one that lasts, such as "
@@ -92,11 +94,17 @@ int with_store(const StoreChoice& choice, Missing missing, const std::function<i
     options.instance_id = platform_detail::host_name();
     options.create = missing == Missing::is_made;
     options.log = log_to_terminal(LogLevel::warning);
+    if (progress != nullptr && progress->is_shown()) {
+      options.progress = [progress](const StoreProgress& so_far) {
+        progress->show(so_far.done, so_far.done, so_far.whole);
+      };
+    }
     const std::shared_ptr<Store> store = open_store(choice.address, options);
     const int code = use(*store);
     store->close();
     return code;
   } catch (const Error& error) {
+    if (progress != nullptr) progress->clear();
     print_error(error.what());
     switch (error.code()) {
       case ErrorCode::invalid_option:

@@ -19,6 +19,8 @@ class App;
 
 namespace busway::app {
 
+class Progress;
+
 struct StoreChoice {
   std::string address;
   bool may_be_memory = false;  // else one that ends with the process is refused
@@ -39,7 +41,9 @@ void add_time_options(CLI::App& command, TimeRange& range, const std::string& of
 enum class Missing : unsigned char { is_made, is_an_error };
 
 /// Opens the store and gives it to `use`; turns what is thrown into an exit code.
-int with_store(const StoreChoice& choice, Missing missing, const std::function<int(Store&)>& use);
+/// `progress`: of what the store tells while it is checked, copied, trimmed or vacuumed.
+int with_store(const StoreChoice& choice, Missing missing, const std::function<int(Store&)>& use,
+               Progress* progress = nullptr);
 
 /// False, after one line on standard error: the store has no durable name like this.
 [[nodiscard]] bool has_durable(Store& store, const std::string& name);

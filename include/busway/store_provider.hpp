@@ -14,6 +14,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -27,6 +28,12 @@
 #include "busway/store.hpp"
 
 namespace busway {
+
+/// How far a long call of a store is, in whatever it counts: events, bytes, pages.
+struct StoreProgress {
+  std::uint64_t done = 0;
+  std::uint64_t whole = 0;  ///< 0: not known
+};
 
 /// What a store is told beside its address.
 struct StoreOptions {
@@ -42,6 +49,9 @@ struct StoreOptions {
   bool create = true;              ///< false: Error(store_unavailable) where there is no store yet
   LogSink log{};                   ///< default: log_to_stderr
   std::shared_ptr<Clock> clock{};  ///< default: the system's
+  /// Told now and then on the thread of a check() (events), backup() (bytes), trim() (events looked
+  /// at) or vacuum() (pages), by stores that know. Must not call the store.
+  std::function<void(const StoreProgress&)> progress{};
 };
 
 /// Opens, or creates, the store of an address: memory:, sqlite:PATH.

@@ -90,5 +90,28 @@ TEST_F(History, ATimeIsAFilterGivenAsAMomentOrAsHowLongAgo) {
   }
 }
 
+TEST_F(StoreVerbs, HistorySaysEachTimeThatItLeftDamagedEventsOut) {
+  EXPECT_EQ(run({"pub", "--topic", "a", file("\"one\"\n\"needle\"\n\"three\"\n")}).code, 0);
+  // A copy has all in its one file.
+  const std::string path = folder.file("copy.db");
+  EXPECT_EQ(run({"store", "backup", path}).code, 0);
+  store = "sqlite:" + path;
+  std::fstream db(path, std::ios::in | std::ios::out | std::ios::binary);
+  const std::string all((std::istreambuf_iterator<char>(db)), {});
+  const std::size_t at = all.find("needle");
+  ASSERT_NE(at, std::string::npos);
+  db.seekp(static_cast<std::streamoff>(at)).put('N');
+  db.close();
+  for (int i = 0; i < 2; ++i) {
+    const Ended ended = run({"history", "--json"});
+    EXPECT_EQ(ended.code, 1);
+    EXPECT_EQ(lines_of(ended.out).size(), 2U);
+    EXPECT_TRUE(has(ended.err, "1 damaged event was left out; busway store check tells which"))
+        << ended.err;
+  }
+  EXPECT_EQ(run({"store", "check"}).code, 1);
+  EXPECT_FALSE(json::parse(run({"store", "check", "--json"}).out).at("sound").get<bool>());
+}
+
 }  // namespace
 }  // namespace busway::app

@@ -96,6 +96,53 @@ TEST_F(StoreVerbs, TheStoreIsLookedAfter) {
             10);
 }
 
+TEST_F(StoreVerbs, WhatLooksAfterAStoreAnswersInJson) {
+  fill(10);
+  EXPECT_EQ(json::parse(run({"store", "check", "--json"}).out),
+            (json{{"sound", true}, {"faults", json::array()}}));
+  const std::string copy = folder.file("copy.db");
+  const json made = json::parse(run({"store", "backup", "--json", copy}).out);
+  EXPECT_EQ(made.at("path"), copy);
+  EXPECT_GT(made.at("bytes"), 0);
+  EXPECT_EQ(json::parse(run({"store", "trim", "--json", "--max-events", "4"}).out),
+            (json{{"removed", 6}, {"held", 0}}));
+  EXPECT_TRUE(json::parse(run({"store", "vacuum", "--json"}).out).contains("bytes_before"));
+  EXPECT_EQ(drain("mailer").code, 0);
+  EXPECT_EQ(json::parse(run({"store", "durable", "rm", "--json", "mailer"}).out),
+            (json{{"removed", "mailer"}}));
+  const Ended none = run({"store", "durable", "rm", "--json", "mailer"});
+  EXPECT_EQ(none.code, 4);
+  EXPECT_TRUE(has(none.err, "no durable name \"mailer\"")) << none.err;
+}
+
+TEST_F(StoreVerbs, ATerminalSeesHowFarTheCareOfAStoreIs) {
+  fill(1'000);
+  const auto shown = [&](std::vector<std::string> words) {
+    words.insert(words.end(), {"--store", store});
+    const Ended ended = Process(tool(words), {.terminal = true}).wait();
+    EXPECT_EQ(ended.code, 0) << ended.err;
+    return ended.err;
+  };
+  EXPECT_TRUE(has(shown({"store", "check"}), " %  0 events"));
+  EXPECT_TRUE(has(shown({"store", "backup", folder.file("copy.db")}), " bytes"));
+  EXPECT_TRUE(has(shown({"store", "trim", "--max-events", "100"}), " events looked at"));
+  EXPECT_TRUE(has(shown({"store", "vacuum"}), " pages"));
+  EXPECT_EQ(run({"store", "check"}).err, "busway: the store is sound\n");
+}
+
+TEST_F(StoreVerbs, HelpTellsWhatTheExitCodesMeanForStores) {
+  for (const std::vector<std::string>& verb :
+       {std::vector<std::string>{"pub"}, {"replay"}, {"store", "check"}, {"bench"}, {"history"}}) {
+    std::vector<std::string> words = verb;
+    words.emplace_back("--help");
+    const std::string help = busway(words).out;
+    for (const char* const part : {"lines were not stored", "faults were found",
+                                   "damaged events were left out", "a store does not exist"}) {
+      EXPECT_TRUE(has(help, part)) << verb.back() << ": " << part;
+    }
+  }
+}
+
 TEST_F(StoreVerbs, DeadLettersAreListedRedrivenAndPurgedByName) {
   fill(1);
   const Ended none = busway({"dlq", "list", "--store", store});

@@ -72,6 +72,9 @@ struct Core {
     return options.clock->wall().time_since_epoch().count();
   }
   void require_open() const;
+  void tell_progress(std::uint64_t done, std::uint64_t whole) const {
+    if (options.progress) options.progress({done, whole});
+  }
   void log(LogLevel level, const std::string& message) const noexcept;
   /// Notes events that are damaged, and says so, once each.
   void set_aside(const std::vector<std::pair<std::uint64_t, std::string>>& damaged);

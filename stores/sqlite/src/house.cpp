@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <exception>
+#include <functional>
 #include <limits>
 #include <map>
 #include <optional>
@@ -31,6 +32,9 @@ constexpr std::size_t kTrimAtOnce = 500;
 constexpr std::int64_t kVacuumAtOnce = 500;
 /// Events that are looked at for it in one go.
 constexpr std::uint64_t kLookAtOnce = 8'192;
+/// Events of a check, and steps of SQLite of a backup, between two words about how far it is.
+constexpr std::uint64_t kTellEvery = 256;
+constexpr int kStepsEvery = 10'000;
 
 std::string last_error() { return std::error_code(errno, std::generic_category()).message(); }
 
@@ -252,8 +256,11 @@ TrimResult SqliteStore::trim(const Retention& retention) {
     return beyond(*reader, retention);
   });
   Trimmed one{.more = up_to != 0};
+  std::uint64_t looked = 0;
   while (one.more) {
     one = trim_once(one.to, up_to);
+    looked += one.looked;
+    core_->tell_progress(looked, looked + (up_to - std::min(up_to, one.to)));
     result.removed += one.removed;
     result.held += one.looked - one.removed;
   }
@@ -287,7 +294,11 @@ std::vector<std::string> SqliteStore::check() {
     const auto times = reader->times.all(faults);
     Statement rows(reader->database,
                    "SELECT " + std::string(kEventColumns) + " FROM events ORDER BY seq");
+    const std::uint64_t events = reader->tables.numbers().events();
+    std::uint64_t looked = 0;
+    core_->tell_progress(0, events);
     while (rows.step()) {
+      if (++looked % kTellEvery == 0 || looked == events) core_->tell_progress(looked, events);
       const EventRow row = reader->events.row_at(rows);
       if (!row.event) {
         faults.push_back("event " + std::to_string(row.sequence) + ": " + row.damage);
@@ -369,6 +380,23 @@ class NewFile {
   bool kept_ = false;
 };
 
+/// How far a copy is, as the size of its file tells.
+struct Copying {
+  const std::function<void(const StoreProgress&)>& progress;
+  const std::string& path;
+  std::uint64_t whole = 0;
+
+  static int told(void* self) {
+    const Copying& copying = *static_cast<const Copying*>(self);
+    struct stat made {};
+    if (stat(copying.path.c_str(), &made) == 0) {
+      const auto size = static_cast<std::uint64_t>(std::max<off_t>(0, made.st_size));
+      copying.progress({std::min(size, copying.whole), copying.whole});
+    }
+    return 0;
+  }
+};
+
 }  // namespace
 
 void SqliteStore::backup(const std::string& path) {
@@ -382,8 +410,14 @@ void SqliteStore::backup(const std::string& path) {
     // A connection of its own: it writes another file.
     Database database(core_->path, Database::Access::write);
     database.run("PRAGMA wal_autocheckpoint=0");
+    const Copying copying{core_->options.progress, path, database.bytes()};
+    if (copying.progress) {
+      sqlite3_progress_handler(database.handle(), kStepsEvery, &Copying::told,
+                               const_cast<Copying*>(&copying));
+    }
     Statement copy(database, "VACUUM INTO ?");
     copy.run(std::string_view(path));
+    core_->tell_progress(copying.whole, copying.whole);
     return true;
   });
   file.keep();
@@ -392,12 +426,16 @@ void SqliteStore::backup(const std::string& path) {
 void SqliteStore::vacuum() {
   core_->require_open();
   // Where a file was made over by another program it may not give back what is free.
+  std::int64_t whole = 0;
   for (std::int64_t before = std::numeric_limits<std::int64_t>::max();;) {
     std::int64_t left = 0;
     core_->writer->call([&](Transaction& transaction) {
       transaction.database.run("PRAGMA incremental_vacuum(" + std::to_string(kVacuumAtOnce) + ")");
       left = transaction.database.number("PRAGMA freelist_count");
     });
+    if (whole == 0) whole = left + kVacuumAtOnce;
+    core_->tell_progress(static_cast<std::uint64_t>(whole - left),
+                         static_cast<std::uint64_t>(whole));
     if (left == 0 || left >= before) return;
     before = left;
   }
