@@ -87,7 +87,8 @@ class KilledAtRandom : public SqliteFolder, public ::testing::WithParamInterface
 
   void audit() {
     const std::shared_ptr<Store> store = open();
-    EXPECT_TRUE(log_lines.empty()) << log_lines.front();
+    // A commit that a kill has cut short may stand in the log behind those of others.
+    for (const std::string& line : log_lines) EXPECT_TRUE(mentions(line, "end of its log")) << line;
     const Numbers stored = stored_in(*store);
     const std::vector<Note> published = notes_in(log_of("published"));
     EXPECT_GT(published.size(), 0U);

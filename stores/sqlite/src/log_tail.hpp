@@ -4,7 +4,8 @@
 // Model      SQLite reads a log up to the first frame that does not pass its checksum, and says
 //            nothing of what is behind it; the next commit overwrites that. A kill leaves whole
 //            frames, so a frame there that ends a commit of the same log was damaged, or stands
-//            behind one that was. After a power failure it may be a commit nobody had an answer of.
+//            behind one that was; or it is of a commit nobody had an answer of, cut by a power
+//            failure, or left by a process that died while others went on over it.
 // Threads    [not-concurrent]; with the gate, and before anything is written.
 // Ownership  None.
 // Errors     None: what cannot be read is not judged.

@@ -126,11 +126,12 @@ std::uint64_t prepare(const std::string& path, const StoreOptions& options) {
                  std::to_string(std::max<std::int64_t>(1, options.timeout.count() / 1'000'000)));
     require_ours(database, path);
     if (const std::uint64_t lost = unreadable_commits(path); lost != 0) {
-      options.log(LogLevel::error,
+      // The two look the same: a commit that was cut short while others went on, and a damaged one.
+      options.log(LogLevel::warning,
                   "the store sqlite:" + escape(path) + ": " + std::to_string(lost) +
-                      " commits at the end of its log cannot be read: one that failed, or was cut "
-                      "by a power failure, had no answer; where there was none, the log is damaged "
-                      "and events that were acknowledged are lost",
+                      " commits at the end of its log cannot be read; after a failed sync, a power "
+                      "failure, or the death of a process beside others that is one nobody had an "
+                      "answer of, else the log is damaged and acknowledged events are lost",
                   {});
     }
     database.run("PRAGMA auto_vacuum=INCREMENTAL");
