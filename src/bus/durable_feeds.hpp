@@ -3,8 +3,8 @@
 // Layer: bus
 //
 // Model      Each turn visits every feed that has something to do. A commit of the store, a
-//            settlement, a due time or room in a mailbox causes one. Where a store tells of news on a
-//            thread of its own the turn is made there, if no other is under way: one change of
+//            settlement, a due time or room in a mailbox causes one. Where a store tells of news on
+//            a thread of its own the turn is made there, if no other is under way: one change of
 //            threads less until a handler has what another process published. On a bus that is
 //            driven by hand there is no thread, and poll() makes the turns.
 // Threads    wake() [any-thread], also on a store's writer; turns on one thread at a time.

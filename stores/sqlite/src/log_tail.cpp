@@ -1,9 +1,7 @@
 #include "log_tail.hpp"
 
 #include <array>
-#include <bit>
 #include <cstddef>
-#include <cstring>
 #include <fstream>
 #include <span>
 #include <vector>
@@ -17,6 +15,7 @@ constexpr std::size_t kFrameHeaderBytes = 24;
 constexpr std::uint64_t kPageBytesMax = 65'536;
 constexpr std::uint32_t kMagicLittle = 0x377f0682;  // + 1: sums of words with the high byte first
 constexpr std::size_t kLastFrameAt = 16;            // in the index, as the machine writes numbers
+constexpr int kIndexBytes = 32'768;                 // of its first part
 
 using Bytes = std::span<const unsigned char>;
 
@@ -53,17 +52,25 @@ bool read_at(std::ifstream& file, std::uint64_t at, std::span<unsigned char> int
   return file.gcount() == static_cast<std::streamsize>(into.size());
 }
 
-/// What SQLite has found to be the last frame.
-std::uint32_t last_frame(const std::string& path) {
-  std::ifstream index(path + "-shm", std::ios::binary);
-  std::array<unsigned char, sizeof(std::uint32_t)> bytes{};
-  if (!read_at(index, kLastFrameAt, bytes)) return 0;
-  return std::bit_cast<std::uint32_t>(bytes);
+/// What SQLite has found to be the last frame: from its own mapping of the index, for whoever opens
+/// and closes that file takes away the locks that this process holds on it.
+std::uint32_t last_frame(Database& database) {
+  sqlite3_file* file = nullptr;
+  if (sqlite3_file_control(database.handle(), "main", SQLITE_FCNTL_FILE_POINTER, &file) !=
+          SQLITE_OK ||
+      file == nullptr || file->pMethods == nullptr || file->pMethods->iVersion < 2) {
+    return 0;
+  }
+  volatile void* index = nullptr;
+  if (file->pMethods->xShmMap(file, 0, kIndexBytes, 0, &index) != SQLITE_OK || index == nullptr) {
+    return 0;
+  }
+  return static_cast<volatile std::uint32_t*>(index)[kLastFrameAt / sizeof(std::uint32_t)];
 }
 
 }  // namespace
 
-std::uint64_t unreadable_commits(const std::string& path) {
+std::uint64_t unreadable_commits(Database& database, const std::string& path) {
   std::ifstream log(path + "-wal", std::ios::binary);
   std::array<unsigned char, kHeaderBytes> header{};
   if (!read_at(log, 0, header)) return 0;
@@ -79,7 +86,7 @@ std::uint64_t unreadable_commits(const std::string& path) {
   const auto read_frame = [&](std::uint64_t number) {
     return read_at(log, kHeaderBytes + (number - 1) * size, frame);
   };
-  std::uint64_t number = header_is_sound ? last_frame(path) : 0;
+  std::uint64_t number = header_is_sound ? last_frame(database) : 0;
   Sum sum = sum_at(header, 24);
   if (number != 0) {
     if (!read_frame(number)) return 0;

@@ -7,7 +7,8 @@
 //            behind one that was; or it is of a commit nobody had an answer of, cut by a power
 //            failure, or left by a process that died while others went on over it.
 // Threads    [not-concurrent]; with the gate, and before anything is written.
-// Ownership  None.
+// Ownership  None. Opens PATH-wal, on which nobody holds a lock, and no other file: to close one
+//            would take away the locks that SQLite holds on it in this process.
 // Errors     None: what cannot be read is not judged.
 // Cost       One read of 48 bytes; of what is behind the last frame, where there is something.
 #pragma once
@@ -15,9 +16,11 @@
 #include <cstdint>
 #include <string>
 
+#include "database.hpp"
+
 namespace busway::sqlite {
 
 /// How many commits cannot be read any more; 0 as a rule. SQLite has read the log before.
-[[nodiscard]] std::uint64_t unreadable_commits(const std::string& path);
+[[nodiscard]] std::uint64_t unreadable_commits(Database& database, const std::string& path);
 
 }  // namespace busway::sqlite

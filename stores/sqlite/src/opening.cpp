@@ -125,7 +125,7 @@ std::uint64_t prepare(const std::string& path, const StoreOptions& options) {
     database.run("PRAGMA busy_timeout=" +
                  std::to_string(std::max<std::int64_t>(1, options.timeout.count() / 1'000'000)));
     require_ours(database, path);
-    if (const std::uint64_t lost = unreadable_commits(path); lost != 0) {
+    if (const std::uint64_t lost = unreadable_commits(database, path); lost != 0) {
       // The two look the same: a commit that was cut short while others went on, and a damaged one.
       options.log(LogLevel::warning,
                   "the store sqlite:" + escape(path) + ": " + std::to_string(lost) +
