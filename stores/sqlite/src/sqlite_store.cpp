@@ -52,6 +52,14 @@ SqliteStore::SqliteStore(const std::string& path, const StoreOptions& options,
   listener_ = std::thread([this] { listen(); });
 }
 
+SqliteStore::SqliteStore(const std::string& path, const StoreOptions& options,
+                         Database::Access access)
+    : core_(std::make_shared<Core>(path, options, access)),
+      opening_(0),
+      durability_(options.durability.value_or(Durability::power_loss)),
+      opened_(options.clock->wall()),
+      doorbell_(words(FileIdentity::of(path)), opening_) {}
+
 /// A damaged number of a name hides a row from all of them.
 void SqliteStore::take_back_strays() {
   const auto has_strays = [&] {
@@ -80,6 +88,7 @@ StoreInfo SqliteStore::info() const {
   out.notes.emplace_back(
       "writers that do not hold PATH-gate, the sqlite3 shell among them, are not supported while "
       "the store is in use");
+  if (!core_->writer) out.notes.emplace_back("open for reading only");
   return out;
 }
 
@@ -139,7 +148,7 @@ void SqliteStore::listen() {
     if (!looks && clock < dead_at && clock < house_at && !house_wanted_) continue;
     look_at = clock + kLookEvery;
     try {
-      if (!reader) reader.emplace(core_->path);
+      if (!reader) reader.emplace(core_->path, Database::Access::write);
       const std::int64_t now = reader->database.number("PRAGMA data_version");
       if (std::exchange(version, now) != now) core_->watches.tell();
       if (clock >= dead_at) {
@@ -163,7 +172,7 @@ void SqliteStore::bury_the_dead(DurableTables& tables) {
     if (core_->consumers.empty()) return;  // nobody here would get it
   }
   std::vector<Token> dead = tables.holders(core_->now());
-  std::erase_if(dead, [&](Token one) { return core_->presence.is_there(one); });
+  std::erase_if(dead, [&](Token one) { return core_->presence->is_there(one); });
   if (dead.empty()) return;
   try {
     // Not so many at once that others would wait for it.
@@ -192,6 +201,7 @@ void SqliteStore::close() noexcept {
     for (SqliteConsumer* const one : core_->consumers) one->give_back();
     core_->consumers.clear();
   }
+  if (!core_->writer) return;
   try {
     core_->writer->call([&](Transaction& transaction) {
       Statement close(transaction.database, "UPDATE openings SET closed=? WHERE id=?");
