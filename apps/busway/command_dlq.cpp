@@ -69,7 +69,7 @@ int no_such_letter(std::uint64_t id) {
 }
 
 int show(const DlqOptions& options) {
-  return with_store(options.store, Missing::is_an_error, [&](Store& store) -> int {
+  return with_store(looking(options.store), Missing::is_an_error, [&](Store& store) -> int {
     const std::vector<StoredLetter> found = store.dead_letters({.id = options.id});
     if (found.empty()) return no_such_letter(*options.id);
     const StoredLetter& letter = found.front();
@@ -94,7 +94,7 @@ int show(const DlqOptions& options) {
 }
 
 int list(const DlqOptions& options) {
-  return with_store(options.store, Missing::is_an_error, [&](Store& store) -> int {
+  return with_store(looking(options.store), Missing::is_an_error, [&](Store& store) -> int {
     if (!knows_name(store, options)) return kFailed;
     const std::vector<Pattern> patterns = read_patterns(options.patterns);
     const std::vector<StoredLetter> letters = store.dead_letters(query_of(options, patterns));

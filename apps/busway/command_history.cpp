@@ -40,7 +40,7 @@ std::optional<EventStatus> status_of(const std::string& text) {
 }
 
 int history(const HistoryOptions& options) {
-  return with_store(options.store, Missing::is_an_error, [&](Store& store) {
+  return with_store(looking(options.store), Missing::is_an_error, [&](Store& store) {
     const std::vector<Pattern> patterns = read_patterns(options.patterns);
     StoreQuery query{.direction = options.oldest_first ? StoreQuery::Direction::oldest_first
                                                        : StoreQuery::Direction::newest_first,

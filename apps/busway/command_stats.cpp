@@ -96,7 +96,7 @@ std::string text_of(const StoreCensus& census, std::size_t shown) {
 }
 
 int stats(const StatsOptions& options) {
-  return with_store(options.store, Missing::is_an_error, [&](Store& store) {
+  return with_store(looking(options.store), Missing::is_an_error, [&](Store& store) {
     const StoreCensus census = store.census();
     const std::size_t shown =
         options.topics == 0 ? census.topics.size() : std::min(options.topics, census.topics.size());

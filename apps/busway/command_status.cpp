@@ -40,7 +40,7 @@ int status(const StatusOptions& options) {
     print_error(quote(options.id, 80) + " is no id of an event; an id has 36 characters");
     return kUsage;
   }
-  return with_store(options.store, Missing::is_an_error, [&](Store& store) -> int {
+  return with_store(looking(options.store), Missing::is_an_error, [&](Store& store) -> int {
     const std::optional<StoredStatus> found = store.status(*id);
     if (!found) {
       print_error("the store has no event " + options.id);

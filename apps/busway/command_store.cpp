@@ -34,7 +34,7 @@ struct HouseOptions {
 };
 
 int info(const HouseOptions& options) {
-  return with_store(options.store, Missing::is_an_error, [&](Store& store) {
+  return with_store(looking(options.store), Missing::is_an_error, [&](Store& store) {
     const StoreInfo about = store.info();
     const StoreStats stats = store.stats();
     const StandardOutput out;
@@ -81,7 +81,7 @@ void say(const HouseOptions& options, const Json& object, const std::string& tex
 int check(const HouseOptions& options) {
   Progress progress("events");
   return with_store(
-      options.store, Missing::is_an_error,
+      looking(options.store), Missing::is_an_error,
       [&](Store& store) -> int {
         const std::vector<std::string> faults = store.check();
         progress.clear();
@@ -98,7 +98,7 @@ int check(const HouseOptions& options) {
 int backup(const HouseOptions& options) {
   Progress progress("bytes");
   return with_store(
-      options.store, Missing::is_an_error,
+      looking(options.store), Missing::is_an_error,
       [&](Store& store) {
         store.backup(options.path);
         progress.clear();
@@ -145,7 +145,7 @@ int vacuum(const HouseOptions& options) {
 }
 
 int durables(const HouseOptions& options) {
-  return with_store(options.store, Missing::is_an_error, [&](Store& store) {
+  return with_store(looking(options.store), Missing::is_an_error, [&](Store& store) {
     const std::vector<DurableInfo> all = store.durables();
     const StandardOutput out;
     if (options.json) {

@@ -33,6 +33,21 @@ std::optional<WallTime> time_of(const std::string& text) {
   return Clock::system()->wall() - *ago.value;
 }
 
+std::shared_ptr<Store> open(const StoreChoice& choice, StoreOptions& options) {
+  try {
+    return open_store(choice.address, options);
+  } catch (const Error& error) {
+    if (!choice.only_looks || error.code() != ErrorCode::store_unavailable) throw;
+    options.read_only = true;
+    try {
+      return open_store(choice.address, options);
+    } catch (const Error&) {
+      // The first one says more.
+    }
+    throw;
+  }
+}
+
 }  // namespace
 
 void add_store_option(CLI::App& command, StoreChoice& choice) {
@@ -99,7 +114,7 @@ int with_store(const StoreChoice& choice, Missing missing, const std::function<i
         progress->show(so_far.done, so_far.done, so_far.whole);
       };
     }
-    const std::shared_ptr<Store> store = open_store(choice.address, options);
+    const std::shared_ptr<Store> store = open(choice, options);
     const int code = use(*store);
     store->close();
     return code;

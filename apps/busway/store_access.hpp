@@ -23,8 +23,15 @@ class Progress;
 
 struct StoreChoice {
   std::string address;
+  bool only_looks = false;
   bool may_be_memory = false;  // else one that ends with the process is refused
 };
+
+/// Of a verb that only looks: a store that cannot be written is opened for reading.
+[[nodiscard]] inline StoreChoice looking(StoreChoice choice) {
+  choice.only_looks = true;
+  return choice;
+}
 
 void add_store_option(CLI::App& command, StoreChoice& choice);
 

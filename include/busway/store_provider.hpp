@@ -46,7 +46,11 @@ struct StoreOptions {
   std::optional<std::chrono::nanoseconds>
       durable_expiry{};  ///< forget names not opened for so long
   std::chrono::nanoseconds timeout = std::chrono::seconds(5);  ///< of one request to the server
-  bool create = true;              ///< false: Error(store_unavailable) where there is no store yet
+  bool create = true;  ///< false: Error(store_unavailable) where there is no store yet
+  /// Nothing is written, so that a store can be read that cannot be written. What would write is
+  /// Error(not_offered), an append is not stored, and watches are told nothing. Of stores that keep
+  /// something.
+  bool read_only = false;
   LogSink log{};                   ///< default: log_to_stderr
   std::shared_ptr<Clock> clock{};  ///< default: the system's
   /// Told now and then on the thread of a check() (events), backup() (bytes), trim() (events looked

@@ -1,4 +1,5 @@
 // The verbs that look into a store: pub, sub, history, status, dlq, store.
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -128,6 +129,35 @@ TEST_F(StoreVerbs, ATerminalSeesHowFarTheCareOfAStoreIs) {
   EXPECT_TRUE(has(shown({"store", "trim", "--max-events", "100"}), " events looked at"));
   EXPECT_TRUE(has(shown({"store", "vacuum"}), " pages"));
   EXPECT_EQ(run({"store", "check"}).err, "busway: the store is sound\n");
+}
+
+TEST_F(StoreVerbs, AStoreThatCannotBeWrittenCanBeLookedAt) {
+  fill(3);
+  // Nobody can hold a folder as the gate, not even root.
+  const std::string gate = folder.file("events.db-gate");
+  std::filesystem::remove(gate);
+  std::filesystem::create_directory(gate);
+  const std::string id = lines_of(run({"history", "--json"}).out).at(0).at("id");
+  for (const std::vector<std::string>& verb : {std::vector<std::string>{"history"},
+                                               {"status", id},
+                                               {"dlq", "list"},
+                                               {"stats"},
+                                               {"store", "info"},
+                                               {"store", "check"},
+                                               {"store", "durable", "list"}}) {
+    const Ended ended = run(verb);
+    EXPECT_EQ(ended.code, 0) << verb.back() << ": " << ended.err;
+  }
+  EXPECT_TRUE(has(run({"store", "info"}).out, "note: open for reading only"));
+  for (const std::vector<std::string>& verb : {std::vector<std::string>{"pub", "--topic", "a"},
+                                               {"dlq", "purge", "--all"},
+                                               {"store", "trim", "--max-events", "1"},
+                                               {"store", "vacuum"}}) {
+    const Ended ended = run(verb);
+    EXPECT_EQ(ended.code, 4) << verb.front();
+    EXPECT_TRUE(has(ended.err, "cannot be written")) << ended.err;
+  }
+  EXPECT_EQ(json::parse(run({"stats", "--json"}).out).at("events"), 3);
 }
 
 TEST_F(StoreVerbs, HelpTellsWhatTheExitCodesMeanForStores) {

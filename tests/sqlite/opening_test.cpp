@@ -321,5 +321,23 @@ TEST_F(SqliteFolder, ABusKeepsItsEventsThereByOneLine) {
   EXPECT_EQ(bus.history("order.*").size(), 1U);
 }
 
+TEST_F(SqliteFolder, ForReadingOnlyWritesNothing) {
+  Event event("order.made", Payload(), {.id = EventId{1, 2}, .time = WallTime{}});
+  { ASSERT_TRUE(open()->append(event).ok()); }
+  const auto openings = [&] { return open()->writer(); };
+  const std::uint64_t before = openings();
+  const std::shared_ptr<Store> reader = open({.read_only = true});
+  EXPECT_TRUE(reader->find(event.id()));
+  EXPECT_EQ(reader->read({}).events.size(), 1U);
+  EXPECT_EQ(reader->census().stats.events, 1U);
+  EXPECT_TRUE(reader->check().empty());
+  EXPECT_EQ(reader->append(event).answer, Appended::not_stored);
+  EXPECT_THROW((void)reader->remove("a"), Error);
+  EXPECT_THROW((void)reader->purge({}), Error);
+  EXPECT_THROW(reader->vacuum(), Error);
+  reader->close();
+  EXPECT_EQ(openings(), before + 1) << "it has entered none of its own";
+}
+
 }  // namespace
 }  // namespace busway

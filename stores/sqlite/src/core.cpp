@@ -14,8 +14,8 @@ std::string select(std::string_view rest) {
 
 }  // namespace
 
-Reader::Reader(const std::string& path)
-    : database(path, Database::Access::write),
+Reader::Reader(const std::string& path, Database::Access access)
+    : database(path, access),
       events(database),
       tables(database),
       times(database),
@@ -39,7 +39,7 @@ Core::Borrowed Core::reader() {
       return {*this, std::move(reader)};
     }
   }
-  return {*this, std::make_unique<Reader>(path)};
+  return {*this, std::make_unique<Reader>(path, access)};
 }
 
 void Core::give_back(std::unique_ptr<Reader> reader) noexcept {
@@ -59,6 +59,14 @@ void Core::require_open() const {
   }
 }
 
+void Core::require_writable() const {
+  require_open();
+  if (!writer) {
+    throw Error(ErrorCode::not_offered,
+                "the store sqlite:" + escape(path) + " is open for reading only");
+  }
+}
+
 void Core::log(LogLevel level, const std::string& message) const noexcept {
   try {
     options.log(level, "the store sqlite:" + escape(path) + ": " + message, {});
@@ -70,16 +78,20 @@ void Core::log(LogLevel level, const std::string& message) const noexcept {
 void Core::set_aside(const std::vector<std::pair<std::uint64_t, std::string>>& damaged) {
   if (damaged.empty()) return;
   std::vector<std::size_t> fresh;
-  writer->call([&](Transaction& transaction) {
-    fresh.clear();
-    Statement add(transaction.database,
-                  "INSERT INTO set_aside(seq, found, reason) VALUES(?,?,?) "
-                  "ON CONFLICT(seq) DO NOTHING");
-    for (std::size_t i = 0; i < damaged.size(); ++i) {
-      add.run(damaged[i].first, transaction.now, std::string_view(damaged[i].second));
-      if (transaction.database.changes() != 0) fresh.push_back(i);
-    }
-  });
+  if (writer) {
+    writer->call([&](Transaction& transaction) {
+      fresh.clear();
+      Statement add(transaction.database,
+                    "INSERT INTO set_aside(seq, found, reason) VALUES(?,?,?) "
+                    "ON CONFLICT(seq) DO NOTHING");
+      for (std::size_t i = 0; i < damaged.size(); ++i) {
+        add.run(damaged[i].first, transaction.now, std::string_view(damaged[i].second));
+        if (transaction.database.changes() != 0) fresh.push_back(i);
+      }
+    });
+  } else {
+    for (std::size_t i = 0; i < damaged.size(); ++i) fresh.push_back(i);
+  }
   corrupt += fresh.size();
   for (const std::size_t i : fresh) {
     log(LogLevel::error, "event " + std::to_string(damaged[i].first) +

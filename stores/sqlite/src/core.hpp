@@ -28,7 +28,7 @@ namespace busway::sqlite {
 
 /// A connection that reads, and what it has prepared.
 struct Reader {
-  explicit Reader(const std::string& path);
+  Reader(const std::string& path, Database::Access access);
   Database database;
   EventReader events;
   DurableTables tables;
@@ -44,10 +44,13 @@ struct Reader {
 class SqliteConsumer;
 
 struct Core {
-  explicit Core(Writer::Settings settings)
-      : path(settings.path), options(settings.options), presence(path + "-gate") {
+  explicit Core(Writer::Settings settings) : path(settings.path), options(settings.options) {
+    presence.emplace(path + "-gate");
     writer.emplace(std::move(settings));
   }
+  /// Reads only.
+  Core(std::string of, StoreOptions with, Database::Access how)
+      : path(std::move(of)), options(std::move(with)), access(how) {}
   Core(const Core&) = delete;
   Core& operator=(const Core&) = delete;
 
@@ -72,6 +75,8 @@ struct Core {
     return options.clock->wall().time_since_epoch().count();
   }
   void require_open() const;
+  /// Open, and not for reading only.
+  void require_writable() const;
   void tell_progress(std::uint64_t done, std::uint64_t whole) const {
     if (options.progress) options.progress({done, whole});
   }
@@ -95,7 +100,8 @@ struct Core {
 
   const std::string path;
   const StoreOptions options;
-  Presence presence;
+  const Database::Access access = Database::Access::write;
+  std::optional<Presence> presence;  // none of one that reads only
   StoreWatches watches;
   std::atomic<std::uint64_t> settled{0};
   std::atomic<std::uint64_t> stale{0};
@@ -103,7 +109,7 @@ struct Core {
   std::atomic<bool> closed{false};
   std::mutex consumers_mutex;
   std::vector<SqliteConsumer*> consumers;  // guarded by consumers_mutex
-  std::optional<Writer> writer;            // last: its thread uses the rest
+  std::optional<Writer> writer;            // last: its thread uses the rest; none as presence
 
  private:
   std::mutex readers_mutex_;

@@ -21,14 +21,17 @@ StoreStats SqliteStore::stats_of(Reader& reader) const {
   Numbers& numbers = reader.tables.numbers();
   out.events = numbers.events();
   out.first_sequence = static_cast<std::uint64_t>(database.number("SELECT min(seq) FROM events"));
-  out.last_sequence = std::max(core_->writer->last_sequence(), numbers.last_sequence());
+  out.last_sequence = numbers.last_sequence();
   out.bytes = database.bytes();
   out.durables = static_cast<std::uint64_t>(database.number("SELECT count(*) FROM durables"));
   out.dead_letters = static_cast<std::uint64_t>(
       database.number("SELECT count(*) FROM exceptions WHERE letter > 0"));
-  out.appended = core_->writer->appended();
-  out.duplicates = core_->writer->duplicates();
-  out.commits = core_->writer->commits();
+  if (core_->writer) {
+    out.last_sequence = std::max(core_->writer->last_sequence(), out.last_sequence);
+    out.appended = core_->writer->appended();
+    out.duplicates = core_->writer->duplicates();
+    out.commits = core_->writer->commits();
+  }
   out.settled = core_->settled;
   out.stale = core_->stale;
   out.corrupt = static_cast<std::uint64_t>(database.number("SELECT count(*) FROM set_aside"));

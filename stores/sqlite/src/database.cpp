@@ -16,6 +16,19 @@ std::string reason_of(sqlite3* handle, int result) {
   return why;
 }
 
+std::string frozen_name(const std::string& path) {
+  std::string name = "file:";
+  for (const char one : path) {
+    // Those that mean something in such a name.
+    if (one == '%' || one == '?' || one == '#') {
+      name += one == '%' ? "%25" : one == '?' ? "%3f" : "%23";
+    } else {
+      name += one;
+    }
+  }
+  return name + "?immutable=1";
+}
+
 }  // namespace
 
 std::string words_of(const std::error_code& error) {
@@ -30,9 +43,12 @@ std::string words_of(const std::error_code& error) {
 }
 
 Database::Database(const std::string& path, Access access) {
-  int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_READWRITE;
+  int flags = SQLITE_OPEN_NOMUTEX;
+  flags |= access <= Access::read ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
   if (access == Access::create) flags |= SQLITE_OPEN_CREATE;
-  const int result = sqlite3_open_v2(path.c_str(), &handle_, flags, nullptr);
+  if (access == Access::frozen) flags |= SQLITE_OPEN_URI;
+  const std::string name = access == Access::frozen ? frozen_name(path) : path;
+  const int result = sqlite3_open_v2(name.c_str(), &handle_, flags, nullptr);
   if (result != SQLITE_OK) {
     const std::string why =
         handle_ != nullptr ? reason_of(handle_, result) : sqlite3_errstr(result);

@@ -40,7 +40,8 @@ class Fault : public std::runtime_error {
 
 class Database {
  public:
-  enum class Access : unsigned char { read, write, create };
+  /// frozen: a file that nobody writes, on a medium where nothing can be made beside it.
+  enum class Access : unsigned char { frozen, read, write, create };
 
   Database(const std::string& path, Access access);
   Database(const Database&) = delete;

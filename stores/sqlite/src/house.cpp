@@ -251,6 +251,7 @@ SqliteStore::Trimmed SqliteStore::trim_once(std::uint64_t from, std::uint64_t up
 TrimResult SqliteStore::trim(const Retention& retention) {
   TrimResult result;
   if (retention.keeps_all()) return result;
+  core_->require_writable();
   const std::uint64_t up_to = core_->asking([&] {
     const Core::Borrowed reader = core_->reader();
     return beyond(*reader, retention);
@@ -408,7 +409,7 @@ void SqliteStore::backup(const std::string& path) {
   NewFile file(path, known ? original.st_mode & 0777U : S_IRUSR | S_IWUSR);
   core_->asking([&] {
     // A connection of its own: it writes another file.
-    Database database(core_->path, Database::Access::write);
+    Database database(core_->path, core_->access);
     database.run("PRAGMA wal_autocheckpoint=0");
     const Copying copying{core_->options.progress, path, database.bytes()};
     if (copying.progress) {
@@ -424,7 +425,7 @@ void SqliteStore::backup(const std::string& path) {
 }
 
 void SqliteStore::vacuum() {
-  core_->require_open();
+  core_->require_writable();
   // Where a file was made over by another program it may not give back what is free.
   std::int64_t whole = 0;
   for (std::int64_t before = std::numeric_limits<std::int64_t>::max();;) {

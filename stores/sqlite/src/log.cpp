@@ -45,6 +45,17 @@ namespace {
 /// Sequences whose single rows are read at once.
 constexpr std::uint64_t kStatesAtOnce = 1'024;
 
+void refuse_all(std::span<AppendResult> results) noexcept {
+  for (AppendResult& one : results) {
+    one = {.answer = Appended::not_stored, .sequence = 0, .error = {}};
+    try {
+      one.error = "the store is open for reading only";
+    } catch (...) {  // no memory for words either
+      one.error.clear();
+    }
+  }
+}
+
 /// Waits for its answer without a thread to tell it, where it has come already.
 class Awaited final : public AppendRequest {
  public:
@@ -58,8 +69,15 @@ class Awaited final : public AppendRequest {
 
 }  // namespace
 
+void SqliteStore::append(AppendRequest& request) noexcept {
+  if (core_->writer) return core_->writer->append(request);
+  refuse_all(request.results());
+  request.done();
+}
+
 void SqliteStore::append(std::span<const Event> events, std::span<AppendResult> results) noexcept {
   if (events.empty()) return;
+  if (!core_->writer) return refuse_all(results);
   Awaited request(events, results);
   core_->writer->append_here(request);
   request.wait();

@@ -63,7 +63,7 @@ std::uint64_t SqliteStore::start_of(const DurableSpec& spec, std::uint64_t last)
 
 std::unique_ptr<StoreConsumer> SqliteStore::open(const DurableSpec& spec) {
   check_durable(spec);
-  core_->require_open();
+  core_->require_writable();
   // Looked for before, since it reads; events appended meanwhile lie behind it either way.
   std::optional<std::uint64_t> start;
   const bool reads = (spec.start.from == Replay::From::last && spec.start.count != 0) ||
@@ -99,14 +99,14 @@ std::unique_ptr<StoreConsumer> SqliteStore::open(const DurableSpec& spec) {
     // The clock may have been set back while nobody was here.
     tables.shorten_waits(row.number, transaction.now);
     for (const Token one : tables.holders(row.number, transaction.now)) {
-      if (!core_->presence.is_there(one)) tables.lapse(one, transaction.now);
+      if (!core_->presence->is_there(one)) tables.lapse(one, transaction.now);
     }
   });
-  return std::make_unique<SqliteConsumer>(core_, row, core_->presence.new_token(), spec.lease);
+  return std::make_unique<SqliteConsumer>(core_, row, core_->presence->new_token(), spec.lease);
 }
 
 bool SqliteStore::remove(std::string_view durable) {
-  core_->require_open();
+  core_->require_writable();
   bool found = false;
   core_->writer->call([&](Transaction& transaction) {
     const auto row = transaction.durables.find(durable);
@@ -178,7 +178,7 @@ std::vector<DurableInfo> SqliteStore::durables_of(Reader& reader, const Seen& se
 std::size_t SqliteStore::replay(std::string_view durable,
                                 std::span<const std::uint64_t> sequences) {
   store_detail::check_replay(sequences);
-  core_->require_open();
+  core_->require_writable();
   std::size_t given = 0;
   bool found = false;
   core_->writer->call([&](Transaction& transaction) {
@@ -278,6 +278,7 @@ std::vector<StoredLetter> SqliteStore::dead_letters(const StoredLetterQuery& que
 std::size_t SqliteStore::for_each_at_rest(
     const StoredLetterQuery& query,
     const std::function<void(Transaction&, DurableNumber, ExceptionRow&)>& use) {
+  core_->require_writable();
   struct Place {
     DurableNumber durable = 0;
     std::uint64_t sequence = 0;

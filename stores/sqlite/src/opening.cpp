@@ -173,6 +173,32 @@ std::uint64_t prepare(const std::string& path, const StoreOptions& options) {
   return opening;
 }
 
+Database::Access prepare_to_read(const std::string& path) {
+  if (FileIdentity::of(path) == FileIdentity{}) {
+    refuse(ErrorCode::store_unavailable, path, "does not exist");
+  }
+  const auto look = [&](Database::Access access) {
+    Database database(path, access);
+    require_ours(database, path);
+    if (!is_current(database)) {
+      refuse(ErrorCode::store_format, path,
+             "is of an earlier version or empty; open it once where it can be written");
+    }
+    return access;
+  };
+  try {
+    return look(Database::Access::read);
+  } catch (const Fault& fault) {
+    if (fault.kind() != SQLITE_CANTOPEN && fault.kind() != SQLITE_READONLY) throw;
+  }
+  struct stat log {};
+  if (stat((path + "-wal").c_str(), &log) == 0 && log.st_size != 0) {
+    refuse(ErrorCode::store_unavailable, path,
+           "has a log beside it that cannot be read where nothing can be written; copy both");
+  }
+  return look(Database::Access::frozen);
+}
+
 }  // namespace sqlite
 
 std::shared_ptr<Store> open_sqlite_store(const std::string& path, const StoreOptions& given) {
@@ -183,6 +209,10 @@ std::shared_ptr<Store> open_sqlite_store(const std::string& path, const StoreOpt
   const std::string place = sqlite::place_of(path);
   const Durability durability = sqlite::durability_of(options, place);
   try {
+    if (options.read_only) {
+      const auto access = sqlite::prepare_to_read(place);
+      return std::make_shared<sqlite::SqliteStore>(place, options, access);
+    }
     const std::uint64_t opening = sqlite::prepare(place, options);
     return std::make_shared<sqlite::SqliteStore>(place, options, opening, durability);
   } catch (const sqlite::Fault& fault) {

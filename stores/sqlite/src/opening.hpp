@@ -31,4 +31,8 @@ void require_place(const std::string& path);
 /// Opens the file, brings it up to date, and enters an opening, whose number it returns.
 [[nodiscard]] std::uint64_t prepare(const std::string& path, const StoreOptions& options);
 
+/// How the file can be read where nothing is to be written: beside its log, or, where it has none
+/// and nothing can be made beside it, as one that nobody writes. Throws as prepare().
+[[nodiscard]] Database::Access prepare_to_read(const std::string& path);
+
 }  // namespace busway::sqlite

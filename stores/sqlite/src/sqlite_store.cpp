@@ -52,8 +52,16 @@ SqliteStore::SqliteStore(const std::string& path, const StoreOptions& options,
   listener_ = std::thread([this] { listen(); });
 }
 
+SqliteStore::SqliteStore(const std::string& path, const StoreOptions& options,
+                         Database::Access access)
+    : core_(std::make_shared<Core>(path, options, access)),
+      opening_(0),
+      opened_(options.clock->wall()),
+      doorbell_(words(FileIdentity::of(path)), opening_) {}
+
 /// A damaged number of a name hides a row from all of them.
 void SqliteStore::take_back_strays() {
+  if (!core_->writer) return;  // whoever may write does it
   const auto has_strays = [&] {
     const Core::Borrowed reader = core_->reader();
     return !reader->tables.strays().empty();
@@ -68,7 +76,7 @@ void SqliteStore::take_back_strays() {
 /// A page that is damaged can hide the last events, which nobody would miss. Their ids stand in a
 /// tree of their own, which is small.
 void SqliteStore::look_for_hidden() {
-  constexpr std::uint64_t kAtMost = 4'000'000;
+  constexpr std::uint64_t kAtMost = 200'000;  // of more it would take too long; check() counts
   std::uint64_t there = 0;
   const std::uint64_t ids = core_->asking([&] {
     const Core::Borrowed reader = core_->reader();
@@ -89,13 +97,18 @@ StoreInfo SqliteStore::info() const {
                 .address = "sqlite:" + core_->path,
                 .engine = std::string("SQLite ") + sqlite3_libversion(),
                 .format = "busway-sqlite " + std::to_string(schema_version()),
-                .durability = core_->writer->durability(),
+                .durability = core_->options.durability.value_or(Durability::power_loss),
                 .notes = {}};
-  out.notes.push_back("journal_mode wal, synchronous " +
-                      std::to_string(core_->writer->synchronous()) +
-                      (out.durability == Durability::power_loss
-                           ? ": each commit is synced before it is answered"
-                           : ": commits are synced when the log is folded into the file"));
+  if (core_->writer) {
+    out.durability = core_->writer->durability();
+    out.notes.push_back("journal_mode wal, synchronous " +
+                        std::to_string(core_->writer->synchronous()) +
+                        (out.durability == Durability::power_loss
+                             ? ": each commit is synced before it is answered"
+                             : ": commits are synced when the log is folded into the file"));
+  } else {
+    out.notes.emplace_back("open for reading only");
+  }
   if (sqlite3_libversion_number() < 3'051'003) {
     out.notes.emplace_back(
         "SQLite before 3.51.3 can lose commits when a checkpoint of one connection meets a commit "
@@ -163,7 +176,7 @@ void SqliteStore::listen() {
     if (!looks && clock < dead_at && clock < house_at && !house_wanted_) continue;
     look_at = clock + kLookEvery;
     try {
-      if (!reader) reader.emplace(core_->path);
+      if (!reader) reader.emplace(core_->path, Database::Access::write);
       const std::int64_t now = reader->database.number("PRAGMA data_version");
       if (std::exchange(version, now) != now) core_->watches.tell(StoreNews::on_own_thread);
       if (clock >= dead_at) {
@@ -187,7 +200,7 @@ void SqliteStore::bury_the_dead(DurableTables& tables) {
     if (core_->consumers.empty()) return;  // nobody here would get it
   }
   std::vector<Token> dead = tables.holders(core_->now());
-  std::erase_if(dead, [&](Token one) { return core_->presence.is_there(one); });
+  std::erase_if(dead, [&](Token one) { return core_->presence->is_there(one); });
   if (dead.empty()) return;
   try {
     // Not so many at once that others would wait for it.
@@ -216,6 +229,7 @@ void SqliteStore::close() noexcept {
     for (SqliteConsumer* const one : core_->consumers) one->give_back();
     core_->consumers.clear();
   }
+  if (!core_->writer) return;
   try {
     core_->writer->call([&](Transaction& transaction) {
       Statement close(transaction.database, "UPDATE openings SET closed=? WHERE id=?");

@@ -41,6 +41,8 @@ class SqliteStore final : public Store {
  public:
   SqliteStore(const std::string& path, const StoreOptions& options, std::uint64_t opening,
               Durability durability);
+  /// For reading only.
+  SqliteStore(const std::string& path, const StoreOptions& options, Database::Access access);
   SqliteStore(const SqliteStore&) = delete;
   SqliteStore& operator=(const SqliteStore&) = delete;
   ~SqliteStore() override { SqliteStore::close(); }
@@ -64,7 +66,7 @@ class SqliteStore final : public Store {
   [[nodiscard]] std::uint64_t writer() const noexcept override { return opening_; }
 
   using Store::append;
-  void append(AppendRequest& request) noexcept override { core_->writer->append(request); }
+  void append(AppendRequest& request) noexcept override;
   void append(std::span<const Event> events, std::span<AppendResult> results) noexcept override;
   [[nodiscard]] StorePage read(const StoreQuery& query) override;
   [[nodiscard]] std::optional<StoredEvent> find(const EventId& id) override;
