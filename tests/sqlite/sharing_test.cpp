@@ -68,6 +68,27 @@ TEST_F(SqliteFolder, TwoInstancesOfOneNameShareItsWork) {
   EXPECT_EQ(std::set<std::string>(seen.begin(), seen.end()).size(), 200U);
 }
 
+TEST_F(SqliteFolder, WhatIsGivenOutIsNoNewsAndWhatIsSettledIs) {
+  const std::shared_ptr<Store> store = open();
+  const auto consumer = store->open({.name = "work", .patterns = {Pattern::parse("number.*")}});
+  for (std::uint64_t n = 1; n <= 2; ++n) ASSERT_TRUE(store->append(numbered(n)).ok());
+  const std::thread::id here = std::this_thread::get_id();
+  std::atomic<int> told_here{0};
+  std::atomic<int> told{0};
+  const Store::Watch watch = store->watch([&](StoreNews news) {
+    if (news != StoreNews::in_passing) return;
+    ++told;
+    if (std::this_thread::get_id() == here) ++told_here;
+  });
+  const FetchResult fetched = consumer->fetch(1);
+  ASSERT_EQ(fetched.deliveries.size(), 1U);
+  EXPECT_EQ(told_here, 0);
+  const int before = told;
+  const Settlement done{.sequence = fetched.deliveries.front().sequence};
+  EXPECT_EQ(consumer->settle(std::span(&done, 1)).accepted, 1U);
+  EXPECT_GT(told, before);
+}
+
 TEST_F(SqliteFolder, TwoProcessesWithOneInstanceIdAreTwoAllTheSame) {
   constexpr std::uint64_t kEach = 200;
   std::vector<std::unique_ptr<Process>> twins;

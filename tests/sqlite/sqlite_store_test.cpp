@@ -1,6 +1,7 @@
 // What is the file store's own: compression, sums, its house.
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <csignal>
 #include <eventually.hpp>
 #include <filesystem>
@@ -326,6 +327,11 @@ TEST_F(SqliteFolder, RetentionCatchesUpWithANameThatWasBehind) {
     store->append(events, results);
   }
   EXPECT_EQ(store->stats().events, 20'000U);
+  const std::string held = " events are beyond the limits of retention and stay";
+  EXPECT_TRUE(eventually([&] { return logged(held); }));
+  const std::vector<std::string> notes = store->info().notes;
+  EXPECT_TRUE(std::any_of(notes.begin(), notes.end(),
+                          [&](const auto& one) { return one.find(held) != std::string::npos; }));
   std::size_t handled = 0;
   while (handled < 20'000) {
     std::vector<Settlement> done;
@@ -336,6 +342,7 @@ TEST_F(SqliteFolder, RetentionCatchesUpWithANameThatWasBehind) {
     handled += consumer->settle(done).accepted;
   }
   EXPECT_TRUE(eventually([&] { return store->stats().events == 100U; }));
+  EXPECT_TRUE(eventually([&] { return logged("no events stay beyond the limits"); }));
   EXPECT_TRUE(store->check().empty());
 }
 

@@ -268,6 +268,21 @@ TrimResult SqliteStore::trim(const Retention& retention) {
   return result;
 }
 
+std::string SqliteStore::what_is_held() const {
+  return std::to_string(held_) +
+         " events are beyond the limits of retention and stay, since they are not settled by each "
+         "durable name, or dead letters are of them";
+}
+
+void SqliteStore::tell_held(std::uint64_t held) {
+  const std::uint64_t before = held_.exchange(held);
+  if (held != 0 && before == 0) {
+    core_->log(LogLevel::warning, what_is_held());
+  } else if (held == 0 && before != 0) {
+    core_->log(LogLevel::info, "no events stay beyond the limits of retention any more");
+  }
+}
+
 /// Now and then, and not much at a time: what is held is looked at again in another round.
 void SqliteStore::trim_some() {
   const std::uint64_t up_to = core_->asking([&] {
@@ -279,8 +294,10 @@ void SqliteStore::trim_some() {
   while (one.more && (looked < kLookAtOnce || one.removed != 0)) {
     one = trim_once(one.to, up_to);
     looked += one.looked;
+    holding_ += one.looked - one.removed;
   }
   trimmed_to_ = one.more ? one.to : 0;
+  if (!one.more) tell_held(std::exchange(holding_, 0));
   trim_after_ = std::max(kTrimEvery, looked);
 }
 

@@ -322,20 +322,25 @@ void SqliteConsumer::transact(Transaction& transaction, std::span<const Settleme
   }
   plan.cursor = cursor_;
   if (max == 0) return;
+  bool is_news = !settlements.empty();
   if (transaction.durables.waits_too_long(number_, transaction.now)) {
     transaction.durables.shorten_waits(number_, transaction.now);
+    is_news = true;
   }
   CursorRow cursor = transaction.durables.cursor(number_);
   plan.cursor = cursor.cursor;
   if (plan.order != DurableOrder::relaxed && !lead(transaction, cursor, plan)) return;
-  reclaim(transaction, plan);
+  is_news = reclaim(transaction, plan) || is_news;
   if (transaction.durables.repair(number_)) {
     cursor = transaction.durables.cursor(number_);
     plan.cursor = cursor.cursor;
+    is_news = true;
   }
   core_->tell_damages(transaction.durables);
   if (plan.patterns != patterns_ || cursor.cursor != cursor_) plan.stale = true;
   claim(transaction, max, candidates, cursor, plan);
+  // What is given out here is to be had by nobody else: nobody need look.
+  if (!is_news) ++transaction.quiet_calls;
 }
 
 void SqliteConsumer::settle_all(Transaction& transaction, std::span<const Settlement> settlements,
@@ -431,7 +436,8 @@ bool SqliteConsumer::lead(Transaction& transaction, CursorRow& cursor, Plan& pla
 }
 
 /// Takes back what lapsed; of a name with an order, all that others hold.
-void SqliteConsumer::reclaim(Transaction& transaction, Plan& plan) {
+bool SqliteConsumer::reclaim(Transaction& transaction, Plan& plan) {
+  bool any = false;
   DurableTables& tables = transaction.durables;
   const std::int64_t now = transaction.now;
   const bool alone = plan.order != DurableOrder::relaxed;
@@ -449,6 +455,7 @@ void SqliteConsumer::reclaim(Transaction& transaction, Plan& plan) {
     }
     tables.remove_lease(lease.id);
     plan.held.leases.erase(lease.id);
+    any = true;
   }
   std::vector<ExceptionRow> out =
       alone ? tables.living(number_)
@@ -460,7 +467,9 @@ void SqliteConsumer::reclaim(Transaction& transaction, Plan& plan) {
     wait(row, 0, now);
     plan.held.exceptions.erase(row.sequence);
     tables.put(number_, row);
+    any = true;
   }
+  return any;
 }
 
 void SqliteConsumer::claim(Transaction& transaction, std::size_t max, const Candidates& candidates,

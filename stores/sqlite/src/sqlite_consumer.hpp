@@ -98,7 +98,8 @@ class SqliteConsumer final : public StoreConsumer {
   void settle_all(Transaction& transaction, std::span<const Settlement> settlements, Plan& plan);
   void settle_exception(Transaction& transaction, const Settlement& one, Plan& plan);
   [[nodiscard]] bool lead(Transaction& transaction, CursorRow& cursor, Plan& plan);
-  void reclaim(Transaction& transaction, Plan& plan);
+  /// True: there was something.
+  [[nodiscard]] bool reclaim(Transaction& transaction, Plan& plan);
   void claim(Transaction& transaction, std::size_t max, const Candidates& candidates,
              CursorRow& cursor, Plan& plan);
   void take(const Plan& plan);

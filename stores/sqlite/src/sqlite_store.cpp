@@ -109,6 +109,7 @@ StoreInfo SqliteStore::info() const {
   } else {
     out.notes.emplace_back("open for reading only");
   }
+  if (held_ != 0) out.notes.push_back(what_is_held());
   if (sqlite3_libversion_number() < 3'051'003) {
     out.notes.emplace_back(
         "SQLite before 3.51.3 can lose commits when a checkpoint of one connection meets a commit "

@@ -133,6 +133,8 @@ class SqliteStore final : public Store {
   };
   [[nodiscard]] Trimmed trim_once(std::uint64_t from, std::uint64_t up_to);
   void trim_some();
+  void tell_held(std::uint64_t held);
+  [[nodiscard]] std::string what_is_held() const;
 
   const std::shared_ptr<Core> core_;
   const std::uint64_t opening_;
@@ -146,7 +148,9 @@ class SqliteStore final : public Store {
   // Of the listener.
   std::int64_t said_in_use_ = 0;
   int houses_ = 0;
-  std::uint64_t trimmed_to_ = 0;  // where the next look for what can be removed begins
+  std::uint64_t trimmed_to_ = 0;        // where the next look for what can be removed begins
+  std::uint64_t holding_ = 0;           // what was found since the beginning that must stay
+  std::atomic<std::uint64_t> held_{0};  // the same of the last round that was whole
   struct Expired {
     std::int64_t opened = 0;
     int looks = 0;

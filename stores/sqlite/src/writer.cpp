@@ -332,7 +332,8 @@ void Writer::commit_part(Batch& batch) {
   }
   gate_.unlock();
   // Whoever has an answer, and looks whether there is anything to do, finds that there is.
-  if (outcome == Outcome::committed) settings_.committed();
+  const bool is_news = !batch.appends.empty() || quiet_calls_ != batch.calls.size();
+  if (outcome == Outcome::committed && is_news) settings_.committed();
   answer(batch, outcome, why);
 }
 
@@ -361,6 +362,7 @@ void Writer::run_all(Batch& batch) {
     culprit_append_ = nullptr;
   }
   times_.close(transaction.last_sequence + 1, next_sequence_ - 1);
+  quiet_calls_ = transaction.quiet_calls;
 }
 
 void Writer::append_all(const Pending& pending) {

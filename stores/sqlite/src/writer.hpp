@@ -47,6 +47,7 @@ struct Transaction {
   DurableTables& durables;
   std::int64_t now = 0;             ///< nanoseconds since the epoch
   std::uint64_t last_sequence = 0;  ///< that was given before this transaction
+  std::size_t quiet_calls = 0;      ///< whose commit is no news to anybody
 };
 
 class Writer {
@@ -57,7 +58,7 @@ class Writer {
     StoreOptions options;
     Durability durability = Durability::power_loss;
     FileIdentity identity;
-    /// After each commit, on this thread, with the gate open.
+    /// After each commit that is news, on this thread, with the gate open.
     std::function<void()> committed;
   };
   explicit Writer(Settings settings);
@@ -153,6 +154,7 @@ class Writer {
   // Of the thread that writes.
   AppendRequest* culprit_append_ = nullptr;
   Call* culprit_call_ = nullptr;
+  std::size_t quiet_calls_ = 0;
   std::uint64_t next_sequence_ = 0;
   std::int64_t now_ = 0;
   int log_pages_ = 0;          // of the write-ahead log, after the last commit
