@@ -177,6 +177,9 @@ class ClockThatLimits final : public Clock {
 };
 
 TEST_F(SqliteFolder, SaysThatThereAreTooManyFilesOpenWhereverItComesUponIt) {
+#ifdef __SANITIZE_ADDRESS__
+  GTEST_SKIP() << "the sanitizer looks at objects through a pipe, which takes files too";
+#endif
   open()->close();
   const FileLimit limit;
   bool opened = false;
