@@ -1,6 +1,7 @@
 #include "bus/durable_feeds.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "bus/bus_core.hpp"
@@ -119,9 +120,15 @@ DurableFeed::Turn DurableFeeds::turn_each(Follow follow) {
     sum.did = sum.did || one.did;
     sum.again = std::min(sum.again, one.again);
   }
+  // They end without the lock: what they hold of the store has locks of its own, which are held
+  // where news of the store asks for this one.
+  std::vector<std::shared_ptr<DurableFeed>> closed;
   {
     const std::lock_guard lock(mutex_);
-    std::erase_if(feeds_, [](const auto& feed) { return feed->closed(); });
+    const auto gone = std::stable_partition(feeds_.begin(), feeds_.end(),
+                                            [](const auto& feed) { return !feed->closed(); });
+    closed.assign(std::move_iterator(gone), std::move_iterator(feeds_.end()));
+    feeds_.erase(gone, feeds_.end());
     ++turns_;
   }
   changed_.notify_all();

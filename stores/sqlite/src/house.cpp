@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <exception>
 #include <functional>
+#include <iterator>
 #include <limits>
 #include <map>
 #include <optional>
@@ -72,22 +73,34 @@ void SqliteStore::say_in_use() {
     const std::lock_guard lock(mutex_);
     every = say_in_use_every_;
   }
-  // As long as this is held none of them goes away.
-  const std::lock_guard lock(core_->consumers_mutex);
   const bool due = now - said_in_use_ >= every || now < said_in_use_;
-  std::vector<std::pair<SqliteConsumer*, SqliteConsumer::Passed>> moved;
-  for (SqliteConsumer* const one : core_->consumers) {
-    if (const auto passed = one->passed()) moved.emplace_back(one, *passed);
-  }
-  if (core_->consumers.empty() || (!due && moved.empty())) return;
-  core_->writer->call([&](Transaction& transaction) {
+  std::vector<DurableNumber> in_use;
+  std::vector<SqliteConsumer::Passed> moved;
+  {
+    const std::lock_guard lock(core_->consumers_mutex);
     for (const SqliteConsumer* const one : core_->consumers) {
-      if (due) one->say_in_use(transaction);
+      if (due) in_use.push_back(one->number());
+      if (const auto passed = one->passed()) moved.push_back(*passed);
     }
-    for (const auto& [one, passed] : moved) one->write_passed(transaction, passed);
+  }
+  if (in_use.empty() && moved.empty()) return;
+  // Without the lock: a commit tells whoever watches. A consumer may go away meanwhile, so only
+  // what was noted of it is written.
+  std::vector<SqliteConsumer::Passed> written;
+  core_->writer->call([&](Transaction& transaction) {
+    written.clear();
+    for (const DurableNumber one : in_use) SqliteConsumer::say_in_use(transaction, one);
+    std::copy_if(moved.begin(), moved.end(), std::back_inserter(written), [&](const auto& one) {
+      return SqliteConsumer::write_passed(transaction, one);
+    });
   });
   if (due) said_in_use_ = now;
-  for (const auto& [one, passed] : moved) one->take(passed);
+  const std::lock_guard lock(core_->consumers_mutex);
+  for (const SqliteConsumer::Passed& passed : written) {
+    for (SqliteConsumer* const one : core_->consumers) {
+      if (one->number() == passed.number) one->take(passed);
+    }
+  }
 }
 
 /// What nobody has opened for too long, as some looks in a row have found: whoever has it open has

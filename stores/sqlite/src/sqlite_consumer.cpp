@@ -669,17 +669,19 @@ bool SqliteConsumer::renew() {
 std::optional<SqliteConsumer::Passed> SqliteConsumer::passed() const {
   const std::unique_lock lock(mutex_, std::try_to_lock);
   if (!lock || closed_ || scan_from_ <= cursor_) return std::nullopt;
-  return Passed{cursor_, scan_from_, version_};
+  return Passed{number_, cursor_, scan_from_, version_};
 }
 
-void SqliteConsumer::write_passed(Transaction& transaction, const Passed& passed) const {
-  CursorRow cursor = transaction.durables.cursor(number_);
+bool SqliteConsumer::write_passed(Transaction& transaction, const Passed& passed) {
+  DurableTables& tables = transaction.durables;
+  CursorRow cursor = tables.cursor(passed.number);
   // What it passed by was nothing of the patterns that it knows.
-  if (cursor.cursor != passed.cursor || transaction.durables.version(number_) != passed.version) {
-    return;
+  if (cursor.cursor != passed.cursor || tables.version(passed.number) != passed.version) {
+    return false;
   }
   cursor.cursor = passed.to;
-  transaction.durables.put_cursor(number_, cursor);
+  tables.put_cursor(passed.number, cursor);
+  return true;
 }
 
 void SqliteConsumer::take(const Passed& passed) {
@@ -688,8 +690,8 @@ void SqliteConsumer::take(const Passed& passed) {
   if (cursor_ == passed.cursor) cursor_ = std::max(cursor_, passed.to);
 }
 
-void SqliteConsumer::say_in_use(Transaction& transaction) const {
-  std::optional<DurableRow> row = transaction.durables.find(number_);
+void SqliteConsumer::say_in_use(Transaction& transaction, DurableNumber number) {
+  std::optional<DurableRow> row = transaction.durables.find(number);
   // One that is damaged is mended where it is at work.
   if (!row || !row->sound) return;
   row->opened = transaction.now;

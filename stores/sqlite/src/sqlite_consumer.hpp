@@ -43,16 +43,18 @@ class SqliteConsumer final : public StoreConsumer {
   void give_back() noexcept;
   /// What it has looked at and passed by, and the file does not say.
   struct Passed {
+    DurableNumber number = 0;
     std::uint64_t cursor = 0;
     std::uint64_t to = 0;
     std::int64_t version = 0;  // of the name's row when it was looked at
   };
   /// No value: nothing, or it is at work.
   [[nodiscard]] std::optional<Passed> passed() const;
-  void write_passed(Transaction& transaction, const Passed& passed) const;
+  /// False: the file has another cursor by now, or other patterns.
+  [[nodiscard]] static bool write_passed(Transaction& transaction, const Passed& passed);
   /// After that was committed.
   void take(const Passed& passed);
-  void say_in_use(Transaction& transaction) const;
+  static void say_in_use(Transaction& transaction, DurableNumber number);
   [[nodiscard]] DurableNumber number() const noexcept { return number_; }
   [[nodiscard]] std::uint64_t seen_to() const;
 
