@@ -90,9 +90,8 @@ void SqliteStore::say_in_use() {
   core_->writer->call([&](Transaction& transaction) {
     written.clear();
     for (const DurableNumber one : in_use) SqliteConsumer::say_in_use(transaction, one);
-    std::copy_if(moved.begin(), moved.end(), std::back_inserter(written), [&](const auto& one) {
-      return SqliteConsumer::write_passed(transaction, one);
-    });
+    std::copy_if(moved.begin(), moved.end(), std::back_inserter(written),
+                 [&](const auto& one) { return SqliteConsumer::write_passed(transaction, one); });
   });
   if (due) said_in_use_ = now;
   const std::lock_guard lock(core_->consumers_mutex);
