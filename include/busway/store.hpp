@@ -71,8 +71,9 @@ class Store {
   [[nodiscard]] virtual std::optional<StoredEvent> find(const EventId& id) = 0;
   [[nodiscard]] virtual std::optional<StoredStatus> status(const EventId& id) = 0;
 
-  /// Calls `news` after something was appended, settled or released, by this opening or another,
-  /// and now and then without a cause; calls may overlap. Ends when the last copy goes; then it
+  /// Calls `news` after something was appended or can be had again, by this opening or another, and
+  /// now and then without a cause, which is how what was only settled becomes known; calls may
+  /// overlap. Ends when the last copy goes; then it
   /// does not run.
   using Watch = std::shared_ptr<void>;
   [[nodiscard]] virtual Watch watch(std::function<void(StoreNews)> news) = 0;

@@ -17,6 +17,8 @@ constexpr auto kLookAnyway = std::chrono::milliseconds(500);
 /// A look for events of other instances reads the store. While there is news all the time, which
 /// is of this one as a rule, it is not made more often than that.
 constexpr auto kFollowEvery = std::chrono::milliseconds(1);
+/// What was committed here is looked past, and not for anything in it: it can wait for longer.
+constexpr auto kPassOwnEvery = std::chrono::milliseconds(5);
 
 /// Says which thread makes a turn.
 struct TurnScope {
@@ -54,7 +56,16 @@ void DurableFeeds::begin() {
 void DurableFeeds::told(StoreNews news) noexcept {
   for (const auto& feed : all()) feed->news();
   const bool may_turn = news == StoreNews::on_own_thread && !core_.driven_by_hand();
-  if (!may_turn || !turn_here()) wake();
+  if (may_turn && turn_here()) return;
+  // Where nothing is durable a commit of this opening is no news to its only bus.
+  const bool is_own = news == StoreNews::in_passing && !link_.is_shared();
+  if (is_own && is_empty() && SteadyClock::now() < followed_at_.load() + kPassOwnEvery) return;
+  wake();
+}
+
+bool DurableFeeds::is_empty() const {
+  const std::lock_guard lock(mutex_);
+  return feeds_.empty();
 }
 
 bool DurableFeeds::turn_here() {
@@ -105,20 +116,22 @@ DurableFeed::Turn DurableFeeds::turn_each(Follow follow) {
                                                               : DurableFeed::Fetching::allowed;
   const auto now = SteadyClock::now();
   DurableFeed::Turn sum{.again = now + kLookAnyway};
-  if (fetching == DurableFeed::Fetching::allowed && link_.follows()) {
-    if (follow == Follow::at_once || now >= follow_at_) {
-      follow_at_ = now + kFollowEvery;
-      const StoreLink::Followed followed = link_.follow();
-      sum.did = followed.did || followed.more;
-      if (followed.more) sum.again = follow_at_ = now;
-    } else {
-      sum.again = follow_at_;
-    }
-  }
   for (const auto& feed : all()) {
     const DurableFeed::Turn one = feed->turn(fetching);
     sum.did = sum.did || one.did;
     sum.again = std::min(sum.again, one.again);
+  }
+  // Behind the feeds: what those fetch was to be had as soon, and costs less.
+  if (fetching == DurableFeed::Fetching::allowed && link_.follows()) {
+    if (follow == Follow::at_once || now >= follow_at_) {
+      follow_at_ = now + kFollowEvery;
+      const StoreLink::Followed followed = link_.follow();
+      followed_at_ = now;
+      sum.did = sum.did || followed.did || followed.more;
+      if (followed.more) sum.again = follow_at_ = now;
+    } else {
+      sum.again = std::min(sum.again, follow_at_);
+    }
   }
   // They end without the lock: what they hold of the store has locks of its own, which are held
   // where news of the store asks for this one.

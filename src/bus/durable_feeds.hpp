@@ -66,6 +66,7 @@ class DurableFeeds {
   using SteadyTime = std::chrono::steady_clock::time_point;
   void run();
   void told(StoreNews news) noexcept;
+  [[nodiscard]] bool is_empty() const;
   /// False: another turn is under way.
   [[nodiscard]] bool turn_here();
   enum class Follow : unsigned char { at_once, now_and_then };
@@ -91,6 +92,7 @@ class DurableFeeds {
   std::mutex turn_mutex_;
   std::atomic<std::thread::id> turning_{};             // who makes a turn
   std::chrono::steady_clock::time_point follow_at_{};  // guarded by turn_mutex_
+  std::atomic<std::chrono::steady_clock::time_point> followed_at_{};
   std::atomic<bool> held_{false};
 };
 

@@ -105,6 +105,8 @@ class StoreLink {
   /// Delivers what other openings have appended, as far as there is room.
   Followed follow();
   [[nodiscard]] bool follows() const noexcept { return follows_.load(std::memory_order_acquire); }
+  /// Whether another bus of this process is on the same opening.
+  [[nodiscard]] bool is_shared();
 
   /// All feeds give back what they hold; no call of the store begins after this.
   void close() noexcept;
@@ -130,7 +132,6 @@ class StoreLink {
   void answered(const AppendResult& answer, const EventId& id);
   enum class Writer : unsigned char { own, others, not_known };
   [[nodiscard]] Writer writer_of(const StoredEvent& one);
-  [[nodiscard]] bool is_shared();
   [[nodiscard]] bool comes_by_following(const StoredEvent& one);
   bool ready_ = false;  // guarded by the lock of all links
   /// What this bus appends, until it is answered; once the opening is shared, until follow() has

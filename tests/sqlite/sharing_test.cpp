@@ -68,7 +68,7 @@ TEST_F(SqliteFolder, TwoInstancesOfOneNameShareItsWork) {
   EXPECT_EQ(std::set<std::string>(seen.begin(), seen.end()).size(), 200U);
 }
 
-TEST_F(SqliteFolder, WhatIsGivenOutIsNoNewsAndWhatIsSettledIs) {
+TEST_F(SqliteFolder, WhatNobodyElseCanHaveIsNoNewsAndWhatIsGivenBackIs) {
   const std::shared_ptr<Store> store = open();
   const auto consumer = store->open({.name = "work", .patterns = {Pattern::parse("number.*")}});
   for (std::uint64_t n = 1; n <= 2; ++n) ASSERT_TRUE(store->append(numbered(n)).ok());
@@ -80,12 +80,15 @@ TEST_F(SqliteFolder, WhatIsGivenOutIsNoNewsAndWhatIsSettledIs) {
     ++told;
     if (std::this_thread::get_id() == here) ++told_here;
   });
-  const FetchResult fetched = consumer->fetch(1);
-  ASSERT_EQ(fetched.deliveries.size(), 1U);
+  const FetchResult fetched = consumer->fetch(2);
+  ASSERT_EQ(fetched.deliveries.size(), 2U);
+  const Settlement done{.sequence = fetched.deliveries[0].sequence};
+  EXPECT_EQ(consumer->settle(std::span(&done, 1)).accepted, 1U);
   EXPECT_EQ(told_here, 0);
   const int before = told;
-  const Settlement done{.sequence = fetched.deliveries.front().sequence};
-  EXPECT_EQ(consumer->settle(std::span(&done, 1)).accepted, 1U);
+  const Settlement release{.sequence = fetched.deliveries[1].sequence,
+                           .kind = Settlement::Kind::release};
+  EXPECT_EQ(consumer->settle(std::span(&release, 1)).accepted, 1U);
   EXPECT_GT(told, before);
 }
 

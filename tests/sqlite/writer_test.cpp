@@ -49,6 +49,29 @@ TEST_F(SqliteWriter, LetsNobodyElseWriteHoweverLongSomebodyDoes) {
   EXPECT_EQ(writer.commits(), 2U);
 }
 
+TEST_F(SqliteWriter, ACallThatFailsTakesBackWhatItDidAlsoWhereItIsAlone) {
+  Writer writer(settings());
+  const auto names = [&] {
+    std::int64_t count = 0;
+    writer.call([&](Transaction& transaction) {
+      count = transaction.database.number("SELECT count(*) FROM topics");
+    });
+    return count;
+  };
+  const std::uint64_t before = writer.commits();
+  EXPECT_THROW(writer.call([](Transaction& transaction) {
+    transaction.database.run("INSERT INTO topics(name, sum) VALUES('made', 0)");
+    throw Error(ErrorCode::not_found, "no");
+  }),
+               Error);
+  EXPECT_EQ(writer.commits(), before) << "nothing was to be committed";
+  EXPECT_EQ(names(), 0);
+  writer.call([](Transaction& transaction) {
+    transaction.database.run("INSERT INTO topics(name, sum) VALUES('made', 0)");
+  });
+  EXPECT_EQ(names(), 1);
+}
+
 TEST_F(SqliteWriter, TakesNoFileThatKeepsNoWriteAheadLog) {
   const Writer::Settings made = settings();
   run_sql("PRAGMA wal_checkpoint(TRUNCATE); PRAGMA journal_mode=DELETE");

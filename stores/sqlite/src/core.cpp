@@ -8,10 +8,6 @@ namespace {
 
 constexpr std::size_t kFreeReadersMax = 8;
 
-std::string select(std::string_view rest) {
-  return "SELECT " + std::string(kEventColumns) + " FROM events WHERE " + std::string(rest);
-}
-
 }  // namespace
 
 Reader::Reader(const std::string& path, Database::Access access)
@@ -19,10 +15,10 @@ Reader::Reader(const std::string& path, Database::Access access)
       events(database),
       tables(database),
       times(database),
-      by_id(database, select("id=?")),
-      by_sequence(database, select("seq=?")),
-      after(database, select("seq > ? AND seq <= ? ORDER BY seq")),
-      before(database, select("seq < ? AND seq >= ? ORDER BY seq DESC")),
+      by_id(database, select_events("id=?")),
+      by_sequence(database, select_events("seq=?")),
+      after(database, select_events(kAfter)),
+      before(database, select_events("seq < ? AND seq >= ? ORDER BY seq DESC")),
       first(database, "SELECT min(seq) FROM events"),
       last(database, "SELECT max(seq) FROM events") {
   database.run("PRAGMA query_only=1");

@@ -2,6 +2,7 @@
 
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -12,6 +13,11 @@
 #include <utility>
 
 namespace busway::sqlite {
+namespace {
+
+constexpr int kRingsAtOnce = 16;
+
+}  // namespace
 
 Doorbell::Doorbell(std::string file, std::uint64_t opening)
     : file_(std::move(file)),
@@ -64,17 +70,26 @@ Doorbell::Heard Doorbell::wait(std::chrono::milliseconds timeout) noexcept {
   if (poll(&wanted, socket_.get() >= 0 ? 1 : 0, static_cast<int>(timeout.count())) <= 0) {
     return Heard::nothing;
   }
+  // All of them in one go, as a rule: whoever rang has somebody waiting.
+  std::array<char, kRingsAtOnce> bytes{};
+  std::array<iovec, kRingsAtOnce> parts{};
+  std::array<mmsghdr, kRingsAtOnce> rings{};
+  for (std::size_t i = 0; i < rings.size(); ++i) {
+    parts[i] = {.iov_base = &bytes[i], .iov_len = 1};
+    rings[i].msg_hdr.msg_iov = &parts[i];
+    rings[i].msg_hdr.msg_iovlen = 1;
+  }
   Heard heard = Heard::nothing;
-  std::array<char, 16> bytes{};
-  for (;;) {
-    const ssize_t size = recv(socket_.get(), bytes.data(), bytes.size(), MSG_DONTWAIT);
-    if (size <= 0) return heard;
-    if (bytes[0] == static_cast<char>(Ring::openings)) {
-      heard = Heard::openings;
-    } else if (heard == Heard::nothing) {
-      heard = Heard::news;
+  for (int count = kRingsAtOnce; count == kRingsAtOnce;) {
+    count = recvmmsg(socket_.get(), rings.data(), kRingsAtOnce, MSG_DONTWAIT, nullptr);
+    for (int i = 0; i < count; ++i) {
+      const bool is_opening =
+          bytes[static_cast<std::size_t>(i)] == static_cast<char>(Ring::openings);
+      if (is_opening) heard = Heard::openings;
+      if (heard == Heard::nothing) heard = Heard::news;
     }
   }
+  return heard;
 }
 
 }  // namespace busway::sqlite

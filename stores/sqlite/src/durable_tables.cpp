@@ -174,6 +174,9 @@ DurableTables::DurableTables(Database& database)
       add_lease_(database,
                  "INSERT INTO leases(durable, lo, hi, token, until, span, done, sum) "
                  "VALUES(?,?,?,?,?,?,?,?)"),
+      add_lease_at_(database,
+                    "UPDATE leases SET lo=?, hi=?, until=?, span=?, done=?, sum=? WHERE id=? AND "
+                    "durable=? AND token=?"),
       update_lease_(database, "UPDATE leases SET until=?, span=?, done=?, sum=? WHERE id=?"),
       remove_lease_(database, "DELETE FROM leases WHERE id=?"),
       exception_(database, std::string(kExceptionColumns) + " AND seq=?"),
@@ -211,6 +214,7 @@ DurableTables::DurableTables(Database& database)
                      "< 2 AND until > ?"),
       longest_(database,
                std::string(kExceptionColumns) + " AND state < 2 ORDER BY until DESC LIMIT 1"),
+      has_living_(database, "SELECT 1 FROM exceptions WHERE durable=? AND state < 2 LIMIT 1"),
       // SQLite does not read what it is only asked the length of.
       event_bytes_(database,
                    "SELECT max(ifnull(size, 0), length(payload)) FROM events WHERE seq=?"),
@@ -505,6 +509,13 @@ std::int64_t DurableTables::add_lease(DurableNumber number, const LeaseRow& row)
   return sqlite3_last_insert_rowid(database_.handle());
 }
 
+std::int64_t DurableTables::add_lease_at(std::int64_t id, DurableNumber number,
+                                         const LeaseRow& row) {
+  add_lease_at_.run(row.lo, row.hi, row.until, row.span, row.done.bytes(), sum_of(number, row), id,
+                    number, row.token);
+  return sqlite3_changes(database_.handle()) == 1 ? id : add_lease(number, row);
+}
+
 void DurableTables::update_lease(DurableNumber number, const LeaseRow& row) {
   update_lease_.run(row.until, row.span, row.done.bytes(), sum_of(number, row), row.id);
 }
@@ -710,6 +721,12 @@ void DurableTables::shorten_waits(DurableNumber number, std::int64_t now) {
     one.until = now + one.span;
     put(number, one);
   }
+}
+
+bool DurableTables::has_living(DurableNumber number) {
+  const bool has = has_living_.start(number).step();
+  has_living_.reset();
+  return has;
 }
 
 bool DurableTables::waits_too_long(DurableNumber number, std::int64_t now) {

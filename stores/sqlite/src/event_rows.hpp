@@ -35,6 +35,11 @@ inline constexpr std::string_view kEventColumns =
     "causation, source, key, user_id, session_id, instance_id, schema, entity, operation, "
     "correlation_id, traceparent, metadata, extensions, content_type, codec, size, payload";
 inline constexpr int kEventColumnCount = 29;
+[[nodiscard]] inline std::string select_events(std::string_view where) {
+  return "SELECT " + std::string(kEventColumns) + " FROM events WHERE " + std::string(where);
+}
+/// Behind the first value, up to the second.
+inline constexpr std::string_view kAfter = "seq > ? AND seq <= ? ORDER BY seq";
 
 /// Topics by number; numbers of a transaction that was rolled back are forgotten by forget().
 class TopicNames {

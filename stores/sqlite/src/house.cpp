@@ -229,6 +229,7 @@ SqliteStore::Trimmed SqliteStore::trim_once(std::uint64_t from, std::uint64_t up
   if (met_strays) take_back_strays();
   if (found.empty()) return out;
   core_->writer->call([&](Transaction& transaction) {
+    const std::uint64_t last = transaction.last_sequence();
     // It may be needed by now: by a name that is new, or a letter that is sent again.
     const Needs needs(transaction.durables);
     Statement has_row(transaction.database, "SELECT 1 FROM exceptions WHERE seq=?");
@@ -247,12 +248,12 @@ SqliteStore::Trimmed SqliteStore::trim_once(std::uint64_t from, std::uint64_t up
       removed += static_cast<std::uint64_t>(transaction.database.changes());
     }
     // No sequence is ever given twice.
-    if (!sequences.empty() && sequences.back() == transaction.last_sequence) {
-      numbers.keep_last_sequence(transaction.last_sequence);
+    if (!sequences.empty() && sequences.back() == last) {
+      numbers.keep_last_sequence(last);
     }
     if (removed != 0) numbers.count_removed(removed, sequences.back());
     Statement first(transaction.database, "SELECT ifnull(min(seq), ?) FROM events");
-    if (first.start(transaction.last_sequence).step()) {
+    if (first.start(last).step()) {
       TimeBlocks(transaction.database).forget_below(first.unsigned_number(0));
     }
     out.removed = removed;

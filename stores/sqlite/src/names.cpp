@@ -75,7 +75,7 @@ std::unique_ptr<StoreConsumer> SqliteStore::open(const DurableSpec& spec) {
     const std::optional<DurableRow> known = tables.find(spec.name);
     if (!known) {
       row = {.spec = spec};
-      row.start = start ? *start : start_of(spec, transaction.last_sequence);
+      row.start = start ? *start : start_of(spec, transaction.last_sequence());
       row.number = tables.add(spec, row.start, transaction.now);
       core_->tell_damages(tables);
       return;

@@ -27,6 +27,11 @@ constexpr std::size_t kSafeEvery = 256;
 constexpr int kScans = 4;
 /// Of those that are missing so many are told one by one.
 constexpr std::uint64_t kHiddenMax = 1'000;
+/// A fetch that found something last time, and not more than this, claims what is there without
+/// looking first: one look at the file less. Those rows are read while others wait for their turn,
+/// so they are few, and small.
+constexpr std::size_t kFewAtOnce = 8;
+constexpr ScanBounds kFew{.events = 2 * kFewAtOnce, .rows = 64, .bytes = 64 * 1024};
 /// A cursor that moves under a fetch is read again so often.
 constexpr int kTries = 16;
 
@@ -141,13 +146,15 @@ FetchResult SqliteConsumer::exchange(std::span<const Settlement> settlements, st
   FetchResult result;
   settled = {};
   int scans = 0;
+  bool blindly = max != 0 && last_count_ != 0 && last_count_ <= kFewAtOnce;
   for (int tries = 0;;) {
     Candidates candidates;
     Plan plan;
-    const bool writes = core_->asking([&] {
+    const bool writes = blindly || core_->asking([&] {
       if (max == 0) return true;
       const Core::Borrowed reader = core_->reader();
-      candidates = read_candidates(*reader, max);
+      candidates = read_candidates({reader->after, reader->events, reader->tables},
+                                   {max, kScanAtOnce, limits::kStoreBytesAtOnce});
       return !candidates.events.empty() || has_work(*reader, plan);
     });
     core_->set_aside(candidates.damaged);
@@ -164,8 +171,10 @@ FetchResult SqliteConsumer::exchange(std::span<const Settlement> settlements, st
     }
     core_->writer->call([&](Transaction& transaction) {
       plan = {.held = held_};
+      if (blindly) candidates = read_few(transaction.scan, max);
       transact(transaction, settlements, max, candidates, plan);
     });
+    blindly = false;
     take(plan);
     settled.accepted += plan.settled.accepted;
     settled.stale += plan.settled.stale;
@@ -197,13 +206,13 @@ FetchResult SqliteConsumer::exchange(std::span<const Settlement> settlements, st
   }
 }
 
-bool SqliteConsumer::matches(Reader& reader, const RowHead& head) {
+bool SqliteConsumer::matches(EventReader& events, const RowHead& head) {
   // One that is damaged is nobody's to pass by: it is found so when it is read.
   if (!head.is_sound) return true;
   const std::int64_t topic = head.topic;
   const auto known = matches_.find(topic);
   if (known != matches_.end()) return known->second;
-  const std::string_view name = reader.events.topics().name_of(topic);
+  const std::string_view name = events.topics().name_of(topic);
   const bool fits =
       name.empty() || std::any_of(patterns_.begin(), patterns_.end(),
                                   [name](const Pattern& pattern) { return pattern.matches(name); });
@@ -212,41 +221,51 @@ bool SqliteConsumer::matches(Reader& reader, const RowHead& head) {
   return fits;
 }
 
-SqliteConsumer::Candidates SqliteConsumer::read_candidates(Reader& reader, std::size_t max) {
+SqliteConsumer::Candidates SqliteConsumer::read_few(const EventScan& scan, std::size_t max) {
+  Candidates out = read_candidates(scan, {std::min(max, kFew.events), kFew.rows, kFew.bytes});
+  if (out.damaged.empty()) return out;
+  // What is damaged is set aside by a look without the gate.
+  return {.scanned_to = std::max(cursor_, scan_from_), .more = true};
+}
+
+SqliteConsumer::Candidates SqliteConsumer::read_candidates(const EventScan& scan,
+                                                           const ScanBounds& bounds) {
   Candidates out;
   const std::uint64_t from = std::max(cursor_, scan_from_);
   out.scanned_to = from;
-  Statement& rows = reader.after;
+  Statement& rows = scan.after;
   rows.start(from, std::numeric_limits<std::int64_t>::max());
   std::uint64_t looked = 0;
   std::uint64_t expected = from + 1;
   std::optional<std::uint64_t> removed_to;
   // A consumer that asks again and again gets about as many each time.
-  out.events.reserve(std::min(max, last_count_));
+  out.events.reserve(std::min(bounds.events, last_count_));
   while (rows.step()) {
     const RowHead head = EventReader::head_at(rows);
     const std::uint64_t sequence = head.sequence;
     const bool wide = !out.events.empty() && sequence - out.events.front().sequence >= kScanAtOnce;
-    if (out.events.size() == max || looked++ == kScanAtOnce || wide) {
+    if (out.events.size() == bounds.events || looked++ == bounds.rows || wide) {
       out.more = true;
       break;
     }
     if (head.is_sound && sequence > expected) {
-      if (!removed_to) removed_to = reader.tables.numbers().removed_to();
+      if (!removed_to) removed_to = scan.tables.numbers().removed_to();
       hidden_between(std::max(expected, *removed_to + 1), sequence, out.damaged);
     }
     if (head.is_sound || sequence == expected) expected = sequence + 1;
-    if (!matches(reader, head)) {
+    if (!matches(scan.events, head)) {
       out.scanned_to = sequence;
       continue;
     }
     const std::size_t bytes = EventReader::bytes_of(rows);
-    if (!out.events.empty() && out.bytes + bytes > limits::kStoreBytesAtOnce) {
+    // A large one comes by itself, but not where there are to be few and small ones.
+    const bool too_large = out.bytes + bytes > bounds.bytes;
+    if (too_large && (!out.events.empty() || bounds.bytes < limits::kStoreBytesAtOnce)) {
       out.more = true;
       break;
     }
     out.scanned_to = sequence;
-    EventRow row = reader.events.row_at(rows, head);
+    EventRow row = scan.events.row_at(rows, head);
     if (row.event) {
       out.bytes += bytes;
       out.events.push_back({.event = std::move(*row.event), .sequence = sequence});
@@ -289,11 +308,13 @@ bool SqliteConsumer::has_work(Reader& reader, Plan& plan) {
     if (lease.until <= now || lease.until - now > lease.span + kSetBack) return true;
     if (lease.token != token_) due_at(plan, lease.until);
   }
-  for (const auto state : {ExceptionState::waiting, ExceptionState::leased}) {
-    if (!tables.due(number_, state, now, 1).empty()) return true;
+  if (tables.has_living(number_)) {
+    for (const auto state : {ExceptionState::waiting, ExceptionState::leased}) {
+      if (!tables.due(number_, state, now, 1).empty()) return true;
+    }
+    if (tables.waits_too_long(number_, now)) return true;  // the clock was set back
+    if (const auto due = tables.next_due(number_, now)) due_at(plan, *due);
   }
-  if (tables.waits_too_long(number_, now)) return true;  // the clock was set back
-  if (const auto due = tables.next_due(number_, now)) due_at(plan, *due);
   if (!tables.damages().empty()) {
     tables.forget_damages();  // told when they are mended
     return true;
@@ -314,37 +335,49 @@ void SqliteConsumer::transact(Transaction& transaction, std::span<const Settleme
     plan.patterns = patterns_;
     plan.order = order_;
   }
-  settle_all(transaction, settlements, plan);
+  settle_all(transaction, settlements, max != 0, plan);
   if (plan.misses) {
     // Its name's number may be what is damaged; then it is nobody's.
     transaction.durables.take_back_strays();
     core_->tell_damages(transaction.durables);
   }
   plan.cursor = cursor_;
-  if (max == 0) return;
-  bool is_news = !settlements.empty();
-  if (transaction.durables.waits_too_long(number_, transaction.now)) {
+  // What is done, or given out here, is to be had by nobody: nobody need look.
+  bool is_news =
+      plan.misses || std::any_of(settlements.begin(), settlements.end(), [](const Settlement& one) {
+        return one.kind != Settlement::Kind::done;
+      });
+  if (max == 0) {
+    if (!is_news) ++transaction.quiet_calls;
+    return;
+  }
+  plan.has_living = transaction.durables.has_living(number_);
+  if (plan.has_living && transaction.durables.waits_too_long(number_, transaction.now)) {
     transaction.durables.shorten_waits(number_, transaction.now);
     is_news = true;
   }
   CursorRow cursor = transaction.durables.cursor(number_);
   plan.cursor = cursor.cursor;
-  if (plan.order != DurableOrder::relaxed && !lead(transaction, cursor, plan)) return;
+  if (plan.order != DurableOrder::relaxed && !lead(transaction, cursor, plan)) {
+    if (plan.settled_row) transaction.durables.remove_lease(*plan.settled_row);
+    return;
+  }
   is_news = reclaim(transaction, plan) || is_news;
   if (transaction.durables.repair(number_)) {
     cursor = transaction.durables.cursor(number_);
     plan.cursor = cursor.cursor;
+    plan.has_living = true;
     is_news = true;
   }
   core_->tell_damages(transaction.durables);
   if (plan.patterns != patterns_ || cursor.cursor != cursor_) plan.stale = true;
   claim(transaction, max, candidates, cursor, plan);
-  // What is given out here is to be had by nobody else: nobody need look.
+  if (plan.settled_row) transaction.durables.remove_lease(*plan.settled_row);
   if (!is_news) ++transaction.quiet_calls;
 }
 
 void SqliteConsumer::settle_all(Transaction& transaction, std::span<const Settlement> settlements,
-                                Plan& plan) {
+                                bool keeps_row, Plan& plan) {
   struct Checked {
     bool mine = false;
     bool changed = false;
@@ -383,7 +416,11 @@ void SqliteConsumer::settle_all(Transaction& transaction, std::span<const Settle
     if (!check.mine) {
       plan.held.leases.erase(lease);
     } else if (lease->second.done.all(lease->second.size())) {
-      transaction.durables.remove_lease(id);
+      if (keeps_row && !plan.settled_row) {
+        plan.settled_row = id;
+      } else {
+        transaction.durables.remove_lease(id);
+      }
       plan.held.leases.erase(lease);
     } else if (check.changed) {
       transaction.durables.update_lease(number_, lease->second);
@@ -457,6 +494,8 @@ bool SqliteConsumer::reclaim(Transaction& transaction, Plan& plan) {
     plan.held.leases.erase(lease.id);
     any = true;
   }
+  if (any) plan.has_living = true;
+  if (!plan.has_living) return any;
   std::vector<ExceptionRow> out =
       alone ? tables.living(number_)
             : tables.due(number_, ExceptionState::leased, now, limits::kFetchMax);
@@ -478,9 +517,11 @@ void SqliteConsumer::claim(Transaction& transaction, std::size_t max, const Cand
   const std::int64_t now = transaction.now;
   const bool strict = plan.order == DurableOrder::strict;
   std::optional<std::uint64_t> held_back;  // strict: nothing beyond it
-  if (strict) held_back = tables.lowest_waiting(number_, now);
-  std::vector<ExceptionRow> ready =
-      tables.due(number_, ExceptionState::waiting, now, limits::kFetchMax);
+  std::vector<ExceptionRow> ready;
+  if (plan.has_living) {
+    if (strict) held_back = tables.lowest_waiting(number_, now);
+    ready = tables.due(number_, ExceptionState::waiting, now, limits::kFetchMax);
+  }
   if (!strict) {
     // Those that have lapsed seldom first: what kills its holder must not hold up the others.
     std::stable_sort(ready.begin(), ready.end(), [](const auto& a, const auto& b) {
@@ -524,7 +565,9 @@ void SqliteConsumer::claim(Transaction& transaction, std::size_t max, const Cand
     plan.held.exceptions.emplace(row.sequence, row);
     plan.given.push_back(std::move(row));
   }
-  if (const auto due = tables.next_due(number_, now)) due_at(plan, *due);
+  if (plan.has_living) {
+    if (const auto due = tables.next_due(number_, now)) due_at(plan, *due);
+  }
   plan.more = plan.stale || full;
   if (plan.more || held_back || suspects != 0) return;
 
@@ -551,7 +594,8 @@ void SqliteConsumer::claim(Transaction& transaction, std::size_t max, const Cand
         lease.done.set(static_cast<std::size_t>(sequence - lease.lo));
       }
     }
-    lease.id = tables.add_lease(number_, lease);
+    const auto row = std::exchange(plan.settled_row, std::nullopt);
+    lease.id = row ? tables.add_lease_at(*row, number_, lease) : tables.add_lease(number_, lease);
     plan.held.leases.emplace(lease.id, std::move(lease));
   }
   if (cursor_to > cursor.cursor) {

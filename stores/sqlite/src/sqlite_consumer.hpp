@@ -25,6 +25,13 @@
 
 namespace busway::sqlite {
 
+/// How much one look at the events reads.
+struct ScanBounds {
+  std::size_t events = 0;
+  std::uint64_t rows = 0;
+  std::size_t bytes = 0;
+};
+
 class SqliteConsumer final : public StoreConsumer {
  public:
   SqliteConsumer(std::shared_ptr<Core> core, const DurableRow& row, Token token,
@@ -65,11 +72,11 @@ class SqliteConsumer final : public StoreConsumer {
     std::map<std::uint64_t, ExceptionRow> exceptions{};  // by sequence
   };
   struct Candidates {
-    std::vector<Leased> events;
+    std::vector<Leased> events{};
     std::size_t bytes = 0;
     std::uint64_t scanned_to = 0;
     bool more = false;
-    std::vector<std::pair<std::uint64_t, std::string>> damaged;
+    std::vector<std::pair<std::uint64_t, std::string>> damaged{};
   };
   /// What a transaction has found and done.
   struct Plan {
@@ -77,12 +84,14 @@ class SqliteConsumer final : public StoreConsumer {
     SettleResult settled{};
     std::vector<ExceptionRow> given{};
     std::size_t given_suspects = 0;
-    std::size_t taken = 0;  // of the candidates
+    std::size_t taken = 0;                      // of the candidates
+    std::optional<std::int64_t> settled_row{};  // of a lease; the next one may take its place
     std::uint64_t cursor = 0;
-    bool stale = false;   // the candidates are not what comes next
-    bool misses = false;  // a row that nobody else could have taken
-    bool more = false;    // there may be, to be had now
-    bool moves = false;   // the cursor
+    bool stale = false;      // the candidates are not what comes next
+    bool misses = false;     // a row that nobody else could have taken
+    bool more = false;       // there may be, to be had now
+    bool moves = false;      // the cursor
+    bool has_living = true;  // something of the name may wait or be out by itself
     bool active = true;
     std::optional<std::int64_t> due{};
     std::vector<Pattern> patterns{};
@@ -92,12 +101,16 @@ class SqliteConsumer final : public StoreConsumer {
 
   FetchResult exchange(std::span<const Settlement> settlements, std::size_t max,
                        SettleResult& settled);
-  [[nodiscard]] Candidates read_candidates(Reader& reader, std::size_t max);
+  [[nodiscard]] Candidates read_candidates(const EventScan& scan, const ScanBounds& bounds);
+  /// The same within a transaction, for at most `max` events.
+  [[nodiscard]] Candidates read_few(const EventScan& scan, std::size_t max);
   /// Without writing: whether there is anything but candidates; and when there will be.
   [[nodiscard]] bool has_work(Reader& reader, Plan& plan);
   void transact(Transaction& transaction, std::span<const Settlement> settlements, std::size_t max,
                 const Candidates& candidates, Plan& plan);
-  void settle_all(Transaction& transaction, std::span<const Settlement> settlements, Plan& plan);
+  /// Keeps the row of one lease that is settled, if it is to.
+  void settle_all(Transaction& transaction, std::span<const Settlement> settlements, bool keeps_row,
+                  Plan& plan);
   void settle_exception(Transaction& transaction, const Settlement& one, Plan& plan);
   [[nodiscard]] bool lead(Transaction& transaction, CursorRow& cursor, Plan& plan);
   /// True: there was something.
@@ -106,7 +119,7 @@ class SqliteConsumer final : public StoreConsumer {
              CursorRow& cursor, Plan& plan);
   void take(const Plan& plan);
   void read_given(const std::vector<ExceptionRow>& given, FetchResult& result);
-  [[nodiscard]] bool matches(Reader& reader, const RowHead& head);
+  [[nodiscard]] bool matches(EventReader& events, const RowHead& head);
   void require_open() const;
   [[nodiscard]] DurableRow require_row(Transaction& transaction) const;
   void keep_row(Transaction& transaction, DurableRow& row) const;

@@ -53,9 +53,14 @@ Writer::Writer(Settings settings)
       database_(settings_.path, Database::Access::write),
       begin_(database_, "BEGIN IMMEDIATE"),
       commit_(database_, "COMMIT"),
+      savepoint_(database_, "SAVEPOINT one"),
+      back_to_savepoint_(database_, "ROLLBACK TO one"),
+      release_(database_, "RELEASE one"),
       is_set_aside_(database_, "SELECT 1 FROM set_aside WHERE seq=?"),
       events_(database_, settings_.options.compress_above),
       durables_(database_),
+      reader_(database_),
+      after_(database_, select_events(kAfter)),
       times_(database_) {
   database_.run(settings_.durability == Durability::power_loss ? "PRAGMA synchronous=FULL"
                                                                : "PRAGMA synchronous=NORMAL");
@@ -117,9 +122,10 @@ void Writer::append(AppendRequest& request) noexcept {
   }
 }
 
-bool Writer::start_writing() noexcept {
+bool Writer::start_writing(Crowd crowd) noexcept {
   const std::lock_guard lock(mutex_);
   if (writing_ || closing_ || !appends_.empty() || !calls_.empty()) return false;
+  if (crowd == Crowd::waits && crowded_) return false;
   writing_ = true;
   return true;
 }
@@ -129,6 +135,7 @@ void Writer::stop_writing(Batch& left) noexcept {
   {
     const std::lock_guard lock(mutex_);
     writing_ = false;
+    crowded_ = appends_.size() > 1 || left.requests > 1;
     try {
       appends_.insert(appends_.begin(), left.appends.begin(), left.appends.end());
       left.appends.clear();
@@ -143,7 +150,7 @@ void Writer::stop_writing(Batch& left) noexcept {
 }
 
 void Writer::append_here(AppendRequest& request) noexcept {
-  if (!start_writing()) return append(request);
+  if (!start_writing(Crowd::waits)) return append(request);
   Batch batch;
   batch.appends.push_back({.request = &request});
   commit(batch);
@@ -152,7 +159,7 @@ void Writer::append_here(AppendRequest& request) noexcept {
 
 void Writer::call(std::function<void(Transaction&)> function) {
   Call call{.function = std::move(function)};
-  if (start_writing()) {
+  if (start_writing(Crowd::any)) {
     Batch batch;
     batch.calls.push_back(&call);
     commit(batch);
@@ -210,6 +217,7 @@ bool Writer::take(Batch& batch) {
   const auto end = appends_.begin() + static_cast<std::ptrdiff_t>(requests);
   batch.appends.assign(appends_.begin(), end);
   appends_.erase(appends_.begin(), end);
+  batch.requests = requests;
   return !(closing_ && batch.empty());
 }
 
@@ -289,9 +297,13 @@ void Writer::commit_part(Batch& batch) {
       culprit_call_ = nullptr;
       now_ = settings_.options.clock->wall().time_since_epoch().count();
       begin_.run();
-      next_sequence_ = durables_.numbers().last_sequence() + 1;
+      next_sequence_ = 0;
       if (now_ + kSetBack < last_now_) durables_.shorten_waits(now_);
-      run_all(batch);
+      if (!run_all(batch)) {
+        roll_back();
+        outcome = Outcome::taken_back;
+        break;
+      }
       committing = true;
       commit_.run();
       outcome = Outcome::committed;
@@ -320,7 +332,7 @@ void Writer::commit_part(Batch& batch) {
     }
   }
   if (outcome == Outcome::committed) {
-    last_sequence_ = next_sequence_ - 1;
+    if (next_sequence_ != 0) last_sequence_ = next_sequence_ - 1;
     last_now_ = now_;
     ++commits_;
     // One that a reader holds up is not tried again at each commit.
@@ -337,22 +349,30 @@ void Writer::commit_part(Batch& batch) {
   answer(batch, outcome, why);
 }
 
-void Writer::run_all(Batch& batch) {
-  Transaction transaction{database_, durables_, now_, next_sequence_ - 1};
+bool Writer::run_all(Batch& batch) {
+  Transaction transaction{.database = database_,
+                          .durables = durables_,
+                          .scan = {after_, reader_, durables_},
+                          .now = now_};
+  // What it gives are sequences: it must not depend on what the calls remove.
+  if (!batch.appends.empty()) next_sequence_ = transaction.last_sequence() + 1;
+  // With nobody else in the transaction that itself is taken back.
+  const bool alone = batch.calls.size() == 1 && batch.appends.empty();
   for (Call* const call : batch.calls) {
     culprit_call_ = call;
     call->error = nullptr;
-    database_.run("SAVEPOINT one");
+    if (!alone) savepoint_.run();
     try {
       call->function(transaction);
-      database_.run("RELEASE one");
+      if (!alone) release_.run();
     } catch (const Fault&) {
       throw;
     } catch (const std::exception&) {
       // Its own affair: the others go on.
       call->error = std::current_exception();
-      database_.run("ROLLBACK TO one");
-      database_.run("RELEASE one");
+      if (alone) return false;
+      back_to_savepoint_.run();
+      release_.run();
     }
     culprit_call_ = nullptr;
   }
@@ -361,8 +381,9 @@ void Writer::run_all(Batch& batch) {
     append_all(one);
     culprit_append_ = nullptr;
   }
-  times_.close(transaction.last_sequence + 1, next_sequence_ - 1);
+  if (!batch.appends.empty()) times_.close(transaction.last_sequence() + 1, next_sequence_ - 1);
   quiet_calls_ = transaction.quiet_calls;
+  return true;
 }
 
 void Writer::append_all(const Pending& pending) {
@@ -413,7 +434,7 @@ void Writer::answer(Batch& batch, Outcome outcome, const std::string& why) noexc
   };
   std::erase_if(batch.appends, is_done);
   for (Call* const call : batch.calls) {
-    if (outcome != Outcome::committed) {
+    if (outcome != Outcome::committed && outcome != Outcome::taken_back) {
       call->error = std::make_exception_ptr(Error(ErrorCode::store_unavailable, sentence(why)));
     }
     call->answered.set();

@@ -41,13 +41,27 @@
 
 namespace busway::sqlite {
 
+/// A connection's statement that reads events, and what belongs to it.
+struct EventScan {
+  Statement& after;  // kAfter
+  EventReader& events;
+  DurableTables& tables;
+};
+
 /// What an operation has to do with.
 struct Transaction {
   Database& database;
   DurableTables& durables;
-  std::int64_t now = 0;             ///< nanoseconds since the epoch
-  std::uint64_t last_sequence = 0;  ///< that was given before this transaction
-  std::size_t quiet_calls = 0;      ///< whose commit is no news to anybody
+  EventScan scan;
+  std::int64_t now = 0;         ///< nanoseconds since the epoch
+  std::size_t quiet_calls = 0;  ///< whose commit is no news to anybody
+  std::optional<std::uint64_t> last = std::nullopt;
+
+  /// That was given before this transaction. To be asked before events are removed.
+  [[nodiscard]] std::uint64_t last_sequence() {
+    if (!last) last = durables.numbers().last_sequence();
+    return *last;
+  }
 };
 
 class Writer {
@@ -99,15 +113,24 @@ class Writer {
   struct Batch {
     std::vector<Pending> appends;
     std::vector<Call*> calls;
+    std::size_t requests = 1;  // there were, at the beginning
     [[nodiscard]] bool empty() const noexcept { return appends.empty() && calls.empty(); }
   };
-  enum class Outcome : unsigned char { committed, failed, unknown };
+  enum class Outcome : unsigned char {
+    committed,
+    failed,
+    unknown,
+    taken_back  // its only call has failed by itself
+  };
 
   void read_settings();
   void run();
   [[nodiscard]] bool take(Batch& batch);
+  /// Where several threads publish at a time, one that does it itself would have a commit for its
+  /// event alone, while the others wait to share the next one.
+  enum class Crowd : unsigned char { any, waits };
   /// True: this thread writes from now on, until stop_writing().
-  [[nodiscard]] bool start_writing() noexcept;
+  [[nodiscard]] bool start_writing(Crowd crowd) noexcept;
   /// What is left goes on before all that is queued.
   void stop_writing(Batch& left) noexcept;
   /// Leaves in the batch what is for another transaction.
@@ -116,8 +139,9 @@ class Writer {
   /// requests of which none is.
   [[nodiscard]] Batch split(Batch& batch);
   void commit_part(Batch& batch);
-  /// Throws Fault with culprit set where one operation alone is to blame.
-  void run_all(Batch& batch);
+  /// False: the only call of the batch failed by itself. Throws Fault with culprit set where one
+  /// operation alone is to blame.
+  [[nodiscard]] bool run_all(Batch& batch);
   void append_all(const Pending& pending);
   /// Leaves the request that was stored in part.
   void answer(Batch& batch, Outcome outcome, const std::string& why) noexcept;
@@ -134,9 +158,14 @@ class Writer {
   std::optional<OwnFiles> files_;  // from when all of them are there
   Statement begin_;
   Statement commit_;
+  Statement savepoint_;
+  Statement back_to_savepoint_;
+  Statement release_;
   Statement is_set_aside_;
   EventWriter events_;
   DurableTables durables_;
+  EventReader reader_;
+  Statement after_;
   TimeBlocks times_;
   Durability durability_ = Durability::process_crash;
   std::int64_t synchronous_ = 0;
@@ -148,6 +177,7 @@ class Writer {
   std::vector<Call*> calls_;
   bool sleeping_ = false;
   bool writing_ = false;  // somebody is
+  bool crowded_ = false;  // several requests were written, or came, in the last turn
   bool closing_ = false;
   bool closed_ = false;
 
