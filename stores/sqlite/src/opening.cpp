@@ -208,7 +208,9 @@ Database::Access prepare_to_read(const std::string& path) {
   struct stat log {};
   if (stat((path + "-wal").c_str(), &log) == 0 && log.st_size != 0) {
     refuse(ErrorCode::store_unavailable, path,
-           "has a log beside it that cannot be read where nothing can be written; copy both");
+           "has a log beside it, " + escape(path) +
+               "-wal, that cannot be read where nothing can be written; copy both files into a "
+               "folder that can be written, and open the copy");
   }
   return look(Database::Access::frozen);
 }
