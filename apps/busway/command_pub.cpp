@@ -21,10 +21,12 @@
 #include "busway/cloud_events.hpp"
 #include "busway/error.hpp"
 #include "busway/limits.hpp"
+#include "busway/topic_name.hpp"
 #include "command.hpp"
 #include "event/event_access.hpp"
 #include "event/id_generator.hpp"
 #include "event/json_guard.hpp"
+#include "event/text_field.hpp"
 #include "exit_code.hpp"
 #include "key_values.hpp"
 #include "line_reader.hpp"
@@ -51,6 +53,20 @@ struct PubOptions {
   std::string file;
   bool json = false;
 };
+
+/// Before a line is read: each of them would fail by it, and of no lines nobody would hear.
+std::string fault_of_topic(const std::string& text) {
+  return check_topic(text).value_or(std::string());
+}
+
+std::string fault_of_source(const std::string& text) {
+  try {
+    detail::require_text_field("the source", text);
+    return {};
+  } catch (const Error& error) {
+    return error.what();
+  }
+}
 
 std::string bytes_text(std::uint64_t bytes, std::size_t most) {
   return "has " + std::to_string(bytes) + " bytes; at most " + std::to_string(most) + " are taken";
@@ -261,9 +277,11 @@ void add_pub(CLI::App& tool, Chosen& chosen) {
       tool.add_subcommand("pub", "Publish lines of JSON, each an event, into a store");
   command->add_option("FILE", options->file, "Where the lines are; none or -: standard input");
   add_store_option(*command, options->store);
-  command->add_option("--topic", options->topic,
-                      "Topic of lines that are no CloudEvents but plain JSON");
-  command->add_option("--source", options->source, "Their source");
+  command
+      ->add_option("--topic", options->topic,
+                   "Topic of lines that are no CloudEvents but plain JSON")
+      ->check(&fault_of_topic);
+  command->add_option("--source", options->source, "Their source")->check(&fault_of_source);
   command->add_flag("--json", options->json, "Print the counts as one JSON object");
   command->footer(std::string("A line is a CloudEvent, or any JSON with --topic. An event whose id "
                               "is stored already counts as\n"

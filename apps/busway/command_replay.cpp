@@ -1,9 +1,8 @@
 // busway replay: past events of a store once more, into a prefix of topics or a durable name.
-#include <unistd.h>
-
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <chrono>
-#include <cstdio>
+#include <cstdint>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -18,6 +17,7 @@
 #include "event/cloud_events/rfc3339.hpp"
 #include "exit_code.hpp"
 #include "key_values.hpp"
+#include "progress.hpp"
 #include "signal_watch.hpp"
 #include "standard_output.hpp"
 #include "store_access.hpp"
@@ -71,6 +71,58 @@ class StopAtSignal {
   std::jthread watch_;
 };
 
+/// How much a replay will look at, for its bar: sequences, or events where a limit ends it first.
+class Extent {
+ public:
+  Extent(Store& store, const ReplayOptions& options) : limit_(options.limit) {
+    const std::uint64_t first = edge(store, options.from, Edge::first);
+    const std::uint64_t last = edge(store, options.to, Edge::last);
+    if (first == 0 || last < first) return;  // the replay says why, if there is something to say
+    before_ = first - 1;
+    whole_ = last - before_;
+  }
+
+  void show(Progress& progress, const ReplayResult& so_far, Progress::When when) const {
+    const std::uint64_t seen = so_far.last_sequence - std::min(so_far.last_sequence, before_);
+    const bool by_limit =
+        limit_ != 0 && static_cast<double>(so_far.replayed) * static_cast<double>(whole_) >
+                           static_cast<double>(seen) * static_cast<double>(limit_);
+    std::uint64_t part = by_limit ? so_far.replayed : seen;
+    std::uint64_t whole = by_limit ? limit_ : whole_;
+    // What does not match behind the last one was looked at, too.
+    if (when == Progress::When::now) part = whole = 1;
+    progress.show(so_far.replayed, part, whole, when);
+  }
+
+ private:
+  enum class Edge : unsigned char { first, last };
+  /// 0: there is none.
+  static std::uint64_t edge(Store& store, const std::string& text, Edge edge) {
+    StoreQuery query;
+    query.limit = 1;
+    if (edge == Edge::last) query.direction = StoreQuery::Direction::newest_first;
+    if (const auto point = text.empty() ? std::nullopt : point_of(text)) {
+      if (point->at == ReplayPoint::At::event) {
+        const auto found = store.find(point->id);
+        return found ? found->sequence : 0;
+      }
+      if (point->at == ReplayPoint::At::time) {
+        (edge == Edge::first ? query.since : query.until) = point->moment;
+      } else if (edge == Edge::first) {
+        query.after = point->position - std::min<std::uint64_t>(point->position, 1);
+      } else {
+        query.after = point->position + 1;
+      }
+    }
+    const StorePage page = store.read(query);
+    return page.events.empty() ? 0 : page.events.front().sequence;
+  }
+
+  const std::uint64_t limit_;
+  std::uint64_t before_ = 0;
+  std::uint64_t whole_ = 0;  // 0: not known
+};
+
 Json counts_of(const ReplayResult& result, const ReplayOptions& options) {
   Json refused = Json::array();
   for (const ReplayResult::Refused& one : result.refused) {
@@ -86,7 +138,6 @@ Json counts_of(const ReplayResult& result, const ReplayOptions& options) {
 }
 
 void print(const ReplayResult& result, const ReplayOptions& options) {
-  if (isatty(STDERR_FILENO) != 0) std::fputs("\r\x1b[K", stderr);
   for (const ReplayResult::Refused& one : result.refused) {
     print_error(std::to_string(one.count) + (one.count == 1 ? " event was" : " events were") +
                 " refused: " + escape(one.reason, 400));
@@ -121,7 +172,8 @@ int replay(const ReplayOptions& options) {
     return kUsage;
   }
   SignalWatch signals;
-  return with_store(options.store, Missing::is_an_error, [&](Store& store) {
+  Progress progress("events");
+  const auto use = [&](Store& store) {
     BusOptions with;
     // The store is with_store()'s, which outlives the bus.
     with.opened_store = std::shared_ptr<Store>(std::shared_ptr<Store>(), &store);
@@ -140,15 +192,23 @@ int replay(const ReplayOptions& options) {
         .stop = stop.token()};
     if (!options.from.empty()) request.from = point_of(options.from);
     if (!options.to.empty()) request.to = point_of(options.to);
-    if (isatty(STDERR_FILENO) != 0) {
-      request.progress = [](const ReplayResult& so_far) {
-        std::fprintf(stderr, "\r%llu events", static_cast<unsigned long long>(so_far.replayed));
+    std::optional<Extent> extent;
+    if (progress.is_shown()) {
+      extent.emplace(store, options);
+      request.progress = [&](const ReplayResult& so_far) {
+        extent->show(progress, so_far, Progress::When::now_and_then);
       };
     }
     const ReplayResult result = bus.replay(request);
+    using End = ReplayResult::End;
+    if (extent && (result.end == End::all || result.end == End::limit)) {
+      extent->show(progress, result, Progress::When::now);
+    }
+    progress.clear();
     print(result, options);
     return exit_code_of(result);
-  });
+  };
+  return with_store(options.store, Missing::is_an_error, use, &progress);
 }
 
 }  // namespace

@@ -38,14 +38,10 @@ std::shared_ptr<Store> open(const StoreChoice& choice, StoreOptions& options) {
     return open_store(choice.address, options);
   } catch (const Error& error) {
     if (!choice.only_looks || error.code() != ErrorCode::store_unavailable) throw;
-    options.read_only = true;
-    try {
-      return open_store(choice.address, options);
-    } catch (const Error&) {
-      // The first one says more.
-    }
-    throw;
   }
+  // If this fails, too, it says what keeps it from being read: that is what was asked for.
+  options.read_only = true;
+  return open_store(choice.address, options);
 }
 
 }  // namespace

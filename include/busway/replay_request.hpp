@@ -125,7 +125,8 @@ struct ReplayRequest {
   enum class Act : unsigned char { replay, count };
   Act act = Act::replay;
   std::stop_token stop{};  ///< ends it between two pages, or while it waits
-  /// Told how far it is after each page, on the thread of the call.
+  /// Told how far it is after each page, and after each part of one where a rate or a full queue
+  /// cuts it up; on the thread of the call.
   std::function<void(const ReplayResult&)> progress{};
 };
 

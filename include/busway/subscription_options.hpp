@@ -40,7 +40,8 @@ enum class Overflow : unsigned char { reject, block, drop_oldest, drop_newest };
 enum class OrderBy : unsigned char { none, key };
 
 struct SubscriptionOptions {
-  std::string name{};                    ///< for people: logs, stats, results
+  /// For people: logs, stats, results. Default: the durable name, else the first pattern is shown.
+  std::string name{};
   std::string owner{};                   ///< component or plugin; unsubscribe_all(owner)
   std::optional<Mode> mode{};            ///< default BusOptions::mode; of coroutines async
   int priority = 0;                      ///< higher first; ties in subscription order

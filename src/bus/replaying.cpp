@@ -334,6 +334,7 @@ std::optional<ReplayResult::End> Replaying::replay(Part page) {
     }
     if (end) return end;
     page = page.subspan(count);
+    if (!page.empty() && request_.progress) request_.progress(result_);
   }
   return std::nullopt;
 }

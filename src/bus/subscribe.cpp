@@ -229,7 +229,7 @@ void BusCore::equip(Subscriber& subscriber, const SubscriptionOptions& options,
   }
   auto extra = std::make_unique<SubscriberExtra>();
   extra->patterns = std::move(patterns);
-  extra->name = options.name;
+  extra->name = options.name.empty() ? options.durable : options.name;
   extra->owner = options.owner;
   extra->filter = options.filter;
   if (options.dedupe) extra->dedupe = std::make_unique<delivery_detail::SeenIds>(*options.dedupe);

@@ -1,6 +1,8 @@
 #include <csignal>
 #include <eventually.hpp>
+#include <filesystem>
 #include <string>
+#include <vector>
 
 #include "busway/limits.hpp"
 #include "platform/host_name.hpp"
@@ -27,6 +29,30 @@ TEST_F(Pub, WhatCannotBeReadIsAnErrorAndNotAnEnd) {
     EXPECT_EQ(ended.code, 4) << path;
     EXPECT_TRUE(has(ended.err, path) && has(ended.err, "cannot be read: ")) << ended.err;
   }
+}
+
+TEST_F(Pub, AnOptionThatNoLineCouldUseIsRefusedBeforeOneIsRead) {
+  struct Row {
+    std::vector<std::string> words;
+    std::string part;
+  };
+  const std::string long_text(limits::kTextBytesMax + 1, 'x');
+  for (const Row& row : std::vector<Row>{{{"--topic", "a b"}, "a b"},
+                                         {{"--topic", ""}, "--topic"},
+                                         {{"--topic", "order.*"}, "order.*"},
+                                         {{"--topic", std::string(256, 't')}, "256 bytes"},
+                                         {{"--topic", "a", "--source", "\xff"}, "UTF-8"},
+                                         {{"--topic", "a", "--source", long_text}, "--source"}}) {
+    for (const std::string& path : {file(""), file("1\n"), folder.file("none")}) {
+      std::vector<std::string> words{"pub", path};
+      words.insert(words.end(), row.words.begin(), row.words.end());
+      const Ended ended = run(words);
+      EXPECT_EQ(ended.code, 2) << row.part << ": " << ended.err;
+      EXPECT_EQ(ended.out, "") << row.part;
+      EXPECT_TRUE(has(ended.err, row.part)) << ended.err;
+    }
+  }
+  EXPECT_FALSE(std::filesystem::exists(folder.file("events.db"))) << "nor is the store made";
 }
 
 TEST_F(Pub, ALineThatIsTooLongIsNamedWithItsSizeAndTheBound) {

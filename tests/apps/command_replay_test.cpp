@@ -1,6 +1,7 @@
 #include <csignal>
 #include <eventually.hpp>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "store_verbs.hpp"
@@ -114,6 +115,44 @@ TEST_F(StoreVerbs, ReplayRefusesWhatCannotBeMeant) {
   EXPECT_EQ(none.code, 4);
   EXPECT_TRUE(has(none.err, "does not exist")) << none.err;
   EXPECT_EQ(lines_of(run({"history", "--json"}).out).size(), 1U);
+}
+
+TEST_F(StoreVerbs, ReplayShowsATerminalHowFarItIs) {
+  fill(600);
+  fill(400, "other");
+  const auto replayed = [&](const std::vector<std::string>& words) {
+    std::vector<std::string> all{"replay", "order.*", "--into", "again.", "--store", store};
+    all.insert(all.end(), words.begin(), words.end());
+    Process process(tool(all), {.terminal = true});
+    const Ended ended = process.wait();
+    EXPECT_EQ(ended.code, 0) << ended.err;
+    EXPECT_FALSE(has(ended.out, "%"));
+    return ended.err;
+  };
+  const std::string full = "[##############################] 100 %  ";
+  for (const auto& [words, count] :
+       std::vector<std::pair<std::vector<std::string>, std::string>>{{{}, "600"},
+                                                                     {{"--limit", "5"}, "5"},
+                                                                     {{"--from", "599"}, "2"},
+                                                                     {{"--to", "40"}, "40"}}) {
+    const std::string shown = replayed(words);
+    EXPECT_TRUE(has(shown, full + count + " events")) << count << ": " << shown;
+    EXPECT_TRUE(shown.ends_with("\r\x1b[K")) << "it goes at the end: " << shown;
+  }
+  // Also within a page, which takes minutes at this rate.
+  Process slow(
+      tool({"replay", "*", "--into", "x.", "--rate", "2", "--to", "400", "--store", store}),
+      {.terminal = true});
+  EXPECT_TRUE(slow.wait_for("[..............................] 0 %  "));
+  slow.signal(SIGINT);
+  EXPECT_EQ(slow.wait().code, 1);
+  // What is wrong is told as without a bar.
+  Process none(tool({"replay", "*", "--into", "x.", "--from",
+                     "01932c07-209b-7e5a-8e2f-5b8f6d2f3a11", "--store", store}),
+               {.terminal = true});
+  const Ended ended = none.wait();
+  EXPECT_EQ(ended.code, 4);
+  EXPECT_TRUE(has(ended.err, "01932c07-209b-7e5a-8e2f-5b8f6d2f3a11")) << ended.err;
 }
 
 TEST_F(StoreVerbs, ReplayEndsAtASignalAndSaysWhereItStopped) {

@@ -1,4 +1,5 @@
 // The verbs that look into a store: pub, sub, history, status, dlq, store.
+#include <algorithm>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -159,6 +160,85 @@ TEST_F(StoreVerbs, AStoreThatCannotBeWrittenCanBeLookedAt) {
   }
   EXPECT_EQ(json::parse(run({"stats", "--json"}).out).at("events"), 3);
 }
+
+#ifdef BUSWAY_SQLITE_WORKER
+
+/// A store of three events on a disk of its own that is read-only.
+struct StoreOnReadOnlyDisk : StoreVerbs {
+  // Characters that mean something in the address of a database.
+  std::string path = folder.file("a%20b?c#d.db");
+
+  /// The tool there; `state`: how the store was left.
+  [[nodiscard]] Ended there(const std::string& state, std::vector<std::string> words) const {
+    words.insert(words.end(), {"--store", "sqlite:" + path});
+    std::vector<std::string> all = tool(words);
+    all.insert(all.begin(), {BUSWAY_SQLITE_WORKER, "run-read-only", path, state});
+    return Process(all).wait();
+  }
+  static bool has_no_disk(const Ended& ended) { return ended.code == 77; }
+};
+
+const std::vector<std::vector<std::string>> kLooks{
+    {"history"},
+    {"status", "00000000-0000-0001-0000-000000000002"},
+    {"dlq", "list"},
+    {"stats"},
+    {"store", "info"},
+    {"store", "check"},
+    {"store", "durable", "list"}};
+
+TEST_F(StoreOnReadOnlyDisk, IsLookedAtWhetherItWasClosedOrItsHostWasKilled) {
+  for (const std::string state : {"closed", "killed"}) {
+    for (const std::vector<std::string>& verb : kLooks) {
+      const Ended ended = there(state, verb);
+      if (has_no_disk(ended)) GTEST_SKIP() << "a tmpfs cannot be mounted here";
+      EXPECT_EQ(ended.code, 0) << state << ' ' << verb.back() << ": " << ended.err;
+      EXPECT_FALSE(has(ended.err, "error")) << ended.err;
+    }
+    EXPECT_EQ(lines_of(there(state, {"history", "--json"}).out).size(), 3U) << state;
+    const Ended info = there(state, {"store", "info", "--json"});
+    EXPECT_EQ(json::parse(info.out).at("events"), 3) << info.out;
+    const std::string copy = folder.file("copy.db");
+    const Ended no_room = there(state, {"store", "backup", copy});
+    EXPECT_EQ(no_room.code, 4);
+    EXPECT_TRUE(has(no_room.err, "copy.db cannot be made")) << no_room.err;
+  }
+}
+
+TEST_F(StoreOnReadOnlyDisk, WhatWouldWriteIsRefusedWithOneError) {
+  for (const std::string state : {"closed", "killed"}) {
+    for (const std::vector<std::string>& verb : {std::vector<std::string>{"pub", "--topic", "a"},
+                                                 {"sub", "*"},
+                                                 {"sub", "--durable", "mailer", "*"},
+                                                 {"replay", "*", "--into", "x."},
+                                                 {"dlq", "purge", "--all"},
+                                                 {"store", "trim", "--max-events", "1"},
+                                                 {"store", "vacuum"},
+                                                 {"store", "durable", "rm", "mailer"}}) {
+      const Ended ended = there(state, verb);
+      if (has_no_disk(ended)) GTEST_SKIP() << "a tmpfs cannot be mounted here";
+      EXPECT_EQ(ended.code, 4) << state << ' ' << verb.front() << ": " << ended.err;
+      EXPECT_EQ(ended.out, "") << verb.front();
+      EXPECT_TRUE(has(ended.err, "cannot be written")) << ended.err;
+      EXPECT_EQ(std::count(ended.err.begin(), ended.err.end(), '\n'), 1) << ended.err;
+    }
+  }
+}
+
+TEST_F(StoreOnReadOnlyDisk, WithALogThatCannotBeReadItIsRefusedWithWhatToDo) {
+  for (const std::vector<std::string>& verb : kLooks) {
+    const Ended ended = there("without-shm", verb);
+    if (has_no_disk(ended)) GTEST_SKIP() << "a tmpfs cannot be mounted here";
+    EXPECT_EQ(ended.code, 4) << verb.back();
+    EXPECT_EQ(ended.out, "") << verb.back();
+    EXPECT_TRUE(has(ended.err, "d.db-wal, that cannot be read where nothing can be written"))
+        << ended.err;
+    EXPECT_TRUE(has(ended.err, "copy both files into a folder that can be written")) << ended.err;
+    EXPECT_EQ(std::count(ended.err.begin(), ended.err.end(), '\n'), 1) << ended.err;
+  }
+}
+
+#endif
 
 TEST_F(StoreVerbs, HelpTellsWhatTheExitCodesMeanForStores) {
   for (const std::vector<std::string>& verb :

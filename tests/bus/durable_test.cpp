@@ -590,6 +590,40 @@ TEST_P(Durable, TellsItsNameAndWhatItsFilterRejected) {
   EXPECT_EQ(told.counters.delivered, 1U);
 }
 
+TEST_P(Durable, IsCalledByItsDurableNameUnlessItHasOneOfItsOwn) {
+  Names logged;
+  BusOptions with = options();
+  with.log = [&](LogLevel, std::string_view, std::span<const LogField> fields) {
+    for (const LogField& field : fields) {
+      if (field.name == "subscription") logged.emplace_back(field.value);
+    }
+  };
+  const auto executor = std::make_shared<ManualExecutor>();
+  with.executor = executor;
+  Bus bus(with);
+  Names called;
+  const auto fails = [&](const Event&, Context& context) {
+    called.emplace_back(context.subscription());
+    throw std::runtime_error("no");
+  };
+  const SubscriptionOptions plain{
+      .retry = retries(0), .breaker = BreakerPolicy{.failures = 1}, .durable = "work"};
+  SubscriptionOptions named = plain;
+  named.name = "of its own";
+  named.durable = "other";
+  const Subscription first = bus.subscribe({"job.*", "task"}, fails, plain);
+  const Subscription second = bus.subscribe({"job.*", "task"}, fails, named);
+  (void)bus.publish("job.a");
+  (void)bus.poll();
+  std::sort(called.begin(), called.end());
+  std::sort(logged.begin(), logged.end());
+  logged.erase(std::unique(logged.begin(), logged.end()), logged.end());
+  EXPECT_EQ(called, (Names{"of its own", "work"}));
+  EXPECT_EQ(logged, called);
+  EXPECT_EQ(info_of(bus, first.id()).name, "work");
+  EXPECT_EQ(info_of(bus, second.id()).name, "of its own");
+}
+
 INSTANTIATE_TEST_SUITE_P(Stores, Durable, ::testing::Values("memory:", "sqlite:"),
                          [](const auto& one) {
                            return std::string(one.param).substr(0, std::strlen(one.param) - 1);

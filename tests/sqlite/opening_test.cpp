@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <database.hpp>
 #include <filesystem>
 #include <fstream>
 #include <memory>
@@ -322,6 +323,77 @@ TEST_F(SqliteFolder, ABusKeepsItsEventsThereByOneLine) {
   ASSERT_NE(bus.store(), nullptr);
   EXPECT_TRUE(bus.store()->find(id));
   EXPECT_EQ(bus.history("order.*").size(), 1U);
+}
+
+struct SqliteOpenings : SqliteFolder {
+  /// As if so many processes had opened it before and had ended, or had died.
+  void add_openings(int count, const std::string& closed) const {
+    run_sql("WITH RECURSIVE n(i) AS (VALUES(1) UNION ALL SELECT i + 1 FROM n WHERE i < " +
+            std::to_string(count) +
+            ") INSERT INTO openings(instance_id, pid, opened, closed) SELECT 'x', i, i, " + closed +
+            " FROM n");
+  }
+  [[nodiscard]] std::int64_t number(const std::string& sql) const {
+    return sqlite::Database(path, sqlite::Database::Access::write).number(sql);
+  }
+  [[nodiscard]] std::int64_t openings(const std::string& which) const {
+    return number("SELECT count(*) FROM openings WHERE " + which);
+  }
+};
+
+TEST_F(SqliteOpenings, OfThoseThatAreClosedTheNewestStay) {
+  open({.durability = Durability::process_crash})->close();
+  for (int i = 0; i < 120; ++i) open({.durability = Durability::process_crash})->close();
+  EXPECT_EQ(openings("closed IS NOT NULL"), 101);
+  EXPECT_EQ(number("SELECT min(id) FROM openings"), 21);
+  EXPECT_EQ(number("SELECT max(id) FROM openings"), 121);
+}
+
+TEST_F(SqliteOpenings, OneOpeningRemovesSomeOfMany) {
+  open()->close();
+  add_openings(2'000, "i");
+  open()->close();
+  EXPECT_EQ(openings("closed IS NOT NULL"), 1'502);
+  for (int i = 0; i < 3; ++i) open()->close();
+  EXPECT_EQ(openings("closed IS NOT NULL"), 101);
+}
+
+TEST_F(SqliteOpenings, OneThatIsOpenStaysAndIsRungAndNoNumberIsGivenTwice) {
+  const std::shared_ptr<Store> old = open();
+  const auto held = old->open({.name = "work", .patterns = {Pattern::glob("*")}});
+  ASSERT_TRUE(old->append(numbered(1)).ok());
+  ASSERT_EQ(held->fetch(10).deliveries.size(), 1U);
+  add_openings(300, "i");
+  { (void)open(); }
+  const std::shared_ptr<Store> late = open();
+  EXPECT_EQ(openings("id = " + std::to_string(old->writer())), 1) << "it is open";
+  EXPECT_EQ(late->writer(), 303U);
+  EXPECT_LE(openings("closed IS NOT NULL"), 101);
+  // What it has out is its own as before.
+  EXPECT_EQ(
+      late->open({.name = "work", .patterns = {Pattern::glob("*")}})->fetch(10).deliveries.size(),
+      0U);
+  EXPECT_EQ(held->settle(std::vector<Settlement>{{.sequence = 1}}).accepted, 1U);
+  EXPECT_TRUE(late->check().empty());
+}
+
+TEST_F(SqliteOpenings, AnEventIsStillOfItsWriterWhenTheRowOfThatIsGone) {
+  std::uint64_t writer = 0;
+  {
+    const std::shared_ptr<Store> first = open();
+    writer = first->writer();
+    ASSERT_TRUE(first->append(numbered(1)).ok());
+  }
+  add_openings(300, "i");
+  const std::shared_ptr<Store> store = open();
+  ASSERT_EQ(openings("id = " + std::to_string(writer)), 0);
+  ASSERT_TRUE(store->append(numbered(2)).ok());
+  StoreQuery of_others;
+  of_others.not_by = store->writer();
+  const StorePage page = store->read(of_others);
+  ASSERT_EQ(page.events.size(), 1U);
+  EXPECT_EQ(page.events.front().writer, writer);
+  EXPECT_TRUE(store->check().empty());
 }
 
 TEST_F(SqliteFolder, ForReadingOnlyWritesNothing) {

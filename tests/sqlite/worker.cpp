@@ -18,6 +18,9 @@
 //   stand ADDRESS NAME                fetches what is there, and settles it at the end of its input
 //   fill FOLDER                       makes FOLDER a small disk, fills it, and makes room again
 //   read-only FOLDER                  makes FOLDER a disk, and opens a store when it is read-only
+//   run-read-only FILE STATE PROGRAM ...  makes the folder of FILE a disk, on it the store FILE,
+//                                     "closed", "killed" or "without-shm", makes the disk read-only
+//                                     and becomes the program
 //   unwritable FOLDER                 as one who may not write its files, or FOLDER
 //   twin ADDRESS LOG FIRST COUNT      says "ready", publishes numbers when told, and notes in LOG
 //                                     those it handles; of the same instance_id as its twin
@@ -398,6 +401,9 @@ int main(int count, char** words) {
                    std::strtoull(words[5], nullptr, 10));
   }
   if (what == "read-only" && count == 3) return read_only(words[2]);
+  if (what == "run-read-only" && count >= 5) {
+    return run_on_read_only(words[2], words[3], words + 4);
+  }
   if (what == "unwritable" && count == 3) return unwritable(words[2]);
   if (what == "twin" && count == 6) {
     return twin(words[2], words[3], std::strtoull(words[4], nullptr, 10),

@@ -56,6 +56,9 @@ struct FailingDisk {
 bool make_small_disk(const char* folder);
 int read_only(const std::string& folder);
 int unwritable(const std::string& folder);
+/// Becomes the program; kNoDisk where no disk can be made.
+inline constexpr int kNoDisk = 77;
+int run_on_read_only(const std::string& file, const std::string& state, char** program);
 
 /// worker_life.cpp
 int live(const char* address, const char* durability, const char* backup);

@@ -3,6 +3,7 @@
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -72,6 +73,23 @@ int read_only(const std::string& folder) {
   if (!remount(0)) return 1;
   tell_events(folder);
   return 0;
+}
+
+int run_on_read_only(const std::string& file, const std::string& state, char** program) {
+  const std::string folder = fs::path(file).parent_path().string();
+  if (!make_small_disk(folder.c_str())) return kNoDisk;
+  const pid_t child = fork();
+  if (child == 0) {
+    const std::shared_ptr<Store> store = open_store("sqlite:" + file, {.log = quiet_sink()});
+    for (std::uint64_t n = 1; n <= 3; ++n) (void)store->append(event_of(n, EventId{1, n}));
+    if (state == "closed") store->close();
+    _exit(0);  // as if killed: nothing is folded in
+  }
+  if (waitpid(child, nullptr, 0) != child) return 1;
+  if (state == "without-shm") fs::remove(file + "-shm");
+  if (mount("tmpfs", folder.c_str(), "tmpfs", MS_REMOUNT | MS_RDONLY, "size=4m") != 0) return 1;
+  execv(program[0], program);
+  return 1;
 }
 
 int unwritable(const std::string& folder) {

@@ -53,20 +53,27 @@ TEST(StoreProvider, NamesTheComponentThatIsMissing) {
             std::string::npos);
 }
 
+/// What is registered stays until the process ends, so each run of a test takes a name of its own.
+std::string new_scheme() {
+  static int made = 0;
+  return "test-own" + std::to_string(++made);
+}
+
 TEST(StoreProvider, OpensAStoreOfYourOwn) {
-  std::string asked;
-  register_store("test-own", [&asked](std::string_view address, const StoreOptions& options) {
-    asked = std::string(address) + " by " + options.instance_id;
+  const std::string scheme = new_scheme();
+  const auto asked = std::make_shared<std::string>();
+  register_store(scheme, [asked](std::string_view address, const StoreOptions& options) {
+    *asked = std::string(address) + " by " + options.instance_id;
     return make_memory_store(options);
   });
-  EXPECT_TRUE(store_is_known("test-own"));
+  EXPECT_TRUE(store_is_known(scheme));
   StoreOptions options;
   options.instance_id = "me";
-  EXPECT_NE(open_store("test-own:a:b", options), nullptr);
-  EXPECT_EQ(asked, "test-own:a:b by me");
+  EXPECT_NE(open_store(scheme + ":a:b", options), nullptr);
+  EXPECT_EQ(*asked, scheme + ":a:b by me");
 
   try {
-    register_store("test-own", {});
+    register_store(scheme, {});
     FAIL() << "nothing was thrown";
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::already_exists);

@@ -29,8 +29,21 @@ namespace {
 
 namespace fs = std::filesystem;
 
+/// Closed openings of which the file tells, and how many older ones go at one opening.
+constexpr int kClosedKept = 100;
+constexpr int kForgottenAtOnce = 500;
+
 [[noreturn]] void refuse(ErrorCode code, const std::string& path, const std::string& why) {
   throw Error(code, "the store sqlite:" + escape(path) + ' ' + why);
+}
+
+/// Nothing in the file needs the row of one that is closed: tokens name a byte of the gate, and
+/// the writer of an event is a number that no other opening gets, as AUTOINCREMENT sees to it.
+void forget_closed(Database& database) {
+  Statement forget(database,
+                   "DELETE FROM openings WHERE id IN (SELECT id FROM openings "
+                   "WHERE closed IS NOT NULL ORDER BY id DESC LIMIT ? OFFSET ?)");
+  forget.run(std::int64_t{kForgottenAtOnce}, std::int64_t{kClosedKept});
 }
 
 }  // namespace
@@ -151,6 +164,7 @@ std::uint64_t prepare(const std::string& path, const StoreOptions& options) {
             options.clock->wall().time_since_epoch().count(),
             std::int64_t{options.durable_expiry ? options.durable_expiry->count() : 0});
     opening = static_cast<std::uint64_t>(sqlite3_last_insert_rowid(database.handle()));
+    forget_closed(database);
     database.run("COMMIT");
   } catch (...) {
     gate->unlock();
@@ -194,7 +208,9 @@ Database::Access prepare_to_read(const std::string& path) {
   struct stat log {};
   if (stat((path + "-wal").c_str(), &log) == 0 && log.st_size != 0) {
     refuse(ErrorCode::store_unavailable, path,
-           "has a log beside it that cannot be read where nothing can be written; copy both");
+           "has a log beside it, " + escape(path) +
+               "-wal, that cannot be read where nothing can be written; copy both files into a "
+               "folder that can be written, and open the copy");
   }
   return look(Database::Access::frozen);
 }

@@ -1,6 +1,7 @@
 #include "schema.hpp"
 
 #include <array>
+#include <bit>
 #include <utility>
 
 #include "base/escape.hpp"
@@ -8,6 +9,9 @@
 
 namespace busway::sqlite {
 namespace {
+
+// The sums of rows are over numbers as they lie in memory.
+static_assert(std::endian::native == std::endian::little, "docs/formats/sqlite.md: Checksums");
 
 constexpr const char* kVersion1 = R"(
 CREATE TABLE meta(
