@@ -1,6 +1,4 @@
 // What every store must do, on a file: with time that is moved by hand, and in real time.
-#include <algorithm>
-#include <iterator>
 #include <memory>
 #include <stdexcept>
 #include <string_view>
@@ -62,51 +60,13 @@ testing::HarnessMaker harness(Time time, Durability durability) {
   return [=] { return std::make_unique<SqliteHarness>(time, durability); };
 }
 
-// The suite asks for what the store promises, not for what a disk can do in a second.
-const bool registered = testing::register_store_conformance(
+// All of it with commits that wait for no disk, and with those that do, as they do by themselves.
+const bool registered_at_normal = testing::register_store_conformance(
     "SqliteStore", harness(Time::by_hand, Durability::process_crash));
+const bool registered_at_full = testing::register_store_conformance(
+    "SqliteStoreAtFull", harness(Time::by_hand, Durability::power_loss));
 const bool registered_in_real_time = testing::register_store_conformance(
     "SqliteStoreInRealTime", harness(Time::real, Durability::process_crash));
-
-/// And these with the durability that it has by itself, which syncs each commit.
-constexpr std::string_view kAtFull[] = {
-    "EachEventOfABatchHasItsOwnAnswer",
-    "ARepeatedIdIsADuplicateAndDeliversNothing",
-    "ARepeatAfterReopeningIsADuplicate",
-    "SequencesHaveNoGaps",
-    "OfTheSameIdsAtOnceOneIsStored",
-    "AppendsOfOneThreadKeepTheirOrder",
-    "ANameGoesOnAfterARestart",
-    "NothingIsLostWhenTheServerRestartsAgainAndAgain",
-    "WhatFailedTwiceArrivesTheThirdTime",
-    "EachSettlementOfABatchCountsByItself",
-    "StrictOrderHoldsLaterEventsBack",
-    "ALapsedLeaseIsTakenOverAndALateSettlementIsStale",
-    "WhatAKilledProcessHadOutComesAgainAtOnce",
-    "DeadLettersAreKeptAcrossARestart",
-    "AReplayIsThereAfterARestart",
-    "TrimNeverTakesTheUnsettledNorWhatADeadLetterIsOf",
-    "ABackupIsACopyThatCanBeUsedAndOverwritesNothing",
-    "ClosingAStoreGivesBackWhatIsLeased",
-    "MoreDurabilityThanThereIsIsRefused",
-};
-
-bool register_at_full() {
-  const testing::HarnessMaker make = harness(Time::by_hand, Durability::power_loss);
-  std::size_t known = 0;
-  for (const testing::ConformanceCase& one : testing::store_conformance()) {
-    if (std::find(std::begin(kAtFull), std::end(kAtFull), one.name) == std::end(kAtFull)) continue;
-    ++known;
-    ::testing::RegisterTest("SqliteStoreAtFull", std::string(one.name).c_str(), nullptr, nullptr,
-                            __FILE__, __LINE__, [&one, make]() -> testing::ConformanceTest* {
-                              return new testing::ConformanceTest(one, make);
-                            });
-  }
-  return known == std::size(kAtFull);
-}
-const bool all_are_known = register_at_full();
-
-TEST(SqliteConformance, AtFullRunsCasesThatThereAre) { EXPECT_TRUE(all_are_known); }
 
 }  // namespace
 }  // namespace busway
