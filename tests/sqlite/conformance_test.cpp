@@ -5,11 +5,13 @@
 #include <temporary_folder.hpp>
 
 #include "busway/sqlite.hpp"
+#include "busway/testing/process.hpp"
 #include "busway/testing/store_conformance_gtest.hpp"
-#include "process.hpp"
 
 namespace busway {
 namespace {
+
+using testing::Process;
 
 class SqliteHarness final : public testing::StoreHarness {
  public:

@@ -25,7 +25,7 @@
 //                                     its session
 //   hold PATH                         holds the gate of a path until it is killed
 //
-// A note is a number and an id, written at once: what was written outlives the process.
+// LOG is a testing::NoteFile, whose notes have the number as their content.
 #include <fcntl.h>
 #include <sys/file.h>
 #include <unistd.h>
@@ -48,6 +48,8 @@
 #include "busway/function_phase.hpp"
 #include "busway/phase_orchestrator.hpp"
 #include "busway/store_provider.hpp"
+#include "busway/testing/delivery_audit.hpp"
+#include "busway/testing/failing_disk.hpp"
 #include "busway/testing/manual_clock.hpp"
 #include "worker.hpp"
 
@@ -55,19 +57,8 @@ namespace {
 
 using namespace busway;
 using namespace busway::worker;
-
-class Notes {
- public:
-  explicit Notes(const char* path)
-      : file_(open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600)) {}
-  void add(std::uint64_t number, const EventId& id) const {
-    const std::uint64_t note[] = {number, id.high, id.low};
-    if (write(file_, note, sizeof note) != sizeof note) std::abort();
-  }
-
- private:
-  int file_;
-};
+using testing::FailingDisk;
+using testing::NoteFile;
 
 BusOptions options_for(const char* address, const char* durability) {
   BusOptions options;
@@ -76,6 +67,10 @@ BusOptions options_for(const char* address, const char* durability) {
   options.history = 0;
   options.log = quiet_sink();
   return options;
+}
+
+testing::DeliveryNote note_of(const Event& event) {
+  return {.id = event.id(), .content = number_of(event)};
 }
 
 void say(const char* line) {
@@ -105,12 +100,12 @@ class EndOfInput {
 
 int publish(const char* address, const char* durability, const char* log, std::uint64_t first,
             const std::string& how) {
-  const Notes notes(log);
+  const NoteFile notes(log);
   Bus bus(options_for(address, durability));
   const EndOfInput end;
   std::once_flag first_one;
   const auto acknowledged = [&](std::uint64_t number, const EventId& id) {
-    notes.add(number, id);
+    notes.add({.id = id, .content = number});
     std::call_once(first_one, [] { say("begun"); });
   };
   const auto one_by_one = [&](std::uint64_t from) {
@@ -153,7 +148,7 @@ int publish(const char* address, const char* durability, const char* log, std::u
 }
 
 int consume(const char* address, const char* durability, const char* log, const char* name) {
-  const Notes notes(log);
+  const NoteFile notes(log);
   Bus bus(options_for(address, durability));
   SubscriptionOptions options;
   options.durable = name;
@@ -161,7 +156,7 @@ int consume(const char* address, const char* durability, const char* log, const 
   options.lease = std::chrono::milliseconds(300);
   options.queue_capacity = 64;
   const Subscription numbers = bus.subscribe(
-      "number.*", [&](const Event& event) { notes.add(number_of(event), event.id()); }, options);
+      "number.*", [&](const Event& event) { notes.add(note_of(event)); }, options);
   say("ready");
   for (;;) {
     // Ends at the end of its input, once there is nothing left to handle.
@@ -322,7 +317,7 @@ int fill(const std::string& folder) {
 
 /// One of two processes that call themselves the same.
 int twin(const char* address, const char* log, std::uint64_t first, std::uint64_t count) {
-  const Notes notes(log);
+  const NoteFile notes(log);
   BusOptions options = options_for(address, "full");
   options.instance_id = "twin";
   Bus bus(options);
@@ -332,7 +327,7 @@ int twin(const char* address, const char* log, std::uint64_t first, std::uint64_
   work.durable = "work";
   work.queue_capacity = 8;
   const Subscription shared = bus.subscribe(
-      "number.*", [&](const Event& event) { notes.add(number_of(event), event.id()); }, work);
+      "number.*", [&](const Event& event) { notes.add(note_of(event)); }, work);
   say("ready");
   char byte = 0;
   if (read(STDIN_FILENO, &byte, 1) != 1) return 1;

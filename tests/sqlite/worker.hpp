@@ -1,8 +1,6 @@
 // worker.hpp -- what the verbs of the worker share.
 #pragma once
 
-#include <dlfcn.h>
-
 #include <chrono>
 #include <cstdint>
 #include <cstring>
@@ -38,19 +36,6 @@ inline std::uint64_t number_of(const Event& event) {
   if (event.bytes().size() == 8) std::memcpy(&number, event.bytes().data(), 8);
   return number;
 }
-
-/// What was loaded before libc, if it was.
-struct FailingDisk {
-  static long syncs() {
-    static const auto ask = reinterpret_cast<long (*)()>(dlsym(RTLD_DEFAULT, "busway_disk_syncs"));
-    return ask != nullptr ? ask() : 0;
-  }
-  /// Since it was asked last, on this thread.
-  static bool has_failed_here() {
-    static const auto ask = reinterpret_cast<int (*)()>(dlsym(RTLD_DEFAULT, "busway_disk_failed"));
-    return ask != nullptr && ask() != 0;
-  }
-};
 
 /// worker_places.cpp. In a name space of its own: the disk goes with the process.
 bool make_small_disk(const char* folder);
