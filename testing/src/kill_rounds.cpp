@@ -14,6 +14,7 @@ KillRounds::~KillRounds() = default;
 void KillRounds::add(const std::vector<Start>& group) {
   if (group.empty()) return;
   std::vector<Victim> made;
+  made.reserve(group.size());
   for (const Start& start : group) made.push_back({start, start(round_)});
   groups_.push_back(std::move(made));
 }

@@ -25,6 +25,7 @@ class SqliteHarness final : public testing::StoreHarness {
     StoreOptions with = options;
     if (with.clock == nullptr) with.clock = clock_;
     if (!with.durability) with.durability = durability_;
+    with.timeout = patience();
     if (!with.log) with.log = [](LogLevel, std::string_view, std::span<const LogField>) {};
     return open_sqlite_store(path_, with);
   }
@@ -45,6 +46,10 @@ class SqliteHarness final : public testing::StoreHarness {
   }
   [[nodiscard]] std::shared_ptr<Store> open_backup(const std::string& path) override {
     return open_sqlite_store(path, {.clock = clock_});
+  }
+  // Others may keep the disk busy for long.
+  [[nodiscard]] std::chrono::nanoseconds patience() const override {
+    return std::chrono::minutes(1);
   }
   [[nodiscard]] double scale() const override { return clock_ ? 0.1 : 0.02; }
 

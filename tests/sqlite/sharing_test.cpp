@@ -192,7 +192,8 @@ TEST_F(SqliteFolder, ManyOpeningsWriteAtOnceAndNothingIsLost) {
   std::vector<std::thread> threads;
   for (int t = 0; t < kOpenings; ++t) {
     threads.emplace_back([&, t] {
-      const std::shared_ptr<Store> store = open();
+      // They take turns, each with a sync: on a busy disk that may take long.
+      const std::shared_ptr<Store> store = open({.timeout = std::chrono::minutes(1)});
       for (int i = 0; i < kEach; ++i) {
         EXPECT_TRUE(store->append(numbered(static_cast<std::uint64_t>(t * kEach + i + 1))).ok());
       }

@@ -76,7 +76,12 @@ class DeliveryAudit {
     std::size_t times = 0;
     bool changed = false;
   };
-  using SeenEvents = std::map<EventId, Seen>;
+  struct InOrder {
+    bool operator()(const EventId& left, const EventId& right) const noexcept {
+      return left.high != right.high ? left.high < right.high : left.low < right.low;
+    }
+  };
+  using SeenEvents = std::map<EventId, Seen, InOrder>;
 
   static void note_in(SeenEvents& events, const DeliveryNote& note);
 
