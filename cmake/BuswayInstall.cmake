@@ -96,6 +96,10 @@ foreach(component IN LISTS components)
     install(TARGETS busway_plugin_host EXPORT busway-plugin-targets
       RUNTIME DESTINATION "${CMAKE_INSTALL_LIBEXECDIR}/busway")
   endif()
+  if(component STREQUAL "testing")
+    install(TARGETS busway_failing_disk EXPORT busway-testing-targets
+      LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}/busway/testing")
+  endif()
   install(EXPORT busway-${component}-targets NAMESPACE busway:: DESTINATION "${package_dir}")
   busway_write_pkg_config(${component})
 endforeach()

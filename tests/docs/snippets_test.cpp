@@ -60,7 +60,8 @@ TEST(WritingAStorePage, ShowsOnlyCodeThatIsCompiledAndAllOfIt) {
   std::map<std::string, std::string> regions =
       regions_of(read_text(kRoot / "tests/store/memory_store_test.cpp"));
   regions.merge(regions_of(read_text(kRoot / "tests/store/store_conformance_test.cpp")));
-  EXPECT_EQ(regions.size(), 3U);
+  regions.merge(regions_of(read_text(kRoot / "tests/consumers/store_faults.cpp")));
+  EXPECT_EQ(regions.size(), 5U);
   const Page page = read_page(read_text(kRoot / "docs/writing_a_store.md"));
   EXPECT_EQ(joined(compare_with_regions(page, regions)), "");
 }

@@ -16,13 +16,15 @@
 
 #include <eventually.hpp>
 #include <test_paths.hpp>
-#include "../sqlite/process.hpp"
 #include "busway/event.hpp"
 #include "busway/store.hpp"
 #include "busway/store_provider.hpp"
+#include "busway/testing/process.hpp"
 
 namespace busway {
 namespace {
+
+using testing::Process;
 
 namespace fs = std::filesystem;
 

@@ -10,17 +10,22 @@
 #include <set>
 #include <sstream>
 
-#include "process.hpp"
+#include "busway/testing/failing_disk.hpp"
+#include "busway/testing/process.hpp"
 #include "sqlite_fixture.hpp"
 
 namespace busway {
 namespace {
 
+using testing::Process;
+
 namespace fs = std::filesystem;
+
+using Calls = testing::FailingDisk::Calls;
 
 struct Fault {
   const char* name;
-  const char* calls;
+  Calls calls;
   int error;
   const char* durability;
 };
@@ -30,30 +35,15 @@ std::string name_of(const ::testing::TestParamInfo<Fault>& one) {
   return one.param.durability == std::string("full") ? name : name + "Normal";
 }
 
-/// What one run under a failing disk has said, and how many calls there were that can fail.
-struct Faulted {
-  std::vector<std::string> lines;
-  long calls = 0;
-};
+using Faulted = testing::FailingDisk::Run;
 
 class FailingDisk : public SqliteFolder, public ::testing::WithParamInterface<Fault> {
  protected:
-  /// `n` 0: none fails.
-  Faulted run(const std::vector<std::string>& words, const TemporaryFolder& place, long n) {
-    const Fault& fault = GetParam();
-    const std::string count = folder.file("count");
-    Process worker(
-        words,
-        {std::string("LD_PRELOAD=") + BUSWAY_FAILING_DISK,
-         "ASAN_OPTIONS=verify_asan_link_order=0:detect_leaks=0",
-         "BUSWAY_DISK_FOLDER=" + place.path().string(), "BUSWAY_DISK_FAILS=" + std::to_string(n),
-         "BUSWAY_DISK_ERROR=" + std::to_string(fault.error),
-         std::string("BUSWAY_DISK_CALLS=") + fault.calls, "BUSWAY_DISK_COUNT=" + count});
-    Faulted out;
-    std::istringstream text(worker.read_all());
-    for (std::string line; std::getline(text, line);) out.lines.push_back(line);
-    EXPECT_EQ(worker.wait(), 0) << "call " << n;
-    std::ifstream(count) >> out.calls;
+  static Faulted run(const std::vector<std::string>& words, const TemporaryFolder& place, long n) {
+    const testing::FailingDisk disk{
+        .library = BUSWAY_FAILING_DISK, .calls = GetParam().calls, .error = GetParam().error};
+    Faulted out = disk.run(words, place.path(), n);
+    EXPECT_EQ(out.exit_code, 0) << "call " << n;
     return out;
   }
 };
@@ -72,7 +62,7 @@ TEST_P(FailingDisk, AnEventThatIsAcknowledgedIsThereAndOneThatIsRefusedIsNot) {
     const Faulted ran = run({BUSWAY_SQLITE_WORKER, "answers", "sqlite:" + file, fault.durability,
                              "1", std::to_string(kNumbers)},
                             place, n);
-    clean = ran.calls < n;
+    clean = ran.clean();
     std::map<std::uint64_t, std::string> answers;
     long synced = 0;
     long synced_first = 0;
@@ -140,16 +130,15 @@ TEST_P(FailingDisk, AnEventThatIsAcknowledgedIsThereAndOneThatIsRefusedIsNot) {
   if (fault.error == EIO && fault.durability == std::string("full")) {
     EXPECT_GT(answered["unknown"], 0);
   }
-  EXPECT_EQ(folder_refused,
-            fault.calls == std::string("sync") && fault.durability == std::string("full"))
+  EXPECT_EQ(folder_refused, fault.calls == Calls::sync && fault.durability == std::string("full"))
       << "the new file could be gone after a power failure";
 }
 
 INSTANTIATE_TEST_SUITE_P(Faults, FailingDisk,
-                         ::testing::Values(Fault{"AWriteFails", "write", EIO, "full"},
-                                           Fault{"TheDiskIsFull", "write", ENOSPC, "full"},
-                                           Fault{"ASyncFails", "sync", EIO, "full"},
-                                           Fault{"ASyncFails", "sync", EIO, "normal"}),
+                         ::testing::Values(Fault{"AWriteFails", Calls::write, EIO, "full"},
+                                           Fault{"TheDiskIsFull", Calls::write, ENOSPC, "full"},
+                                           Fault{"ASyncFails", Calls::sync, EIO, "full"},
+                                           Fault{"ASyncFails", Calls::sync, EIO, "normal"}),
                          name_of);
 
 /// One line is `what NUMBER more`.
@@ -260,8 +249,7 @@ TEST_P(FailingLife, WhateverFailsInItEachAnswerIsTrue) {
                              GetParam().durability, place.file("backup.db")},
                             place, n);
     audit(ran, place);
-    if (ran.calls >= n) return ran;
-    // Clean.
+    if (!ran.clean()) return ran;
     EXPECT_EQ(ran.lines.empty() ? "" : ran.lines.back(), "end");
     for (const std::string& line : ran.lines) {
       for (const char* const bad : {"failed", "refused", "unknown", "not_", "backup failed"}) {
@@ -274,17 +262,17 @@ TEST_P(FailingLife, WhateverFailsInItEachAnswerIsTrue) {
   const long step = stride(turn(kMany).calls);
   std::mt19937 random(std::random_device{}());
   long n = 1 + static_cast<long>(random() % static_cast<unsigned long>(step));
-  while (!HasFailure() && turn(n).calls >= n) n += step;
+  while (!HasFailure() && !turn(n).clean()) n += step;
   EXPECT_LT(n, kMany);
 }
 
 INSTANTIATE_TEST_SUITE_P(Faults, FailingLife,
-                         ::testing::Values(Fault{"AWriteFails", "write", EIO, "full"},
-                                           Fault{"AWriteFails", "write", EIO, "normal"},
-                                           Fault{"TheDiskIsFull", "write", ENOSPC, "full"},
-                                           Fault{"TheDiskIsFull", "write", ENOSPC, "normal"},
-                                           Fault{"ASyncFails", "sync", EIO, "full"},
-                                           Fault{"ASyncFails", "sync", EIO, "normal"}),
+                         ::testing::Values(Fault{"AWriteFails", Calls::write, EIO, "full"},
+                                           Fault{"AWriteFails", Calls::write, EIO, "normal"},
+                                           Fault{"TheDiskIsFull", Calls::write, ENOSPC, "full"},
+                                           Fault{"TheDiskIsFull", Calls::write, ENOSPC, "normal"},
+                                           Fault{"ASyncFails", Calls::sync, EIO, "full"},
+                                           Fault{"ASyncFails", Calls::sync, EIO, "normal"}),
                          name_of);
 
 TEST_F(SqliteFolder, AFullDiskRefusesAndGoesOnWhenThereIsRoom) {

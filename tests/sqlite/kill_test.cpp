@@ -3,37 +3,28 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
-#include <fstream>
-#include <map>
 #include <memory>
 #include <random>
 #include <set>
 #include <thread>
 
-#include "process.hpp"
+#include "busway/testing/delivery_audit.hpp"
+#include "busway/testing/kill_rounds.hpp"
 #include "sqlite_fixture.hpp"
 
 namespace busway {
 namespace {
 
+using testing::DeliveryAudit;
+using testing::DeliveryNote;
+using testing::KillRounds;
+using testing::NoteFile;
+using testing::Process;
+using Lines = std::vector<std::string>;
+
 int rounds() {
   const char* const wanted = std::getenv("BUSWAY_TEST_STORE_KILLS");
   return wanted != nullptr ? std::atoi(wanted) : 50;
-}
-
-struct Note {
-  std::uint64_t number = 0;
-  EventId id;
-};
-
-std::vector<Note> notes_in(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::vector<Note> out;
-  std::uint64_t words[3];
-  while (file.read(reinterpret_cast<char*>(words), sizeof words)) {
-    out.push_back({words[0], EventId{words[1], words[2]}});
-  }
-  return out;
 }
 
 struct Victims {
@@ -45,8 +36,6 @@ struct Victims {
 
 class KilledAtRandom : public SqliteFolder, public ::testing::WithParamInterface<Victims> {
  protected:
-  using Numbers = std::map<std::uint64_t, EventId>;
-
   [[nodiscard]] std::string log_of(const std::string& who) const {
     return folder.file(who + ".log");
   }
@@ -64,10 +53,10 @@ class KilledAtRandom : public SqliteFolder, public ::testing::WithParamInterface
         log_of("published"), std::to_string(first), how});
   }
 
-  /// What the store holds, each number once and with an id of its own.
-  static Numbers stored_in(Store& store) {
-    Numbers stored;
-    std::set<EventId> ids;
+  /// What the store holds, each number once.
+  static std::vector<DeliveryNote> stored_in(Store& store) {
+    std::vector<DeliveryNote> stored;
+    std::set<std::uint64_t> numbers;
     StoreQuery query;
     for (bool more = true; more;) {
       const StorePage page = store.read(query);
@@ -75,8 +64,8 @@ class KilledAtRandom : public SqliteFolder, public ::testing::WithParamInterface
         std::uint64_t number = 0;
         EXPECT_EQ(one.event.bytes().size(), sizeof number);
         std::memcpy(&number, one.event.bytes().data(), sizeof number);
-        EXPECT_TRUE(stored.emplace(number, one.event.id()).second) << number << " is there twice";
-        EXPECT_TRUE(ids.insert(one.event.id()).second) << number << "'s id is there twice";
+        EXPECT_TRUE(numbers.insert(number).second) << number << " is there twice";
+        stored.push_back({.id = one.event.id(), .content = number});
       }
       EXPECT_EQ(page.set_aside, 0U);
       more = page.more;
@@ -89,26 +78,25 @@ class KilledAtRandom : public SqliteFolder, public ::testing::WithParamInterface
     const std::shared_ptr<Store> store = open();
     // A commit that a kill has cut short may stand in the log behind those of others.
     for (const std::string& line : log_lines) EXPECT_TRUE(mentions(line, "end of its log")) << line;
-    const Numbers stored = stored_in(*store);
-    const std::vector<Note> published = notes_in(log_of("published"));
-    EXPECT_GT(published.size(), 0U);
-    for (const auto& [number, id] : published) {
-      const auto found = stored.find(number);
-      ASSERT_TRUE(found != stored.end()) << number << " was acknowledged and is lost";
-      EXPECT_EQ(found->second, id) << number << " was acknowledged with another id";
-    }
+    DeliveryAudit audit;
+    for (const DeliveryNote& one : NoteFile::read(log_of("published"))) audit.acknowledged(one);
+    EXPECT_GT(audit.acknowledged_count(), 0U);
+    const std::vector<DeliveryNote> stored = stored_in(*store);
+    for (const DeliveryNote& one : stored) audit.delivered("the store", one);
+    const DeliveryAudit::Findings kept = audit.findings("the store");
+    EXPECT_EQ(kept.lost, Lines{});
+    EXPECT_EQ(kept.doubled, Lines{});
+    EXPECT_EQ(kept.changed, Lines{});
+    // What is there is owed to each name, though its publisher was killed before it was told.
+    for (const DeliveryNote& one : stored) audit.acknowledged(one);
     for (const std::string& name : names_) {
-      Numbers handled;
-      for (const auto& [number, id] : notes_in(log_of(name))) {
-        // A second time it comes with its id and its payload, and so does a first one.
-        const auto found = stored.find(number);
-        ASSERT_TRUE(found != stored.end()) << number << " was delivered and is not stored";
-        EXPECT_EQ(found->second, id) << number << " was delivered with another id to " << name;
-        handled.emplace(number, id);
-      }
-      for (const auto& [number, id] : stored) {
-        EXPECT_TRUE(handled.contains(number)) << number << " was not delivered to " << name;
-      }
+      SCOPED_TRACE(name);
+      for (const DeliveryNote& one : NoteFile::read(log_of(name))) audit.delivered(name, one);
+      const DeliveryAudit::Findings handled = audit.findings(name);
+      EXPECT_EQ(handled.lost, Lines{});
+      // A second time it comes with its id and its payload, and so does a first one.
+      EXPECT_EQ(handled.changed, Lines{});
+      EXPECT_EQ(handled.unknown, Lines{});
     }
     for (const DurableInfo& one : store->durables()) {
       EXPECT_EQ(one.lag, 0U) << one.name;
@@ -119,43 +107,48 @@ class KilledAtRandom : public SqliteFolder, public ::testing::WithParamInterface
     EXPECT_TRUE(store->check().empty());
   }
 
+  /// Two instances of a share its work; b has one.
+  static constexpr std::size_t kConsumers = 3;
   const std::vector<std::string> names_{"a", "b"};
 };
 
 TEST_P(KilledAtRandom, NothingThatWasAcknowledgedIsLost) {
-  std::mt19937 random(std::random_device{}());
-  // Two instances of a share its work; b has one.
-  std::vector<std::unique_ptr<Process>> consumers;
-  for (std::size_t i = 0; i < 3; ++i) consumers.push_back(start_consumer(i));
   constexpr std::uint64_t kMany = 1'000'000;
   constexpr const char* kHow[] = {"one", "threads", "batch", "receipts"};
-  std::unique_ptr<Process> publisher;
-  for (int round = 0; round < rounds(); ++round) {
-    // One that is no victim publishes for some rounds, and ends by itself.
-    if (publisher == nullptr) {
-      publisher = start_publisher(1 + static_cast<std::uint64_t>(round) * kMany, kHow[round % 4]);
-    }
+  const auto publisher = [&](int round) {
+    auto made = start_publisher(1 + static_cast<std::uint64_t>(round) * kMany, kHow[round % 4]);
     // Half of them are killed at any moment, the others when something was acknowledged.
     if (GetParam().publishers && round % 2 == 0) {
-      EXPECT_EQ(publisher->read_line(), "begun");
+      EXPECT_EQ(made->read_line(), "begun");
     }
-    std::this_thread::sleep_for(std::chrono::milliseconds(random() % 60));
-    if (GetParam().consumers) {
-      const std::size_t which = random() % consumers.size();
-      consumers[which]->kill_now();
-      consumers[which] = start_consumer(which);
-    }
-    if (GetParam().publishers) {
-      publisher->kill_now();
-      publisher.reset();
-    } else if (round % 13 == 12 || round + 1 == rounds()) {
-      publisher->close_input();
-      EXPECT_EQ(publisher->wait(), 0);
-      publisher.reset();
+    return made;
+  };
+  std::vector<KillRounds::Start> consumers;
+  for (std::size_t i = 0; i < kConsumers; ++i) {
+    consumers.emplace_back([this, i](int) { return start_consumer(i); });
+  }
+  KillRounds victims;
+  std::vector<std::unique_ptr<Process>> spared;
+  if (GetParam().consumers) {
+    victims.add(consumers);
+  } else {
+    for (const KillRounds::Start& start : consumers) spared.push_back(start(0));
+  }
+  if (GetParam().publishers) {
+    victims.add({publisher});
+    victims.run(rounds());
+  } else {
+    // One that is no victim publishes for some rounds, and ends by itself.
+    for (int part = 0; part < 4; ++part) {
+      const auto one = publisher(part);
+      victims.run(rounds() * (part + 1) / 4 - rounds() * part / 4);
+      one->close_input();
+      EXPECT_EQ(one->wait(), 0);
     }
   }
-  for (auto& one : consumers) one->close_input();
-  for (auto& one : consumers) EXPECT_EQ(one->wait(), 0);
+  EXPECT_TRUE(victims.end());
+  for (auto& one : spared) one->close_input();
+  for (auto& one : spared) EXPECT_EQ(one->wait(), 0);
   audit();
 }
 
@@ -173,7 +166,7 @@ class StoppedAtRandom : public KilledAtRandom {};
 TEST_P(StoppedAtRandom, NothingIsLostThoughALeaseLapsesMeanwhile) {
   std::mt19937 random(std::random_device{}());
   std::vector<std::unique_ptr<Process>> consumers;
-  for (std::size_t i = 0; i < 3; ++i) consumers.push_back(start_consumer(i));
+  for (std::size_t i = 0; i < kConsumers; ++i) consumers.push_back(start_consumer(i));
   const auto publisher = start_publisher(1, "one");
   EXPECT_EQ(publisher->read_line(), "begun");
   for (int round = 0; round < std::max(1, rounds() / 10); ++round) {

@@ -11,11 +11,13 @@
 #include <utility>
 
 #include "busway/busway.hpp"
-#include "process.hpp"
+#include "busway/testing/process.hpp"
 #include "sqlite_fixture.hpp"
 
 namespace busway {
 namespace {
+
+using testing::Process;
 
 namespace fs = std::filesystem;
 

@@ -4,11 +4,13 @@
 #include "busway/busway.hpp"
 #include "busway/function_phase.hpp"
 #include "busway/phase_orchestrator.hpp"
-#include "process.hpp"
+#include "busway/testing/process.hpp"
 #include "sqlite_fixture.hpp"
 
 namespace busway {
 namespace {
+
+using testing::Process;
 
 TEST_F(SqliteFolder, AChainWhoseProcessIsKilledGoesOnBehindTheLastPhaseThatCompleted) {
   Process process({BUSWAY_SQLITE_WORKER, "chain", "sqlite:" + path});

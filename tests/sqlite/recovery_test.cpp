@@ -6,11 +6,13 @@
 #include <thread>
 
 #include "busway/limits.hpp"
-#include "process.hpp"
+#include "busway/testing/process.hpp"
 #include "sqlite_fixture.hpp"
 
 namespace busway {
 namespace {
+
+using testing::Process;
 
 using std::chrono::hours;
 using std::chrono::seconds;

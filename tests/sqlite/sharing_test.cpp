@@ -2,7 +2,6 @@
 #include <atomic>
 #include <cstring>
 #include <eventually.hpp>
-#include <fstream>
 #include <map>
 #include <semaphore>
 #include <set>
@@ -10,11 +9,14 @@
 #include <writer.hpp>
 
 #include "busway/busway.hpp"
-#include "process.hpp"
+#include "busway/testing/delivery_audit.hpp"
+#include "busway/testing/process.hpp"
 #include "sqlite_fixture.hpp"
 
 namespace busway {
 namespace {
+
+using testing::Process;
 
 using std::chrono::milliseconds;
 using std::chrono::seconds;
@@ -110,9 +112,9 @@ TEST_F(SqliteFolder, TwoProcessesWithOneInstanceIdAreTwoAllTheSame) {
   }
   std::map<std::uint64_t, int> handled;
   for (std::size_t i = 0; i < 2; ++i) {
-    std::ifstream in(log_of(i), std::ios::binary);
-    std::uint64_t note[3];
-    while (in.read(reinterpret_cast<char*>(note), sizeof note)) ++handled[note[0]];
+    for (const testing::DeliveryNote& one : testing::NoteFile::read(log_of(i))) {
+      ++handled[one.content];
+    }
   }
   const std::shared_ptr<Store> store = open();
   // What one had out when it ended may come to nobody but who opens the name next.
@@ -193,7 +195,8 @@ TEST_F(SqliteFolder, ManyOpeningsWriteAtOnceAndNothingIsLost) {
   std::vector<std::thread> threads;
   for (int t = 0; t < kOpenings; ++t) {
     threads.emplace_back([&, t] {
-      const std::shared_ptr<Store> store = open();
+      // They take turns, each with a sync: on a busy disk that may take long.
+      const std::shared_ptr<Store> store = open({.timeout = std::chrono::minutes(1)});
       for (int i = 0; i < kEach; ++i) {
         EXPECT_TRUE(store->append(numbered(static_cast<std::uint64_t>(t * kEach + i + 1))).ok());
       }

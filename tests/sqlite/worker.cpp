@@ -28,7 +28,7 @@
 //                                     its session
 //   hold PATH                         holds the gate of a path until it is killed
 //
-// A note is a number and an id, written at once: what was written outlives the process.
+// LOG is a testing::NoteFile, whose notes have the number as their content.
 #include <fcntl.h>
 #include <sys/file.h>
 #include <unistd.h>
@@ -50,7 +50,8 @@
 #include "busway/busway.hpp"
 #include "busway/function_phase.hpp"
 #include "busway/phase_orchestrator.hpp"
-#include "busway/store_provider.hpp"
+#include "busway/testing/delivery_audit.hpp"
+#include "busway/testing/failing_disk.hpp"
 #include "busway/testing/manual_clock.hpp"
 #include "worker.hpp"
 
@@ -58,19 +59,8 @@ namespace {
 
 using namespace busway;
 using namespace busway::worker;
-
-class Notes {
- public:
-  explicit Notes(const char* path)
-      : file_(open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600)) {}
-  void add(std::uint64_t number, const EventId& id) const {
-    const std::uint64_t note[] = {number, id.high, id.low};
-    if (write(file_, note, sizeof note) != sizeof note) std::abort();
-  }
-
- private:
-  int file_;
-};
+using testing::FailingDisk;
+using testing::NoteFile;
 
 BusOptions options_for(const char* address, const char* durability) {
   BusOptions options;
@@ -81,19 +71,23 @@ BusOptions options_for(const char* address, const char* durability) {
   return options;
 }
 
+testing::DeliveryNote note_of(const Event& event) {
+  return {.id = event.id(), .content = number_of(event)};
+}
+
 void say(const char* line) {
   std::puts(line);
   std::fflush(stdout);
 }
+
+void say_took(std::size_t count) { say(("took " + std::to_string(count)).c_str()); }
 
 /// Set at the end of the input.
 class EndOfInput {
  public:
   EndOfInput()
       : reader_([this] {
-          char byte = 0;
-          while (read(STDIN_FILENO, &byte, 1) > 0) {
-          }
+          wait_for_end_of_input();
           come_ = true;
         }) {}
   ~EndOfInput() { reader_.join(); }
@@ -108,12 +102,12 @@ class EndOfInput {
 
 int publish(const char* address, const char* durability, const char* log, std::uint64_t first,
             const std::string& how) {
-  const Notes notes(log);
+  const NoteFile notes(log);
   Bus bus(options_for(address, durability));
   const EndOfInput end;
   std::once_flag first_one;
   const auto acknowledged = [&](std::uint64_t number, const EventId& id) {
-    notes.add(number, id);
+    notes.add({.id = id, .content = number});
     std::call_once(first_one, [] { say("begun"); });
   };
   const auto one_by_one = [&](std::uint64_t from) {
@@ -156,7 +150,7 @@ int publish(const char* address, const char* durability, const char* log, std::u
 }
 
 int consume(const char* address, const char* durability, const char* log, const char* name) {
-  const Notes notes(log);
+  const NoteFile notes(log);
   Bus bus(options_for(address, durability));
   SubscriptionOptions options;
   options.durable = name;
@@ -164,35 +158,28 @@ int consume(const char* address, const char* durability, const char* log, const 
   options.lease = std::chrono::milliseconds(300);
   options.queue_capacity = 64;
   const Subscription numbers = bus.subscribe(
-      "number.*", [&](const Event& event) { notes.add(number_of(event), event.id()); }, options);
+      "number.*", [&](const Event& event) { notes.add(note_of(event)); }, options);
   say("ready");
-  for (;;) {
-    // Ends at the end of its input, once there is nothing left to handle.
-    char byte = 0;
-    if (read(STDIN_FILENO, &byte, 1) == 0) break;
-  }
-  // What instances that were killed held is free when their leases have lapsed.
+  wait_for_end_of_input();
+  // What instances that were killed held comes to those that live, which tell of it when they have
+  // settled it.
   const auto is_done = [&] {
     for (const DurableInfo& one : bus.durables()) {
       if (one.name == name) return one.lag == 0 && one.leased == 0 && one.retrying == 0;
     }
     return false;
   };
-  for (int look = 0; look < 3'000; ++look) {
-    if (bus.wait_idle(std::chrono::seconds(10)) && is_done()) return 0;
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
-  }
-  return 1;
+  Changes changes;
+  const Store::Watch watch = bus.store()->watch([&](StoreNews) { changes.tell(); });
+  const bool done =
+      changes.wait_until([&] { return bus.wait_idle(std::chrono::seconds(10)) && is_done(); },
+                         std::chrono::seconds(60));
+  return done ? 0 : 1;
 }
 
 int answers(const char* address, const char* durability, std::uint64_t first, std::uint64_t count) {
-  std::shared_ptr<Store> store;
-  try {
-    store = open_store(address, {.durability = durability_named(durability), .log = quiet_sink()});
-  } catch (const Error& error) {
-    std::printf("refused %s\n", error.what());
-    return 0;
-  }
+  const std::shared_ptr<Store> store = open_or_tell(address, durability);
+  if (store == nullptr) return 0;
   (void)FailingDisk::has_failed_here();
   for (std::uint64_t n = first; n < first + count; ++n) {
     const AppendResult result = store->append(event_of(n, EventId{1, n}));
@@ -207,9 +194,7 @@ int answers(const char* address, const char* durability, std::uint64_t first, st
 enum class Child : unsigned char { none, left };
 
 int take(const char* address, const char* name, const std::string& order, Child child) {
-  StoreOptions options;
-  options.log = quiet_sink();
-  const std::shared_ptr<Store> store = open_store(address, options);
+  const std::shared_ptr<Store> store = open_quietly(address);
   const auto consumer =
       store->open({.name = name,
                    .patterns = {Pattern::glob("number.*")},
@@ -218,25 +203,21 @@ int take(const char* address, const char* name, const std::string& order, Child 
                    .lease = std::chrono::hours(1)});
   const std::size_t took = consumer->fetch(100).deliveries.size();
   if (child == Child::left && fork() == 0) {
-    char byte = 0;
-    while (read(STDIN_FILENO, &byte, 1) > 0) {
-    }
+    wait_for_end_of_input();
     _exit(0);
   }
-  std::printf("took %zu\n", took);
-  std::fflush(stdout);
+  say_took(took);
   for (;;) pause();
 }
 
 int grasp(char** words) {
   StoreOptions options;
-  options.log = quiet_sink();
   const auto number = [&](int at) { return std::strtoll(words[at], nullptr, 10); };
   if (number(8) != 0) {
     options.clock =
         std::make_shared<testing::ManualClock>(WallTime(std::chrono::nanoseconds(number(8))));
   }
-  const std::shared_ptr<Store> store = open_store(words[2], options);
+  const std::shared_ptr<Store> store = open_quietly(words[2], options);
   DurableSpec spec{.name = words[3],
                    .patterns = {Pattern::parse(words[4])},
                    .start = Replay::beginning(),
@@ -248,26 +229,20 @@ int grasp(char** words) {
   const auto wanted = static_cast<std::size_t>(number(7));
   std::size_t got = 0;
   while (got < wanted) got += consumer->fetch(wanted - got).deliveries.size();
-  std::printf("took %zu\n", got);
-  std::fflush(stdout);
+  say_took(got);
   for (;;) pause();
 }
 
 int stand(const char* address, const char* name) {
-  StoreOptions options;
-  options.log = quiet_sink();
-  const std::shared_ptr<Store> store = open_store(address, options);
+  const std::shared_ptr<Store> store = open_quietly(address);
   const auto consumer = store->open({.name = name,
                                      .patterns = {Pattern::glob("number.*")},
                                      .start = Replay::beginning(),
                                      .lease = std::chrono::milliseconds(300)});
   std::vector<Settlement> done;
   for (const Leased& one : consumer->fetch(100).deliveries) done.push_back({one.sequence});
-  std::printf("took %zu\n", done.size());
-  std::fflush(stdout);
-  char byte = 0;
-  while (read(STDIN_FILENO, &byte, 1) > 0) {
-  }
+  say_took(done.size());
+  wait_for_end_of_input();
   const SettleResult result = consumer->settle(done);
   std::printf("accepted %zu stale %zu\n", result.accepted, result.stale);
   return 0;
@@ -285,9 +260,7 @@ int fill(const std::string& folder) {
     if (write(file, bytes.data(), bytes.size()) != static_cast<ssize_t>(bytes.size())) return 1;
     close(file);
   }
-  StoreOptions options;
-  options.log = quiet_sink();
-  const std::shared_ptr<Store> store = open_store("sqlite:" + folder + "/events.db", options);
+  const std::shared_ptr<Store> store = open_quietly("sqlite:" + folder + "/events.db");
   const auto consumer = store->open({.name = "all", .patterns = {Pattern::glob("*")}});
   const std::string payload(1000, 'p');
   std::uint64_t stored = 0;
@@ -325,29 +298,30 @@ int fill(const std::string& folder) {
 
 /// One of two processes that call themselves the same.
 int twin(const char* address, const char* log, std::uint64_t first, std::uint64_t count) {
-  const Notes notes(log);
+  const NoteFile notes(log);
   BusOptions options = options_for(address, "full");
   options.instance_id = "twin";
   Bus bus(options);
+  Changes changes;
   std::atomic<std::uint64_t> seen{0};
-  const Subscription live = bus.subscribe("number.*", [&](const Event&) { ++seen; });
+  const Subscription live = bus.subscribe("number.*", [&](const Event&) {
+    ++seen;
+    changes.tell();
+  });
   SubscriptionOptions work;
   work.durable = "work";
   work.queue_capacity = 8;
   const Subscription shared = bus.subscribe(
-      "number.*", [&](const Event& event) { notes.add(number_of(event), event.id()); }, work);
+      "number.*", [&](const Event& event) { notes.add(note_of(event)); }, work);
   say("ready");
   char byte = 0;
   if (read(STDIN_FILENO, &byte, 1) != 1) return 1;
   for (std::uint64_t n = first; n < first + count; ++n) {
     if (!bus.publish(event_of(n)).ok()) return 1;
   }
-  while (read(STDIN_FILENO, &byte, 1) > 0) {
-  }
+  wait_for_end_of_input();
   // Each sees its own events and those of the other.
-  for (int look = 0; look < 3'000 && seen < 2 * count; ++look) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
-  }
+  (void)changes.wait_until([&] { return seen >= 2 * count; }, std::chrono::seconds(60));
   (void)bus.wait_idle(std::chrono::seconds(60));
   std::printf("seen %llu\n", static_cast<unsigned long long>(seen));
   return 0;

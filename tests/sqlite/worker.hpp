@@ -1,18 +1,24 @@
 // worker.hpp -- what the verbs of the worker share.
 #pragma once
 
-#include <dlfcn.h>
+#include <unistd.h>
 
 #include <chrono>
+#include <condition_variable>
 #include <cstdint>
+#include <cstdio>
 #include <cstring>
+#include <functional>
+#include <memory>
+#include <mutex>
 #include <span>
 #include <string>
 #include <string_view>
 
+#include "busway/error.hpp"
 #include "busway/event.hpp"
 #include "busway/log.hpp"
-#include "busway/store_info.hpp"
+#include "busway/store_provider.hpp"
 
 namespace busway::worker {
 
@@ -39,17 +45,51 @@ inline std::uint64_t number_of(const Event& event) {
   return number;
 }
 
-/// What was loaded before libc, if it was.
-struct FailingDisk {
-  static long syncs() {
-    static const auto ask = reinterpret_cast<long (*)()>(dlsym(RTLD_DEFAULT, "busway_disk_syncs"));
-    return ask != nullptr ? ask() : 0;
+inline std::shared_ptr<Store> open_quietly(const std::string& address, StoreOptions with = {}) {
+  with.log = quiet_sink();
+  return open_store(address, with);
+}
+/// Null where it is refused, which is printed.
+inline std::shared_ptr<Store> open_or_tell(const char* address, const char* durability) {
+  try {
+    return open_quietly(address, {.durability = durability_named(durability)});
+  } catch (const Error& error) {
+    std::printf("refused %s\n", error.what());
+    return nullptr;
   }
-  /// Since it was asked last, on this thread.
-  static bool has_failed_here() {
-    static const auto ask = reinterpret_cast<int (*)()>(dlsym(RTLD_DEFAULT, "busway_disk_failed"));
-    return ask != nullptr && ask() != 0;
+}
+
+inline void wait_for_end_of_input() {
+  char byte = 0;
+  while (read(STDIN_FILENO, &byte, 1) > 0) {
   }
+}
+
+/// What other threads bring about, and one waits for.
+class Changes {
+ public:
+  void tell() {
+    const std::lock_guard lock(mutex_);
+    ++told_;
+    changed_.notify_all();
+  }
+  /// Looks now, and whenever it was told; false after so long.
+  bool wait_until(const std::function<bool()>& holds, std::chrono::seconds most) {
+    const auto deadline = std::chrono::steady_clock::now() + most;
+    std::unique_lock lock(mutex_);
+    for (;;) {
+      const std::uint64_t before = told_;
+      lock.unlock();
+      if (holds()) return true;
+      lock.lock();
+      if (!changed_.wait_until(lock, deadline, [&] { return told_ != before; })) return false;
+    }
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::uint64_t told_ = 0;
 };
 
 /// worker_places.cpp. In a name space of its own: the disk goes with the process.

@@ -19,8 +19,6 @@
 #include <string_view>
 #include <vector>
 
-#include "busway/error.hpp"
-#include "busway/store_provider.hpp"
 #include "worker.hpp"
 
 namespace busway::worker {
@@ -118,13 +116,8 @@ class Life {
 }  // namespace
 
 int live(const char* address, const char* durability, const char* backup) {
-  std::shared_ptr<Store> store;
-  try {
-    store = open_store(address, {.durability = durability_named(durability), .log = quiet_sink()});
-  } catch (const Error& error) {
-    std::printf("refused %s\n", error.what());
-    return 0;
-  }
+  const std::shared_ptr<Store> store = open_or_tell(address, durability);
+  if (store == nullptr) return 0;
   Life(store, backup).run();
   store->close();
   std::puts("end");

@@ -13,8 +13,6 @@
 #include <memory>
 #include <string>
 
-#include "busway/error.hpp"
-#include "busway/store_provider.hpp"
 #include "worker.hpp"
 
 namespace busway::worker {
@@ -25,7 +23,7 @@ namespace fs = std::filesystem;
 constexpr uid_t kNobody = 65'534;
 
 std::shared_ptr<Store> open_in(const std::string& folder, const char* name = "events.db") {
-  return open_store("sqlite:" + folder + '/' + name, {.log = quiet_sink()});
+  return open_quietly("sqlite:" + folder + '/' + name);
 }
 
 void tell_opening(const char* what, const std::string& folder, const char* name = "events.db") {

@@ -5,11 +5,13 @@
 #include <thread>
 #include <write_gate.hpp>
 
-#include "process.hpp"
+#include "busway/testing/process.hpp"
 #include "sqlite_fixture.hpp"
 
 namespace busway {
 namespace {
+
+using testing::Process;
 
 using std::chrono::milliseconds;
 using std::chrono::seconds;

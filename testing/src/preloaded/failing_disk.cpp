@@ -1,17 +1,10 @@
-// Loaded before libc: the n-th call that writes or syncs a file of a folder fails.
-//
-//   BUSWAY_DISK_FOLDER   files whose path begins so
-//   BUSWAY_DISK_FAILS    n, from 1
-//   BUSWAY_DISK_ERROR    the number of the error (default EIO)
-//   BUSWAY_DISK_CALLS    write, sync or any (default)
-//   BUSWAY_DISK_COUNT    a file that is told how many such calls there were
-//
-// Who runs under it finds by dlsym() how many syncs there were, and whether a call of this thread
-// on a file has failed since it asked last.
+// Loaded before libc: the n-th call that writes or syncs a file of a folder fails. How it is told
+// which is in busway/testing/failing_disk.hpp; this file is a library of its own, of C functions.
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -84,6 +77,14 @@ int busway_disk_failed() {
   return failed ? 1 : 0;
 }
 
+ssize_t write(int file, const void* data, size_t size) {
+  static const auto real = next<ssize_t (*)(int, const void*, size_t)>("write");
+  return fails(file, "write") ? -1 : real(file, data, size);
+}
+ssize_t writev(int file, const iovec* parts, int count) {
+  static const auto real = next<ssize_t (*)(int, const iovec*, int)>("writev");
+  return fails(file, "write") ? -1 : real(file, parts, count);
+}
 ssize_t pwrite(int file, const void* data, size_t size, off_t at) {
   static const auto real = next<ssize_t (*)(int, const void*, size_t, off_t)>("pwrite");
   return fails(file, "write") ? -1 : real(file, data, size, at);
@@ -92,6 +93,39 @@ ssize_t pwrite64(int file, const void* data, size_t size, off64_t at) {
   static const auto real = next<ssize_t (*)(int, const void*, size_t, off64_t)>("pwrite64");
   return fails(file, "write") ? -1 : real(file, data, size, at);
 }
+ssize_t pwritev(int file, const iovec* parts, int count, off_t at) {
+  static const auto real = next<ssize_t (*)(int, const iovec*, int, off_t)>("pwritev");
+  return fails(file, "write") ? -1 : real(file, parts, count, at);
+}
+ssize_t pwritev64(int file, const iovec* parts, int count, off64_t at) {
+  static const auto real = next<ssize_t (*)(int, const iovec*, int, off64_t)>("pwritev64");
+  return fails(file, "write") ? -1 : real(file, parts, count, at);
+}
+int ftruncate(int file, off_t size) noexcept {
+  static const auto real = next<int (*)(int, off_t)>("ftruncate");
+  return fails(file, "write") ? -1 : real(file, size);
+}
+int ftruncate64(int file, off64_t size) noexcept {
+  static const auto real = next<int (*)(int, off64_t)>("ftruncate64");
+  return fails(file, "write") ? -1 : real(file, size);
+}
+int fallocate(int file, int mode, off_t at, off_t size) {
+  static const auto real = next<int (*)(int, int, off_t, off_t)>("fallocate");
+  return fails(file, "write") ? -1 : real(file, mode, at, size);
+}
+int fallocate64(int file, int mode, off64_t at, off64_t size) {
+  static const auto real = next<int (*)(int, int, off64_t, off64_t)>("fallocate64");
+  return fails(file, "write") ? -1 : real(file, mode, at, size);
+}
+// These two give the error and leave errno alone.
+int posix_fallocate(int file, off_t at, off_t size) {
+  static const auto real = next<int (*)(int, off_t, off_t)>("posix_fallocate");
+  return fails(file, "write") ? errno : real(file, at, size);
+}
+int posix_fallocate64(int file, off64_t at, off64_t size) {
+  static const auto real = next<int (*)(int, off64_t, off64_t)>("posix_fallocate64");
+  return fails(file, "write") ? errno : real(file, at, size);
+}
 int fsync(int file) {
   static const auto real = next<int (*)(int)>("fsync");
   return fails(file, "sync") ? -1 : real(file);
@@ -99,9 +133,5 @@ int fsync(int file) {
 int fdatasync(int file) {
   static const auto real = next<int (*)(int)>("fdatasync");
   return fails(file, "sync") ? -1 : real(file);
-}
-int ftruncate64(int file, off64_t size) {
-  static const auto real = next<int (*)(int, off64_t)>("ftruncate64");
-  return fails(file, "write") ? -1 : real(file, size);
 }
 }
