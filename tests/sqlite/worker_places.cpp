@@ -78,7 +78,7 @@ int run_on_read_only(const std::string& file, const std::string& state, char** p
   if (!make_small_disk(folder.c_str())) return kNoDisk;
   const pid_t child = fork();
   if (child == 0) {
-    const std::shared_ptr<Store> store = open_store("sqlite:" + file, {.log = quiet_sink()});
+    const std::shared_ptr<Store> store = open_quietly("sqlite:" + file);
     for (std::uint64_t n = 1; n <= 3; ++n) (void)store->append(event_of(n, EventId{1, n}));
     if (state == "closed") store->close();
     _exit(0);  // as if killed: nothing is folded in
