@@ -20,6 +20,7 @@ class App;
 namespace busway::app {
 
 class Progress;
+class SignalWatch;
 
 struct StoreChoice {
   std::string address;
@@ -48,9 +49,10 @@ void add_time_options(CLI::App& command, TimeRange& range, const std::string& of
 enum class Missing : unsigned char { is_made, is_an_error };
 
 /// Opens the store and gives it to `use`; turns what is thrown into an exit code.
-/// `progress`: of what the store tells while it is checked, copied, trimmed or vacuumed.
+/// `progress`: of what the store tells while it is checked, copied, trimmed or vacuumed; with
+/// `signals` one of them ends that.
 int with_store(const StoreChoice& choice, Missing missing, const std::function<int(Store&)>& use,
-               Progress* progress = nullptr);
+               Progress* progress = nullptr, const SignalWatch* signals = nullptr);
 
 /// False, after one line on standard error: the store has no durable name like this.
 [[nodiscard]] bool has_durable(Store& store, const std::string& name);

@@ -1,4 +1,5 @@
 // The verbs that look into a store: pub, sub, history, status, dlq, store.
+#include <csignal>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -129,6 +130,32 @@ TEST_F(StoreVerbs, ATerminalSeesHowFarTheCareOfAStoreIs) {
   EXPECT_TRUE(has(shown({"store", "trim", "--max-events", "100"}), " events looked at"));
   EXPECT_TRUE(has(shown({"store", "vacuum"}), " pages"));
   EXPECT_EQ(run({"store", "check"}).err, "busway: the store is sound\n");
+}
+
+TEST_F(StoreVerbs, ABackupThatASignalEndsLeavesNothing) {
+  fill(20'000);
+  const std::string copies = folder.file("copies");
+  std::filesystem::create_directory(copies);
+  // One that was done before the signal came says nothing; most are not.
+  bool was_ended = false;
+  for (int turn = 0; turn < 30 && !was_ended; ++turn) {
+    const int signal = turn % 2 == 0 ? SIGINT : SIGTERM;
+    Process process(tool({"store", "backup", "--store", store, copies + "/copy.db"}),
+                    {.terminal = true});
+    ASSERT_TRUE(process.wait_for(" bytes"));
+    process.signal(signal);
+    const Ended ended = process.wait();
+    was_ended = ended.code == 1;
+    if (was_ended) {
+      EXPECT_TRUE(has(ended.err, signal == SIGINT ? "ended by SIGINT" : "ended by SIGTERM"))
+          << ended.err;
+      EXPECT_TRUE(std::filesystem::is_empty(copies));
+    } else {
+      EXPECT_EQ(ended.code, 0) << ended.err;
+      EXPECT_TRUE(std::filesystem::remove(copies + "/copy.db"));
+    }
+  }
+  EXPECT_TRUE(was_ended);
 }
 
 TEST_F(StoreVerbs, AStoreThatCannotBeWrittenCanBeLookedAt) {

@@ -33,6 +33,22 @@ namespace fs = std::filesystem;
   throw Error(code, "the store sqlite:" + escape(path) + ' ' + why);
 }
 
+[[noreturn]] void refuse_empty(const std::string& path) {
+  refuse(ErrorCode::store_unavailable, path, "is empty; no store was made in it");
+}
+
+/// A file that nobody has opened as a store yet may be none: it is looked at before anything is
+/// made beside it. What cannot be said without writing is said later.
+void look_first(const std::string& path, const StoreOptions& options) {
+  try {
+    Database database(path, Database::Access::read);
+    require_ours(database, path);
+    if (is_empty(database) && !options.create) refuse_empty(path);
+  } catch (const Fault&) {
+    return;
+  }
+}
+
 }  // namespace
 
 void refuse(const Fault& fault, const std::string& path) {
@@ -112,6 +128,7 @@ std::uint64_t prepare(const std::string& path, const StoreOptions& options) {
   if (is_new && !options.create) {
     refuse(ErrorCode::store_unavailable, path, "does not exist");
   }
+  if (!is_new && FileIdentity::of(path + "-gate") == FileIdentity{}) look_first(path, options);
   std::optional<WriteGate> gate;
   gate.emplace(path + "-gate");
   if (!gate->lock(options.timeout)) {
@@ -125,6 +142,11 @@ std::uint64_t prepare(const std::string& path, const StoreOptions& options) {
     database.run("PRAGMA busy_timeout=" +
                  std::to_string(std::max<std::int64_t>(1, options.timeout.count() / 1'000'000)));
     require_ours(database, path);
+    if (!is_new && is_empty(database)) {
+      if (!options.create) refuse_empty(path);
+      options.log(LogLevel::info, "the file " + escape(path) + " was empty; a store is made in it",
+                  {});
+    }
     if (const std::uint64_t lost = unreadable_commits(database, path); lost != 0) {
       // The two look the same: a commit that was cut short while others went on, and a damaged one.
       options.log(LogLevel::warning,
