@@ -96,16 +96,19 @@ TEST_F(SqliteFolder, MakesNothingBesideAFileThatIsNoStore) {
   const std::string other = folder.file("other.db");
   path = other;
   run_sql("CREATE TABLE recipes(name TEXT)");
+  const std::string with_log = folder.file("with-log.db");
+  path = with_log;
+  run_sql("PRAGMA journal_mode=WAL; CREATE TABLE recipes(name TEXT)");
   const auto files = [&] {
     return std::distance(fs::directory_iterator(folder.path()), fs::directory_iterator());
   };
   const auto before = files();
-  for (const std::string& one : {garbage, empty, other}) {
+  for (const std::string& one : {garbage, empty, other, with_log}) {
     path = one;
     EXPECT_THROW((void)open({.create = false}), Error);
     EXPECT_EQ(files(), before) << one;
   }
-  for (const std::string& one : {garbage, other}) {
+  for (const std::string& one : {garbage, other, with_log}) {
     path = one;
     EXPECT_THROW((void)open(), Error);
     EXPECT_EQ(files(), before) << one;

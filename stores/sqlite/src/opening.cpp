@@ -37,11 +37,18 @@ namespace fs = std::filesystem;
   refuse(ErrorCode::store_unavailable, path, "is empty; no store was made in it");
 }
 
+bool has_bytes(const std::string& path) {
+  struct stat file {};
+  return stat(path.c_str(), &file) == 0 && file.st_size != 0;
+}
+
 /// A file that nobody has opened as a store yet may be none: it is looked at before anything is
 /// made beside it. What cannot be said without writing is said later.
 void look_first(const std::string& path, const StoreOptions& options) {
+  // SQLite makes files beside one in WAL mode, even to read it, unless told that nobody writes it.
+  const bool is_whole = !has_bytes(path + "-wal") && !has_bytes(path + "-journal");
   try {
-    Database database(path, Database::Access::read);
+    Database database(path, is_whole ? Database::Access::frozen : Database::Access::read);
     require_ours(database, path);
     if (is_empty(database) && !options.create) refuse_empty(path);
   } catch (const Fault&) {
@@ -213,8 +220,7 @@ Database::Access prepare_to_read(const std::string& path) {
   } catch (const Fault& fault) {
     if (fault.kind() != SQLITE_CANTOPEN && fault.kind() != SQLITE_READONLY) throw;
   }
-  struct stat log {};
-  if (stat((path + "-wal").c_str(), &log) == 0 && log.st_size != 0) {
+  if (has_bytes(path + "-wal")) {
     refuse(ErrorCode::store_unavailable, path,
            "has a log beside it that cannot be read where nothing can be written; copy both");
   }
