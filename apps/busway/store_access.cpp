@@ -58,7 +58,24 @@ std::shared_ptr<Store> open(const StoreChoice& choice, StoreOptions& options) {
 void add_store_option(CLI::App& command, StoreChoice& choice) {
   command.add_option("--store", choice.address, "The store: sqlite:PATH")
       ->required()
-      ->type_name("URL");
+      ->type_name("URL")
+      ->check(&fault_of_address);
+}
+
+std::string fault_of_address(const std::string& text) {
+  const std::size_t colon = text.find(':');
+  const std::string scheme = text.substr(0, colon);
+  if (colon != std::string::npos && scheme != "memory" && store_is_known(scheme)) {
+    return colon + 1 == text.size() ? quote(text) + " has no path; write " + text + "PATH"
+                                    : std::string();
+  }
+  // What is none opens nothing.
+  try {
+    open_store(text)->close();
+    return {};
+  } catch (const Error& error) {
+    return error.what();
+  }
 }
 
 std::string fault_of_count(const std::string& text) {
@@ -148,6 +165,14 @@ std::vector<Pattern> read_patterns(const std::vector<std::string>& texts) {
   patterns.reserve(texts.size());
   for (const std::string& text : texts) patterns.push_back(Pattern::parse(text));
   return patterns;
+}
+
+int tell_left_out(std::size_t damaged) {
+  if (damaged == 0) return kDone;
+  print_error(std::to_string(damaged) +
+              (damaged == 1 ? " damaged event was left out" : " damaged events were left out") +
+              "; busway store check tells which");
+  return kProblems;
 }
 
 std::string words_of(WallTime time) { return detail::format_rfc3339(time); }

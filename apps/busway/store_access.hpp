@@ -35,6 +35,8 @@ struct StoreChoice {
 }
 
 void add_store_option(CLI::App& command, StoreChoice& choice);
+/// For CLI::Option::check(): what is wrong with the address of a store, which is not opened.
+[[nodiscard]] std::string fault_of_address(const std::string& text);
 
 /// For CLI::Option::check(): CLI11 takes -1 for the greatest of all numbers.
 [[nodiscard]] std::string fault_of_count(const std::string& text);
@@ -66,5 +68,8 @@ int with_store(const StoreChoice& choice, Missing missing, const std::function<i
 [[nodiscard]] std::string json_of(const StoredEvent& stored);
 
 [[nodiscard]] std::string words_of(WallTime time);
+
+/// At the end of a verb that prints events: says how many it left out, and gives the exit code.
+[[nodiscard]] int tell_left_out(std::size_t damaged);
 
 }  // namespace busway::app
