@@ -74,11 +74,7 @@ int history(const HistoryOptions& options) {
       more = page.more;
       query.after = page.next;
     }
-    if (damaged == 0) return kDone;
-    print_error(std::to_string(damaged) +
-                (damaged == 1 ? " damaged event was left out" : " damaged events were left out") +
-                "; busway store check tells which");
-    return kProblems;
+    return tell_left_out(damaged);
   });
 }
 

@@ -131,13 +131,13 @@ class Publishing {
     if (events_.empty()) return;
     std::vector<AppendResult> results(events_.size());
     store_.append(events_, results);
-    for (std::size_t i = 0; i < results.size(); ++i) {
-      switch (results[i].answer) {
-        case Appended::stored: ++stored; break;
-        case Appended::duplicate: ++duplicates; break;
-        case Appended::unknown:
-        case Appended::not_stored: refuse(numbers_[i], results[i].error); break;
-      }
+    ask_again(results);
+    if (std::all_of(results.begin(), results.end(), &is_refused_by_store)) {
+      stopped_at = numbers_.front();
+      why_stopped = results.front().error;
+      failed += results.size();
+    } else {
+      for (std::size_t i = 0; i < results.size(); ++i) count(results[i], numbers_[i]);
     }
     events_.clear();
     numbers_.clear();
@@ -145,23 +145,66 @@ class Publishing {
   }
   void refuse(std::uint64_t number, const std::string& why) {
     ++failed;
-    if (failed > kErrorsShown + 1) return;
-    progress_.clear();
-    if (failed <= kErrorsShown) print_error("line " + std::to_string(number) + ": " + why);
-    if (failed == kErrorsShown + 1) print_note("further faulty lines are only counted");
+    tell(number, why);
   }
+  /// The store takes nothing any more.
+  [[nodiscard]] bool is_over() const noexcept { return stopped_at != 0; }
 
   std::uint64_t stored = 0;
   std::uint64_t duplicates = 0;
   std::uint64_t failed = 0;
+  std::uint64_t unknown = 0;     // nobody can say whether they are stored
+  std::uint64_t stopped_at = 0;  // the first line of what the store refused whole; 0: it did not
+  std::string why_stopped;
 
  private:
+  /// Not for what the event is: those are sentences about the store.
+  static bool is_refused_by_store(const AppendResult& result) {
+    return result.answer == Appended::not_stored && result.error.starts_with("the store ");
+  }
+  /// The same event once more: it has its id, so that it is stored once whatever became of it.
+  void ask_again(std::vector<AppendResult>& results) {
+    std::vector<Event> events;
+    std::vector<std::size_t> places;
+    for (std::size_t i = 0; i < results.size(); ++i) {
+      if (results[i].answer != Appended::unknown) continue;
+      events.push_back(events_[i]);
+      places.push_back(i);
+    }
+    if (events.empty()) return;
+    std::vector<AppendResult> again(events.size());
+    store_.append(events, again);
+    for (std::size_t i = 0; i < again.size(); ++i) {
+      AppendResult& one = results[places[i]];
+      // It is the first time that has stored it. One that is refused now may be there all the same.
+      if (again[i].ok()) one.answer = Appended::stored;
+    }
+  }
+  void count(const AppendResult& result, std::uint64_t number) {
+    switch (result.answer) {
+      case Appended::stored: ++stored; break;
+      case Appended::duplicate: ++duplicates; break;
+      case Appended::unknown:
+        ++unknown;
+        tell(number, result.error + "; nobody can say whether it is stored");
+        break;
+      case Appended::not_stored: refuse(number, result.error); break;
+    }
+  }
+  void tell(std::uint64_t number, const std::string& why) {
+    if (++told_ > kErrorsShown + 1) return;
+    progress_.clear();
+    if (told_ <= kErrorsShown) print_error("line " + std::to_string(number) + ": " + why);
+    if (told_ == kErrorsShown + 1) print_note("further faulty lines are only counted");
+  }
+
   Store& store_;
   const PubOptions& options_;
   Progress& progress_;
   std::vector<Event> events_;
   std::vector<std::uint64_t> numbers_;
   std::size_t bytes_ = 0;
+  std::uint64_t told_ = 0;
 };
 
 /// The file of the command line, or standard input.
@@ -200,14 +243,14 @@ class Input {
   bool is_file_;
 };
 
-/// Until there is no more, or a signal or a fault of the input ends it. What was read whole is
-/// published in any case.
+/// Until there is no more, or a signal, a fault of the input or the store ends it. What was read
+/// whole is published in any case, where the store takes it.
 LineReader::Got publish_all(Input& input, const SignalWatch& signals, Publishing& publishing,
                             Progress& progress) {
   LineReader lines(input.descriptor, signals.stop_descriptor(), kLineBytesMax);
   auto got = LineReader::Got::line;
   try {
-    while (got != LineReader::Got::end && got != LineReader::Got::stop) {
+    while (got != LineReader::Got::end && got != LineReader::Got::stop && !publishing.is_over()) {
       got = lines.next();
       auto when = Progress::When::now_and_then;
       switch (got) {
@@ -238,6 +281,7 @@ void print_counts(const Publishing& publishing, bool as_json, std::string_view e
     Json counts{{"stored", publishing.stored},
                 {"duplicates", publishing.duplicates},
                 {"failed", publishing.failed}};
+    if (publishing.unknown != 0) counts["unknown"] = publishing.unknown;
     if (!ended_by.empty()) counts["ended_by"] = ended_by;
     out.write(counts.dump() + '\n');
     return;
@@ -246,6 +290,7 @@ void print_counts(const Publishing& publishing, bool as_json, std::string_view e
   line.add("stored", publishing.stored)
       .add("duplicates", publishing.duplicates)
       .add("failed", publishing.failed);
+  if (publishing.unknown != 0) line.add("unknown", publishing.unknown);
   if (!ended_by.empty()) line.add("ended_by", ended_by);
   out.write(line.line());
 }
@@ -264,8 +309,12 @@ int pub(const PubOptions& options) {
     const bool by_int = stopped && signals.stop_signal() == SIGINT;
     if (input.fault != 0) input.tell_fault();
     print_counts(publishing, options.json, !stopped ? "" : by_int ? "SIGINT" : "SIGTERM");
-    if (input.fault != 0) return kFailed;
-    return publishing.failed == 0 && !stopped ? kDone : kProblems;
+    if (publishing.is_over()) {
+      print_error(publishing.why_stopped + "; nothing from line " +
+                  std::to_string(publishing.stopped_at) + " on is stored");
+    }
+    if (input.fault != 0 || publishing.is_over()) return kFailed;
+    return publishing.failed + publishing.unknown == 0 && !stopped ? kDone : kProblems;
   });
 }
 

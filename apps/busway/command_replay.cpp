@@ -1,6 +1,7 @@
 // busway replay: past events of a store once more, into a prefix of topics or a durable name.
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <charconv>
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -27,6 +28,8 @@ namespace busway::app {
 namespace {
 
 constexpr auto kLookForSignal = std::chrono::milliseconds(20);
+constexpr double kRateMin = 0.001;
+constexpr double kRateMax = 1e9;
 constexpr const char* kPointHelp = "a time such as 2026-11-27T08:00:00Z, a sequence, or an id";
 
 struct ReplayOptions {
@@ -47,6 +50,18 @@ std::optional<ReplayPoint> point_of(const std::string& text) {
   if (const auto id = EventId::parse(text)) return ReplayPoint::event(*id);
   if (const auto time = detail::parse_rfc3339(text)) return ReplayPoint::time(*time);
   return std::nullopt;
+}
+
+/// CLI11 takes nan for a number between any two.
+std::string fault_of_rate(const std::string& text) {
+  double rate = 0;
+  const char* const end = text.data() + text.size();
+  const auto [to, failed] = std::from_chars(text.data(), end, rate);
+  const bool fits = failed == std::errc() && to == end && rate >= kRateMin && rate <= kRateMax;
+  return fits ? std::string()
+              : quote(text, 80) +
+                    " is no rate: it takes events a second, 0.001 to 1000000000; "
+                    "without it there is no bound";
 }
 
 std::string fault_of_point(const std::string& text) {
@@ -237,7 +252,7 @@ void add_replay(CLI::App& tool, Chosen& chosen) {
   command->add_option("--limit", options->limit, "At most so many; 0: all (default)")
       ->check(&fault_of_count);
   command->add_option("--rate", options->rate, "At most so many a second; default: no bound")
-      ->check(CLI::Range(0.001, 1e9));
+      ->check(&fault_of_rate);
   command->add_flag("--dry-run", options->dry_run, "Only count what would be replayed");
   command->add_flag("--json", options->json, "Print the counts as one JSON object");
   command->footer(std::string("Ctrl-C ends it between two pages; --from with the sequence behind "

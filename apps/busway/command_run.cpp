@@ -23,6 +23,7 @@
 #include "plugin_folders.hpp"
 #include "signal_watch.hpp"
 #include "standard_output.hpp"
+#include "store_access.hpp"
 #include "terminal.hpp"
 
 namespace busway::app {
@@ -224,7 +225,8 @@ void add_run(CLI::App& tool, Chosen& chosen) {
   command
       ->add_option("--store", options->store,
                    "Keep events there, whatever the file says: sqlite:PATH, memory:")
-      ->type_name("URL");
+      ->type_name("URL")
+      ->check(&fault_of_address);
   command->add_flag("--verbose", options->verbose,
                     "Show all log lines, not only warnings and errors");
   command->add_flag("--json", options->json,

@@ -43,7 +43,12 @@ int status(const StatusOptions& options) {
   return with_store(looking(options.store), Missing::is_an_error, [&](Store& store) -> int {
     const std::optional<StoredStatus> found = store.status(*id);
     if (!found) {
-      print_error("the store has no event " + options.id);
+      const std::uint64_t damaged = store.stats().corrupt;
+      print_error("the store has no event " + options.id +
+                  (damaged == 0
+                       ? std::string()
+                       : " that is sound; it may be one of the " + std::to_string(damaged) +
+                             " that are damaged, which busway store check tells"));
       return kFailed;
     }
     const StandardOutput out;

@@ -15,6 +15,7 @@
 #include "config/scalar.hpp"
 #include "exit_code.hpp"
 #include "progress.hpp"
+#include "signal_watch.hpp"
 #include "standard_output.hpp"
 #include "store_access.hpp"
 #include "table.hpp"
@@ -96,6 +97,7 @@ int check(const HouseOptions& options) {
 }
 
 int backup(const HouseOptions& options) {
+  const SignalWatch signals;
   Progress progress("bytes");
   return with_store(
       looking(options.store), Missing::is_an_error,
@@ -108,7 +110,7 @@ int backup(const HouseOptions& options) {
         say(options, {{"path", options.path}, {"bytes", unknown ? 0 : bytes}}, {});
         return kDone;
       },
-      &progress);
+      &progress, &signals);
 }
 
 int trim(const HouseOptions& options) {

@@ -133,13 +133,17 @@ class DurableSub {
       FetchResult fetched;
       if (!patience_.call([&] { fetched = consumer_->fetch(wanted); })) break;
       tell_whose_turn(fetched.active);
-      if (!print_and_settle(fetched)) return kProblems;
+      damaged_ += fetched.set_aside;
+      if (!print_and_settle(fetched)) {
+        (void)tell_left_out(damaged_);
+        return kProblems;
+      }
       if (fetched.more || !fetched.deliveries.empty()) continue;
       if (options_.until_idle && !fetched.due) break;
       news_.wait();
     }
     consumer_->close();
-    return kDone;
+    return tell_left_out(damaged_);
   }
 
  private:
@@ -187,6 +191,7 @@ class DurableSub {
   News news_;
   const StandardOutput out_;
   std::uint64_t printed_ = 0;
+  std::size_t damaged_ = 0;
   bool active_ = true;
 };
 
@@ -202,6 +207,7 @@ int sub_live(Store& store, const SubOptions& options, const std::vector<Pattern>
     query.after = std::stoull(options.from) - 1;
   }
   std::uint64_t printed = 0;
+  std::size_t damaged = 0;
   while (signals.stop_signal() == 0 && (options.count == 0 || printed < options.count)) {
     if (options.count != 0) {
       query.limit = std::min<std::uint64_t>(kFetched, options.count - printed);
@@ -212,12 +218,13 @@ int sub_live(Store& store, const SubOptions& options, const std::vector<Pattern>
     for (const StoredEvent& one : page.events) text += shown(one, options);
     out.write(text);
     printed += page.events.size();
+    damaged += page.set_aside;
     query.after = page.next;
     if (page.more || !page.events.empty()) continue;
     if (options.until_idle) break;
     news.wait();
   }
-  return kDone;
+  return tell_left_out(damaged);
 }
 
 int sub(const SubOptions& options) {
@@ -264,7 +271,7 @@ void add_sub(CLI::App& tool, Chosen& chosen) {
           "Of a durable name when it is made: relaxed (default), key or strict")
       ->needs(durable)
       ->type_name("ORDER");
-  command->add_option("--count", options->count, "End after so many events")
+  command->add_option("--count", options->count, "End after so many events; 0: no end (default)")
       ->check(&fault_of_count);
   command->add_flag("--until-idle", options->until_idle, "End when there is nothing left");
   command->add_flag("--json", options->json, "Print each as a CloudEvent, one line each");

@@ -9,7 +9,7 @@ enum ExitCode : int {
   kDone = 0,
   kProblems = 1,    // done, but: a plugin failed, events were left over; check --strict: warnings;
                     // audit verify, store check: not whole; pub, replay: some were not taken, or a
-                    // signal ended it; history: damaged events were left out
+                    // signal ended it; history, sub: damaged events were left out
   kUsage = 2,       // the command line cannot be used: a faulty pattern, a host not named
   kFaultyFile = 3,  // the configuration is refused
   kFailed = 4,  // anything else went wrong: a file, host or store that cannot be reached or read
@@ -21,9 +21,10 @@ inline constexpr const char* kExitCodesHelp =
     "  0      done\n"
     "  1      done with problems: a plugin failed, events were left over; check --strict: "
     "warnings;\n"
-    "         audit verify, store check: faults were found; pub: lines were not stored; replay:\n"
-    "         events were refused; history: damaged events were left out; pub, replay, bench: a\n"
-    "         signal ended it\n"
+    "         audit verify, store check: faults were found; pub: lines were not stored, or nobody "
+    "can\n"
+    "         say; replay: events were refused; history, sub: damaged events were left out; pub,\n"
+    "         replay, bench, store backup: a signal ended it\n"
     "  2      the command line cannot be used: an unknown option, a faulty pattern, time or "
     "address\n"
     "         of a store, a host that must be named\n"

@@ -121,6 +121,40 @@ std::string explain(const CLI::ParseError& error, const CLI::App& tool, int coun
   return text + " (see busway " + of_command + "--help)";
 }
 
+/// What an option takes, in words: of CLI11 comes TEXT, or TEXT:{one,other}.
+std::string word_of_type(const CLI::Option& option) {
+  const std::string name = option.get_type_name();
+  const std::string type = name.substr(0, name.find_first_of(": "));
+  if (type == "TEXT") return "a text";
+  if (type == "UINT" || type == "FLOAT") return "a number";
+  if (type == "T" || type == "TIME") return "a time";
+  return type == "URL" ? "a URL" : "a value";
+}
+
+/// A variable of a shell that is not set must not change what a command means: nothing takes an
+/// empty text.
+void refuse_empty_texts(CLI::App& above) {
+  for (CLI::Option* const option : above.get_options()) {
+    if (option->get_items_expected_max() == 0) continue;
+    const auto fault = [word = word_of_type(*option)](const std::string& text) {
+      return text.empty() ? "takes " + word + "; it is empty" : std::string();
+    };
+    // Before all others, which may take it for something else.
+    option->transform(CLI::Validator([fault](std::string& text) { return fault(text); }, {}));
+  }
+  for (CLI::App* const command : above.get_subcommands({})) refuse_empty_texts(*command);
+}
+
+/// The parser takes the next word for the value of "--name=".
+std::string empty_value_fault(const std::vector<std::string_view>& words) {
+  for (const std::string_view word : words) {
+    if (word == "--") break;
+    if (word.size() < 4 || !word.starts_with("--") || word.find('=') != word.size() - 1) continue;
+    return escape(word.substr(0, word.size() - 1)) + ": takes a value; it is empty";
+  }
+  return {};
+}
+
 int main(int count, char** arguments) {
   CLI::App tool("busway: an event bus that carries events between the plugins of a program",
                 "busway");
@@ -142,6 +176,12 @@ int main(int count, char** arguments) {
   add_store(tool, chosen);
   add_stats(tool, chosen);
   add_bench(tool, chosen);
+  refuse_empty_texts(tool);
+  const std::vector<std::string_view> words(arguments + std::min(count, 1), arguments + count);
+  if (const std::string fault = empty_value_fault(words); !fault.empty()) {
+    print_error(fault + " (see busway --help)");
+    return kUsage;
+  }
   try {
     tool.parse(count, arguments);
   } catch (const CLI::ParseError& error) {

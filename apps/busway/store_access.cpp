@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
+#include <csignal>
 #include <nlohmann/json.hpp>
 #include <string_view>
 #include <utility>
@@ -18,6 +19,7 @@
 #include "exit_code.hpp"
 #include "platform/host_name.hpp"
 #include "progress.hpp"
+#include "signal_watch.hpp"
 #include "terminal.hpp"
 
 namespace busway::app {
@@ -25,6 +27,9 @@ namespace {
 
 constexpr std::size_t kPayloadBytesMax = 200;
 constexpr std::chrono::milliseconds kAgoMax = std::chrono::hours(24 * 36'500);
+
+/// Thrown through what the store does.
+struct EndedBySignal {};
 
 std::optional<WallTime> time_of(const std::string& text) {
   if (const auto time = detail::parse_rfc3339(text)) return time;
@@ -49,7 +54,24 @@ std::shared_ptr<Store> open(const StoreChoice& choice, StoreOptions& options) {
 void add_store_option(CLI::App& command, StoreChoice& choice) {
   command.add_option("--store", choice.address, "The store: sqlite:PATH")
       ->required()
-      ->type_name("URL");
+      ->type_name("URL")
+      ->check(&fault_of_address);
+}
+
+std::string fault_of_address(const std::string& text) {
+  const std::size_t colon = text.find(':');
+  const std::string scheme = text.substr(0, colon);
+  if (colon != std::string::npos && scheme != "memory" && store_is_known(scheme)) {
+    return colon + 1 == text.size() ? quote(text) + " has no path; write " + text + "PATH"
+                                    : std::string();
+  }
+  // What is none opens nothing.
+  try {
+    open_store(text)->close();
+    return {};
+  } catch (const Error& error) {
+    return error.what();
+  }
 }
 
 std::string fault_of_count(const std::string& text) {
@@ -93,7 +115,7 @@ bool has_durable(Store& store, const std::string& name) {
 }
 
 int with_store(const StoreChoice& choice, Missing missing, const std::function<int(Store&)>& use,
-               Progress* progress) {
+               Progress* progress, const SignalWatch* signals) {
   if (choice.address.starts_with("memory:") && !choice.may_be_memory) {
     print_error("--store: " + quote(choice.address, 80) +
                 " is a store that begins and ends with this command; name one that lasts, such as "
@@ -105,8 +127,9 @@ int with_store(const StoreChoice& choice, Missing missing, const std::function<i
     options.instance_id = platform_detail::host_name();
     options.create = missing == Missing::is_made;
     options.log = log_to_terminal(LogLevel::warning);
-    if (progress != nullptr && progress->is_shown()) {
-      options.progress = [progress](const StoreProgress& so_far) {
+    if (progress != nullptr && (progress->is_shown() || signals != nullptr)) {
+      options.progress = [progress, signals](const StoreProgress& so_far) {
+        if (signals != nullptr && signals->stop_signal() != 0) throw EndedBySignal();
         progress->show(so_far.done, so_far.done, so_far.whole);
       };
     }
@@ -114,6 +137,11 @@ int with_store(const StoreChoice& choice, Missing missing, const std::function<i
     const int code = use(*store);
     store->close();
     return code;
+  } catch (const EndedBySignal&) {
+    progress->clear();
+    print_error(std::string("ended by ") +
+                (signals->stop_signal() == SIGINT ? "SIGINT" : "SIGTERM") + " before it was done");
+    return kProblems;
   } catch (const Error& error) {
     if (progress != nullptr) progress->clear();
     print_error(error.what());
@@ -133,6 +161,14 @@ std::vector<Pattern> read_patterns(const std::vector<std::string>& texts) {
   patterns.reserve(texts.size());
   for (const std::string& text : texts) patterns.push_back(Pattern::parse(text));
   return patterns;
+}
+
+int tell_left_out(std::size_t damaged) {
+  if (damaged == 0) return kDone;
+  print_error(std::to_string(damaged) +
+              (damaged == 1 ? " damaged event was left out" : " damaged events were left out") +
+              "; busway store check tells which");
+  return kProblems;
 }
 
 std::string words_of(WallTime time) { return detail::format_rfc3339(time); }

@@ -20,6 +20,7 @@ class App;
 namespace busway::app {
 
 class Progress;
+class SignalWatch;
 
 struct StoreChoice {
   std::string address;
@@ -34,6 +35,8 @@ struct StoreChoice {
 }
 
 void add_store_option(CLI::App& command, StoreChoice& choice);
+/// For CLI::Option::check(): what is wrong with the address of a store, which is not opened.
+[[nodiscard]] std::string fault_of_address(const std::string& text);
 
 /// For CLI::Option::check(): CLI11 takes -1 for the greatest of all numbers.
 [[nodiscard]] std::string fault_of_count(const std::string& text);
@@ -48,9 +51,10 @@ void add_time_options(CLI::App& command, TimeRange& range, const std::string& of
 enum class Missing : unsigned char { is_made, is_an_error };
 
 /// Opens the store and gives it to `use`; turns what is thrown into an exit code.
-/// `progress`: of what the store tells while it is checked, copied, trimmed or vacuumed.
+/// `progress`: of what the store tells while it is checked, copied, trimmed or vacuumed; with
+/// `signals` one of them ends that.
 int with_store(const StoreChoice& choice, Missing missing, const std::function<int(Store&)>& use,
-               Progress* progress = nullptr);
+               Progress* progress = nullptr, const SignalWatch* signals = nullptr);
 
 /// False, after one line on standard error: the store has no durable name like this.
 [[nodiscard]] bool has_durable(Store& store, const std::string& name);
@@ -64,5 +68,8 @@ int with_store(const StoreChoice& choice, Missing missing, const std::function<i
 [[nodiscard]] std::string json_of(const StoredEvent& stored);
 
 [[nodiscard]] std::string words_of(WallTime time);
+
+/// At the end of a verb that prints events: says how many it left out, and gives the exit code.
+[[nodiscard]] int tell_left_out(std::size_t damaged);
 
 }  // namespace busway::app

@@ -47,6 +47,9 @@ struct DurableSpec {
 
 /// What every store checks first. Throws Error(invalid_option).
 void check_durable(const DurableSpec& spec);
+/// The same patterns in whatever order; one that is named twice is one.
+[[nodiscard]] bool are_same_patterns(const std::vector<Pattern>& some,
+                                     const std::vector<Pattern>& others);
 /// What opening a name does that was made with these. Throws Error(durable_mismatch) that names
 /// both.
 void require_same(const DurableSpec& spec, const std::vector<Pattern>& patterns,

@@ -54,7 +54,8 @@ struct StoreOptions {
   LogSink log{};                   ///< default: log_to_stderr
   std::shared_ptr<Clock> clock{};  ///< default: the system's
   /// Told now and then on the thread of a check() (events), backup() (bytes), trim() (events looked
-  /// at) or vacuum() (pages), by stores that know. Must not call the store.
+  /// at) or vacuum() (pages), by stores that know. Must not call the store. What it throws ends the
+  /// call, which throws the same.
   std::function<void(const StoreProgress&)> progress{};
 };
 

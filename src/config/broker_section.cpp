@@ -4,7 +4,9 @@
 #include <utility>
 
 #include "base/escape.hpp"
+#include "busway/error.hpp"
 #include "busway/limits.hpp"
+#include "busway/pattern.hpp"
 #include "config/store_address.hpp"
 
 namespace busway::config {
@@ -193,6 +195,19 @@ void check_given_once(const BrokerSection& broker, const Checker& checker) {
   }
 }
 
+void check_keep(const BrokerSection& broker, const Checker& checker) {
+  if (!broker.keep) return;
+  const Wildcards wildcards =
+      broker.wildcards == WildcardKind::segments ? Wildcards::segments : Wildcards::glob;
+  for (const std::string& text : *broker.keep) {
+    try {
+      (void)Pattern::parse(text, wildcards);
+    } catch (const Error& error) {
+      checker.error("keep", error.what());
+    }
+  }
+}
+
 void settle_postgres(BrokerSection& broker, const Checker& checker) {
   const bool as_database = broker.provider_text == "database";
   if (as_database && checker.given("postgres")) {
@@ -271,6 +286,7 @@ Section<BrokerSection> make_broker_section() {
                postgres_section("Provider database: PostgreSQL, the keys of postgres."))
       .check([](BrokerSection& broker, const Checker& checker) {
         check_given_once(broker, checker);
+        check_keep(broker, checker);
         settle_postgres(broker, checker);
       });
   return section;

@@ -90,7 +90,10 @@ ConfigReport check_config(const std::string& path, const InitializeOptions& opti
   config::Issues issues(path);
   try {
     HostConfig config = host_detail::read_host_config(path, issues, options.secret_keys);
-    if (!issues.has_errors()) issues.add(host_detail::provider_issues(config));
+    if (!issues.has_errors()) {
+      issues.add(host_detail::provider_issues(config));
+      if (options.store.empty()) issues.add(host_detail::durability_issues(config));
+    }
     const host_detail::PluginPlaces places{config.folder, options.plugin_folders};
     std::vector<ConfigIssue> of_libraries;
     Unnamed unnamed;

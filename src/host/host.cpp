@@ -37,6 +37,7 @@ HostConfig require_config(const std::string& path, const InitializeOptions& opti
                           std::vector<ConfigIssue>& warnings) {
   config::Issues issues(path);
   HostConfig config = host_detail::read_host_config(path, issues, options.secret_keys);
+  if (options.store.empty()) issues.add(host_detail::durability_issues(config));
   issues.throw_if_errors();
   if (options.store.empty()) {
     const std::vector<ConfigIssue> refused = host_detail::provider_issues(config);

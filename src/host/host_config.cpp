@@ -108,6 +108,24 @@ std::vector<ConfigIssue> provider_issues(const HostConfig& config) {
                                    ConfigIssue::Severity::error)};
 }
 
+std::vector<ConfigIssue> durability_issues(const HostConfig& config) {
+  using config::DurabilityLevel;
+  using config::Provider;
+  const config::BrokerSection& broker = config.values.event_broker;
+  if (!broker.durability) return {};
+  const bool wants_memory = *broker.durability == DurabilityLevel::memory;
+  std::string what;
+  if (broker.provider == Provider::memory && !wants_memory) {
+    what =
+        "the provider memory keeps events in this process alone; take another provider, such as "
+        "sqlite, or leave this out";
+  } else if (broker.provider == Provider::sqlite && wants_memory) {
+    what = "the provider sqlite keeps events beyond the process; it is process_crash or power_loss";
+  }
+  if (what.empty()) return {};
+  return {config.document.issue_at("event_broker.durability", what, ConfigIssue::Severity::error)};
+}
+
 /// As BusOptions::store takes it.
 std::string store_address(const config::BrokerSection& broker) {
   if (broker.provider == config::Provider::sqlite) return "sqlite:" + broker.sqlite.path;

@@ -31,6 +31,10 @@ struct HostConfig {
 /// What is wrong with the provider in this version, at its line; empty when it is offered.
 [[nodiscard]] std::vector<ConfigIssue> provider_issues(const HostConfig& config);
 
+/// Where what is asked of the provider is not what it does: of one that is given elsewhere nothing
+/// can be said here.
+[[nodiscard]] std::vector<ConfigIssue> durability_issues(const HostConfig& config);
+
 [[nodiscard]] BusOptions bus_options(const HostConfig& config, const InitializeOptions& options);
 
 [[nodiscard]] Wildcards to_wildcards(config::WildcardKind kind) noexcept;

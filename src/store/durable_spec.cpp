@@ -45,6 +45,15 @@ void check_durable(const DurableSpec& spec) {
   }
 }
 
+bool are_same_patterns(const std::vector<Pattern>& some, const std::vector<Pattern>& others) {
+  const auto are_among = [](const std::vector<Pattern>& these, const std::vector<Pattern>& all) {
+    return std::all_of(these.begin(), these.end(), [&](const Pattern& one) {
+      return std::find(all.begin(), all.end(), one) != all.end();
+    });
+  };
+  return are_among(some, others) && are_among(others, some);
+}
+
 void require_same(const DurableSpec& spec, const std::vector<Pattern>& patterns,
                   DurableOrder order) {
   const auto words = [](const std::vector<Pattern>& list) {
@@ -52,16 +61,16 @@ void require_same(const DurableSpec& spec, const std::vector<Pattern>& patterns,
     for (const Pattern& one : list) text += (text.empty() ? "" : ", ") + to_string(one);
     return text;
   };
-  const bool same_patterns =
-      patterns.size() == spec.patterns.size() &&
-      std::is_permutation(patterns.begin(), patterns.end(), spec.patterns.begin());
+  const bool same_patterns = are_same_patterns(patterns, spec.patterns);
   if (same_patterns && order == spec.order) return;
   std::string what = "durable subscription " + quote(spec.name) + " was made with ";
   what += same_patterns ? "the order " + std::string(to_string(order)) + " and is opened with " +
                               std::string(to_string(spec.order))
                         : words(patterns) + " and is opened with " + words(spec.patterns);
   throw Error(ErrorCode::durable_mismatch,
-              what + "; open it as it was made, remove it, or say on_change = replace");
+              what +
+                  "; open it as it was made, remove it (busway store durable rm), or let a program "
+                  "say on_change = replace");
 }
 
 }  // namespace busway

@@ -275,7 +275,8 @@ MemoryState::Name MemoryStore::name_for(const DurableSpec& spec, bool& changed) 
     return name;
   }
   MemoryState::Name name = known->second;
-  if (name->patterns() == spec.patterns && name->order() == spec.order) return name;
+  if (are_same_patterns(name->patterns(), spec.patterns) && name->order() == spec.order)
+    return name;
   if (spec.on_change == OnChange::refuse) {
     throw Error(ErrorCode::durable_mismatch,
                 "durable " + quote(spec.name) + ": it was made with " + list_of(name->patterns()) +

@@ -40,6 +40,10 @@ TEST(Check, EndsWithThreeAndPointsToLineAndNearestName) {
       {"event_broker:\n  redis:\n    port: 70000\n", ":3: error: ", "1 to 65535"},
       {"event_broker:\n  redis:\n    port: 010\n", ":3: error: ", "010"},
       {"event_broker:\n  mode: asynk\n", ":2: error: ", "did you mean async?"},
+      {"event_broker:\n  keep: [\"[a\"]\n", ":2: error: ", "[a"},
+      {"event_broker:\n  provider: sqlite:e.db\n  durability: memory\n",
+       ":3: error: ", "process_crash or power_loss"},
+      {"event_broker:\n  durability: power_loss\n", ":2: error: ", "in this process alone"},
       {"a: &x [*x]\n", ":1: error: ", ""},  // an alias inside what it repeats
       {"plugins:\n  - path: ../../tmp/x.so\n", ":2: error: ", "leads out"},
       {"plugins:\n  - path: host_talker\n    config:\n      pattern: ((a{100}){100}){100}\n",

@@ -92,6 +92,27 @@ TEST_F(Letters, APurgedOneIsForgotten) {
   EXPECT_EQ(drain("mailer", "order.*").out, "");
 }
 
+TEST_F(Letters, AreListedRedrivenAndPurgedByName) {
+  {
+    const auto held = opened();
+    const std::vector<Pattern> patterns{Pattern::parse("order.paid")};
+    const auto other =
+        held->open({.name = "other", .patterns = patterns, .start = Replay::beginning()});
+    const std::vector<Settlement> dead{
+        {.sequence = 3, .kind = Settlement::Kind::dead_letter, .reason = "no stamp"}};
+    ASSERT_EQ(other->fetch(1).deliveries.size(), 1U);
+    EXPECT_EQ(other->settle(dead).accepted, 1U);
+  }
+  EXPECT_EQ(found({}), "1233");
+  EXPECT_EQ(found({"--durable", "other"}), "3");
+  EXPECT_EQ(run({"dlq", "redrive", "--durable", "other"}).out, "redriven=1\n");
+  EXPECT_EQ(lines_of(drain("other", "order.paid").out).size(), 1U);
+  EXPECT_EQ(found({}), "123") << "those of the other name are as they were";
+  EXPECT_EQ(run({"dlq", "purge", "--durable", "other"}).out, "purged=0\n");
+  EXPECT_EQ(run({"dlq", "purge", "--durable", "mailer"}).out, "purged=3\n");
+  EXPECT_EQ(found({}), "");
+}
+
 TEST_F(Letters, OfANameThatIsNoneTheyAreNotFound) {
   for (const std::string verb : {"list", "redrive", "purge"}) {
     const Ended ended = run({"dlq", verb, "--durable", "mailr"});

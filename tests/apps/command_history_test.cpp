@@ -92,16 +92,7 @@ TEST_F(History, ATimeIsAFilterGivenAsAMomentOrAsHowLongAgo) {
 
 TEST_F(StoreVerbs, HistorySaysEachTimeThatItLeftDamagedEventsOut) {
   EXPECT_EQ(run({"pub", "--topic", "a", file("\"one\"\n\"needle\"\n\"three\"\n")}).code, 0);
-  // A copy has all in its one file.
-  const std::string path = folder.file("copy.db");
-  EXPECT_EQ(run({"store", "backup", path}).code, 0);
-  store = "sqlite:" + path;
-  std::fstream db(path, std::ios::in | std::ios::out | std::ios::binary);
-  const std::string all((std::istreambuf_iterator<char>(db)), {});
-  const std::size_t at = all.find("needle");
-  ASSERT_NE(at, std::string::npos);
-  db.seekp(static_cast<std::streamoff>(at)).put('N');
-  db.close();
+  damage("needle");
   for (int i = 0; i < 2; ++i) {
     const Ended ended = run({"history", "--json"});
     EXPECT_EQ(ended.code, 1);

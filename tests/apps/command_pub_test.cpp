@@ -101,6 +101,41 @@ TEST_F(Pub, ASignalEndsItWithTheExactCount) {
   }
 }
 
+TEST_F(Pub, EndsWhereTheStoreTakesNothingMoreAndSaysWhichLineIsNext) {
+  Process process = live();
+  ASSERT_TRUE(process.feed("1\n2\n"));
+  ASSERT_TRUE(eventually([&] { return stored() == 2; }));
+  std::filesystem::remove(folder.file("events.db"));
+  ASSERT_TRUE(process.feed("\n4\n"));
+  EXPECT_TRUE(eventually([&] { return process.has_ended(); })) << "though its input goes on";
+  const Ended ended = process.wait();
+  EXPECT_EQ(ended.code, 4);
+  EXPECT_EQ(json::parse(ended.out), (json{{"stored", 2}, {"duplicates", 0}, {"failed", 1}}));
+  EXPECT_TRUE(has(ended.err, "removed or replaced; nothing from line 4 on is stored")) << ended.err;
+}
+
+TEST_F(Pub, AnEventOfUnknownOutcomeIsPublishedOnceMoreAndStoredOnce) {
+  const std::string lines = file("1\n2\n3\n");
+  int opened_so_often = 0;
+  for (int n = 1; n <= 20; ++n) {
+    const TemporaryFolder place;
+    const Ended ended =
+        Process({"/usr/bin/env", std::string("LD_PRELOAD=") + BUSWAY_FAILING_DISK,
+                 "ASAN_OPTIONS=verify_asan_link_order=0:detect_leaks=0",
+                 "BUSWAY_DISK_FOLDER=" + place.path().string(), "BUSWAY_DISK_CALLS=sync",
+                 "BUSWAY_DISK_FAILS=" + std::to_string(n), BUSWAY_TOOL, "pub", "--topic", "a",
+                 "--store", "sqlite:" + place.file("events.db"), lines})
+            .wait();
+    if (ended.out.empty()) continue;  // it was while the store was opened
+    ++opened_so_often;
+    EXPECT_EQ(ended.code, 0) << n << ": " << ended.err;
+    EXPECT_EQ(ended.out, "stored=3 duplicates=0 failed=0\n") << n;
+    store = "sqlite:" + place.file("events.db");
+    EXPECT_EQ(stored(), 3) << n;
+  }
+  EXPECT_GT(opened_so_often, 1);
+}
+
 TEST_F(Pub, ATerminalSeesHowFarItIs) {
   std::string text;
   for (int i = 0; i < 2'500; ++i) text += std::to_string(i) + "\n";

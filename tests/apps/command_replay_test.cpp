@@ -110,6 +110,9 @@ TEST_F(StoreVerbs, ReplayRefusesWhatCannotBeMeant) {
   fails({"*", "--into", "x.", "--limit", "-1"}, 2, "--limit");
   fails({"*", "--into", "x.", "--rate", "0"}, 2, "--rate");
   fails({"*", "--into", "x.", "--rate", "fast"}, 2, "--rate");
+  for (const std::string wrong : {"0", "nan", "inf", "-1", "1x"}) {
+    fails({"*", "--into", "x.", "--rate", wrong}, 2, '"' + wrong + "\" is no rate: it takes");
+  }
   const Ended none =
       busway({"replay", "*", "--into", "x.", "--store", "sqlite:" + folder.file("none.db")});
   EXPECT_EQ(none.code, 4);

@@ -39,6 +39,25 @@ TEST(Run, UntilIdleEndsWithTheLastLineOfTheSourcesAndReportsWhatWasFound) {
   EXPECT_TRUE(has(ended.out, "\ntopic=system.shutdown published=1 ")) << ended.out;
 }
 
+TEST(Run, TakesTheDurabilityOfTheFileForItsOwnProviderAlone) {
+  const ConfigFolder folder("event_broker:\n  durability: process_crash\n" + talker("lines: 1"));
+  const Ended refused = busway(run(folder, {"--until-idle"}));
+  EXPECT_EQ(refused.code, 3);
+  EXPECT_TRUE(has(refused.err, folder.file() + ":2: event_broker.durability: ")) << refused.err;
+  if (!has(busway({"run", "--help"}).out, "sqlite:")) return;
+  const std::string store = folder.file() + ".db";
+  EXPECT_EQ(busway(run(folder, {"--until-idle", "--store", "sqlite:" + store})).code, 0);
+}
+
+TEST(Run, RefusesAnAddressOfAStoreThatIsNoneAsAFaultOfTheCommandLine) {
+  const ConfigFolder folder(talker("lines: 1"));
+  for (const std::string wrong : {"", "sqlite:", "nope:x", "c.db", "redis://h", "memory:x"}) {
+    const Ended ended = busway(run(folder, {"--until-idle", "--store", wrong}));
+    EXPECT_EQ(ended.code, 2) << wrong << ": " << ended.err;
+    EXPECT_TRUE(has(ended.err, "--store: ")) << ended.err;
+  }
+}
+
 TEST(Run, PrintsOneObjectWithJsonWhateverPluginsPrint) {
   const ConfigFolder folder(talker("lines: 3, print: true"));
   const Ended ended = busway(run(folder, {"--until-idle", "--json"}));

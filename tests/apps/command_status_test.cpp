@@ -58,5 +58,15 @@ TEST_F(StoreVerbs, StatusTellsTimesAttemptsAndErrorOfEachDelivery) {
   EXPECT_TRUE(has(text, "no house")) << text;
 }
 
+TEST_F(StoreVerbs, StatusOfADamagedEventDoesNotSayThatItWasNeverThere) {
+  EXPECT_EQ(run({"pub", "--topic", "a", file("\"needle\"\n")}).code, 0);
+  const std::string id = json::parse(run({"history", "--json"}).out).at("id");
+  damage("needle");
+  const Ended ended = run({"status", id});
+  EXPECT_EQ(ended.code, 4);
+  EXPECT_TRUE(has(ended.err, "no event " + id + " that is sound; it may be one of the 1 that"))
+      << ended.err;
+}
+
 }  // namespace
 }  // namespace busway::app

@@ -1,5 +1,6 @@
 // The verbs that look into a store: pub, sub, history, status, dlq, store.
 #include <algorithm>
+#include <csignal>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -117,6 +118,79 @@ TEST_F(StoreVerbs, WhatLooksAfterAStoreAnswersInJson) {
   EXPECT_TRUE(has(none.err, "no durable name \"mailer\"")) << none.err;
 }
 
+TEST_F(StoreVerbs, ACheckTellsWhatIsDamaged) {
+  EXPECT_EQ(run({"pub", "--topic", "a", file("\"one\"\n\"needle\"\n")}).code, 0);
+  damage("needle");
+  const Ended text = run({"store", "check"});
+  EXPECT_EQ(text.code, 1);
+  EXPECT_TRUE(has(text.err, "event 2: ")) << text.err;
+  EXPECT_FALSE(has(text.err, "sound")) << text.err;
+  const Ended object = run({"store", "check", "--json"});
+  EXPECT_EQ(object.code, 1);
+  const json found = json::parse(object.out);
+  EXPECT_EQ(found.at("sound"), false);
+  ASSERT_EQ(found.at("faults").size(), 1U);
+  EXPECT_TRUE(has(found.at("faults").at(0).get<std::string>(), "event 2: "));
+}
+
+TEST_F(StoreVerbs, AVacuumMakesTheFileSmaller) {
+  std::string text;
+  for (int i = 0; i < 400; ++i) {
+    std::string payload;
+    for (int n = 0; n < 200; ++n) payload += std::to_string((i * 7919 + n * 104'729) % 1'000'003);
+    text += '"' + payload + "\"\n";
+  }
+  EXPECT_EQ(run({"pub", "--topic", "a", file(text)}).code, 0);
+  EXPECT_EQ(run({"store", "trim", "--max-events", "1"}).out, "removed=399 held=0\n");
+  const auto pages = [&] {
+    // A copy of the log that the file has still to take is not counted.
+    EXPECT_EQ(opened()->check().size(), 0U);
+    return std::filesystem::file_size(folder.file("events.db"));
+  };
+  const auto before = pages();
+  EXPECT_EQ(run({"store", "vacuum"}).code, 0);
+  EXPECT_LT(pages(), before / 2);
+}
+
+TEST_F(StoreVerbs, NothingTakesAnEmptyText) {
+  fill(1);
+  for (const std::vector<std::string>& words :
+       {std::vector<std::string>{"sub", "*", "--until-idle", "--durable", ""},
+        {"sub", "", "--until-idle"},
+        {"dlq", "redrive", "--durable", ""},
+        {"dlq", "purge", "--durable", ""},
+        {"dlq", "purge", "--durable=", "--all"},
+        {"dlq", "purge", ""},
+        {"history", "--user", ""},
+        {"history", "--user=", "order.*"},
+        {"pub", "--topic", "a", ""},
+        {"pub", "--topic", ""},
+        {"store", "backup", ""},
+        {"replay", "*", "--into", ""},
+        {"replay", "*", "--into", "x.", "--from", ""}}) {
+    const Ended ended = run(words);
+    EXPECT_EQ(ended.code, 2) << words[0] << ' ' << words[1];
+    EXPECT_EQ(ended.out, "");
+    EXPECT_TRUE(has(ended.err, "takes a ") && has(ended.err, "; it is empty")) << ended.err;
+  }
+  EXPECT_TRUE(has(run({"history", "--user", ""}).err, "--user: takes a text; it is empty"));
+  EXPECT_EQ(busway({"history", "--store", ""}).code, 2);
+  EXPECT_EQ(lines_of(run({"history", "--json"}).out).size(), 1U);
+}
+
+TEST_F(StoreVerbs, AFaultyAddressIsAFaultOfTheCommandLine) {
+  for (const std::string wrong : {"sqlite:", "nope:x", "c.db", "redis://h"}) {
+    for (const std::vector<std::string>& verb :
+         {std::vector<std::string>{"history"}, {"pub", "--topic", "a"}, {"bench"}}) {
+      std::vector<std::string> words = verb;
+      words.insert(words.end(), {"--store", wrong});
+      const Ended ended = busway(words);
+      EXPECT_EQ(ended.code, 2) << wrong;
+      EXPECT_TRUE(has(ended.err, "--store: ")) << ended.err;
+    }
+  }
+}
+
 TEST_F(StoreVerbs, ATerminalSeesHowFarTheCareOfAStoreIs) {
   fill(1'000);
   const auto shown = [&](std::vector<std::string> words) {
@@ -130,6 +204,32 @@ TEST_F(StoreVerbs, ATerminalSeesHowFarTheCareOfAStoreIs) {
   EXPECT_TRUE(has(shown({"store", "trim", "--max-events", "100"}), " events looked at"));
   EXPECT_TRUE(has(shown({"store", "vacuum"}), " pages"));
   EXPECT_EQ(run({"store", "check"}).err, "busway: the store is sound\n");
+}
+
+TEST_F(StoreVerbs, ABackupThatASignalEndsLeavesNothing) {
+  fill(20'000);
+  const std::string copies = folder.file("copies");
+  std::filesystem::create_directory(copies);
+  // One that was done before the signal came says nothing; most are not.
+  bool was_ended = false;
+  for (int turn = 0; turn < 30 && !was_ended; ++turn) {
+    const int signal = turn % 2 == 0 ? SIGINT : SIGTERM;
+    Process process(tool({"store", "backup", "--store", store, copies + "/copy.db"}),
+                    {.terminal = true});
+    ASSERT_TRUE(process.wait_for(" bytes"));
+    process.signal(signal);
+    const Ended ended = process.wait();
+    was_ended = ended.code == 1;
+    if (was_ended) {
+      EXPECT_TRUE(has(ended.err, signal == SIGINT ? "ended by SIGINT" : "ended by SIGTERM"))
+          << ended.err;
+      EXPECT_TRUE(std::filesystem::is_empty(copies));
+    } else {
+      EXPECT_EQ(ended.code, 0) << ended.err;
+      EXPECT_TRUE(std::filesystem::remove(copies + "/copy.db"));
+    }
+  }
+  EXPECT_TRUE(was_ended);
 }
 
 TEST_F(StoreVerbs, AStoreThatCannotBeWrittenCanBeLookedAt) {
@@ -253,7 +353,7 @@ TEST_F(StoreVerbs, HelpTellsWhatTheExitCodesMeanForStores) {
   }
 }
 
-TEST_F(StoreVerbs, DeadLettersAreListedRedrivenAndPurgedByName) {
+TEST_F(StoreVerbs, WithoutDeadLettersThereIsNothingToRedriveOrPurge) {
   fill(1);
   const Ended none = busway({"dlq", "list", "--store", store});
   EXPECT_EQ(none.code, 0);

@@ -101,6 +101,30 @@ TEST_F(Sub, AStoreThatCannotBeAskedIsAskedAgain) {
   EXPECT_EQ(ended.err.find("until it answers"), ended.err.rfind("until it answers")) << ended.err;
 }
 
+TEST_F(Sub, SaysAtTheEndThatItLeftDamagedEventsOut) {
+  EXPECT_EQ(run({"pub", "--topic", "a", file("\"one\"\n\"needle\"\n\"three\"\n")}).code, 0);
+  damage("needle");
+  for (const bool durable : {false, true}) {
+    const Ended ended = durable
+                            ? drain("mailer")
+                            : run({"sub", "*", "--from", "beginning", "--json", "--until-idle"});
+    EXPECT_EQ(ended.code, 1) << durable;
+    EXPECT_EQ(sequences_of(ended.out), (std::vector<int>{1, 3}));
+    EXPECT_TRUE(has(ended.err, "1 damaged event was left out; busway store check tells which"))
+        << ended.err;
+  }
+}
+
+TEST_F(Sub, APatternNamedTwiceIsOne) {
+  fill(1);
+  EXPECT_EQ(run({"sub", "x", "y", "--durable", "d", "--until-idle"}).code, 0);
+  const Ended again = run({"sub", "x", "x", "y", "--durable", "d", "--until-idle"});
+  EXPECT_EQ(again.code, 0) << again.err;
+  const Ended other = run({"sub", "z", "--durable", "d", "--until-idle"});
+  EXPECT_EQ(other.code, 4);
+  EXPECT_TRUE(has(other.err, "remove it (busway store durable rm)")) << other.err;
+}
+
 TEST_F(Sub, AnExistingNameKeepsItsOrder) {
   fill(2);
   for (const std::string order : {"key", "strict"}) {

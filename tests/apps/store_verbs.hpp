@@ -41,6 +41,18 @@ struct StoreVerbs : ::testing::Test {
     words.insert(words.end(), {"--store", store});
     return busway(words);
   }
+  /// From here on the store is a copy in which the event with this word is damaged.
+  void damage(const std::string& word) {
+    // A copy has all in its one file.
+    const std::string path = folder.file("damaged.db");
+    EXPECT_EQ(run({"store", "backup", path}).code, 0);
+    store = "sqlite:" + path;
+    std::fstream db(path, std::ios::in | std::ios::out | std::ios::binary);
+    const std::string all((std::istreambuf_iterator<char>(db)), {});
+    const std::size_t at = all.find(word);
+    ASSERT_NE(at, std::string::npos);
+    db.seekp(static_cast<std::streamoff>(at)).put('#');
+  }
   /// As an instance of a durable name, until nothing is left.
   Ended drain(const std::string& name, const std::string& pattern = "*") const {
     return run(

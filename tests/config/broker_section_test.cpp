@@ -38,6 +38,14 @@ TEST(BrokerSection, HasTheDefaultsOfTheBus) {
   EXPECT_EQ(broker.retry_policy.backoff_factor, 2.0);
 }
 
+TEST(BrokerSection, RefusesAPatternToKeepThatIsNone) {
+  const Lines wrong = refused("  keep:\n    - order.*\n    - '[a'\n");
+  ASSERT_EQ(wrong.size(), 1U);
+  EXPECT_NE(wrong[0].find("keep"), std::string::npos) << wrong[0];
+  EXPECT_NE(wrong[0].find("[a"), std::string::npos) << wrong[0];
+  EXPECT_TRUE(refused("  wildcards: segments\n  keep: [order.**]\n").empty());
+}
+
 TEST(BrokerSection, ReadsEveryKey) {
   const BrokerSection broker = broker_of(
       "  enabled: false\n  provider: sqlite\n  mode: async\n  worker_count: 4\n"

@@ -377,6 +377,36 @@ TEST(BestPractice, TheSameEventTwiceDoesNoHarm) {
   }
 }
 
+TEST(BestPractice, WhatMustNotBeMissedHasAName) {
+  int mails = 0;
+  const auto send = [&](const Event&) { ++mails; };
+  Bus bus(manual());
+  const auto run = [&] {
+    while (bus.poll() != 0) {
+    }
+  };
+  {
+    // begin: durable_bad
+    auto mailer = bus.subscribe("order.made", send, {.mode = Mode::async});
+    bus.publish("order.made");
+    mailer.reset();  // or a crash: nobody will send that mail
+    // end: durable_bad
+    const auto next = bus.subscribe("order.made", send, {.mode = Mode::async});
+    run();
+    EXPECT_EQ(mails, 0);
+  }
+  {
+    // begin: durable_good
+    auto mailer = bus.subscribe("order.made", send, {.durable = "mailer"});
+    bus.publish("order.made");
+    mailer.reset();  // the next one of this name sends it
+    // end: durable_good
+    const auto next = bus.subscribe("order.made", send, {.durable = "mailer"});
+    run();
+    EXPECT_EQ(mails, 1);
+  }
+}
+
 TEST(BestPractice, AnEventNamesALargeThingAndDoesNotCarryIt) {
   const std::string picture(std::size_t{2} << 20U, 'x');
   Bus bus(quiet());

@@ -230,7 +230,9 @@ class FailingLife : public FailingDisk {
     }
     if (!backed_up) {
       EXPECT_FALSE(fs::exists(backup)) << "a part of a backup stayed";
-      EXPECT_FALSE(fs::exists(backup + "-journal"));
+      for (const fs::directory_entry& one : fs::directory_iterator(place.path())) {
+        EXPECT_FALSE(one.path().filename().string().starts_with("backup.db")) << one.path();
+      }
       return;
     }
     const std::shared_ptr<Store> copy = open_sqlite_store(backup, options());

@@ -91,6 +91,47 @@ TEST_F(SqliteFolder, RefusesTheDatabaseOfAnotherProgram) {
   run_sql("INSERT INTO recipes VALUES('bread')");
 }
 
+TEST_F(SqliteFolder, MakesNothingBesideAFileThatIsNoStore) {
+  const std::string garbage = folder.file("garbage.db");
+  { std::ofstream(garbage) << std::string(5'000, 'x'); }
+  const std::string empty = folder.file("empty.db");
+  { std::ofstream touched(empty); }
+  const std::string other = folder.file("other.db");
+  path = other;
+  run_sql("CREATE TABLE recipes(name TEXT)");
+  const std::string with_log = folder.file("with-log.db");
+  path = with_log;
+  run_sql("PRAGMA journal_mode=WAL; CREATE TABLE recipes(name TEXT)");
+  const auto files = [&] {
+    return std::distance(fs::directory_iterator(folder.path()), fs::directory_iterator());
+  };
+  const auto before = files();
+  for (const std::string& one : {garbage, empty, other, with_log}) {
+    path = one;
+    EXPECT_THROW((void)open({.create = false}), Error);
+    EXPECT_EQ(files(), before) << one;
+  }
+  for (const std::string& one : {garbage, other, with_log}) {
+    path = one;
+    EXPECT_THROW((void)open(), Error);
+    EXPECT_EQ(files(), before) << one;
+  }
+}
+
+TEST_F(SqliteFolder, AnEmptyFileBecomesAStoreOnlyWhereOneMayBeMade) {
+  { std::ofstream touched(path); }
+  for (const bool has_gate : {false, true}) {
+    if (has_gate) std::ofstream(path + "-gate").close();
+    EXPECT_TRUE(
+        mentions(error_of(ErrorCode::store_unavailable, [&] { (void)open({.create = false}); }),
+                 "is empty"));
+    EXPECT_EQ(fs::file_size(path), 0U);
+  }
+  EXPECT_TRUE(open()->append(numbered(1)).ok());
+  EXPECT_TRUE(logged("was empty; a store is made in it"));
+  EXPECT_EQ(open({.create = false})->stats().events, 1U);
+}
+
 TEST_F(SqliteFolder, RefusesALaterFormat) {
   { (void)open()->append(numbered(1)); }
   run_sql("PRAGMA user_version=7");

@@ -479,8 +479,59 @@ TEST_F(SqliteFolder, ABackupThatFailsLeavesNothingInItsPlace) {
     (void)error_of(ErrorCode::already_exists, [&] { store->backup(other); });
     EXPECT_EQ(fs::file_size(other), there.size());
   }
+  // SQLite would roll the copy back by it.
+  const std::string beside = copies + "/third.db-journal";
+  { std::ofstream(beside) << "of another"; }
+  EXPECT_TRUE(mentions(
+      error_of(ErrorCode::already_exists, [&] { store->backup(copies + "/third.db"); }), beside));
   const std::string nowhere = "/proc/self/copy.db";
   EXPECT_TRUE(mentions(error_of(ErrorCode::io_error, [&] { store->backup(nowhere); }), nowhere));
+}
+
+TEST_F(SqliteFolder, ABackupSaysWhatIsWrongWithItsPlace) {
+  const std::shared_ptr<Store> store = open();
+  const auto why = [&](ErrorCode code, const std::string& place) {
+    return error_of(code, [&] { store->backup(place); });
+  };
+  EXPECT_EQ(why(ErrorCode::invalid_argument, ""),
+            "backup: takes the path of the copy; it is empty");
+  EXPECT_TRUE(mentions(why(ErrorCode::already_exists, "/tmp"), "backup: /tmp is a folder"));
+  EXPECT_TRUE(mentions(why(ErrorCode::io_error, folder.file("none/copy.db")),
+                       "is in a folder that does not exist; make " + folder.file("none")));
+}
+
+TEST_F(SqliteFolder, ABackupThatIsKilledHasNotTheNameOfTheCopy) {
+  {
+    const std::shared_ptr<Store> store = open();
+    for (std::uint64_t n = 1; n <= 400; ++n) {
+      const Event event("big", bytes(std::string(4'000, 'x')), {.id = EventId{1, n}});
+      ASSERT_TRUE(store->append(event).ok());
+    }
+  }
+  const std::string copy = folder.file("copy.db");
+  for (const bool at_the_end : {false, true}) {
+    const auto killed = [&] {
+      const auto die = [&](const StoreProgress& so_far) {
+        if (!at_the_end || so_far.done == so_far.whole) (void)std::raise(SIGKILL);
+      };
+      open({.progress = die})->backup(copy);
+    };
+    EXPECT_EXIT(killed(), ::testing::KilledBySignal(SIGKILL), "");
+    EXPECT_FALSE(fs::exists(copy));
+    EXPECT_FALSE(fs::exists(copy + "-journal"));
+  }
+  open()->backup(copy);
+  EXPECT_EQ(open_sqlite_store(copy, options())->stats().events, 400U);
+}
+
+TEST_F(SqliteFolder, WhoeverIsToldOfABackupMayEndIt) {
+  const std::string copies = folder.file("copies");
+  fs::create_directory(copies);
+  const auto end = [](const StoreProgress&) { throw std::runtime_error("enough"); };
+  const std::shared_ptr<Store> store = open({.progress = end});
+  for (std::uint64_t n = 1; n <= 400; ++n) ASSERT_TRUE(store->append(numbered(n)).ok());
+  EXPECT_THROW(store->backup(copies + "/copy.db"), std::runtime_error);
+  EXPECT_TRUE(fs::is_empty(copies));
 }
 
 TEST_F(SqliteFolder, ANameWithARarePatternGoesOnWhereItLeft) {

@@ -64,6 +64,19 @@ TEST(DurableSpec, NeedsAPatternAndNotTooMany) {
   EXPECT_NE(complaint(spec).find("1025 patterns"), std::string::npos);
 }
 
+TEST(DurableSpec, IsTheSameInAnotherOrderAndWithOneNamedTwice) {
+  const auto list = [](const std::vector<std::string>& texts) {
+    std::vector<Pattern> out;
+    for (const std::string& one : texts) out.push_back(Pattern::parse(one));
+    return out;
+  };
+  EXPECT_TRUE(are_same_patterns(list({"x", "y"}), list({"y", "x"})));
+  EXPECT_TRUE(are_same_patterns(list({"x", "x", "y"}), list({"x", "y"})));
+  EXPECT_TRUE(are_same_patterns(list({"x", "y"}), list({"x", "x", "y"})));
+  EXPECT_FALSE(are_same_patterns(list({"x", "x"}), list({"x", "y"})));
+  EXPECT_FALSE(are_same_patterns(list({"x"}), list({"x", "y"})));
+}
+
 TEST(DurableSpec, HasALeaseWithinLimits) {
   DurableSpec spec = good();
   EXPECT_EQ(spec.lease, limits::kLeaseDefault);

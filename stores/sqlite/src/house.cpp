@@ -1,22 +1,15 @@
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #include <algorithm>
-#include <cerrno>
 #include <exception>
-#include <functional>
 #include <iterator>
 #include <limits>
 #include <map>
 #include <optional>
 #include <string>
-#include <system_error>
 #include <utility>
 #include <vector>
 
 #include "base/escape.hpp"
 #include "busway/error.hpp"
-#include "opening.hpp"
 #include "sqlite_consumer.hpp"
 #include "sqlite_store.hpp"
 #include "time_blocks.hpp"
@@ -33,11 +26,8 @@ constexpr std::size_t kTrimAtOnce = 500;
 constexpr std::int64_t kVacuumAtOnce = 500;
 /// Events that are looked at for it in one go.
 constexpr std::uint64_t kLookAtOnce = 8'192;
-/// Events of a check, and steps of SQLite of a backup, between two words about how far it is.
+/// Events of a check between two words about how far it is.
 constexpr std::uint64_t kTellEvery = 256;
-constexpr int kStepsEvery = 10'000;
-
-std::string last_error() { return std::error_code(errno, std::generic_category()).message(); }
 
 }  // namespace
 
@@ -360,98 +350,6 @@ std::vector<std::string> SqliteStore::check() {
     return true;
   });
   return faults;
-}
-
-namespace {
-
-/// A new file, which goes with all that SQLite made beside it unless it is kept.
-class NewFile {
- public:
-  NewFile(const std::string& path, mode_t mode)
-      : path_(path),
-        descriptor_(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode)) {
-    if (descriptor_ >= 0) {
-      made_ = FileIdentity::of(path_);
-      journal_was_there_ = FileIdentity::of(path_ + "-journal") != FileIdentity{};
-      return;
-    }
-    if (errno == EEXIST) {
-      throw Error(ErrorCode::already_exists, "backup: " + escape(path_) + " exists already");
-    }
-    fail("cannot be made");
-  }
-  NewFile(const NewFile&) = delete;
-  NewFile& operator=(const NewFile&) = delete;
-  ~NewFile() {
-    ::close(descriptor_);
-    if (kept_ || FileIdentity::of(path_) != made_) return;
-    (void)unlink(path_.c_str());
-    if (!journal_was_there_) (void)unlink((path_ + "-journal").c_str());
-  }
-
-  void keep() {
-    if (fsync(descriptor_) != 0) fail("cannot be synced");
-    if (const std::error_code failed = sync_folder(path_)) {
-      throw Error(ErrorCode::io_error, "backup: the folder of " + escape(path_) +
-                                           " cannot be synced: " + words_of(failed));
-    }
-    kept_ = true;
-  }
-
- private:
-  [[noreturn]] void fail(const char* what) const {
-    const std::string why = last_error();
-    throw Error(ErrorCode::io_error, "backup: " + escape(path_) + ' ' + what + ": " + why);
-  }
-
-  const std::string path_;
-  const int descriptor_;
-  FileIdentity made_;
-  bool journal_was_there_ = false;
-  bool kept_ = false;
-};
-
-/// How far a copy is, as the size of its file tells.
-struct Copying {
-  const std::function<void(const StoreProgress&)>& progress;
-  const std::string& path;
-  std::uint64_t whole = 0;
-
-  static int told(void* self) {
-    const Copying& copying = *static_cast<const Copying*>(self);
-    struct stat made {};
-    if (stat(copying.path.c_str(), &made) == 0) {
-      const auto size = static_cast<std::uint64_t>(std::max<off_t>(0, made.st_size));
-      copying.progress({std::min(size, copying.whole), copying.whole});
-    }
-    return 0;
-  }
-};
-
-}  // namespace
-
-void SqliteStore::backup(const std::string& path) {
-  require_place(path);
-  core_->require_open();
-  struct stat original {};
-  const bool known = stat(core_->path.c_str(), &original) == 0;
-  // A copy is for whoever may read the original, and for nobody else.
-  NewFile file(path, known ? original.st_mode & 0777U : S_IRUSR | S_IWUSR);
-  core_->asking([&] {
-    // A connection of its own: it writes another file.
-    Database database(core_->path, core_->access);
-    database.run("PRAGMA wal_autocheckpoint=0");
-    const Copying copying{core_->options.progress, path, database.bytes()};
-    if (copying.progress) {
-      sqlite3_progress_handler(database.handle(), kStepsEvery, &Copying::told,
-                               const_cast<Copying*>(&copying));
-    }
-    Statement copy(database, "VACUUM INTO ?");
-    copy.run(std::string_view(path));
-    core_->tell_progress(copying.whole, copying.whole);
-    return true;
-  });
-  file.keep();
 }
 
 void SqliteStore::vacuum() {

@@ -46,6 +46,29 @@ void forget_closed(Database& database) {
   forget.run(std::int64_t{kForgottenAtOnce}, std::int64_t{kClosedKept});
 }
 
+[[noreturn]] void refuse_empty(const std::string& path) {
+  refuse(ErrorCode::store_unavailable, path, "is empty; no store was made in it");
+}
+
+bool has_bytes(const std::string& path) {
+  struct stat file {};
+  return stat(path.c_str(), &file) == 0 && file.st_size != 0;
+}
+
+/// A file that nobody has opened as a store yet may be none: it is looked at before anything is
+/// made beside it. What cannot be said without writing is said later.
+void look_first(const std::string& path, const StoreOptions& options) {
+  // SQLite makes files beside one in WAL mode, even to read it, unless told that nobody writes it.
+  const bool is_whole = !has_bytes(path + "-wal") && !has_bytes(path + "-journal");
+  try {
+    Database database(path, is_whole ? Database::Access::frozen : Database::Access::read);
+    require_ours(database, path);
+    if (is_empty(database) && !options.create) refuse_empty(path);
+  } catch (const Fault&) {
+    return;
+  }
+}
+
 }  // namespace
 
 void refuse(const Fault& fault, const std::string& path) {
@@ -125,6 +148,7 @@ std::uint64_t prepare(const std::string& path, const StoreOptions& options) {
   if (is_new && !options.create) {
     refuse(ErrorCode::store_unavailable, path, "does not exist");
   }
+  if (!is_new && FileIdentity::of(path + "-gate") == FileIdentity{}) look_first(path, options);
   std::optional<WriteGate> gate;
   gate.emplace(path + "-gate");
   if (!gate->lock(options.timeout)) {
@@ -138,6 +162,11 @@ std::uint64_t prepare(const std::string& path, const StoreOptions& options) {
     database.run("PRAGMA busy_timeout=" +
                  std::to_string(std::max<std::int64_t>(1, options.timeout.count() / 1'000'000)));
     require_ours(database, path);
+    if (!is_new && is_empty(database)) {
+      if (!options.create) refuse_empty(path);
+      options.log(LogLevel::info, "the file " + escape(path) + " was empty; a store is made in it",
+                  {});
+    }
     if (const std::uint64_t lost = unreadable_commits(database, path); lost != 0) {
       // The two look the same: a commit that was cut short while others went on, and a damaged one.
       options.log(LogLevel::warning,
@@ -205,8 +234,7 @@ Database::Access prepare_to_read(const std::string& path) {
   } catch (const Fault& fault) {
     if (fault.kind() != SQLITE_CANTOPEN && fault.kind() != SQLITE_READONLY) throw;
   }
-  struct stat log {};
-  if (stat((path + "-wal").c_str(), &log) == 0 && log.st_size != 0) {
+  if (has_bytes(path + "-wal")) {
     refuse(ErrorCode::store_unavailable, path,
            "has a log beside it, " + escape(path) +
                "-wal, that cannot be read where nothing can be written; copy both files into a "

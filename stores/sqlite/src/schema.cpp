@@ -78,17 +78,17 @@ OtherSteps::~OtherSteps() { steps_in_force = before_; }
 void require_ours(Database& database, const std::string& path) {
   std::int64_t application = 0;
   std::int64_t version = 0;
-  std::int64_t tables = 0;
+  bool nothing_yet = false;
   try {
     application = database.number("PRAGMA application_id");
     version = database.number("PRAGMA user_version");
-    tables = database.number("SELECT count(*) FROM sqlite_schema");
+    nothing_yet = is_empty(database);
   } catch (const Fault& fault) {
     if (fault.kind() != SQLITE_NOTADB && fault.kind() != SQLITE_CORRUPT) throw;
     throw Error(ErrorCode::store_format,
                 "the store sqlite:" + escape(path) + " is no SQLite database: " + fault.what());
   }
-  if (application == 0 && version == 0 && tables == 0) return;  // new
+  if (nothing_yet) return;
   if (application != kApplicationId) {
     throw Error(ErrorCode::store_format, "the store sqlite:" + escape(path) +
                                              " is a SQLite database of another program; name a "
@@ -100,6 +100,12 @@ void require_ours(Database& database, const std::string& path) {
                     ", made by a later version of busway; this one reads up to " +
                     std::to_string(schema_version()));
   }
+}
+
+bool is_empty(Database& database) {
+  return database.number("PRAGMA application_id") == 0 &&
+         database.number("PRAGMA user_version") == 0 &&
+         database.number("SELECT count(*) FROM sqlite_schema") == 0;
 }
 
 bool is_current(Database& database) {

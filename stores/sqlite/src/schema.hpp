@@ -39,6 +39,8 @@ class OtherSteps {
 
 /// Refuses what is not ours, without a change to it.
 void require_ours(Database& database, const std::string& path);
+/// Nothing was made in it: it is new, or what was begun was taken back.
+[[nodiscard]] bool is_empty(Database& database);
 /// Whether the tables of this version are there.
 [[nodiscard]] bool is_current(Database& database);
 /// Makes or migrates the tables, each step once; in a transaction of the caller.
