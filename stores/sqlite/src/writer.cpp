@@ -43,6 +43,7 @@ std::size_t payload_bytes(const Event& event) noexcept {
 
 struct Writer::Call {
   std::function<void(Transaction&)> function;
+  Patience patience = Patience::whole;
   detail::OneShot answered{};
   std::exception_ptr error{};
 };
@@ -150,8 +151,8 @@ void Writer::append_here(AppendRequest& request) noexcept {
   stop_writing(batch);
 }
 
-void Writer::call(std::function<void(Transaction&)> function) {
-  Call call{.function = std::move(function)};
+void Writer::call(std::function<void(Transaction&)> function, Patience patience) {
+  Call call{.function = std::move(function), .patience = patience};
   if (start_writing()) {
     Batch batch;
     batch.calls.push_back(&call);
@@ -259,13 +260,21 @@ void Writer::commit(Batch& batch) {
   batch.appends.insert(batch.appends.end(), rest.appends.begin(), rest.appends.end());
 }
 
+std::chrono::nanoseconds Writer::patience_for(const Batch& batch) const {
+  const bool waits = !is_stuck_ || !batch.appends.empty() ||
+                     std::any_of(batch.calls.begin(), batch.calls.end(),
+                                 [](const Call* one) { return one->patience == Patience::whole; });
+  return waits ? settings_.options.timeout : std::chrono::nanoseconds(0);
+}
+
 void Writer::commit_part(Batch& batch) {
   if (!gate_.is_ours()) {
     answer(batch, Outcome::failed,
            "it was opened before fork(), and a child has nothing of it; open it in the child");
     return;
   }
-  if (!gate_.lock(settings_.options.timeout)) {
+  if (!gate_.lock(patience_for(batch))) {
+    is_stuck_ = true;
     answer(batch, Outcome::failed,
            "another process held " + escape(settings_.path) + "-gate for longer than " +
                std::to_string(
@@ -274,6 +283,7 @@ void Writer::commit_part(Batch& batch) {
                "ms");
     return;
   }
+  is_stuck_ = false;
   Outcome outcome = Outcome::failed;
   std::string why;
   while (!batch.empty()) {
