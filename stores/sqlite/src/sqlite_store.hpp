@@ -72,6 +72,7 @@ class SqliteStore final : public Store {
   [[nodiscard]] std::optional<StoredEvent> find(const EventId& id) override;
   [[nodiscard]] std::optional<StoredStatus> status(const EventId& id) override;
   [[nodiscard]] Watch watch(std::function<void(StoreNews)> news) override {
+    core_->require_open();
     return core_->watches.add(std::move(news));
   }
 

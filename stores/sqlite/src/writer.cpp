@@ -30,15 +30,6 @@ bool surely_left_nothing(const Fault& fault) noexcept {
          fault.kind() == SQLITE_LOCKED;
 }
 
-/// 0 of one that cannot be stored: it says so itself.
-std::size_t payload_bytes(const Event& event) noexcept {
-  try {
-    return event.has_payload() ? event.bytes().size() : 0;
-  } catch (const std::exception&) {
-    return 0;
-  }
-}
-
 }  // namespace
 
 struct Writer::Call {
@@ -95,7 +86,28 @@ void Writer::read_settings() {
                        std::string(to_string(settings_.durability)) + " needs"));
 }
 
+void Writer::write_out(const AppendRequest& request) noexcept {
+  const std::span<const Event> events = request.events();
+  for (std::size_t i = 0; i < events.size(); ++i) {
+    AppendResult& result = request.results()[i];
+    result.error.clear();
+    try {
+      if (events[i].has_payload()) (void)events[i].bytes();
+    } catch (const std::exception& error) {
+      refuse({&result, 1}, Appended::not_stored, error.what());
+      if (result.error.empty()) refuse({&result, 1}, Appended::not_stored, "its payload threw");
+    } catch (...) {
+      refuse({&result, 1}, Appended::not_stored, "its payload threw what is no std::exception");
+    }
+  }
+}
+
 void Writer::append(AppendRequest& request) noexcept {
+  write_out(request);
+  enqueue(request);
+}
+
+void Writer::enqueue(AppendRequest& request) noexcept {
   bool wake = false;
   bool refused = false;
   try {
@@ -144,7 +156,8 @@ void Writer::stop_writing(Batch& left) noexcept {
 }
 
 void Writer::append_here(AppendRequest& request) noexcept {
-  if (!start_writing()) return append(request);
+  write_out(request);
+  if (!start_writing()) return enqueue(request);
   Batch batch;
   batch.appends.push_back({.request = &request});
   commit(batch);
@@ -235,7 +248,8 @@ Writer::Batch Writer::split(Batch& batch) {
     const std::span<const Event> all = one->request->events();
     for (one->to = one->from; one->to < all.size(); ++one->to) {
       const Event& event = all[one->to];
-      const std::size_t size = payload_bytes(event);
+      const bool refused = is_refused(one->request->results()[one->to]);
+      const std::size_t size = refused || !event.has_payload() ? 0 : event.bytes().size();
       full = events == kEventsAtOnce || (events != 0 && bytes + size > limits::kStoreBytesAtOnce);
       if (full) break;
       ++events;
@@ -380,6 +394,7 @@ void Writer::append_all(const Pending& pending) {
   for (std::size_t i = pending.from; i < pending.to; ++i) {
     const Event& event = request.events()[i];
     AppendResult& result = request.results()[i];
+    if (is_refused(result)) continue;
     result = {};
     try {
       if (events_.insert(event, next_sequence_, now_, settings_.opening)) {

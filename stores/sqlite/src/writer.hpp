@@ -109,6 +109,12 @@ class Writer {
   enum class Outcome : unsigned char { committed, failed, unknown };
 
   void read_settings();
+  void enqueue(AppendRequest& request) noexcept;
+  /// Payloads become JSON on the thread that appends. One that cannot has its answer from here on.
+  static void write_out(const AppendRequest& request) noexcept;
+  [[nodiscard]] static bool is_refused(const AppendResult& result) noexcept {
+    return !result.error.empty();
+  }
   void run();
   [[nodiscard]] bool take(Batch& batch);
   /// True: this thread writes from now on, until stop_writing().
