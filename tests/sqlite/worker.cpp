@@ -4,7 +4,7 @@
 //                                     publishes numbers until the end of its input, one by one, of
 //                                     several threads, in batches or by receipts, and notes in LOG
 //                                     each acknowledged one
-//   consume ADDRESS DURABILITY LOG NAME
+//   consume|consume-badly ADDRESS DURABILITY LOG NAME
 //                                     handles numbers for a durable name, and notes each in LOG
 //   answers ADDRESS DURABILITY FIRST COUNT
 //                                     publishes numbers, and prints each with the store's answer,
@@ -39,6 +39,7 @@
 #include <deque>
 #include <mutex>
 #include <nlohmann/json.hpp>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <utility>
@@ -152,7 +153,17 @@ int publish(const char* address, const char* durability, const char* log, std::u
   return 0;
 }
 
-int consume(const char* address, const char* durability, const char* log, const char* name) {
+enum class Handlers : unsigned char { good, bad };
+
+/// Of a multiple of five no handler can make anything, of one of three not always.
+void fail_some(std::uint64_t number) {
+  static std::atomic<unsigned> calls{0};
+  if (number % 5 == 0) throw std::runtime_error("never");
+  if (number % 3 == 0 && ++calls % 2 == 0) throw std::runtime_error("not now");
+}
+
+int consume(const char* address, const char* durability, const char* log, const char* name,
+            Handlers handlers) {
   const Notes notes(log);
   Bus bus(options_for(address, durability));
   SubscriptionOptions options;
@@ -160,8 +171,18 @@ int consume(const char* address, const char* durability, const char* log, const 
   options.replay = Replay::beginning();
   options.lease = std::chrono::milliseconds(300);
   options.queue_capacity = 64;
+  if (handlers == Handlers::bad) {
+    options.retry = RetryPolicy{};
+    options.retry->max_retries = 2;
+    options.retry->initial_delay = std::chrono::milliseconds(1);
+  }
   const Subscription numbers = bus.subscribe(
-      "number.*", [&](const Event& event) { notes.add(number_of(event), event.id()); }, options);
+      "number.*",
+      [&](const Event& event) {
+        if (handlers == Handlers::bad) fail_some(number_of(event));
+        notes.add(number_of(event), event.id());
+      },
+      options);
   say("ready");
   for (;;) {
     // Ends at the end of its input, once there is nothing left to handle.
@@ -384,7 +405,12 @@ int main(int count, char** words) {
   if (what == "publish" && count == 7) {
     return publish(words[2], words[3], words[4], std::strtoull(words[5], nullptr, 10), words[6]);
   }
-  if (what == "consume" && count == 6) return consume(words[2], words[3], words[4], words[5]);
+  if (what == "consume" && count == 6) {
+    return consume(words[2], words[3], words[4], words[5], Handlers::good);
+  }
+  if (what == "consume-badly" && count == 6) {
+    return consume(words[2], words[3], words[4], words[5], Handlers::bad);
+  }
   if (what == "live" && count == 5) return live(words[2], words[3], words[4]);
   if (what == "grasp" && count == 9) return grasp(words);
   if (what == "take" && count == 5) return take(words[2], words[3], words[4], Child::none);

@@ -1,10 +1,12 @@
 // One process at a time writes.
+#include <eventually.hpp>
 #include <memory>
 #include <optional>
 #include <stdexcept>
 #include <thread>
 #include <write_gate.hpp>
 
+#include "in_line.hpp"
 #include "process.hpp"
 #include "sqlite_fixture.hpp"
 
@@ -34,7 +36,7 @@ TEST_F(SqliteFolder, AWaitForTheGateEndsWhenItOpens) {
     EXPECT_TRUE(other.lock(seconds(60)));
     other.unlock();
   });
-  std::this_thread::yield();
+  EXPECT_TRUE(eventually([&] { return waits_in_line(path + "-gate"); }));
   one.unlock();
   waits.join();
 }
