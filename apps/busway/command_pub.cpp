@@ -158,9 +158,8 @@ class Publishing {
   std::string why_stopped;
 
  private:
-  /// Not for what the event is: those are sentences about the store.
   static bool is_refused_by_store(const AppendResult& result) {
-    return result.answer == Appended::not_stored && result.error.starts_with("the store ");
+    return result.answer == Appended::not_stored && !result.is_of_event;
   }
   /// The same event once more: it has its id, so that it is stored once whatever became of it.
   void ask_again(std::vector<AppendResult>& results) {

@@ -33,6 +33,7 @@ struct AppendResult {
   Appended answer = Appended::unknown;
   std::uint64_t sequence = 0;  ///< of stored and duplicate
   std::string error;           ///< of not_stored and unknown: why
+  bool is_of_event = false;    ///< of not_stored: for what the event is; others may be stored
 
   /// The store holds the event.
   [[nodiscard]] bool ok() const noexcept {

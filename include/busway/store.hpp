@@ -5,9 +5,12 @@
 //            of it they have not settled. append() is durable, as info() says how far, when it is
 //            done. At least once: what was appended is given to every durable name that matches,
 //            whoever dies when, until it is settled; duplicates have the same id.
-// Threads    Everything is [any-thread]; appends of many threads share commits. Nothing here calls
-//            back but AppendRequest::done() and a watch, which must neither block nor call back;
-//            StoreNews tells when a watch may.
+// Threads    Everything is [any-thread]; appends of many threads share commits. It calls back
+//            AppendRequest::done() and watches, which must neither block nor call back (StoreNews
+//            tells when a watch may); StoreOptions::log, on any thread, which may use the store;
+//            StoreOptions::progress, on the thread of the call; and of typed payloads to_json, on
+//            the thread that appends, and the destructor. None of these with a lock held. The clock
+//            is asked with one, and must not call back.
 // Ownership  The store owns its connections and threads; consumers and watches must go before it.
 // Errors     Opening throws: Error(store_unavailable, store_format, invalid_option, io_error) that
 //            names the address. A call throws Error(store_unavailable) when the server cannot be
@@ -108,7 +111,9 @@ class Store {
   /// Gives back space that is not used.
   virtual void vacuum() = 0;
 
-  /// Refuses new calls, answers the appends under way, gives back what is leased.
+  /// Refuses new calls, answers the appends under way, gives back what is leased. In a watch, on
+  /// the store's own thread, it refuses new calls and returns; the next one elsewhere, or the
+  /// destructor, does the rest.
   virtual void close() noexcept = 0;
 };
 

@@ -13,8 +13,10 @@
 namespace busway {
 
 enum class StoreNews : unsigned char {
-  in_passing,    ///< one with other things to do, such as a writer: the call must not block
-  on_own_thread  ///< one of the store that does nothing else: the call may use the store
+  in_passing,  ///< one with other things to do, such as a writer: the call must not block
+  /// One of the store that does nothing else: the call may use the store. Store::close() there only
+  /// begins to close it, and the store must not be destroyed there.
+  on_own_thread
 };
 
 }  // namespace busway

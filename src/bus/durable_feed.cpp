@@ -51,7 +51,7 @@ DurableFeed::DurableFeed(DurableFeeds& feeds, Subscriber& subscriber,
   restore_breaker();
 }
 
-DurableFeed::~DurableFeed() { close(); }
+DurableFeed::~DurableFeed() { (void)close(Close::settle); }
 
 /// An open one stays open over a restart, but for no longer than it is to be open now. One whose
 /// time has passed meanwhile lets one call through first.
@@ -212,7 +212,7 @@ DurableFeed::Turn DurableFeed::turn(Fetching fetching) {
     if (known != nullptr &&
         (known->code() == ErrorCode::not_found || known->code() == ErrorCode::stopped)) {
       if (!ended) failed("a durable subscription has ended", error.what());
-      close();
+      (void)close(Close::settle);
       return turn;
     }
     backoff_ = backoff_.count() == 0 ? kBackoffFirst : std::min(backoff_ * 2, kBackoffMax);
@@ -228,7 +228,7 @@ DurableFeed::Turn DurableFeed::turn(Fetching fetching) {
     over = ended && pending_.empty() && out_ == 0;
     turn.again = std::min({turn.again, look_again(now, wall, fetching), renew_at_});
   }
-  if (over) close();
+  if (over) (void)close(Close::settle);
   return turn;
 }
 
@@ -339,22 +339,33 @@ DurableFeed::Out DurableFeed::out() const {
   return {out_, pending_.size() + settling_};
 }
 
-void DurableFeed::close() noexcept {
-  if (closed_.exchange(true, std::memory_order_acq_rel)) return;
+bool DurableFeed::close(Close how) noexcept {
+  if (closed_.exchange(true, std::memory_order_acq_rel)) return true;
+  bool asked = true;
   std::vector<Settlement> rest;
   {
     const std::lock_guard lock(mutex_);
     rest.swap(pending_);
   }
-  try {
-    if (!rest.empty()) settled(rest, consumer_->settle(rest));
-  } catch (const std::exception& error) {
-    failed(
-        "what a durable subscription has handled could not be settled; it will be given out again",
-        error.what());
+  if (!rest.empty()) {
+    constexpr const char* kLost =
+        "what a durable subscription has handled could not be settled; it will be given out again";
+    try {
+      if (how == Close::settle) {
+        settled(rest, consumer_->settle(rest));
+      } else {
+        failed(kLost, "the store could not be asked for another one just now");
+      }
+    } catch (const Error& error) {
+      asked = error.code() != ErrorCode::store_unavailable;
+      failed(kLost, error.what());
+    } catch (const std::exception& error) {
+      failed(kLost, error.what());
+    }
   }
   consumer_->close();
   if (begun_) detail::release(subscriber_);
+  return asked;
 }
 
 }  // namespace busway::detail

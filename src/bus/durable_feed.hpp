@@ -75,8 +75,12 @@ class DurableFeed {
   };
   [[nodiscard]] Turn turn(Fetching fetching);
 
-  /// Gives back all that is out, and ends.
-  void close() noexcept;
+  enum class Close : unsigned char {
+    settle,
+    let_lapse  ///< what is handled is not settled: the store could not be asked just now
+  };
+  /// Gives back all that is out, and ends. False: the store could not be asked.
+  bool close(Close how) noexcept;
   [[nodiscard]] bool closed() const noexcept { return closed_.load(std::memory_order_acquire); }
   /// All that was fetched is settled, and there is nothing to fetch as far as is known.
   [[nodiscard]] bool idle(Fetching fetching) const;

@@ -44,8 +44,16 @@ void DurableFeeds::begin() {
     begun_ = true;
   }
   // Given back without the lock, which their functions take.
-  Store::Watch watch = link_.store().watch([this](StoreNews news) { told(news); });
-  Clock::Watch clock_watch = core_.options().clock->watch([this] { wake(); });
+  Store::Watch watch;
+  Clock::Watch clock_watch;
+  try {
+    watch = link_.store().watch([this](StoreNews news) { told(news); });
+    clock_watch = core_.options().clock->watch([this] { wake(); });
+  } catch (...) {
+    const std::lock_guard lock(mutex_);
+    begun_ = false;  // whoever adds the next feed tries again
+    throw;
+  }
   const std::lock_guard lock(mutex_);
   if (ending_) return;
   watch_ = std::move(watch);
@@ -54,7 +62,12 @@ void DurableFeeds::begin() {
 }
 
 void DurableFeeds::told(StoreNews news) noexcept {
-  for (const auto& feed : all()) feed->news();
+  {
+    // No copies: the last reference on a feed must not go where a store tells, perhaps with the
+    // locks that the end of a consumer asks for.
+    const std::lock_guard lock(mutex_);
+    for (const auto& feed : feeds_) feed->news();
+  }
   const bool may_turn = news == StoreNews::on_own_thread && !core_.driven_by_hand();
   if (may_turn && turn_here()) return;
   // Where nothing is durable a commit of this opening is no news to its only bus.
@@ -229,7 +242,11 @@ void DurableFeeds::end() noexcept {
     const std::lock_guard lock(mutex_);
     feeds.swap(feeds_);
   }
-  for (const auto& feed : feeds) feed->close();
+  // Where the store could not be asked for one, the others are not to wait for it in turn.
+  auto how = DurableFeed::Close::settle;
+  for (const auto& feed : feeds) {
+    if (!feed->close(how)) how = DurableFeed::Close::let_lapse;
+  }
   changed_.notify_all();
 }
 

@@ -91,14 +91,16 @@ StopResult BusCore::stop(std::chrono::nanoseconds timeout) {
   gate_.fetch_or(kStopping, std::memory_order_seq_cst);
   wake_sleepers();
   StopResult result;
-  if (inside_handler()) {
+  // Within a turn of the feeds, by a filter or a log function, it would wait for itself as well.
+  StoreLink* const store = link();
+  if (inside_handler() || (store != nullptr && store->feeds().turns_here())) {
     result.kind = StopResult::Kind::begun;
     return result;
   }
   std::unique_lock one_at_a_time(stop_mutex_);
   if ((gate_.load(std::memory_order_relaxed) & kStopped) != 0 && idle()) return result;
   platform_detail::heavy_barrier();  // whoever publishes from now on sees the gate
-  if (StoreLink* const store = link()) store->feeds().hold();
+  if (store != nullptr) store->feeds().hold();
   std::vector<StopResult::Left> elsewhere;
   for (int round = 0;; ++round) {
     const bool drained = wait_drained(deadline);

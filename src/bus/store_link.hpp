@@ -127,13 +127,17 @@ class StoreLink {
   static Links& links();
   void join();
   void leave() noexcept;
-  void is_shared_now();
+  void begin_sharing();
+  void end_sharing();
+  [[nodiscard]] bool share_from(std::uint64_t last);
   void appending(std::span<const Event> events);
   void answered(const AppendResult& answer, const EventId& id);
   enum class Writer : unsigned char { own, others, not_known };
   [[nodiscard]] Writer writer_of(const StoredEvent& one);
   [[nodiscard]] bool comes_by_following(const StoredEvent& one);
-  bool ready_ = false;  // guarded by the lock of all links
+  // Guarded by the lock of all links.
+  bool ready_ = false;
+  int visitors_ = 0;  // of those that join, which have still to do with this one
   /// What this bus appends, until it is answered; once the opening is shared, until follow() has
   /// come upon it.
   struct Own {
@@ -144,7 +148,8 @@ class StoreLink {
   // Guarded by own_mutex_.
   std::unordered_map<EventId, Own> own_;
   bool is_shared_ = false;
-  std::uint64_t shared_from_ = std::numeric_limits<std::uint64_t>::max();  // nobody shared up to it
+  static constexpr std::uint64_t kNobodyShares = std::numeric_limits<std::uint64_t>::max();
+  std::uint64_t shared_from_ = kNobodyShares;  // nobody shared up to it
   bool waits_for_answer_ = false;
 
   /// Ids of events of which the store could not say whether it has them.

@@ -1,5 +1,8 @@
 // Several buses of a process on one opening of a store: each hears the events of the others.
 #include <algorithm>
+#include <condition_variable>
+#include <exception>
+#include <iterator>
 #include <mutex>
 #include <span>
 #include <vector>
@@ -12,6 +15,7 @@ namespace busway::detail {
 /// All of the process.
 struct StoreLink::Links {
   std::mutex mutex;
+  std::condition_variable left;
   std::vector<StoreLink*> list;  // guarded by mutex
 };
 
@@ -20,47 +24,95 @@ auto StoreLink::links() -> Links& {
   return *all;
 }
 
+/// Asks the store, and functions of the program, without the lock: those it tells wait for it where
+/// they leave.
 void StoreLink::join() {
   Links& all = links();
-  const std::lock_guard lock(all.mutex);
-  bool shared = false;
-  for (StoreLink* const one : all.list) {
-    if (one->store_ != store_) continue;
-    one->is_shared_now();
-    shared = true;
+  std::vector<StoreLink*> sharing;
+  {
+    const std::lock_guard lock(all.mutex);
+    std::copy_if(all.list.begin(), all.list.end(), std::back_inserter(sharing),
+                 [this](const StoreLink* one) { return one->store_ == store_; });
+    if (!sharing.empty()) sharing.push_back(this);
+    all.list.push_back(this);
+    for (StoreLink* const one : sharing) {
+      ++one->visitors_;
+      one->begin_sharing();  // from here on what is answered stays known
+    }
   }
-  if (shared) is_shared_now();
-  all.list.push_back(this);
+  if (sharing.empty()) return;
+  std::exception_ptr failed;
+  try {
+    const std::uint64_t last = store_->stats().last_sequence;
+    {
+      const std::lock_guard lock(all.mutex);
+      std::erase_if(sharing, [last](StoreLink* one) {
+        const bool begins = one->share_from(last);
+        if (!begins) --one->visitors_;
+        return !begins;
+      });
+    }
+    for (StoreLink* const one : sharing) one->feeds_.begin();
+  } catch (...) {
+    failed = std::current_exception();
+  }
+  {
+    const std::lock_guard lock(all.mutex);
+    for (StoreLink* const one : sharing) --one->visitors_;
+    if (failed) {
+      std::erase(all.list, this);
+      const auto of_store = [this](const StoreLink* one) { return one->store_ == store_; };
+      if (std::count_if(all.list.begin(), all.list.end(), of_store) == 1) {
+        (*std::find_if(all.list.begin(), all.list.end(), of_store))->end_sharing();
+      }
+    }
+  }
+  all.left.notify_all();
+  if (failed) std::rethrow_exception(failed);
 }
 
 void StoreLink::leave() noexcept {
   Links& all = links();
-  const std::lock_guard lock(all.mutex);
+  std::unique_lock lock(all.mutex);
   std::erase(all.list, this);
+  all.left.wait(lock, [this] { return visitors_ == 0; });
 }
 
 void StoreLink::begin() {
-  const std::lock_guard lock(links().mutex);
-  ready_ = true;
-  if (follows()) feeds_.begin();
+  {
+    const std::lock_guard lock(links().mutex);
+    ready_ = true;
+    if (!follows()) return;
+  }
+  feeds_.begin();
 }
 
-/// With the lock of all links. Whoever joins has appended nothing yet.
-void StoreLink::is_shared_now() {
+/// With the lock of all links.
+void StoreLink::begin_sharing() {
+  const std::lock_guard lock(own_mutex_);
+  is_shared_ = true;
+}
+
+/// With the lock of all links: nobody has joined after all. One that was told from where stays as
+/// it is.
+void StoreLink::end_sharing() {
+  const std::lock_guard lock(own_mutex_);
+  if (shared_from_ != kNobodyShares) return;
+  is_shared_ = false;
+  std::erase_if(own_, [](const auto& one) { return one.second.unanswered == 0; });
+}
+
+/// With the lock of all links. Whoever joins has appended nothing yet. True: its feeds begin.
+bool StoreLink::share_from(std::uint64_t last) {
   {
     const std::lock_guard lock(own_mutex_);
-    if (is_shared_) return;
-    is_shared_ = true;  // from here on what is answered stays known
+    shared_from_ = std::min(shared_from_, last);
   }
-  const std::uint64_t last = store_->stats().last_sequence;
-  {
-    const std::lock_guard lock(own_mutex_);
-    shared_from_ = last;
+  if (!follows()) {
+    followed_to_ = last;
+    follows_.store(true, std::memory_order_release);
   }
-  if (follows()) return;
-  followed_to_ = last;
-  follows_.store(true, std::memory_order_release);
-  if (ready_) feeds_.begin();
+  return ready_;
 }
 
 bool StoreLink::is_shared() {

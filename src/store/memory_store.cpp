@@ -26,10 +26,13 @@ using store_detail::MemoryLetters;
 using store_detail::MemoryLog;
 using store_detail::MemoryState;
 
-void refuse_all(AppendRequest& request, std::string_view why) noexcept {
+enum class Fault : unsigned char { of_event, of_store };
+
+void refuse_all(AppendRequest& request, Fault fault, std::string_view why) noexcept {
   for (AppendResult& result : request.results()) {
     result.answer = Appended::not_stored;
     result.sequence = 0;
+    result.is_of_event = fault == Fault::of_event;
     try {
       result.error = why;
     } catch (...) {  // no memory for words either
@@ -162,11 +165,13 @@ void MemoryStore::append(AppendRequest& request) noexcept {
       const auto at = static_cast<std::size_t>(bad - items.begin());
       const std::string name =
           items.size() == 1 ? std::string() : "event " + std::to_string(at + 1) + " of the batch, ";
-      refuse_all(request,
+      refuse_all(request, Fault::of_event,
                  name + "topic " + quote(request.events()[at].topic(), 80) + ": " + bad->refused);
     }
   } catch (const std::exception& error) {
-    refuse_all(request, error.what());
+    refuse_all(request, Fault::of_store, error.what());
+  } catch (...) {  // of a payload's type
+    refuse_all(request, Fault::of_event, "its payload threw what is no std::exception");
   }
   request.done();
   if (stored) state_->watches.tell();
@@ -176,6 +181,9 @@ void MemoryStore::append(AppendRequest& request) noexcept {
 /// All or, with an exception, none. Returns the names that were forgotten on this occasion.
 std::vector<std::string> MemoryStore::append_items(AppendRequest& request,
                                                    std::vector<LogItem>& items) {
+  std::vector<Event> gone;
+  std::vector<std::size_t> placed;
+  placed.reserve(items.size());
   const std::lock_guard lock(state_->mutex);
   state_->check_open();
   const WallTime now = state_->now();
@@ -188,10 +196,17 @@ std::vector<std::string> MemoryStore::append_items(AppendRequest& request,
       result.answer = appended.duplicate ? Appended::duplicate : Appended::stored;
       result.sequence = appended.sequence;
       result.error.clear();
-      if (appended.duplicate) ++duplicates;
+      if (appended.duplicate) {
+        ++duplicates;
+      } else {
+        placed.push_back(i);
+      }
     }
   } catch (...) {
-    state_->log.take_back(last);
+    // Back to where they came from, to end without the lock.
+    for (; !placed.empty(); placed.pop_back()) {
+      items[placed.back()].event = state_->log.take_back();
+    }
     throw;
   }
   const std::uint64_t fresh = state_->log.last() - last;
@@ -199,7 +214,7 @@ std::vector<std::string> MemoryStore::append_items(AppendRequest& request,
   state_->counts.duplicates += duplicates;
   if (fresh > 0) ++state_->counts.commits;
   try {
-    return state_->tidy();
+    return state_->tidy(gone);
   } catch (const std::bad_alloc&) {
     return {};  // the events are stored; it is tidied another time
   }
@@ -310,10 +325,13 @@ std::unique_ptr<StoreConsumer> MemoryStore::open(const DurableSpec& spec) {
 }
 
 bool MemoryStore::remove(std::string_view durable) {
-  const std::lock_guard lock(state_->mutex);
-  state_->check_open();
-  if (state_->names.find(durable) == state_->names.end()) return false;
-  state_->drop(durable);
+  {
+    const std::lock_guard lock(state_->mutex);
+    state_->check_open();
+    if (state_->names.find(durable) == state_->names.end()) return false;
+    state_->drop(durable);
+  }
+  state_->watches.tell();  // openings of it learn that they have ended
   return true;
 }
 
@@ -422,9 +440,10 @@ std::size_t MemoryStore::purge(const StoredLetterQuery& query) {
 // -- Keeping house --------------------------------------------------------------------------------
 
 TrimResult MemoryStore::trim(const Retention& retention) {
+  std::vector<Event> gone;
   const std::lock_guard lock(state_->mutex);
   state_->check_open();
-  return state_->trim(retention);
+  return state_->trim(retention, gone);
 }
 
 void MemoryStore::close() noexcept {

@@ -38,12 +38,17 @@ Registry& registry() {
   return one;
 }
 
-StoreFactory find(std::string_view scheme) {
-  Registry& all = registry();
-  const std::lock_guard lock(all.mutex);
+/// With the lock.
+StoreFactory find(const Registry& all, std::string_view scheme) {
   const auto found = std::find_if(all.factories.begin(), all.factories.end(),
                                   [&](const auto& one) { return one.first == scheme; });
   return found == all.factories.end() ? StoreFactory() : found->second;
+}
+
+StoreFactory find(std::string_view scheme) {
+  Registry& all = registry();
+  const std::lock_guard lock(all.mutex);
+  return find(all, scheme);
 }
 
 }  // namespace
@@ -69,12 +74,12 @@ std::shared_ptr<Store> open_store(std::string_view address, const StoreOptions& 
 }
 
 void register_store(std::string scheme, StoreFactory factory) {
-  if (find(scheme)) {
+  Registry& all = registry();
+  const std::lock_guard lock(all.mutex);
+  if (find(all, scheme)) {
     throw Error(ErrorCode::already_exists,
                 "register_store: there is a provider for " + quote(scheme, 60) + " already");
   }
-  Registry& all = registry();
-  const std::lock_guard lock(all.mutex);
   all.factories.emplace_back(std::move(scheme), std::move(factory));
 }
 

@@ -14,6 +14,7 @@ struct StoreWatches::One {
   // Guarded by mutex.
   std::vector<std::thread::id> callers;  // each call that runs
   bool ended = false;
+  bool ended_within = false;  // a call of its own
 
   void tell(StoreNews how) noexcept {
     const std::thread::id self = std::this_thread::get_id();
@@ -23,19 +24,27 @@ struct StoreWatches::One {
       callers.push_back(self);
     }
     news(how);
+    std::function<void(StoreNews)> last;
     {
       const std::lock_guard lock(mutex);
       callers.erase(std::find(callers.begin(), callers.end(), self));
+      if (ended_within && callers.empty()) last.swap(news);
     }
     returned.notify_all();
   }
+  /// The function goes here, or where the call that ended it returns: a store that is about to tell
+  /// may hold this for a while, and what the function owns is not for its threads to end.
   void end() {
     const std::thread::id self = std::this_thread::get_id();
+    std::function<void(StoreNews)> last;
     std::unique_lock lock(mutex);
     ended = true;
     returned.wait(lock, [&] {
       return std::all_of(callers.begin(), callers.end(), [&](auto one) { return one == self; });
     });
+    ended_within = !callers.empty();
+    if (!ended_within) last.swap(news);
+    lock.unlock();
   }
 };
 

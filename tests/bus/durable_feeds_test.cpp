@@ -75,5 +75,90 @@ TEST(DurableFeeds, OneThatEndsDoesNotHoldUpNewsOfTheStore) {
   EXPECT_FALSE(store->waited_in_vain);
 }
 
+/// Whose consumers note that they end on the thread that tells.
+struct TellingStore final : testing::ForwardingStore {
+  using testing::ForwardingStore::ForwardingStore;
+
+  struct Consumer final : testing::ForwardingConsumer {
+    Consumer(TellingStore& of, std::shared_ptr<StoreConsumer> made)
+        : ForwardingConsumer(std::move(made)), store(of) {}
+    Consumer(const Consumer&) = delete;
+    Consumer& operator=(const Consumer&) = delete;
+    ~Consumer() override {
+      if (std::this_thread::get_id() == store.teller.load()) ++store.ended_by_news;
+    }
+    TellingStore& store;
+  };
+
+  std::unique_ptr<StoreConsumer> open(const DurableSpec& spec) override {
+    return std::make_unique<Consumer>(*this, real_->open(spec));
+  }
+  Watch watch(std::function<void(StoreNews)> made) override {
+    const std::lock_guard lock(mutex);
+    news = made;
+    return real_->watch(std::move(made));
+  }
+  std::mutex mutex;
+  std::function<void(StoreNews)> news;  // guarded by mutex
+  std::atomic<std::thread::id> teller{};
+  std::atomic<int> ended_by_news{0};
+};
+
+TEST(DurableFeeds, NoneEndsOnAThreadThatTells) {
+  constexpr int kRounds = 2'000;
+  const auto store = std::make_shared<TellingStore>(open_store("memory:"));
+  BusOptions with = quiet();
+  with.opened_store = store;
+  Bus bus(with);
+  const auto make = [&] {
+    return bus.subscribe("job.*", [](const Event&) {}, {.durable = "work"});
+  };
+  Subscription made = make();
+  std::function<void(StoreNews)> news;
+  {
+    const std::lock_guard lock(store->mutex);
+    news = store->news;
+  }
+  std::atomic<bool> over{false};
+  std::thread teller([&] {
+    store->teller = std::this_thread::get_id();
+    while (!over) news(StoreNews::in_passing);
+  });
+  for (int round = 0; round < kRounds && store->ended_by_news == 0; ++round) {
+    made.reset();
+    made = make();
+  }
+  over = true;
+  teller.join();
+  EXPECT_EQ(store->ended_by_news, 0);
+}
+
+/// Who stops waits for the turn, which must not wait for who stops.
+TEST(DurableFeeds, AFilterMayStopABusThatIsBeingStopped) {
+  Gate in_filter;
+  Gate go;
+  std::atomic<StopResult::Kind> kind{StopResult::Kind::deadline};
+  BusOptions with = quiet();
+  with.opened_store = open_store("memory:");
+  Bus bus(with);
+  const Subscription made = bus.subscribe("job.*", [](const Event&) {},
+                                          {.filter =
+                                               [&](const Event&) {
+                                                 in_filter.open();
+                                                 (void)go.wait();
+                                                 kind = bus.stop(kLong).kind;
+                                                 return true;
+                                               },
+                                           .durable = "work"});
+  EXPECT_TRUE(bus.publish("job.a").ok());
+  ASSERT_TRUE(in_filter.wait());
+  std::future<bool> stopped = std::async(std::launch::async, [&] { return bus.stop(kLong).ok(); });
+  EXPECT_TRUE(eventually([&] { return !bus.publish("any").ok(); }));
+  go.open();
+  EXPECT_EQ(stopped.wait_for(std::chrono::seconds(20)), std::future_status::ready);
+  EXPECT_TRUE(stopped.get());
+  EXPECT_EQ(kind, StopResult::Kind::begun);
+}
+
 }  // namespace
 }  // namespace busway

@@ -4,7 +4,7 @@
 //                                     publishes numbers until the end of its input, one by one, of
 //                                     several threads, in batches or by receipts, and notes in LOG
 //                                     each acknowledged one
-//   consume ADDRESS DURABILITY LOG NAME
+//   consume|consume-badly ADDRESS DURABILITY LOG NAME
 //                                     handles numbers for a durable name, and notes each in LOG
 //   answers ADDRESS DURABILITY FIRST COUNT
 //                                     publishes numbers, and prints each with the store's answer,
@@ -42,6 +42,7 @@
 #include <deque>
 #include <mutex>
 #include <nlohmann/json.hpp>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <utility>
@@ -149,7 +150,17 @@ int publish(const char* address, const char* durability, const char* log, std::u
   return 0;
 }
 
-int consume(const char* address, const char* durability, const char* log, const char* name) {
+enum class Handlers : unsigned char { good, bad };
+
+/// Of a multiple of five no handler can make anything, of one of three not always.
+void fail_some(std::uint64_t number) {
+  static std::atomic<unsigned> calls{0};
+  if (number % 5 == 0) throw std::runtime_error("never");
+  if (number % 3 == 0 && ++calls % 2 == 0) throw std::runtime_error("not now");
+}
+
+int consume(const char* address, const char* durability, const char* log, const char* name,
+            Handlers handlers) {
   const NoteFile notes(log);
   Bus bus(options_for(address, durability));
   SubscriptionOptions options;
@@ -157,8 +168,18 @@ int consume(const char* address, const char* durability, const char* log, const 
   options.replay = Replay::beginning();
   options.lease = std::chrono::milliseconds(300);
   options.queue_capacity = 64;
+  if (handlers == Handlers::bad) {
+    options.retry = RetryPolicy{};
+    options.retry->max_retries = 2;
+    options.retry->initial_delay = std::chrono::milliseconds(1);
+  }
   const Subscription numbers = bus.subscribe(
-      "number.*", [&](const Event& event) { notes.add(note_of(event)); }, options);
+      "number.*",
+      [&](const Event& event) {
+        if (handlers == Handlers::bad) fail_some(number_of(event));
+        notes.add(note_of(event));
+      },
+      options);
   say("ready");
   wait_for_end_of_input();
   // What instances that were killed held comes to those that live, which tell of it when they have
@@ -361,7 +382,12 @@ int main(int count, char** words) {
   if (what == "publish" && count == 7) {
     return publish(words[2], words[3], words[4], std::strtoull(words[5], nullptr, 10), words[6]);
   }
-  if (what == "consume" && count == 6) return consume(words[2], words[3], words[4], words[5]);
+  if (what == "consume" && count == 6) {
+    return consume(words[2], words[3], words[4], words[5], Handlers::good);
+  }
+  if (what == "consume-badly" && count == 6) {
+    return consume(words[2], words[3], words[4], words[5], Handlers::bad);
+  }
   if (what == "live" && count == 5) return live(words[2], words[3], words[4]);
   if (what == "grasp" && count == 9) return grasp(words);
   if (what == "take" && count == 5) return take(words[2], words[3], words[4], Child::none);

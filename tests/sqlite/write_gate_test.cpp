@@ -1,4 +1,5 @@
 // One process at a time writes.
+#include <eventually.hpp>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -6,6 +7,7 @@
 #include <write_gate.hpp>
 
 #include "busway/testing/process.hpp"
+#include "in_line.hpp"
 #include "sqlite_fixture.hpp"
 
 namespace busway {
@@ -36,7 +38,7 @@ TEST_F(SqliteFolder, AWaitForTheGateEndsWhenItOpens) {
     EXPECT_TRUE(other.lock(seconds(60)));
     other.unlock();
   });
-  std::this_thread::yield();
+  EXPECT_TRUE(eventually([&] { return waits_in_line(path + "-gate"); }));
   one.unlock();
   waits.join();
 }

@@ -69,6 +69,7 @@ enum class Defect : unsigned char {
   trims_nothing,
   trims_the_unsettled,
   deaf_watch,
+  ends_a_watch_without_waiting,
   stays_open,
   // of several openings
   remembers_names,
@@ -280,6 +281,13 @@ class BrokenStore final : public ForwardingStore {
   }
   Watch watch(std::function<void(StoreNews)> news) override {
     if (is(Defect::deaf_watch)) return std::make_shared<int>();
+    if (is(Defect::ends_a_watch_without_waiting)) {
+      const auto ended = std::make_shared<std::atomic<bool>>(false);
+      watches_.push_back(real_->watch([ended, news = std::move(news)](StoreNews how) {
+        if (!*ended) news(how);
+      }));
+      return {ended.get(), [ended](void*) { *ended = true; }};
+    }
     return real_->watch(std::move(news));
   }
 
@@ -339,6 +347,7 @@ class BrokenStore final : public ForwardingStore {
 
   const std::shared_ptr<BrokenState> state_;
   std::optional<std::vector<DurableInfo>> names_;
+  std::vector<Watch> watches_;
   std::unordered_map<EventId, StoredEvent> found_;
 };
 

@@ -63,6 +63,14 @@ class SharedConsumer final : public ForwardingConsumer {
     check_open();
     return real_->renew();
   }
+  void keep_note(std::string_view note) override {
+    check_open();
+    real_->keep_note(note);
+  }
+  std::string note() override {
+    check_open();
+    return real_->note();
+  }
 
  private:
   void check_open() const { opening_->check(); }
@@ -154,6 +162,30 @@ class SharedStore final : public ForwardingStore {
   std::size_t replay(std::string_view durable, std::span<const std::uint64_t> sequences) override {
     check_open();
     return real_->replay(durable, sequences);
+  }
+  StoreStats stats() override {
+    check_open();
+    return real_->stats();
+  }
+  Watch watch(std::function<void(StoreNews)> news) override {
+    check_open();
+    return real_->watch(std::move(news));
+  }
+  TrimResult trim(const Retention& retention) override {
+    check_open();
+    return real_->trim(retention);
+  }
+  std::vector<std::string> check() override {
+    check_open();
+    return real_->check();
+  }
+  void backup(const std::string& path) override {
+    check_open();
+    real_->backup(path);
+  }
+  void vacuum() override {
+    check_open();
+    real_->vacuum();
   }
   StoreCensus census() override {
     check_open();

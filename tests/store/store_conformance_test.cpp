@@ -186,6 +186,7 @@ constexpr Mutation kMutations[] = {
     {Defect::trims_the_unsettled, "BesideTrafficATrimTakesNothingUnsettled"},
     {Defect::deaf_watch, "AWatchHearsOfAppendsSettlementsAndReleases"},
     {Defect::deaf_watch, "AStandingWatchHearsOfAnothersRedriveAndReplay"},
+    {Defect::ends_a_watch_without_waiting, "AWatchThatEndsBesideNewsIsNotCalled"},
     {Defect::stays_open, "AClosedStoreAnswersAndRefuses"},
     {Defect::remembers_names, "AStandingOpeningServesANameThatAnotherMakesOrRemoves", kShared},
     {Defect::remembers_notes, "AStandingConsumerReadsTheNoteOfAnother", kShared},

@@ -92,6 +92,42 @@ TEST(StoreWatches, LetsACallTellAgain) {
   EXPECT_EQ(told, 2);
 }
 
+TEST(StoreWatches, TheFunctionGoesWithItsWatchAndNotWithWhoTells) {
+  StoreWatches list;
+  std::atomic<bool> inside{false};
+  std::atomic<bool> go_on{false};
+  const std::shared_ptr<void> first = list.add([&](StoreNews) {
+    inside = true;
+    while (!go_on) std::this_thread::yield();
+  });
+  auto owned = std::make_shared<int>();
+  const std::weak_ptr<int> is_there = owned;
+  std::shared_ptr<void> second = list.add([owned](StoreNews) {});
+  owned.reset();
+  std::thread teller([&] { list.tell(); });
+  while (!inside) std::this_thread::yield();
+  second.reset();  // which the teller has still to come to
+  EXPECT_TRUE(is_there.expired());
+  go_on = true;
+  teller.join();
+}
+
+TEST(StoreWatches, TheFunctionOfOneThatEndsItselfGoesWhenItsCallReturns) {
+  StoreWatches list;
+  auto owned = std::make_shared<int>();
+  const std::weak_ptr<int> is_there = owned;
+  std::shared_ptr<void> watch;
+  bool was_there = false;
+  watch = list.add([&, owned](StoreNews) {
+    watch.reset();
+    was_there = !is_there.expired();
+  });
+  owned.reset();
+  list.tell();
+  EXPECT_TRUE(was_there);
+  EXPECT_TRUE(is_there.expired());
+}
+
 TEST(StoreWatches, MayEndBeforeItsHandles) {
   std::shared_ptr<void> watch;
   {

@@ -86,13 +86,13 @@ MemoryLog::Appended MemoryLog::append(LogItem&& item, WallTime now) {
   return {.sequence = ++last_, .duplicate = false};
 }
 
-void MemoryLog::take_back(std::uint64_t last) noexcept {
-  while (last_ > last) {
-    bytes_ -= entries_.back().bytes;
-    sequences_.erase(entries_.back().event.id());
-    entries_.pop_back();
-    --last_;
-  }
+Event MemoryLog::take_back() noexcept {
+  Event event = std::move(entries_.back().event);
+  bytes_ -= entries_.back().bytes;
+  sequences_.erase(event.id());
+  entries_.pop_back();
+  --last_;
+  return event;
 }
 
 std::size_t MemoryLog::first_from(std::uint64_t sequence) const noexcept {
@@ -113,8 +113,9 @@ const MemoryLog::Entry* MemoryLog::find(const EventId& id) const noexcept {
   return known == sequences_.end() ? nullptr : find(known->second);
 }
 
-void MemoryLog::remove(std::span<const std::size_t> indexes) {
+void MemoryLog::remove(std::span<const std::size_t> indexes, std::vector<Event>& gone_events) {
   if (indexes.empty()) return;
+  gone_events.reserve(gone_events.size() + indexes.size());
   // Those kept among the first are moved up behind the gap, so that a trim costs what it covers.
   auto gone = indexes.rbegin();
   std::size_t to = indexes.back() + 1;
@@ -123,6 +124,7 @@ void MemoryLog::remove(std::span<const std::size_t> indexes) {
       ++gone;
       bytes_ -= entries_[from].bytes;
       sequences_.erase(entries_[from].event.id());
+      gone_events.push_back(std::move(entries_[from].event));
     } else if (--to != from) {
       entries_[to] = std::move(entries_[from]);
     }

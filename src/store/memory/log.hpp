@@ -47,8 +47,8 @@ class MemoryLog {
     bool duplicate = false;
   };
   Appended append(LogItem&& item, WallTime now);
-  /// Takes back what was appended after this sequence, which was the last one.
-  void take_back(std::uint64_t last) noexcept;
+  /// Takes back the last one: of nothing that was appended, or removed, since.
+  [[nodiscard]] Event take_back() noexcept;
 
   [[nodiscard]] std::uint64_t last() const noexcept { return last_; }
   [[nodiscard]] std::size_t size() const noexcept { return entries_.size(); }
@@ -59,8 +59,9 @@ class MemoryLog {
   [[nodiscard]] const Entry* find(std::uint64_t sequence) const noexcept;
   [[nodiscard]] const Entry* find(const EventId& id) const noexcept;
 
-  /// Removes the entries of these indexes, which ascend.
-  void remove(std::span<const std::size_t> indexes);
+  /// Removes the entries of these indexes, which ascend. Their events are for whoever holds no lock
+  /// to end: payloads are of types of the program.
+  void remove(std::span<const std::size_t> indexes, std::vector<Event>& gone_events);
 
  private:
   std::deque<Entry> entries_;

@@ -115,7 +115,7 @@ std::vector<std::size_t> MemoryState::beyond(const Retention& retention) const {
   return indexes;
 }
 
-TrimResult MemoryState::trim(const Retention& retention) {
+TrimResult MemoryState::trim(const Retention& retention, std::vector<Event>& gone) {
   if (retention.keeps_all()) return {};
   std::vector<std::uint64_t> held;
   std::uint64_t settled_to = log.last();
@@ -137,7 +137,7 @@ TrimResult MemoryState::trim(const Retention& retention) {
   TrimResult result;
   result.held = std::erase_if(indexes, [&](std::size_t i) { return is_held(log.at(i)); });
   result.removed = indexes.size();
-  log.remove(indexes);
+  log.remove(indexes, gone);
   return result;
 }
 
@@ -154,12 +154,12 @@ std::vector<std::string> MemoryState::expire() {
   return expired;
 }
 
-std::vector<std::string> MemoryState::tidy() {
+std::vector<std::string> MemoryState::tidy(std::vector<Event>& gone) {
   const std::uint64_t appended = log.last() - tidied_at_;
   if (appended < std::max<std::uint64_t>(kTidyEvery, log.size() / 8)) return {};
   tidied_at_ = log.last();
   std::vector<std::string> expired = expire();  // first: what they held may go
-  trim(options.retention);
+  trim(options.retention, gone);
   return expired;
 }
 

@@ -43,11 +43,12 @@ struct MemoryState {
   void index(MemoryDurable& name);
   void drop(std::string_view name);
   [[nodiscard]] StoredStatus status_of(const MemoryLog::Entry& entry);
-  TrimResult trim(const Retention& retention);
+  /// The events that go are put into `gone`, to end when the mutex is not held.
+  TrimResult trim(const Retention& retention, std::vector<Event>& gone);
   /// Forgets names that nobody has opened for durable_expiry; returns them.
   std::vector<std::string> expire();
   /// What a store does by itself now and then; returns the names it has forgotten.
-  std::vector<std::string> tidy();
+  std::vector<std::string> tidy(std::vector<Event>& gone);
 
   StoreOptions options;
   const std::uint64_t writer;

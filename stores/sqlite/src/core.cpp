@@ -1,5 +1,8 @@
 #include "core.hpp"
 
+#include <algorithm>
+#include <exception>
+
 #include "base/escape.hpp"
 #include "busway/error.hpp"
 
@@ -71,33 +74,72 @@ void Core::log(LogLevel level, const std::string& message) const noexcept {
   }
 }
 
-void Core::set_aside(const std::vector<std::pair<std::uint64_t, std::string>>& damaged) {
-  if (damaged.empty()) return;
-  std::vector<std::size_t> fresh;
-  if (writer) {
-    writer->call([&](Transaction& transaction) {
-      fresh.clear();
+Words::~Words() {
+  for (const auto& [level, text] : list_) core_.log(level, text);
+}
+
+/// Those that nobody has noted.
+Core::Damaged Core::fresh_of(const Damaged& damaged) {
+  if (!writer) return damaged;
+  return asking([&] {
+    Damaged fresh;
+    const Borrowed borrowed = reader();
+    Statement known(borrowed->database, "SELECT 1 FROM set_aside WHERE seq=?");
+    for (const auto& one : damaged) {
+      if (!known.start(one.first).step()) fresh.push_back(one);
+      known.reset();
+    }
+    return fresh;
+  });
+}
+
+void Core::note(Damaged fresh, Words& words, Writer::Patience patience) {
+  if (writer && !fresh.empty()) {
+    std::vector<std::uint64_t> noted;
+    const auto write = [&](Transaction& transaction) {
+      noted.clear();
       Statement add(transaction.database,
                     "INSERT INTO set_aside(seq, found, reason) VALUES(?,?,?) "
                     "ON CONFLICT(seq) DO NOTHING");
-      for (std::size_t i = 0; i < damaged.size(); ++i) {
-        add.run(damaged[i].first, transaction.now, std::string_view(damaged[i].second));
-        if (transaction.database.changes() != 0) fresh.push_back(i);
+      for (const auto& [sequence, why] : fresh) {
+        add.run(sequence, transaction.now, std::string_view(why));
+        if (transaction.database.changes() != 0) noted.push_back(sequence);
       }
+    };
+    writer->call(write, patience);
+    std::erase_if(fresh, [&](const auto& one) {
+      return std::find(noted.begin(), noted.end(), one.first) == noted.end();
     });
-  } else {
-    for (std::size_t i = 0; i < damaged.size(); ++i) fresh.push_back(i);
   }
   corrupt += fresh.size();
-  for (const std::size_t i : fresh) {
-    log(LogLevel::error, "event " + std::to_string(damaged[i].first) +
-                             " is damaged and is set aside: " + damaged[i].second);
+  for (const auto& [sequence, why] : fresh) {
+    words.add(LogLevel::error,
+              "event " + std::to_string(sequence) + " is damaged and is set aside: " + why);
+  }
+}
+
+void Core::set_aside(const Damaged& damaged, Words& words) {
+  if (!damaged.empty()) note(fresh_of(damaged), words, Writer::Patience::whole);
+}
+
+void Core::try_set_aside(const Damaged& damaged) noexcept {
+  if (damaged.empty()) return;
+  try {
+    Words words(*this);
+    try {
+      note(fresh_of(damaged), words, Writer::Patience::little);
+    } catch (const std::exception& error) {
+      words.add(LogLevel::error, "event " + std::to_string(damaged.front().first) +
+                                     (damaged.size() > 1 ? " and others are" : " is") +
+                                     " damaged, which cannot be noted now: " + error.what());
+    }
+  } catch (const std::exception&) {
+    // No memory for words: it is found again.
   }
 }
 
 void Core::tell_damages(DurableTables& tables) {
-  for (const std::string& damage : tables.damages()) log(LogLevel::error, damage);
-  tables.forget_damages();
+  for (const std::string& damage : tables.take_damages()) log(LogLevel::error, damage);
 }
 
 void Core::fail(const Fault& fault) const {

@@ -43,6 +43,27 @@ struct Reader {
 
 class SqliteConsumer;
 
+struct Core;
+
+/// Sentences for the log, said where this ends. Made before a lock is taken, so that it ends with
+/// none held: a log function may use the store.
+class Words {
+ public:
+  explicit Words(const Core& core) noexcept : core_(core) {}
+  Words(const Words&) = delete;
+  Words& operator=(const Words&) = delete;
+  ~Words();
+
+  void add(LogLevel level, std::string text) { list_.emplace_back(level, std::move(text)); }
+  void add_damages(std::vector<std::string> damages) {
+    for (std::string& one : damages) add(LogLevel::error, std::move(one));
+  }
+
+ private:
+  const Core& core_;
+  std::vector<std::pair<LogLevel, std::string>> list_;
+};
+
 struct Core {
   explicit Core(Writer::Settings settings) : path(settings.path), options(settings.options) {
     presence.emplace(path + "-gate");
@@ -81,9 +102,12 @@ struct Core {
     if (options.progress) options.progress({done, whole});
   }
   void log(LogLevel level, const std::string& message) const noexcept;
+  using Damaged = std::vector<std::pair<std::uint64_t, std::string>>;
   /// Notes events that are damaged, and says so, once each.
-  void set_aside(const std::vector<std::pair<std::uint64_t, std::string>>& damaged);
-  /// Says what rows of durable names were found damaged.
+  void set_aside(const Damaged& damaged, Words& words);
+  /// The same for a read, which does not fail where nothing can be written now.
+  void try_set_aside(const Damaged& damaged) noexcept;
+  /// Says what rows of durable names a reader has found damaged. Not within a transaction.
   void tell_damages(DurableTables& tables);
   /// The same for what SQLite said, as an Error.
   [[noreturn]] void fail(const Fault& fault) const;
@@ -112,6 +136,9 @@ struct Core {
   std::optional<Writer> writer;            // last: its thread uses the rest; none as presence
 
  private:
+  [[nodiscard]] Damaged fresh_of(const Damaged& damaged);
+  void note(Damaged fresh, Words& words, Writer::Patience patience);
+
   std::mutex readers_mutex_;
   std::vector<std::unique_ptr<Reader>> free_;  // guarded by readers_mutex_
 };

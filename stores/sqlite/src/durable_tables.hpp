@@ -18,6 +18,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "busway/durable_spec.hpp"
@@ -183,6 +184,10 @@ class DurableTables {
   /// Rows that did not pass their sum, since this was made.
   [[nodiscard]] const std::vector<std::string>& damages() const noexcept { return damages_; }
   void forget_damages() noexcept { damages_.clear(); }
+  /// For whoever says so, once nothing is locked.
+  [[nodiscard]] std::vector<std::string> take_damages() noexcept {
+    return std::exchange(damages_, {});
+  }
 
  private:
   /// A row may be of another name, whose number is what is damaged.

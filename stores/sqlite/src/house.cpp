@@ -253,6 +253,7 @@ SqliteStore::Trimmed SqliteStore::trim_once(std::uint64_t from, std::uint64_t up
 
 TrimResult SqliteStore::trim(const Retention& retention) {
   TrimResult result;
+  core_->require_open();
   if (retention.keeps_all()) return result;
   core_->require_writable();
   const std::uint64_t up_to = core_->asking([&] {

@@ -180,7 +180,7 @@ StorePage SqliteStore::read(const StoreQuery& query) {
   });
   if (met_strays) take_back_strays();
   page.set_aside = damaged.size();
-  core_->set_aside(damaged);
+  core_->try_set_aside(damaged);
   return page;
 }
 
@@ -195,7 +195,7 @@ std::optional<EventRow> SqliteStore::row_of(const EventId& id) {
     damaged.emplace_back(row.sequence, std::move(row.damage));
     return std::nullopt;
   });
-  core_->set_aside(damaged);
+  core_->try_set_aside(damaged);
   return found;
 }
 

@@ -70,6 +70,7 @@ std::unique_ptr<StoreConsumer> SqliteStore::open(const DurableSpec& spec) {
                      spec.start.from == Replay::From::since;
   if (reads) start = start_of(spec, stats().last_sequence);
   DurableRow row;
+  std::vector<std::string> damages;
   core_->writer->call([&](Transaction& transaction) {
     DurableTables& tables = transaction.durables;
     const std::optional<DurableRow> known = tables.find(spec.name);
@@ -77,7 +78,7 @@ std::unique_ptr<StoreConsumer> SqliteStore::open(const DurableSpec& spec) {
       row = {.spec = spec};
       row.start = start ? *start : start_of(spec, transaction.last_sequence());
       row.number = tables.add(spec, row.start, transaction.now);
-      core_->tell_damages(tables);
+      damages = tables.take_damages();
       return;
     }
     row = *known;
@@ -95,13 +96,14 @@ std::unique_ptr<StoreConsumer> SqliteStore::open(const DurableSpec& spec) {
     (void)tables.leases(row.number);
     (void)tables.living(row.number);
     (void)tables.repair(row.number);
-    core_->tell_damages(tables);
+    damages = tables.take_damages();
     // The clock may have been set back while nobody was here.
     tables.shorten_waits(row.number, transaction.now);
     for (const Token one : tables.holders(row.number, transaction.now)) {
       if (!core_->presence->is_there(one)) tables.lapse(one, transaction.now);
     }
   });
+  for (const std::string& one : damages) core_->log(LogLevel::error, one);
   return std::make_unique<SqliteConsumer>(core_, row, core_->presence->new_token(), spec.lease);
 }
 
@@ -127,6 +129,7 @@ SqliteStore::Seen SqliteStore::seen_here() const {
 }
 
 std::vector<DurableInfo> SqliteStore::durables() {
+  core_->require_open();
   const Seen seen = seen_here();
   return core_->asking([&] { return durables_of(*core_->reader(), seen); });
 }
@@ -181,6 +184,7 @@ std::size_t SqliteStore::replay(std::string_view durable,
   core_->require_writable();
   std::size_t given = 0;
   bool found = false;
+  std::vector<std::string> damages;
   core_->writer->call([&](Transaction& transaction) {
     given = 0;
     DurableTables& tables = transaction.durables;
@@ -205,8 +209,9 @@ std::size_t SqliteStore::replay(std::string_view durable,
       ++given;
     }
     (void)tables.repair(number);
-    core_->tell_damages(tables);
+    damages = tables.take_damages();
   });
+  for (const std::string& one : damages) core_->log(LogLevel::error, one);
   if (!found) store_detail::no_such_durable(durable);
   return given;
 }

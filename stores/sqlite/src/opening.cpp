@@ -157,25 +157,32 @@ std::uint64_t prepare(const std::string& path, const StoreOptions& options) {
                "-gate, which did not let go of it in time");
   }
   std::uint64_t opening = 0;
+  std::uint64_t lost = 0;
+  bool made_in_empty = false;
+  // What there is to say is said with the gate open.
+  const auto leave = [&] {
+    gate->unlock();
+    if (made_in_empty) {
+      options.log(LogLevel::info, "the file " + escape(path) + " was empty; a store is made in it",
+                  {});
+    }
+    if (lost == 0) return;
+    // The two look the same: a commit that was cut short while others went on, and a damaged one.
+    options.log(LogLevel::warning,
+                "the store sqlite:" + escape(path) + ": " + std::to_string(lost) +
+                    " commits at the end of its log cannot be read; after a failed sync, a power "
+                    "failure, or the death of a process beside others that is one nobody had an "
+                    "answer of, else the log is damaged and acknowledged events are lost",
+                {});
+  };
   try {
     Database database(path, Database::Access::create);
     database.run("PRAGMA busy_timeout=" +
                  std::to_string(std::max<std::int64_t>(1, options.timeout.count() / 1'000'000)));
     require_ours(database, path);
-    if (!is_new && is_empty(database)) {
-      if (!options.create) refuse_empty(path);
-      options.log(LogLevel::info, "the file " + escape(path) + " was empty; a store is made in it",
-                  {});
-    }
-    if (const std::uint64_t lost = unreadable_commits(database, path); lost != 0) {
-      // The two look the same: a commit that was cut short while others went on, and a damaged one.
-      options.log(LogLevel::warning,
-                  "the store sqlite:" + escape(path) + ": " + std::to_string(lost) +
-                      " commits at the end of its log cannot be read; after a failed sync, a power "
-                      "failure, or the death of a process beside others that is one nobody had an "
-                      "answer of, else the log is damaged and acknowledged events are lost",
-                  {});
-    }
+    const bool was_empty = !is_new && is_empty(database);
+    if (was_empty && !options.create) refuse_empty(path);
+    lost = unreadable_commits(database, path);
     database.run("PRAGMA auto_vacuum=INCREMENTAL");
     if (const std::string mode = database.text("PRAGMA journal_mode=WAL"); mode != "wal") {
       refuse(ErrorCode::store_unavailable, path,
@@ -195,11 +202,12 @@ std::uint64_t prepare(const std::string& path, const StoreOptions& options) {
     opening = static_cast<std::uint64_t>(sqlite3_last_insert_rowid(database.handle()));
     forget_closed(database);
     database.run("COMMIT");
+    made_in_empty = was_empty;
   } catch (...) {
-    gate->unlock();
+    leave();
     throw;
   }
-  gate->unlock();
+  leave();
   // Who may not write the file shall not hold up those who may.
   struct stat file {};
   if (stat(path.c_str(), &file) == 0) {

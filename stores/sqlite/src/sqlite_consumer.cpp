@@ -101,22 +101,23 @@ void SqliteConsumer::require_open() const {
   core_->require_open();
 }
 
+void SqliteConsumer::no_such_name() const {
+  throw Error(ErrorCode::not_found, "the durable subscription " + quote(name_) + " was removed");
+}
+
 DurableRow SqliteConsumer::require_row(Transaction& transaction) const {
   std::optional<DurableRow> row = transaction.durables.find(number_);
-  if (!row) {
-    throw Error(ErrorCode::not_found, "the durable subscription " + quote(name_) + " was removed");
-  }
+  if (!row) no_such_name();
   return std::move(*row);
 }
 
 /// Writes it; what is damaged of it becomes what is known here.
-void SqliteConsumer::keep_row(Transaction& transaction, DurableRow& row) const {
+void SqliteConsumer::keep_row(Transaction& transaction, DurableRow& row, const Rest& known) {
   if (!row.sound) {
-    core_->tell_damages(transaction.durables);
-    row.spec.name = name_;
-    row.spec.patterns = patterns_;
-    row.spec.order = order_;
-    row.start = std::min(row.start, transaction.durables.cursor(number_).cursor);
+    row.spec.name = known.name;
+    row.spec.patterns = known.patterns;
+    row.spec.order = known.order;
+    row.start = std::min(row.start, transaction.durables.cursor(known.number).cursor);
     transaction.durables.rename(row);
   }
   transaction.durables.update(row);
@@ -140,6 +141,7 @@ FetchResult SqliteConsumer::settle_and_fetch(std::span<const Settlement> settlem
 
 FetchResult SqliteConsumer::exchange(std::span<const Settlement> settlements, std::size_t max,
                                      SettleResult& settled) {
+  Words words(*core_);
   const std::lock_guard lock(mutex_);
   require_open();
   max = std::min(max, limits::kFetchMax);
@@ -157,11 +159,11 @@ FetchResult SqliteConsumer::exchange(std::span<const Settlement> settlements, st
                                    {max, kScanAtOnce, limits::kStoreBytesAtOnce});
       return !candidates.events.empty() || has_work(*reader, plan);
     });
-    core_->set_aside(candidates.damaged);
+    core_->set_aside(candidates.damaged, words);
     result.set_aside += candidates.damaged.size();
     const bool behind = candidates.scanned_to > cursor_ + kCursorBehindMax;
     if (!writes && settlements.empty() && !behind) {
-      scan_from_ = std::max(scan_from_, candidates.scanned_to);
+      scan_from_ = std::max(scan_from_.load(), candidates.scanned_to);
       result.active = plan.active;
       if (plan.due) result.due = WallTime(std::chrono::nanoseconds(*plan.due));
       // Nothing among so many rows: there may be something behind them.
@@ -173,8 +175,10 @@ FetchResult SqliteConsumer::exchange(std::span<const Settlement> settlements, st
       plan = {.held = held_};
       if (blindly) candidates = read_few(transaction.scan, max);
       transact(transaction, settlements, max, candidates, plan);
+      plan.damages = transaction.durables.take_damages();
     });
     blindly = false;
+    words.add_damages(std::move(plan.damages));
     take(plan);
     settled.accepted += plan.settled.accepted;
     settled.stale += plan.settled.stale;
@@ -186,10 +190,10 @@ FetchResult SqliteConsumer::exchange(std::span<const Settlement> settlements, st
     result.active = plan.active;
     if (!plan.given.empty()) {
       try {
-        read_given(plan.given, result);
+        read_given(plan.given, result, words);
       } catch (const Error& error) {
         // They are out and nobody has them: their leases lapse, for they are not renewed.
-        core_->log(LogLevel::error, std::string("events that were given out: ") + error.what());
+        words.add(LogLevel::error, std::string("events that were given out: ") + error.what());
         for (const ExceptionRow& one : plan.given) held_.exceptions.erase(one.sequence);
       }
     }
@@ -231,7 +235,7 @@ SqliteConsumer::Candidates SqliteConsumer::read_few(const EventScan& scan, std::
 SqliteConsumer::Candidates SqliteConsumer::read_candidates(const EventScan& scan,
                                                            const ScanBounds& bounds) {
   Candidates out;
-  const std::uint64_t from = std::max(cursor_, scan_from_);
+  const std::uint64_t from = seen_to();
   out.scanned_to = from;
   Statement& rows = scan.after;
   rows.start(from, std::numeric_limits<std::int64_t>::max());
@@ -339,7 +343,6 @@ void SqliteConsumer::transact(Transaction& transaction, std::span<const Settleme
   if (plan.misses) {
     // Its name's number may be what is damaged; then it is nobody's.
     transaction.durables.take_back_strays();
-    core_->tell_damages(transaction.durables);
   }
   plan.cursor = cursor_;
   // What is done, or given out here, is to be had by nobody: nobody need look.
@@ -369,7 +372,6 @@ void SqliteConsumer::transact(Transaction& transaction, std::span<const Settleme
     plan.has_living = true;
     is_news = true;
   }
-  core_->tell_damages(transaction.durables);
   if (plan.patterns != patterns_ || cursor.cursor != cursor_) plan.stale = true;
   claim(transaction, max, candidates, cursor, plan);
   if (plan.settled_row) transaction.durables.remove_lease(*plan.settled_row);
@@ -623,7 +625,8 @@ void SqliteConsumer::take(const Plan& plan) {
 }
 
 /// The events of rows that were given out.
-void SqliteConsumer::read_given(const std::vector<ExceptionRow>& given, FetchResult& result) {
+void SqliteConsumer::read_given(const std::vector<ExceptionRow>& given, FetchResult& result,
+                                Words& words) {
   std::vector<std::pair<std::uint64_t, std::string>> damaged;
   core_->asking([&] {
     const Core::Borrowed reader = core_->reader();
@@ -647,7 +650,7 @@ void SqliteConsumer::read_given(const std::vector<ExceptionRow>& given, FetchRes
     return true;
   });
   if (damaged.empty()) return;
-  core_->set_aside(damaged);
+  core_->set_aside(damaged, words);
   result.set_aside += damaged.size();
   core_->writer->call([&](Transaction& transaction) {
     for (const auto& [sequence, why] : damaged) {
@@ -658,9 +661,11 @@ void SqliteConsumer::read_given(const std::vector<ExceptionRow>& given, FetchRes
 }
 
 bool SqliteConsumer::renew() {
+  Words words(*core_);
   const std::lock_guard lock(mutex_);
   require_open();
   Held held;
+  std::vector<std::string> damages;
   bool all = true;
   core_->writer->call([&](Transaction& transaction) {
     held = held_;
@@ -695,17 +700,16 @@ bool SqliteConsumer::renew() {
       at->second = std::move(*row);
       ++at;
     }
-    if (misses) {
-      tables.take_back_strays();
-      core_->tell_damages(tables);
-    }
+    if (misses) tables.take_back_strays();
     CursorRow cursor = tables.cursor(number_);
     if (cursor.leader == token_) {
       cursor.leader_until = transaction.now + lease_;
       cursor.leader_span = lease_;
       tables.put_cursor(number_, cursor);
     }
+    damages = tables.take_damages();
   });
+  words.add_damages(std::move(damages));
   held_ = std::move(held);
   return all;
 }
@@ -729,9 +733,9 @@ bool SqliteConsumer::write_passed(Transaction& transaction, const Passed& passed
 }
 
 void SqliteConsumer::take(const Passed& passed) {
-  const std::lock_guard lock(mutex_);
-  // Where it has moved on meanwhile it looks at the file again.
-  if (cursor_ == passed.cursor) cursor_ = std::max(cursor_, passed.to);
+  // One that is at work, or has moved on meanwhile, looks at the file again.
+  const std::unique_lock lock(mutex_, std::try_to_lock);
+  if (lock && cursor_ == passed.cursor) cursor_ = std::max(cursor_.load(), passed.to);
 }
 
 void SqliteConsumer::say_in_use(Transaction& transaction, DurableNumber number) {
@@ -742,11 +746,6 @@ void SqliteConsumer::say_in_use(Transaction& transaction, DurableNumber number) 
   transaction.durables.update(*row);
 }
 
-std::uint64_t SqliteConsumer::seen_to() const {
-  const std::lock_guard lock(mutex_);
-  return std::max(cursor_, scan_from_);
-}
-
 void SqliteConsumer::keep_note(std::string_view note) {
   if (note.size() > limits::kDurableNoteBytesMax) {
     throw Error(ErrorCode::invalid_argument, "the note of " + quote(name_) + " has " +
@@ -754,13 +753,18 @@ void SqliteConsumer::keep_note(std::string_view note) {
                                                  std::to_string(limits::kDurableNoteBytesMax) +
                                                  " are possible");
   }
+  Words words(*core_);
   const std::lock_guard lock(mutex_);
   require_open();
+  const Rest known = rest();
+  std::vector<std::string> damages;
   core_->writer->call([&](Transaction& transaction) {
     DurableRow row = require_row(transaction);
     row.note = std::string(note);
-    keep_row(transaction, row);
+    keep_row(transaction, row, known);
+    damages = transaction.durables.take_damages();
   });
+  words.add_damages(std::move(damages));
 }
 
 std::string SqliteConsumer::note() {
@@ -768,60 +772,109 @@ std::string SqliteConsumer::note() {
   require_open();
   return core_->asking([&] {
     const Core::Borrowed reader = core_->reader();
-    const auto row = reader->tables.find(number_);
-    return row ? row->note : std::string();
+    std::optional<DurableRow> row = reader->tables.find(number_);
+    if (!row) no_such_name();
+    return std::move(row->note);
   });
 }
 
 void SqliteConsumer::close() noexcept {
+  // The store may have ended it while it told of news that are the end of this: no lock then.
+  if (closed_) return;
+  Words words(*core_);
   {
-    // The store, which may be closing this, holds the lock meanwhile.
     const std::lock_guard lock(core_->consumers_mutex);
     std::erase(core_->consumers, this);
   }
-  give_back();
+  // From here on the store does not know of it.
+  if (closed_.exchange(true)) return;
+  try {
+    Rest mine;
+    {
+      const std::lock_guard lock(mutex_);
+      mine = rest();
+      held_ = {};
+    }
+    std::vector<std::string> damages;
+    core_->writer->call(
+        [&](Transaction& transaction) {
+          give_back(transaction, mine);
+          damages = transaction.durables.take_damages();
+        },
+        Writer::Patience::little);
+    words.add_damages(std::move(damages));
+  } catch (const std::exception& error) {
+    say_lapses(words, error);
+  }
 }
 
-void SqliteConsumer::give_back() noexcept {
-  if (closed_.exchange(true)) return;
-  const std::lock_guard lock(mutex_);
-  try {
-    core_->writer->call([&](Transaction& transaction) {
-      DurableTables& tables = transaction.durables;
-      std::optional<DurableRow> name = tables.find(number_);
-      if (!name) return;
-      const bool knows = !name->sound || name->spec.patterns == patterns_;
-      name->opened = transaction.now;
-      keep_row(transaction, *name);
-      for (const auto& [id, mine] : held_.leases) {
-        // What has lapsed is not its own any more, and counts.
-        const auto row = tables.lease(number_, id);
-        if (!row || row->token != token_ || row->until <= transaction.now) continue;
-        for (std::size_t i = 0; i < row->size(); ++i) {
-          if (row->done.test(i)) continue;
-          ExceptionRow one = row_of(row->lo + i);
-          one.attempts = 0;
-          wait(one, 0, transaction.now);
-          tables.put(number_, one);
-        }
-        tables.remove_lease(id);
-      }
-      for (ExceptionRow& row : tables.with_token(number_, token_)) {
-        if (row.until <= transaction.now) continue;
-        if (row.attempts > 0) --row.attempts;
-        wait(row, 0, transaction.now);
-        tables.put(number_, row);
-      }
-      CursorRow cursor = tables.cursor(number_);
-      if (knows && cursor.cursor == cursor_) cursor.cursor = std::max(cursor_, scan_from_);
-      if (cursor.leader == token_) cursor.leader = 0;
-      tables.put_cursor(number_, cursor);
-      tables.put_safe_cursor(number_);
-    });
-  } catch (const std::exception&) {
-    // It lapses by itself.
+SqliteConsumer::Rest SqliteConsumer::end_with_store() {
+  Rest mine;
+  {
+    const std::lock_guard lock(mutex_);
+    mine = rest();
+    held_ = {};
   }
-  held_ = {};
+  closed_ = true;
+  return mine;
+}
+
+SqliteConsumer::Rest SqliteConsumer::rest() const {
+  Rest out{.number = number_,
+           .name = name_,
+           .token = token_,
+           .patterns = patterns_,
+           .order = order_,
+           .cursor = cursor_,
+           .seen_to = seen_to()};
+  for (const auto& [id, lease] : held_.leases) out.leases.push_back(id);
+  return out;
+}
+
+void SqliteConsumer::say_lapses(Words& words, const std::exception& error) noexcept {
+  try {
+    words.add(
+        LogLevel::warning,
+        std::string("what was given out and is not settled could not be given back, and comes "
+                    "again when its lease lapses: ") +
+            error.what());
+  } catch (const std::exception&) {
+    // No memory for words; it lapses all the same.
+  }
+}
+
+void SqliteConsumer::give_back(Transaction& transaction, const Rest& rest) {
+  DurableTables& tables = transaction.durables;
+  const DurableNumber number = rest.number;
+  std::optional<DurableRow> name = tables.find(number);
+  if (!name) return;
+  const bool knows = !name->sound || name->spec.patterns == rest.patterns;
+  name->opened = transaction.now;
+  keep_row(transaction, *name, rest);
+  for (const std::int64_t id : rest.leases) {
+    // What has lapsed is not its own any more, and counts.
+    const auto row = tables.lease(number, id);
+    if (!row || row->token != rest.token || row->until <= transaction.now) continue;
+    for (std::size_t i = 0; i < row->size(); ++i) {
+      if (row->done.test(i)) continue;
+      ExceptionRow one = row_of(row->lo + i);
+      one.attempts = 0;
+      wait(one, 0, transaction.now);
+      tables.put(number, one);
+    }
+    tables.remove_lease(id);
+  }
+  for (ExceptionRow& row : tables.with_token(number, rest.token)) {
+    if (row.until <= transaction.now) continue;
+    if (row.attempts > 0) --row.attempts;
+    wait(row, 0, transaction.now);
+    tables.put(number, row);
+  }
+  CursorRow cursor = tables.cursor(number);
+  if (knows && cursor.cursor == rest.cursor) cursor.cursor = rest.seen_to;
+  if (cursor.leader == rest.token) cursor.leader = 0;
+  tables.put_cursor(number, cursor);
+  tables.put_safe_cursor(number);
 }
 
 }  // namespace busway::sqlite

@@ -10,8 +10,10 @@
 // Cost       A claim is one row a range and one of the cursor, however many events.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
+#include <exception>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -46,8 +48,23 @@ class SqliteConsumer final : public StoreConsumer {
   void keep_note(std::string_view note) override;
   [[nodiscard]] std::string note() override;
   void close() noexcept override;
-  /// The same, for the store, which has taken it off its list.
-  void give_back() noexcept;
+  /// What it had out, and how far it was, when it ended.
+  struct Rest {
+    DurableNumber number = 0;
+    std::string name{};
+    Token token = 0;
+    std::vector<Pattern> patterns{};
+    DurableOrder order = DurableOrder::relaxed;
+    std::vector<std::int64_t> leases{};  // ids
+    std::uint64_t cursor = 0;
+    std::uint64_t seen_to = 0;
+  };
+  /// For the store that closes, with the lock of its list: the consumer may be gone when this
+  /// returns.
+  [[nodiscard]] Rest end_with_store();
+  static void give_back(Transaction& transaction, const Rest& rest);
+  /// That it could not be.
+  static void say_lapses(Words& words, const std::exception& error) noexcept;
   /// What it has looked at and passed by, and the file does not say.
   struct Passed {
     DurableNumber number = 0;
@@ -63,7 +80,9 @@ class SqliteConsumer final : public StoreConsumer {
   void take(const Passed& passed);
   static void say_in_use(Transaction& transaction, DurableNumber number);
   [[nodiscard]] DurableNumber number() const noexcept { return number_; }
-  [[nodiscard]] std::uint64_t seen_to() const;
+  [[nodiscard]] std::uint64_t seen_to() const noexcept {
+    return std::max(cursor_.load(), scan_from_.load());
+  }
 
  private:
   /// What is out, as the file has it.
@@ -97,6 +116,7 @@ class SqliteConsumer final : public StoreConsumer {
     std::vector<Pattern> patterns{};
     DurableOrder order = DurableOrder::relaxed;
     std::int64_t version = 0;  // of the name's row
+    std::vector<std::string> damages{};
   };
 
   FetchResult exchange(std::span<const Settlement> settlements, std::size_t max,
@@ -118,11 +138,14 @@ class SqliteConsumer final : public StoreConsumer {
   void claim(Transaction& transaction, std::size_t max, const Candidates& candidates,
              CursorRow& cursor, Plan& plan);
   void take(const Plan& plan);
-  void read_given(const std::vector<ExceptionRow>& given, FetchResult& result);
+  void read_given(const std::vector<ExceptionRow>& given, FetchResult& result, Words& words);
   [[nodiscard]] bool matches(EventReader& events, const RowHead& head);
   void require_open() const;
+  [[noreturn]] void no_such_name() const;
   [[nodiscard]] DurableRow require_row(Transaction& transaction) const;
-  void keep_row(Transaction& transaction, DurableRow& row) const;
+  static void keep_row(Transaction& transaction, DurableRow& row, const Rest& known);
+  /// With the lock held.
+  [[nodiscard]] Rest rest() const;
   static void due_at(Plan& plan, std::int64_t when) {
     plan.due = plan.due ? std::min(*plan.due, when) : when;
   }
@@ -141,10 +164,11 @@ class SqliteConsumer final : public StoreConsumer {
   std::int64_t version_ = 0;                        // of the row that these were read from; 0: none
   std::unordered_map<std::int64_t, bool> matches_;  // by topic; at most kCachedRoutesMax
   Held held_;
-  std::uint64_t cursor_ = 0;     // the file's, as seen last
-  std::size_t last_count_ = 0;   // of events that were read at once
-  std::uint64_t scan_from_ = 0;  // nothing of this name lies between it and the cursor
-  std::size_t moves_ = 0;        // of the cursor
+  std::size_t last_count_ = 0;  // of events that were read at once
+  std::size_t moves_ = 0;       // of the cursor
+  // Written with mutex_ held.
+  std::atomic<std::uint64_t> cursor_{0};     // the file's, as seen last
+  std::atomic<std::uint64_t> scan_from_{0};  // nothing of this name lies between it and the cursor
 };
 
 }  // namespace busway::sqlite

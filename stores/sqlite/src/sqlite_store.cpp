@@ -161,6 +161,7 @@ void SqliteStore::refresh_openings() {
 }
 
 void SqliteStore::listen() {
+  listening_ = std::this_thread::get_id();
   std::optional<Reader> reader;
   std::int64_t version = 0;
   auto house_at = std::chrono::steady_clock::now() + kHouseEvery;
@@ -207,10 +208,12 @@ void SqliteStore::bury_the_dead(DurableTables& tables) {
     // Not so many at once that others would wait for it.
     for (auto from = dead.begin(); from != dead.end();) {
       const auto to = from + std::min<std::ptrdiff_t>(kBuriedAtOnce, dead.end() - from);
+      std::vector<std::string> damages;
       core_->writer->call([&](Transaction& transaction) {
         for (auto one = from; one != to; ++one) transaction.durables.lapse(*one, transaction.now);
-        core_->tell_damages(transaction.durables);
+        damages = transaction.durables.take_damages();
       });
+      for (const std::string& one : damages) core_->log(LogLevel::error, one);
       from = to;
     }
     core_->watches.tell();
@@ -220,27 +223,56 @@ void SqliteStore::bury_the_dead(DurableTables& tables) {
 }
 
 void SqliteStore::close() noexcept {
+  if (listening_ == std::this_thread::get_id()) {
+    // It cannot wait for itself: whoever closes or destroys the store elsewhere does the rest.
+    core_->closed = true;
+    ending_ = true;
+    return;
+  }
+  Words words(*core_);
   const std::lock_guard one_at_a_time(close_mutex_);
-  if (ending_.exchange(true)) return;
+  if (std::exchange(over_, true)) return;
   core_->closed = true;  // whoever begins a call from now on is refused
+  ending_ = true;
   doorbell_.wake();
   if (listener_.joinable()) listener_.join();
-  {
-    const std::lock_guard lock(core_->consumers_mutex);
-    for (SqliteConsumer* const one : core_->consumers) one->give_back();
-    core_->consumers.clear();
-  }
   if (!core_->writer) return;
   try {
-    core_->writer->call([&](Transaction& transaction) {
-      Statement close(transaction.database, "UPDATE openings SET closed=? WHERE id=?");
-      close.run(transaction.now, opening_);
-    });
+    give_all_back();
+  } catch (const std::exception& error) {
+    SqliteConsumer::say_lapses(words, error);
+  }
+  try {
+    core_->writer->call(
+        [&](Transaction& transaction) {
+          Statement close(transaction.database, "UPDATE openings SET closed=? WHERE id=?");
+          close.run(transaction.now, opening_);
+        },
+        Writer::Patience::little);
   } catch (const std::exception&) {
     // Whoever rings finds that nobody listens.
   }
   core_->writer->close();
   core_->watches.tell();
+}
+
+/// In one transaction, so that one gate that does not open is waited for once.
+void SqliteStore::give_all_back() {
+  std::vector<SqliteConsumer::Rest> all;
+  {
+    // Not held over the transaction, whose news may be the end of a consumer.
+    const std::lock_guard lock(core_->consumers_mutex);
+    all.reserve(core_->consumers.size());
+    for (SqliteConsumer* const one : core_->consumers) all.push_back(one->end_with_store());
+    core_->consumers.clear();
+  }
+  if (all.empty()) return;
+  core_->writer->call(
+      [&](Transaction& transaction) {
+        for (const SqliteConsumer::Rest& one : all) SqliteConsumer::give_back(transaction, one);
+        transaction.durables.forget_damages();  // they are found again
+      },
+      Writer::Patience::little);
 }
 
 }  // namespace busway::sqlite

@@ -72,6 +72,7 @@ class SqliteStore final : public Store {
   [[nodiscard]] std::optional<StoredEvent> find(const EventId& id) override;
   [[nodiscard]] std::optional<StoredStatus> status(const EventId& id) override;
   [[nodiscard]] Watch watch(std::function<void(StoreNews)> news) override {
+    core_->require_open();
     return core_->watches.add(std::move(news));
   }
 
@@ -101,6 +102,7 @@ class SqliteStore final : public Store {
   void take_back_strays();
   void refresh_openings();
   void committed();
+  void give_all_back();
   [[nodiscard]] std::uint64_t start_of(const DurableSpec& spec, std::uint64_t last);
   /// The first event that was appended at this time or later, as far as clocks went forward.
   [[nodiscard]] static std::uint64_t first_appended(Reader& reader, std::int64_t time);
@@ -159,7 +161,9 @@ class SqliteStore final : public Store {
   std::atomic<std::uint64_t> trim_after_{kTrimEvery};  // appends
   std::atomic<bool> house_wanted_{false};
   std::atomic<bool> ending_{false};
+  std::atomic<std::thread::id> listening_{};  // who listens
   std::mutex close_mutex_;
+  bool over_ = false;  // guarded by close_mutex_
   std::thread listener_;
 };
 

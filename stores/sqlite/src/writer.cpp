@@ -30,19 +30,11 @@ bool surely_left_nothing(const Fault& fault) noexcept {
          fault.kind() == SQLITE_LOCKED;
 }
 
-/// 0 of one that cannot be stored: it says so itself.
-std::size_t payload_bytes(const Event& event) noexcept {
-  try {
-    return event.has_payload() ? event.bytes().size() : 0;
-  } catch (const std::exception&) {
-    return 0;
-  }
-}
-
 }  // namespace
 
 struct Writer::Call {
   std::function<void(Transaction&)> function;
+  Patience patience = Patience::whole;
   detail::OneShot answered{};
   std::exception_ptr error{};
 };
@@ -99,7 +91,31 @@ void Writer::read_settings() {
                        std::string(to_string(settings_.durability)) + " needs"));
 }
 
+void Writer::write_out(const AppendRequest& request) noexcept {
+  const std::span<const Event> events = request.events();
+  for (std::size_t i = 0; i < events.size(); ++i) {
+    AppendResult& result = request.results()[i];
+    result.is_of_event = false;
+    const auto refuse_it = [&](const char* why) {
+      refuse({&result, 1}, Appended::not_stored, why);
+      result.is_of_event = true;
+    };
+    try {
+      if (events[i].has_payload()) (void)events[i].bytes();
+    } catch (const std::exception& error) {
+      refuse_it(error.what());
+    } catch (...) {
+      refuse_it("its payload threw what is no std::exception");
+    }
+  }
+}
+
 void Writer::append(AppendRequest& request) noexcept {
+  write_out(request);
+  enqueue(request);
+}
+
+void Writer::enqueue(AppendRequest& request) noexcept {
   bool wake = false;
   bool refused = false;
   try {
@@ -150,15 +166,16 @@ void Writer::stop_writing(Batch& left) noexcept {
 }
 
 void Writer::append_here(AppendRequest& request) noexcept {
-  if (!start_writing(Crowd::waits)) return append(request);
+  write_out(request);
+  if (!start_writing(Crowd::waits)) return enqueue(request);
   Batch batch;
   batch.appends.push_back({.request = &request});
   commit(batch);
   stop_writing(batch);
 }
 
-void Writer::call(std::function<void(Transaction&)> function) {
-  Call call{.function = std::move(function)};
+void Writer::call(std::function<void(Transaction&)> function, Patience patience) {
+  Call call{.function = std::move(function), .patience = patience};
   if (start_writing(Crowd::any)) {
     Batch batch;
     batch.calls.push_back(&call);
@@ -242,7 +259,8 @@ Writer::Batch Writer::split(Batch& batch) {
     const std::span<const Event> all = one->request->events();
     for (one->to = one->from; one->to < all.size(); ++one->to) {
       const Event& event = all[one->to];
-      const std::size_t size = payload_bytes(event);
+      const bool refused = one->request->results()[one->to].is_of_event;
+      const std::size_t size = refused || !event.has_payload() ? 0 : event.bytes().size();
       full = events == kEventsAtOnce || (events != 0 && bytes + size > limits::kStoreBytesAtOnce);
       if (full) break;
       ++events;
@@ -267,13 +285,21 @@ void Writer::commit(Batch& batch) {
   batch.appends.insert(batch.appends.end(), rest.appends.begin(), rest.appends.end());
 }
 
+std::chrono::nanoseconds Writer::patience_for(const Batch& batch) const {
+  const bool waits = !is_stuck_ || !batch.appends.empty() ||
+                     std::any_of(batch.calls.begin(), batch.calls.end(),
+                                 [](const Call* one) { return one->patience == Patience::whole; });
+  return waits ? settings_.options.timeout : std::chrono::nanoseconds(0);
+}
+
 void Writer::commit_part(Batch& batch) {
   if (!gate_.is_ours()) {
     answer(batch, Outcome::failed,
            "it was opened before fork(), and a child has nothing of it; open it in the child");
     return;
   }
-  if (!gate_.lock(settings_.options.timeout)) {
+  if (!gate_.lock(patience_for(batch))) {
+    is_stuck_ = true;
     answer(batch, Outcome::failed,
            "another process held " + escape(settings_.path) + "-gate for longer than " +
                std::to_string(
@@ -282,6 +308,7 @@ void Writer::commit_part(Batch& batch) {
                "ms");
     return;
   }
+  is_stuck_ = false;
   Outcome outcome = Outcome::failed;
   std::string why;
   while (!batch.empty()) {
@@ -391,6 +418,7 @@ void Writer::append_all(const Pending& pending) {
   for (std::size_t i = pending.from; i < pending.to; ++i) {
     const Event& event = request.events()[i];
     AppendResult& result = request.results()[i];
+    if (result.is_of_event) continue;
     result = {};
     try {
       if (events_.insert(event, next_sequence_, now_, settings_.opening)) {
@@ -401,15 +429,16 @@ void Writer::append_all(const Pending& pending) {
         result.sequence = events_.sequence_of(event.id());
         if (is_set_aside_.start(result.sequence).step()) {
           result = {.answer = Appended::not_stored,
-                    .error = "the event that was stored under this id is damaged"};
+                    .error = "the event that was stored under this id is damaged",
+                    .is_of_event = true};
         }
         is_set_aside_.reset();
       }
     } catch (const Fault&) {
       throw;
     } catch (const std::exception& error) {
-      result.answer = Appended::not_stored;
-      result.error = error.what();
+      refuse({&result, 1}, Appended::not_stored, error.what());
+      result.is_of_event = true;
     }
   }
 }
@@ -447,6 +476,7 @@ void Writer::refuse(std::span<AppendResult> results, Appended answer,
   for (AppendResult& result : results) {
     result.answer = answer;
     result.sequence = 0;
+    result.is_of_event = false;
     try {
       result.error = why;
     } catch (...) {

@@ -18,6 +18,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
@@ -87,7 +88,11 @@ class Writer {
   /// Runs the function in a transaction and waits until it is durable. The function may run more
   /// than once, each time from the beginning, and must not keep what a run before has done. What it
   /// throws as Error takes back what it did.
-  void call(std::function<void(Transaction&)> function);
+  enum class Patience : unsigned char {
+    whole,
+    little  ///< no wait for a gate that did not open in time when it was last asked for
+  };
+  void call(std::function<void(Transaction&)> function, Patience patience = Patience::whole);
 
   /// Answers all that is queued; then ends.
   void close() noexcept;
@@ -124,6 +129,9 @@ class Writer {
   };
 
   void read_settings();
+  void enqueue(AppendRequest& request) noexcept;
+  /// Payloads become JSON on the thread that appends. One that cannot has its answer from here on.
+  static void write_out(const AppendRequest& request) noexcept;
   void run();
   [[nodiscard]] bool take(Batch& batch);
   /// Where several threads publish at a time, one that does it itself would have a commit for its
@@ -151,6 +159,7 @@ class Writer {
   void checkpoint() noexcept;
   void fold_log() noexcept;
   [[nodiscard]] std::string sentence(const std::string& why) const;
+  [[nodiscard]] std::chrono::nanoseconds patience_for(const Batch& batch) const;
 
   const Settings settings_;
   WriteGate gate_;
@@ -185,6 +194,7 @@ class Writer {
   AppendRequest* culprit_append_ = nullptr;
   Call* culprit_call_ = nullptr;
   std::size_t quiet_calls_ = 0;
+  bool is_stuck_ = false;  // the gate did not open in time
   std::uint64_t next_sequence_ = 0;
   std::int64_t now_ = 0;
   int log_pages_ = 0;          // of the write-ahead log, after the last commit

@@ -261,6 +261,7 @@ void watched(StoreHarness& harness) {
   told_after([&] { settle(*consumer, release(one.sequence)); }, "news of a release");
   one = take_one(*consumer);
   told_after([&] { consumer->close(); }, "news of a closing that gives back");
+  told_after([&] { BUSWAY_CHECK(place.other().remove("mailer")); }, "news of a removal");
 
   const Store::Watch copy = watch;
   watch.reset();
@@ -282,6 +283,43 @@ void watched_no_more(StoreHarness& harness) {
     BUSWAY_CHECK(place.store().append(place.event()).ok());
     BUSWAY_CHECK(!touched_late);
   }
+}
+
+/// Where it is being called it is waited for.
+void watched_no_more_beside_news(StoreHarness& harness) {
+  Place place(harness);
+  std::atomic<bool> over{false};
+  Threads threads;
+  threads.run(1, [&](std::size_t) {
+    while (!over) BUSWAY_CHECK(place.store().append(place.event()).ok());
+  });
+  struct Watched {
+    std::atomic<int> calls{0};
+    std::atomic<bool> ended{false};
+    std::atomic<bool> touched_late{false};
+  };
+  std::vector<std::shared_ptr<Watched>> all;
+  try {
+    for (int i = 0; i < 20; ++i) {
+      const auto watched = all.emplace_back(std::make_shared<Watched>());
+      Store::Watch watch = place.store().watch([watched](StoreNews) {
+        ++watched->calls;
+        for (int looks = 0; looks < 20; ++looks) {
+          if (watched->ended) watched->touched_late = true;
+          std::this_thread::yield();
+        }
+      });
+      wait_until([&] { return watched->calls > 0 || threads.failed(); }, "news beside appends");
+      watch.reset();
+      watched->ended = true;
+    }
+  } catch (...) {
+    over = true;
+    throw;
+  }
+  over = true;
+  threads.join();
+  for (const auto& one : all) BUSWAY_CHECK(!one->touched_late);
 }
 
 void of_itself(StoreHarness& harness) {
@@ -353,10 +391,21 @@ void closed(StoreHarness& harness) {
   BUSWAY_CHECK_ERROR(store.dead_letters({}), stopped);
   BUSWAY_CHECK_ERROR(store.redrive({}), stopped);
   BUSWAY_CHECK_ERROR(store.purge({}), stopped);
+  BUSWAY_CHECK_ERROR(store.stats(), stopped);
+  BUSWAY_CHECK_ERROR(store.watch([](StoreNews) {}), stopped);
+  BUSWAY_CHECK_ERROR(store.trim({}), stopped);
+  BUSWAY_CHECK_ERROR(store.trim({.max_events = 1}), stopped);
+  BUSWAY_CHECK_ERROR(store.check(), stopped);
+  BUSWAY_CHECK_ERROR(store.backup("a-backup-of-a-closed-store"), stopped);
+  BUSWAY_CHECK_ERROR(store.vacuum(), stopped);
   const Settlement settlement = done(leased.sequence);
   BUSWAY_CHECK_ERROR(consumer->fetch(1), stopped);
   BUSWAY_CHECK_ERROR(consumer->settle(std::span(&settlement, 1)), stopped);
   BUSWAY_CHECK_ERROR(consumer->renew(), stopped);
+  SettleResult settled;
+  BUSWAY_CHECK_ERROR(consumer->settle_and_fetch(std::span(&settlement, 1), 1, settled), stopped);
+  BUSWAY_CHECK_ERROR(consumer->note(), stopped);
+  BUSWAY_CHECK_ERROR(consumer->keep_note("late"), stopped);
   consumer->close();
 }
 
@@ -390,6 +439,7 @@ Cases keeping_cases() {
        "backup"},
       {"AWatchHearsOfAppendsSettlementsAndReleases", &watched},
       {"AWatchThatEndedIsNotCalled", &watched_no_more},
+      {"AWatchThatEndsBesideNewsIsNotCalled", &watched_no_more_beside_news},
       {"AStoreTellsWhatItIsAndHolds", &of_itself},
       {"MoreDurabilityThanThereIsIsRefused", &more_than_it_can_promise},
       {"AClosedStoreAnswersAndRefuses", &closed},

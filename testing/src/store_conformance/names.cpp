@@ -158,6 +158,7 @@ void removed_while_open(StoreHarness& harness) {
   BUSWAY_CHECK_ERROR(consumer->settle(std::span(&settlement, 1)), not_found);
   BUSWAY_CHECK_ERROR(consumer->renew(), not_found);
   BUSWAY_CHECK_ERROR(consumer->keep_note("x"), not_found);
+  BUSWAY_CHECK_ERROR(consumer->note(), not_found);
   BUSWAY_CHECK_EQ(place.store().durables().size(), 0U);
   BUSWAY_CHECK_EQ(place.store().dead_letters({}).size(), 0U);
 
