@@ -127,6 +127,21 @@ TEST_F(SqliteClaiming, ALeaseTakesThePlaceOfTheOneThatIsSettledWithIt) {
   EXPECT_EQ(again.deliveries.front().sequence, 5U);
 }
 
+TEST_F(SqliteClaiming, ARowOfAnotherRangeIsNotTakenForTheLeaseThatHadIt) {
+  fetch_one();
+  run_sql("CREATE TABLE kept AS SELECT * FROM leases");
+  append(2);
+  ASSERT_EQ(go_on().deliveries.size(), 1U);
+  // As if that had not been committed, or one that failed had been.
+  run_sql("DELETE FROM leases");
+  run_sql("INSERT INTO leases SELECT * FROM kept");
+  run_sql("DROP TABLE kept");
+  const SettleResult settled = consumer->settle(out);
+  EXPECT_EQ(settled.accepted, 0U);
+  EXPECT_EQ(settled.stale, 1U);
+  EXPECT_EQ(leases().size(), 1U) << "what it holds is not settled";
+}
+
 TEST_F(SqliteClaiming, ASettlementWithNothingToFetchLeavesNoLease) {
   fetch_one();
   EXPECT_TRUE(go_on().deliveries.empty());

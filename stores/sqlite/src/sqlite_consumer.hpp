@@ -131,6 +131,7 @@ class SqliteConsumer final : public StoreConsumer {
   /// Keeps the row of one lease that is settled, if it is to.
   void settle_all(Transaction& transaction, std::span<const Settlement> settlements, bool keeps_row,
                   Plan& plan);
+  [[nodiscard]] bool is_mine(const LeaseRow& row, const LeaseRow& held, std::int64_t now) const;
   void settle_exception(Transaction& transaction, const Settlement& one, Plan& plan);
   [[nodiscard]] bool lead(Transaction& transaction, CursorRow& cursor, Plan& plan);
   /// True: there was something.
