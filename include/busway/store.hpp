@@ -9,8 +9,8 @@
 //            AppendRequest::done() and watches, which must neither block nor call back (StoreNews
 //            tells when a watch may); StoreOptions::log, on any thread, which may use the store;
 //            StoreOptions::progress, on the thread of the call; and of typed payloads to_json, on
-//            the thread that appends, and the destructor. None of these with a lock held. The clock
-//            is asked with one, and must not call back.
+//            the thread that appends, and the destructor. None of these, but watches and progress,
+//            with a lock or transaction open. The clock is asked with one, and must not call back.
 // Ownership  The store owns its connections and threads; consumers and watches must go before it.
 // Errors     Opening throws: Error(store_unavailable, store_format, invalid_option, io_error) that
 //            names the address. A call throws Error(store_unavailable) when the server cannot be

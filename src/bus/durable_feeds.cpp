@@ -1,6 +1,7 @@
 #include "bus/durable_feeds.hpp"
 
 #include <algorithm>
+#include <exception>
 #include <iterator>
 #include <utility>
 
@@ -39,26 +40,37 @@ DurableFeeds::~DurableFeeds() { end(); }
 
 void DurableFeeds::begin() {
   {
-    const std::lock_guard lock(mutex_);
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return !beginning_; });
     if (begun_ || ending_) return;
-    begun_ = true;
+    beginning_ = true;
   }
-  // Given back without the lock, which their functions take.
+  // Asked for, and given back, without the lock, which their functions take.
   Store::Watch watch;
   Clock::Watch clock_watch;
+  std::exception_ptr failed;
   try {
     watch = link_.store().watch([this](StoreNews news) { told(news); });
     clock_watch = core_.options().clock->watch([this] { wake(); });
   } catch (...) {
-    const std::lock_guard lock(mutex_);
-    begun_ = false;  // whoever adds the next feed tries again
-    throw;
+    failed = std::current_exception();
   }
-  const std::lock_guard lock(mutex_);
-  if (ending_) return;
-  watch_ = std::move(watch);
-  clock_watch_ = std::move(clock_watch);
-  if (!core_.driven_by_hand()) thread_ = std::thread([this] { run(); });
+  {
+    const std::lock_guard lock(mutex_);
+    beginning_ = false;
+    try {
+      if (!failed && !ending_ && !core_.driven_by_hand()) thread_ = std::thread([this] { run(); });
+    } catch (...) {
+      failed = std::current_exception();
+    }
+    begun_ = !failed;  // else whoever adds the next feed tries again
+    if (begun_ && !ending_) {
+      watch_.swap(watch);
+      clock_watch_.swap(clock_watch);
+    }
+  }
+  changed_.notify_all();
+  if (failed) std::rethrow_exception(failed);
 }
 
 void DurableFeeds::told(StoreNews news) noexcept {
@@ -70,8 +82,8 @@ void DurableFeeds::told(StoreNews news) noexcept {
   }
   const bool may_turn = news == StoreNews::on_own_thread && !core_.driven_by_hand();
   if (may_turn && turn_here()) return;
-  // Where nothing is durable a commit of this opening is no news to its only bus.
-  const bool is_own = news == StoreNews::in_passing && !link_.is_shared();
+  // Where nothing is durable what this bus has stored is no news to it.
+  const bool is_own = link_.appends_here() && !link_.is_shared();
   if (is_own && is_empty() && SteadyClock::now() < followed_at_.load() + kPassOwnEvery) return;
   wake();
 }
@@ -96,12 +108,13 @@ bool DurableFeeds::turn_here() {
 }
 
 void DurableFeeds::add(std::shared_ptr<DurableFeed> feed) {
-  feed->begin();
+  begin();
   {
     const std::lock_guard lock(mutex_);
+    feeds_.reserve(feeds_.size() + 1);
+    feed->begin();
     feeds_.push_back(std::move(feed));
   }
-  begin();
   wake();
 }
 

@@ -84,6 +84,7 @@ class DurableFeeds {
   std::uint64_t turns_ = 0;
   SteadyTime again_{};  // when the thread makes a turn in any case
   bool begun_ = false;
+  bool beginning_ = false;
   bool signalled_ = false;
   bool ending_ = false;
   Store::Watch watch_;

@@ -105,6 +105,9 @@ class StoreLink {
   /// Delivers what other openings have appended, as far as there is room.
   Followed follow();
   [[nodiscard]] bool follows() const noexcept { return follows_.load(std::memory_order_acquire); }
+  /// Whether this thread is within an append() of this link that waits: what a store tells there is
+  /// of what this bus did.
+  [[nodiscard]] bool appends_here() const noexcept;
   /// Whether another bus of this process is on the same opening.
   [[nodiscard]] bool is_shared();
 

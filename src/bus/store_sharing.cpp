@@ -5,12 +5,30 @@
 #include <iterator>
 #include <mutex>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "bus/bus_core.hpp"
 #include "bus/store_link.hpp"
 
 namespace busway::detail {
+namespace {
+
+thread_local const StoreLink* appending_here = nullptr;
+
+/// While it lives this thread is within an append of the link.
+struct AppendScope {
+  explicit AppendScope(const StoreLink& link) noexcept
+      : before(std::exchange(appending_here, &link)) {}
+  AppendScope(const AppendScope&) = delete;
+  AppendScope& operator=(const AppendScope&) = delete;
+  ~AppendScope() { appending_here = before; }
+  const StoreLink* before;
+};
+
+}  // namespace
+
+bool StoreLink::appends_here() const noexcept { return appending_here == this; }
 
 /// All of the process.
 struct StoreLink::Links {
@@ -57,10 +75,12 @@ void StoreLink::join() {
     failed = std::current_exception();
   }
   {
-    const std::lock_guard lock(all.mutex);
+    std::unique_lock lock(all.mutex);
     for (StoreLink* const one : sharing) --one->visitors_;
     if (failed) {
       std::erase(all.list, this);
+      all.left.notify_all();
+      all.left.wait(lock, [this] { return visitors_ == 0; });
       const auto of_store = [this](const StoreLink* one) { return one->store_ == store_; };
       if (std::count_if(all.list.begin(), all.list.end(), of_store) == 1) {
         (*std::find_if(all.list.begin(), all.list.end(), of_store))->end_sharing();
@@ -107,6 +127,10 @@ bool StoreLink::share_from(std::uint64_t last) {
   {
     const std::lock_guard lock(own_mutex_);
     shared_from_ = std::min(shared_from_, last);
+    // What nobody will come upon by following.
+    std::erase_if(own_, [last](const auto& one) {
+      return one.second.unanswered == 0 && one.second.sequence <= last;
+    });
   }
   if (!follows()) {
     followed_to_ = last;
@@ -169,6 +193,7 @@ void StoreLink::answered_now(const AppendResult& answer, const EventId& id) {
 
 AppendResult StoreLink::append(const Event& event) noexcept {
   appending({&event, 1});
+  const AppendScope here(*this);
   AppendResult result = store_->append(event);
   answered_now(result, event.id());
   return result;
@@ -176,6 +201,7 @@ AppendResult StoreLink::append(const Event& event) noexcept {
 
 void StoreLink::append(std::span<const Event> events, std::span<AppendResult> results) noexcept {
   appending(events);
+  const AppendScope here(*this);
   store_->append(events, results);
   for (std::size_t i = 0; i < events.size(); ++i) answered_now(results[i], events[i].id());
 }

@@ -376,6 +376,7 @@ void BusCore::open_durable(Subscriber& subscriber, const SubscriptionOptions& op
       store.store().info().durability == Durability::memory) {
     keep_also(spec.patterns);
   }
+  store.feeds().begin();  // what fails in it fails before anything is there
   extra.feed = std::make_shared<DurableFeed>(store.feeds(), subscriber, store.store().open(spec),
                                              spec, extra.mailbox->options().capacity);
 }

@@ -26,13 +26,11 @@ using store_detail::MemoryLetters;
 using store_detail::MemoryLog;
 using store_detail::MemoryState;
 
-enum class Fault : unsigned char { of_event, of_store };
-
-void refuse_all(AppendRequest& request, Fault fault, std::string_view why) noexcept {
+void refuse_all(AppendRequest& request, std::string_view why) noexcept {
   for (AppendResult& result : request.results()) {
     result.answer = Appended::not_stored;
     result.sequence = 0;
-    result.is_of_event = fault == Fault::of_event;
+    result.is_of_event = false;
     try {
       result.error = why;
     } catch (...) {  // no memory for words either
@@ -165,13 +163,14 @@ void MemoryStore::append(AppendRequest& request) noexcept {
       const auto at = static_cast<std::size_t>(bad - items.begin());
       const std::string name =
           items.size() == 1 ? std::string() : "event " + std::to_string(at + 1) + " of the batch, ";
-      refuse_all(request, Fault::of_event,
+      refuse_all(request,
                  name + "topic " + quote(request.events()[at].topic(), 80) + ": " + bad->refused);
+      request.results()[at].is_of_event = true;
     }
   } catch (const std::exception& error) {
-    refuse_all(request, Fault::of_store, error.what());
+    refuse_all(request, error.what());
   } catch (...) {  // of a payload's type
-    refuse_all(request, Fault::of_event, "its payload threw what is no std::exception");
+    refuse_all(request, "its payload threw what is no std::exception");
   }
   request.done();
   if (stored) state_->watches.tell();

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <stdexcept>
 #include <system_error>
 
 #include "busway/testing/process.hpp"
@@ -59,6 +60,10 @@ FailingDisk::Run FailingDisk::run(const std::vector<std::string>& words, const s
   for (std::string line; std::getline(text, line);) out.lines.push_back(line);
   out.exit_code = program.wait();
   out.calls = counted.count();
+  if (out.calls < 0 && out.exit_code == 0) {
+    throw std::runtime_error("the failing disk counted nothing in " + words.front() +
+                             ": its library was not loaded, or the program ended by _exit(0)");
+  }
   return out;
 }
 

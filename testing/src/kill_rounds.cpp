@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <thread>
+#include <utility>
 
 namespace busway::testing {
 
@@ -27,14 +28,17 @@ void KillRounds::run(int rounds) {
     // First all of them, so that none has time that it would not have alone.
     std::vector<Victim*> victims;
     for (std::vector<Victim>& group : groups_) victims.push_back(&group[random_() % group.size()]);
-    for (Victim* const one : victims) one->process->kill_now();
+    for (Victim* const one : victims) {
+      if (one->process->has_ended()) all_well_ = one->process->wait() == 0 && all_well_;
+      one->process->kill_now();
+    }
     ++round_;
     for (Victim* const one : victims) one->process = one->start(round_);
   }
 }
 
 bool KillRounds::end() {
-  bool all_well = true;
+  bool all_well = std::exchange(all_well_, true);
   for (auto group = groups_.rbegin(); group != groups_.rend(); ++group) {
     for (const Victim& one : *group) one.process->close_input();
     for (const Victim& one : *group) all_well = one.process->wait() == 0 && all_well;

@@ -123,13 +123,23 @@ std::string Process::read_all() const {
 }
 
 int Process::wait() {
-  if (id_ <= 0) return code_;
   int status = 0;
+  if (id_ <= 0) return code_;
   while (waitpid(id_, &status, 0) < 0 && errno == EINTR) {
   }
+  ended_with(status);
+  return code_;
+}
+
+bool Process::has_ended() {
+  int status = 0;
+  if (id_ > 0 && waitpid(id_, &status, WNOHANG) == id_) ended_with(status);
+  return id_ <= 0;
+}
+
+void Process::ended_with(int status) noexcept {
   id_ = -1;
   code_ = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-  return code_;
 }
 
 }  // namespace busway::testing

@@ -61,6 +61,34 @@ struct LingeringStore final : testing::ForwardingStore {
   std::atomic<int> gone{0};
 };
 
+/// Cannot be watched as long as it is to fail.
+struct UnwatchedStore final : testing::ForwardingStore {
+  using testing::ForwardingStore::ForwardingStore;
+  Watch watch(std::function<void(StoreNews)> news) override {
+    if (fails) throw Error(ErrorCode::store_unavailable, "not now");
+    return real_->watch(std::move(news));
+  }
+  std::atomic<bool> fails{true};
+};
+
+TEST(DurableFeeds, OfASubscribeThatThrewNothingIsLeft) {
+  const auto store = std::make_shared<UnwatchedStore>(open_store("memory:"));
+  BusOptions with = quiet();
+  with.opened_store = store;
+  Bus bus(with);
+  std::atomic<int> of_failed{0};
+  std::atomic<int> of_other{0};
+  EXPECT_THROW(
+      (void)bus.subscribe("job.*", [&](const Event&) { ++of_failed; }, {.durable = "work"}), Error);
+  EXPECT_EQ(bus.subscriptions().size(), 0U);
+  store->fails = false;
+  const Subscription made =
+      bus.subscribe("job.*", [&](const Event&) { ++of_other; }, {.durable = "other"});
+  ASSERT_TRUE(bus.publish("job.a").ok());
+  EXPECT_TRUE(eventually([&] { return of_other == 1; }));
+  EXPECT_EQ(of_failed, 0);
+}
+
 TEST(DurableFeeds, OneThatEndsDoesNotHoldUpNewsOfTheStore) {
   const auto store = std::make_shared<LingeringStore>(open_store("memory:"));
   BusOptions with = quiet();

@@ -152,6 +152,40 @@ TEST_F(SqliteClaiming, ASettlementWithNothingToFetchLeavesNoLease) {
   EXPECT_EQ(leases(), std::vector<std::int64_t>{});
 }
 
+TEST_F(SqliteClaiming, AnErrorAmidItsRowsDoesNotStopTheWriter) {
+  const std::shared_ptr<Store> other = open();
+  fetch_one();
+  ASSERT_TRUE(other->append(numbered(2, "number.other")).ok());
+  run_sql("ALTER TABLE topics RENAME TO topics_away");
+  SettleResult settled;
+  EXPECT_THROW((void)consumer->settle_and_fetch(out, 10, settled), Error);
+  run_sql("ALTER TABLE topics_away RENAME TO topics");
+  // A statement that was left in the middle would hold a snapshot that nobody can write on.
+  ASSERT_TRUE(other->append(numbered(3)).ok());
+  append(4);
+  const FetchResult fetched = go_on();
+  EXPECT_EQ(fetched.deliveries.size(), 3U);
+}
+
+TEST_F(SqliteClaiming, OneThatStandsByWritesNothing) {
+  const DurableSpec strict{
+      .name = "strict", .patterns = {Pattern::glob("number.*")}, .order = DurableOrder::strict};
+  const auto active = store->open(strict);
+  for (std::uint64_t n = 1; n <= 10; ++n) append(n);
+  ASSERT_EQ(active->fetch(1).deliveries.size(), 1U);
+  const std::shared_ptr<Store> second = open();
+  const auto waiting = second->open(strict);
+  EXPECT_FALSE(waiting->fetch(5).active);
+  const std::uint64_t before = second->stats().commits;
+  for (int i = 0; i < 20; ++i) {
+    const FetchResult fetched = waiting->fetch(5);
+    EXPECT_FALSE(fetched.active);
+    EXPECT_TRUE(fetched.due.has_value());
+    EXPECT_FALSE(fetched.more);
+  }
+  EXPECT_EQ(second->stats().commits, before);
+}
+
 TEST_F(SqliteClaiming, OneThatStandsByGivesUpWhatItHasSettled) {
   consumer->close();
   const DurableSpec strict{

@@ -5,6 +5,7 @@
 #include <stdexcept>
 #include <string>
 #include <temporary_folder.hpp>
+#include <thread>
 #include <vector>
 
 namespace busway::testing {
@@ -51,6 +52,21 @@ TEST(KillRounds, EndTellsOfOneThatDoesNotEndWell) {
   rounds.add({ends_with("0")});
   EXPECT_FALSE(rounds.end());
   EXPECT_TRUE(rounds.end()) << "nobody is left";
+}
+
+TEST(KillRounds, EndTellsOfOneThatDiedByItselfBeforeItWasKilled) {
+  const TemporaryFolder folder;
+  KillRounds rounds({.alive_max = std::chrono::milliseconds(1), .seed = 7});
+  rounds.add({[&](int round) -> std::unique_ptr<Process> {
+    if (round != 0) return std::make_unique<Process>(std::vector<std::string>{"/bin/cat"});
+    auto dying =
+        std::make_unique<Process>(std::vector<std::string>{"/bin/sh", "-c", "kill -SEGV $$"});
+    EXPECT_EQ(dying->read_all(), "");  // it has closed its output: it is ending
+    while (!dying->has_ended()) std::this_thread::yield();
+    return dying;
+  }});
+  rounds.run(5);
+  EXPECT_FALSE(rounds.end());
 }
 
 TEST(KillRounds, EndsTheGroupsLastAddedFirst) {

@@ -93,6 +93,7 @@ void SqliteConsumer::transact(Transaction& transaction, std::span<const Settleme
   plan.cursor = cursor.cursor;
   if (plan.order != DurableOrder::relaxed && !lead(transaction, cursor, plan)) {
     if (plan.settled_row) transaction.durables.remove_lease(*plan.settled_row);
+    if (!is_news) ++transaction.quiet_calls;
     return;
   }
   is_news = reclaim(transaction, plan) || is_news;

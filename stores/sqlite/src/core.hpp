@@ -10,6 +10,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <exception>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -81,13 +82,17 @@ struct Core {
         : core_(core), reader_(std::move(reader)) {}
     Borrowed(const Borrowed&) = delete;
     Borrowed& operator=(const Borrowed&) = delete;
-    ~Borrowed() { core_.give_back(std::move(reader_)); }
+    ~Borrowed() {
+      if (std::uncaught_exceptions() > exceptions_) reader_->database.end_statements();
+      core_.give_back(std::move(reader_));
+    }
     Reader* operator->() const noexcept { return reader_.get(); }
     Reader& operator*() const noexcept { return *reader_; }
 
    private:
     Core& core_;
     std::unique_ptr<Reader> reader_;
+    const int exceptions_ = std::uncaught_exceptions();  // under way when it was borrowed
   };
   [[nodiscard]] Borrowed reader();
   void give_back(std::unique_ptr<Reader> reader) noexcept;

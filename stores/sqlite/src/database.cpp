@@ -65,6 +65,12 @@ Database::Database(const std::string& path, Access access) {
 
 Database::~Database() { sqlite3_close_v2(handle_); }
 
+void Database::end_statements() noexcept {
+  for (sqlite3_stmt* one = nullptr; (one = sqlite3_next_stmt(handle_, one)) != nullptr;) {
+    if (sqlite3_stmt_busy(one) != 0) sqlite3_reset(one);
+  }
+}
+
 void Database::run(const std::string& sql) {
   const int result = sqlite3_exec(handle_, sql.c_str(), nullptr, nullptr, nullptr);
   if (result != SQLITE_OK) fail(result);

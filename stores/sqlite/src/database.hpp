@@ -54,6 +54,8 @@ class Database {
   [[nodiscard]] std::string text(const std::string& sql);
   /// What it takes of its file.
   [[nodiscard]] std::uint64_t bytes();
+  /// Those that stand in the middle of their rows, as after an error: each keeps a snapshot open.
+  void end_statements() noexcept;
   [[nodiscard]] int changes() const noexcept { return sqlite3_changes(handle_); }
   [[nodiscard]] bool in_transaction() const noexcept {
     return sqlite3_get_autocommit(handle_) == 0;

@@ -101,9 +101,23 @@ FetchResult SqliteConsumer::exchange(std::span<const Settlement> settlements, st
   Words words(*core_);
   const std::lock_guard lock(mutex_);
   require_open();
-  max = std::min(max, limits::kFetchMax);
-  FetchResult result;
   settled = {};
+  Exchange exchange{settlements, std::min(max, limits::kFetchMax), settled, words};
+  try {
+    go_through(exchange);
+  } catch (const Error&) {
+    // What was settled stands: an error would have it settled once more, in vain.
+    if (!exchange.has_settled) throw;
+    exchange.result.more = true;
+  }
+  return std::move(exchange.result);
+}
+
+void SqliteConsumer::go_through(Exchange& exchange) {
+  const std::size_t max = exchange.max;
+  SettleResult& settled = exchange.settled;
+  FetchResult& result = exchange.result;
+  Words& words = exchange.words;
   int scans = 0;
   bool blindly = max != 0 && last_count_ != 0 && last_count_ <= kFewAtOnce;
   for (int tries = 0;;) {
@@ -112,6 +126,12 @@ FetchResult SqliteConsumer::exchange(std::span<const Settlement> settlements, st
     const bool writes = blindly || core_->asking([&] {
       if (max == 0) return true;
       const Core::Borrowed reader = core_->reader();
+      // One that stands by would read in vain, and take the gate from the one that is active.
+      if (order_ != DurableOrder::relaxed && exchange.settlements.empty() &&
+          reader->tables.version(number_) == version_ &&
+          stands_by(reader->tables.cursor(number_), plan)) {
+        return false;
+      }
       candidates = read_candidates({reader->after, reader->events, reader->tables},
                                    {max, kScanAtOnce, limits::kStoreBytesAtOnce});
       return !candidates.events.empty() || has_work(*reader, plan);
@@ -119,19 +139,19 @@ FetchResult SqliteConsumer::exchange(std::span<const Settlement> settlements, st
     core_->set_aside(candidates.damaged, words);
     result.set_aside += candidates.damaged.size();
     const bool behind = candidates.scanned_to > cursor_ + kCursorBehindMax;
-    if (!writes && settlements.empty() && !behind) {
+    if (!writes && exchange.settlements.empty() && !behind) {
       scan_from_ = std::max(scan_from_.load(), candidates.scanned_to);
       result.active = plan.active;
       if (plan.due) result.due = WallTime(std::chrono::nanoseconds(*plan.due));
       // Nothing among so many rows: there may be something behind them.
       result.more = candidates.more && plan.active;
-      if (!result.more || ++scans == kScans) return result;
+      if (!result.more || ++scans == kScans) return;
       continue;
     }
     core_->writer->call([&](Transaction& transaction) {
       plan = {.held = held_};
       if (blindly) candidates = read_few(transaction.scan, max);
-      transact(transaction, settlements, max, candidates, plan);
+      transact(transaction, exchange.settlements, max, candidates, plan);
       plan.damages = transaction.durables.take_damages();
     });
     blindly = false;
@@ -141,8 +161,9 @@ FetchResult SqliteConsumer::exchange(std::span<const Settlement> settlements, st
     settled.stale += plan.settled.stale;
     core_->settled += plan.settled.accepted;
     core_->stale += plan.settled.stale;
-    settlements = {};
-    if (max == 0) return result;
+    exchange.has_settled = exchange.has_settled || !exchange.settlements.empty();
+    exchange.settlements = {};
+    if (max == 0) return;
     if (plan.due) result.due = WallTime(std::chrono::nanoseconds(*plan.due));
     result.active = plan.active;
     if (!plan.given.empty()) {
@@ -162,8 +183,8 @@ FetchResult SqliteConsumer::exchange(std::span<const Settlement> settlements, st
       std::move(candidates.events.begin(), end, std::back_inserter(result.deliveries));
     }
     result.more = plan.more;
-    if (!result.more || !result.deliveries.empty()) return result;
-    if (plan.stale ? ++tries == kTries : ++scans == kScans) return result;
+    if (!result.more || !result.deliveries.empty()) return;
+    if (plan.stale ? ++tries == kTries : ++scans == kScans) return;
   }
 }
 
@@ -239,6 +260,15 @@ SqliteConsumer::Candidates SqliteConsumer::read_candidates(const EventScan& scan
   return out;
 }
 
+bool SqliteConsumer::stands_by(const CursorRow& cursor, Plan& plan) const {
+  if (cursor.leader == 0 || cursor.leader == token_) return false;
+  const std::int64_t left = cursor.leader_until - core_->now();
+  if (left <= 0 || left > cursor.leader_span + kSetBack) return false;  // over, or set back
+  plan.active = false;
+  due_at(plan, cursor.leader_until);
+  return true;
+}
+
 bool SqliteConsumer::has_work(Reader& reader, Plan& plan) {
   const std::int64_t now = core_->now();
   if (now + kSetBack < core_->writer->last_now()) return true;  // the clock was set back
@@ -256,13 +286,7 @@ bool SqliteConsumer::has_work(Reader& reader, Plan& plan) {
   const CursorRow cursor = tables.cursor(number_);
   if (cursor.cursor < cursor_) return true;  // another has found damage, and gone back
   if (order_ != DurableOrder::relaxed) {
-    const bool other = cursor.leader != 0 && cursor.leader != token_;
-    if (other && cursor.leader_until > now) {
-      if (cursor.leader_until - now > cursor.leader_span + kSetBack) return true;  // set back
-      plan.active = false;
-      due_at(plan, cursor.leader_until);
-      return false;
-    }
+    if (stands_by(cursor, plan)) return false;
     if (cursor.leader != token_ || cursor.leader_until - now < lease_ / 2) return true;
   }
   for (const LeaseRow& lease : tables.leases(number_)) {
@@ -296,6 +320,7 @@ void SqliteConsumer::take(const Plan& plan) {
   if (plan.cursor < cursor_) scan_from_ = 0;  // it went back
   cursor_ = plan.cursor;
   moves_ += plan.moves ? 1 : 0;
+  if (!plan.active) last_count_ = 0;
 }
 
 /// The events of rows that were given out.

@@ -119,11 +119,23 @@ class SqliteConsumer final : public StoreConsumer {
     std::vector<std::string> damages{};
   };
 
+  struct Exchange {
+    std::span<const Settlement> settlements;  // that are not settled yet
+    std::size_t max = 0;
+    SettleResult& settled;
+    Words& words;
+    FetchResult result{};
+    bool has_settled = false;
+  };
   FetchResult exchange(std::span<const Settlement> settlements, std::size_t max,
                        SettleResult& settled);
+  /// Settles, and looks and claims until there is something, or nothing.
+  void go_through(Exchange& exchange);
   [[nodiscard]] Candidates read_candidates(const EventScan& scan, const ScanBounds& bounds);
   /// The same within a transaction, for at most `max` events.
   [[nodiscard]] Candidates read_few(const EventScan& scan, std::size_t max);
+  /// Of a name with an order: another opening is the active one, and will be for a while.
+  [[nodiscard]] bool stands_by(const CursorRow& cursor, Plan& plan) const;
   /// Without writing: whether there is anything but candidates; and when there will be.
   [[nodiscard]] bool has_work(Reader& reader, Plan& plan);
   void transact(Transaction& transaction, std::span<const Settlement> settlements, std::size_t max,

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <exception>
+#include <new>
 #include <utility>
 
 #include "base/escape.hpp"
@@ -398,6 +399,7 @@ bool Writer::run_all(Batch& batch) {
       // Its own affair: the others go on.
       call->error = std::current_exception();
       if (alone) return false;
+      database_.end_statements();
       back_to_savepoint_.run();
       release_.run();
     }
@@ -436,6 +438,8 @@ void Writer::append_all(const Pending& pending) {
       }
     } catch (const Fault&) {
       throw;
+    } catch (const std::bad_alloc&) {
+      refuse({&result, 1}, Appended::not_stored, "no memory");
     } catch (const std::exception& error) {
       refuse({&result, 1}, Appended::not_stored, error.what());
       result.is_of_event = true;
@@ -487,6 +491,7 @@ void Writer::refuse(std::span<AppendResult> results, Appended answer,
 
 void Writer::roll_back() noexcept {
   events_.topics().forget();  // numbers of a transaction that is gone
+  database_.end_statements();
   if (!database_.in_transaction()) return;
   sqlite3_exec(database_.handle(), "ROLLBACK", nullptr, nullptr, nullptr);
 }

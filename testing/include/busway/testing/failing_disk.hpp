@@ -8,8 +8,9 @@
 //            said by its output must be true after each of them.
 // Threads    run() is [any-thread]; syncs() and has_failed_here() are [any-thread], in the program.
 // Ownership  A value; nothing is left of a run but the folder, which is the caller's.
-// Errors     run() throws std::system_error where the program cannot be started. A library that is
-//            not there is an error of ld.so on the program's standard error, and calls is -1.
+// Errors     run() throws std::system_error where the program cannot be started, and
+//            std::runtime_error where it has ended with 0 and nothing was counted: its library is
+//            not there, or the program is static. Why tells ld.so on its standard error.
 // Cost       A call costs the program some microseconds more.
 // Example    tests/testing/failing_disk_test.cpp
 #pragma once

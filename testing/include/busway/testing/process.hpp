@@ -46,8 +46,12 @@ class Process {
 
   /// Until it ends by itself: its exit code, or 128 and the number of the signal that ended it.
   int wait();
+  /// Without waiting; then wait() tells its exit code.
+  [[nodiscard]] bool has_ended();
 
  private:
+  void ended_with(int status) noexcept;
+
   pid_t id_ = -1;  // -1: it was waited for
   int code_ = 0;
   int input_ = -1;
