@@ -20,10 +20,10 @@ constexpr std::size_t kUnknownMax = 65'536;
 constexpr std::size_t kUnknownAtOnce = 64;
 constexpr int kUnknownLooks = 20;
 
-RareFields* rare_of(const std::string& instance_id) {
+RareHandle rare_of(const std::string& instance_id) {
   RareValues values;
   values[RareText::instance_id] = instance_id;
-  return RareFields::make(std::move(values));
+  return RareHandle(RareFields::make(std::move(values)));
 }
 
 }  // namespace
@@ -58,10 +58,7 @@ StoreLink::StoreLink(BusCore& core, std::shared_ptr<Store> store, Whose whose,
   join();
 }
 
-StoreLink::~StoreLink() {
-  close();
-  detail::release(instance_);
-}
+StoreLink::~StoreLink() { close(); }
 
 void StoreLink::close() noexcept {
   leave();
@@ -107,8 +104,8 @@ void StoreLink::stamp(Event& event) {
   if (has_unknown_.load(std::memory_order_relaxed)) set_repeated(event.id(), true);
   RareFields* const rare = EventAccess::rare(event);
   if (rare == nullptr) {
-    if (!EventAccess::is_borrowed(event)) detail::acquire(instance_);
-    EventAccess::borrow_rare(event, instance_);
+    if (!EventAccess::is_borrowed(event)) detail::acquire(instance_.get());
+    EventAccess::borrow_rare(event, instance_.get());
     return;
   }
   if (!rare->text(RareText::instance_id).empty()) return;

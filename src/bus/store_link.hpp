@@ -31,11 +31,11 @@
 #include "busway/pattern.hpp"
 #include "busway/publish_result.hpp"
 #include "busway/store.hpp"
+#include "event/event_access.hpp"
 
 namespace busway::detail {
 
 class BusCore;
-struct RareFields;
 struct TopicEntry;
 
 /// An event of publish_async on its way into the store.
@@ -118,7 +118,7 @@ class StoreLink {
   BusCore& core_;
   const std::shared_ptr<Store> store_;
   const Whose whose_;
-  RareFields* const instance_;  // an event's rare fields with the instance's id alone
+  const RareHandle instance_;  // an event's rare fields with the instance's id alone
   mutable std::mutex keep_mutex_;
   std::vector<Pattern> keep_;  // guarded by keep_mutex_
   std::atomic<std::uint32_t> keep_version_{1};
